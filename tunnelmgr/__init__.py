@@ -1,0 +1,1 @@
+"""IPv6 over an IPv4-only network: the tunnel manager."""

@@ -1,0 +1,164 @@
+"""What a Tunnel cannot do purely it asks for by an effect, and hears back through `Tunnel.effect_done`.
+
+An effect goes out among the events. Each has a deadline and is answered exactly once: with `Done`, or with `Failed`
+(code TIMEOUT when the deadline passes). The answer to a cancelled effect never arrives. Two effects that are equal are
+two askings; `label` tells them apart where a Tunnel needs to.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from ipaddress import IPv4Address
+from typing import Generic, TypeVar
+
+from tunnelmgr.api.datagrams import ChannelKind
+from tunnelmgr.api.network import Endpoint
+
+T_co = TypeVar("T_co", covariant=True)
+
+ANY = Endpoint(IPv4Address(0), 0)
+"""Whatever address and port the host chooses."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenChannel:
+    """Open a channel. Done: the local `Endpoint`.
+
+    UDP, MULTICAST and TCP_LISTEN bind `local` (`ANY`, or a port of 0, lets the host choose). TCP_CONNECT is answered
+    when the attempt begins; `Connected` or `ChannelFailed` tells how it went.
+    """
+
+    channel: str
+    kind: ChannelKind
+    local: Endpoint = ANY
+    remote: Endpoint | None = None
+    """TCP_CONNECT: the peer. RAW41: receive from this peer only; None from any."""
+    group: IPv4Address | None = None
+    """MULTICAST: the group to join on every multicast-capable interface."""
+    timeout: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class CloseChannel:
+    """Close a channel and forget what is queued on it. Done: None. A channel that is not open is no failure."""
+
+    channel: str
+    timeout: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Resolve:
+    """Look a name up. Done: `tuple[IPv4Address, ...]`, at least one. Failed NOT_FOUND: the name has no IPv4 address."""
+
+    name: str
+    timeout: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """Make one HTTPS request, certificate verified. Done: `Response`, whatever its status."""
+
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+    """None makes a GET, bytes a POST."""
+    username: str = ""
+    password: str = field(default="", repr=False)
+    response_max: int = 65536
+    """Bytes; a longer body is Failed PROTOCOL."""
+    timeout: float = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """The answer to a `Fetch`."""
+
+    status: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class MapPort:
+    """Ask the NAT gateway (PCP, NAT-PMP or UPnP) for a UDP mapping. Done: the external `Endpoint`."""
+
+    internal_port: int
+    external_port: int = 0
+    lifetime: float = 7200.0
+    """Seconds asked for."""
+    timeout: float = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class UnmapPort:
+    """Give a mapping back. Done: None."""
+
+    internal_port: int
+    timeout: float = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Remember:
+    """Keep `value` for the next start of this profile's method; empty bytes forget it. Done: None."""
+
+    key: str
+    value: bytes
+    timeout: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Put a request to a service the transport named. Done: what the service returned.
+
+    A service is a plain blocking object; requests to it run one at a time, in order, outside the event loop.
+    """
+
+    service: str
+    request: object
+    timeout: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Stop waiting for an effect asked for before. Itself not answered."""
+
+    effect: "Effect"
+
+
+Effect = OpenChannel | CloseChannel | Resolve | Fetch | MapPort | UnmapPort | Remember | Ask
+
+
+class FailureCode(Enum):
+    """Why an effect failed."""
+
+    TIMEOUT = "timeout"
+    NOT_FOUND = "not-found"
+    """The name does not exist, or has no IPv4 address."""
+    IN_USE = "in-use"
+    """The local address and port are taken."""
+    REFUSED = "refused"
+    UNREACHABLE = "unreachable"
+    NO_PERMISSION = "no-permission"
+    UNSUPPORTED = "unsupported"
+    """This host or this build cannot do it at all."""
+    PROTOCOL = "protocol"
+    """The other side answered nonsense."""
+    CRASHED = "crashed"
+    """A service raised."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done(Generic[T_co]):
+    """An effect succeeded; each effect's docstring names the type of `value`."""
+
+    value: T_co
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """An effect failed. `text` names the thing and the value seen, fit to show to the user."""
+
+    code: FailureCode
+    text: str
+
+
+EffectResult = Done[object] | Failed

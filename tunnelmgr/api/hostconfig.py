@@ -1,0 +1,28 @@
+"""What a Tunnel wishes this host to look like while it is up. The core applies it and takes it back."""
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, IPv6Interface, IPv6Network
+
+IPV6_MINIMUM_MTU = 1280  # bytes; RFC 8200 section 5
+
+
+@dataclass(frozen=True, slots=True)
+class HostConfig:
+    """The wish of one Tunnel. The profile may narrow it (no default route, a smaller MTU), never widen it."""
+
+    addresses: tuple[IPv6Interface, ...] = ()
+    """For the tunnel device; the prefix length makes the on-link route."""
+    routes: tuple[IPv6Network, ...] = ()
+    """Further destinations into the tunnel, whatever the profile says of default routes."""
+    default_route: bool = False
+    """Whether this tunnel can carry traffic to the whole IPv6 internet."""
+    mtu: int = IPV6_MINIMUM_MTU
+    """Of the tunnel device, in bytes, 1280..65535."""
+    delegated: tuple[IPv6Network, ...] = ()
+    """Prefixes routed to this host, to be shared with the LAN."""
+    dns: tuple[IPv4Address | IPv6Address, ...] = ()
+    """Resolvers the far end offers; used when the profile asks for them."""
+    listening: bool = False
+    """True for servers, relays, brokers and routers: nothing to probe, up when they listen."""
+    forwarding: bool = False
+    """Whether this host must forward between the tunnel and other interfaces (a relay)."""

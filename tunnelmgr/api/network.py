@@ -1,0 +1,44 @@
+"""What is known of the network this host is on: handed to a Tunnel at its start and whenever it changes."""
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Interface
+from typing import NamedTuple
+
+
+class Endpoint(NamedTuple):
+    """An outer address and port. The port is 0 on channels that have none (protocol 41)."""
+
+    address: IPv4Address
+    port: int
+
+    def __str__(self) -> str:
+        return f"{self.address}:{self.port}"
+
+
+class LocalAddress(NamedTuple):
+    """An IPv4 address of this host, with the prefix of the link it is on."""
+
+    interface: str
+    address: IPv4Interface
+
+
+class DefaultRoute(NamedTuple):
+    """Where IPv4 traffic to the internet leaves this host."""
+
+    interface: str
+    gateway: IPv4Address | None
+    """None on point-to-point links."""
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A snapshot of the outer network. Our own tunnel devices are left out of it."""
+
+    addresses: tuple[LocalAddress, ...] = ()
+    default_route: DefaultRoute | None = None
+    source: IPv4Address | None = None
+    """The address this host uses towards the internet; None while there is no default route."""
+    native_ipv6: bool | None = None
+    """Whether an IPv6 default route exists on another interface; None when it could not be read."""
+    resumed: bool = False
+    """Set once after the host slept: mappings of NATs on the way may have gone."""

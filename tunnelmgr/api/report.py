@@ -1,0 +1,38 @@
+"""What is known of the network when a method is chosen. `None` means unknown, which is neither yes nor no."""
+
+from dataclasses import dataclass, field
+from enum import Enum
+from ipaddress import IPv4Address
+
+from tunnelmgr.api.network import Network
+
+
+class NatKind(Enum):
+    """The NAT between this host and the internet, by the names users know; RFC 4787 words beside them."""
+
+    NONE = "none"
+    FULL_CONE = "full-cone"
+    """Endpoint-independent mapping and filtering."""
+    ADDRESS_RESTRICTED = "address-restricted"
+    """Endpoint-independent mapping, address-dependent filtering."""
+    PORT_RESTRICTED = "port-restricted"
+    """Endpoint-independent mapping, address-and-port-dependent filtering."""
+    SYMMETRIC = "symmetric"
+    """Address- (and-port-) dependent mapping."""
+    BLOCKED = "blocked"
+    """No UDP passes."""
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkReport:
+    """Facts a transport judges by."""
+
+    network: Network = field(default_factory=Network)
+    public_ipv4: IPv4Address | None = None
+    """The address the internet sees this host as, where it is known."""
+    nat: NatKind | None = None
+    udp: bool | None = None
+    """Whether UDP passes at all."""
+    protocol41: bool | None = None
+    """Whether protocol 41 passes to the configured peer."""
+    native_ipv6: bool | None = None

@@ -1,0 +1,51 @@
+"""Plain data a Tunnel tells about itself. It travels as JSON: text, numbers, true, false, null."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv6Network
+from typing import NamedTuple
+
+Fact = str | int | float | bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class PeerStatus:
+    """Someone the tunnel exchanges packets with."""
+
+    address: str
+    """Inner address or prefix."""
+    endpoint: str | None
+    """Outer address and port packets go to; None while unknown."""
+    path: str
+    """How they travel: "direct", "relay" or "server"; "none" while nothing is proven."""
+    last_received: float | None = None
+    """Seconds ago; None for never."""
+    last_sent: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TunnelStatus:
+    """One Tunnel's live state."""
+
+    state: str
+    """The protocol's own word for it: "qualified", "probing-primary", "connected"."""
+    facts: Mapping[str, Fact] = field(default_factory=dict)
+    """What a user would ask for, in order of interest: server, nat, mapped address, round trip ..."""
+    peers: tuple[PeerStatus, ...] = ()
+    """At most 256, the most recently used first."""
+    peers_total: int = 0
+    counters: Mapping[str, int] = field(default_factory=dict)
+    """Datagrams and packets by what became of them; drops are named `dropped-<reason>`."""
+
+
+class PathUse(NamedTuple):
+    """What the data plane carried on one path since it was last told. Instants are on the Tunnel's clock."""
+
+    prefix: IPv6Network
+    received_at: float | None
+    """Instant of the last reception ever; None for never."""
+    sent_at: float | None
+    packets_received: int
+    bytes_received: int
+    packets_sent: int
+    bytes_sent: int

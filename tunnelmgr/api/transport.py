@@ -1,0 +1,70 @@
+"""A transport: one way to carry IPv6 over IPv4, with all its roles. What a plugin registers."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from random import Random
+from typing import TYPE_CHECKING, ClassVar, Protocol
+
+from tunnelmgr.api.tunnel import Tunnel
+
+if TYPE_CHECKING:  # pydantic is slow to import, and `tunnelmgr plugins` need not pay for it
+    from tunnelmgr.api.report import NetworkReport
+    from tunnelmgr.api.settings import Settings
+
+API_VERSION = 1
+"""Raised when a change breaks plugins. A plugin module may say `TUNNELMGR_API = 1`; another number disables it."""
+
+
+class Fit(Enum):
+    """How well a method suits a network."""
+
+    GOOD = "good"
+    POSSIBLE = "possible"
+    """It may work, and something better may exist."""
+    UNSUITABLE = "unsuitable"
+
+
+@dataclass(frozen=True, slots=True)
+class Suitability:
+    """A transport's judgement of a network, with its reason in one sentence without a full stop."""
+
+    fit: Fit
+    reason: str
+
+
+class Service(Protocol):
+    """A plain blocking object behind `Ask`: the only place where a transport touches files or databases."""
+
+    def handle(self, request: object) -> object:
+        """Answer one request; what it raises becomes Failed CRASHED with the exception's text."""
+
+    def close(self) -> None:
+        """Release files and connections."""
+
+
+class Transport(Protocol):
+    """One transport, bound to the settings of one profile. Subclass it: optional parts have defaults."""
+
+    type_name: ClassVar[str]
+    """The word after `type:` in a profile."""
+    summary: ClassVar[str]
+    """One line for `tunnelmgr plugins`."""
+    roles: ClassVar[Mapping[str, "type[Settings]"]]
+    """Role -> model of its settings; the first role is the default one."""
+
+    def __init__(self, role: str, settings: "Settings") -> None:
+        """Bind to validated settings: an instance of `roles[role]`."""
+
+    def describe(self) -> str:
+        """Return what the user chose, in a few words: "server 192.0.2.1". No secrets."""
+
+    def suits(self, report: "NetworkReport") -> Suitability:
+        """Judge whether this method may be used on the network reported."""
+
+    def tunnel(self, random: Random) -> Tunnel:
+        """Make a Tunnel. `random` is the only source of randomness it may use; it is a cryptographic one outside tests."""
+
+    def services(self) -> Mapping[str, Callable[[], Service]]:
+        """Return the services its Tunnel asks for, by name; each factory is called in the thread that serves it."""
+        return {}

@@ -1,0 +1,1 @@
+"""Plugins, profiles, lifecycle and the driver. Knows no protocol."""

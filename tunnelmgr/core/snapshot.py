@@ -1,0 +1,82 @@
+"""What a running profile tells about itself: the data behind `status`, the control socket and the progress of `up`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from tunnelmgr.api.status import Fact, PeerStatus
+
+
+class State(Enum):
+    """Where a profile stands.
+
+    starting -> waiting-for-peer -> up <-> impaired
+        ^             |              |        |
+        +-------------+------ down <-+--------+
+    """
+
+    STARTING = "starting"
+    """A method is being set up: nothing has been proven yet."""
+    WAITING_FOR_PEER = "waiting-for-peer"
+    """Configured and listening; the far end has not been heard yet."""
+    UP = "up"
+    """Packets flow (or, for servers, relays and brokers: it listens)."""
+    IMPAIRED = "impaired"
+    """Configured, but probes are lost: default route withdrawn."""
+    DOWN = "down"
+    """Not working; being retried unless `permanent` is said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One line of the story of `up`."""
+
+    code: str
+    """Stable, for scripts: "starting", "up", "verified", "down", or a transport's own notice code."""
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """Bytes and packets through the tunnel device since the tunnel came up, both ways, all paths together."""
+
+    packets_received: int = 0
+    bytes_received: int = 0
+    packets_sent: int = 0
+    bytes_sent: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One profile at one moment. Durations are seconds; `None` is unknown."""
+
+    name: str
+    file: str
+    pid: int
+    state: State
+    reason: str
+    """Why it is not up; empty when it is."""
+    hint: str
+    method: str
+    role: str
+    device: str | None
+    since: float
+    """Seconds in this state."""
+    addresses: tuple[str, ...] = ()
+    mtu: int | None = None
+    default_route: bool = False
+    inbound: str = "established"
+    verified: str = ""
+    """How it is known that packets flow, or "reach beyond the server not proven"."""
+    datapath: str = "plain"
+    datapath_reason: str = ""
+    """Why not a faster one."""
+    protocol_state: str = ""
+    facts: Mapping[str, Fact] = field(default_factory=dict)
+    """The transport's own: server, nat, mapped address ..."""
+    peers: tuple[PeerStatus, ...] = ()
+    peers_total: int = 0
+    counters: Mapping[str, int] = field(default_factory=dict)
+    traffic: Traffic = Traffic()
+    log: str = ""
+    """Where the log of this profile is."""

@@ -1,0 +1,1 @@
+"""The process around one profile: control socket, signals, readiness, logs."""

@@ -1,0 +1,1 @@
+"""The forwarding table and the paths that carry packets. Decides nothing."""

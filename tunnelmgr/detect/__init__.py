@@ -1,0 +1,1 @@
+"""What kind of network is this, and which method suits it."""
