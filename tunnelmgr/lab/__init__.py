@@ -1,1 +1,1 @@
-"""An internet to try tunnels in: simulated in memory, or built out of network namespaces, described in the same words."""
+"""An internet to try tunnels in: simulated in memory, or made of network namespaces, described in the same words."""
