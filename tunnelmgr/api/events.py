@@ -42,8 +42,9 @@ class Down:
 class PathUp:
     """Packets for `prefix` may be carried to `remote` on `channel` without asking the Tunnel. Replaces an older one.
 
-    Inward, a packet is let in when it comes from `remote` with an inner source within `prefix`, outside `ingress`,
-    and an inner destination within `destination`.
+    Outward, a packet goes when its inner destination is within `prefix` and its inner source within `local`. Inward, it
+    is let in when it comes from `remote` with an inner source within `prefix`, outside `ingress`, and an inner
+    destination within `local`.
     """
 
     prefix: IPv6Network
@@ -53,7 +54,8 @@ class PathUp:
     """Seconds since the last reception (or since this event) during which the path may be used; None for ever."""
     ingress: tuple[IPv6Network, ...] = ()
     """Inner sources refused although within `prefix`."""
-    destination: IPv6Network = EVERYWHERE
+    local: IPv6Network = EVERYWHERE
+    """The inner addresses on this side of the path."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,209 @@
+"""The forwarding table: which packets may pass without asking the Tunnel, and where to.
+
+A path says: packets between inner prefix and our side of it travel to and from one remote endpoint on one channel. The
+table is filled from `PathUp` and `PathDown` alone. A packet that no entry fully authorises goes to the Tunnel, so the
+table may refuse anything at any time; it must never let a packet pass that the Tunnel would not.
+
+Never on a path, whatever the entry says: inner next headers that need a look (hop-by-hop and destination options,
+routing, fragment, no next header: bubbles), Neighbour Discovery, and the martians below.
+"""
+
+from collections.abc import Iterable, Sequence
+from ipaddress import IPv6Network
+from typing import Final
+
+from tunnelmgr.api.events import PathUp
+from tunnelmgr.api.status import PathUse
+
+RawEndpoint = tuple[str, int]
+"""An outer endpoint as the socket module writes it, so that no object is made for a packet."""
+
+_TO_TUNNEL: Final = frozenset({0, 43, 44, 59, 60})
+_ICMPV6: Final = 58
+_NEIGHBOUR_DISCOVERY: Final = range(133, 138)  # RFC 4861: valid on a link only, never through a tunnel
+_FOREVER: Final = float("inf")
+
+
+def _martian(address: bytes) -> bool:
+    """Whether an inner address may not appear on a path: ::/8 (unspecified, loopback, mapped), link-local, multicast."""
+    first = address[0]
+    return first in {0x00, 0xFF} or (first == 0xFE and address[1] & 0xC0 == 0x80)
+
+
+class _Within:
+    """Membership of raw 16-byte addresses in a prefix."""
+
+    __slots__ = ("_network", "_shift")
+
+    def __init__(self, prefix: IPv6Network) -> None:
+        self._shift = 128 - prefix.prefixlen
+        self._network = int(prefix.network_address) >> self._shift
+
+    def __call__(self, address: bytes) -> bool:
+        return int.from_bytes(address, "big") >> self._shift == self._network
+
+
+class Path:
+    """One entry, with what was carried on it. Instants are on the clock the table is called with."""
+
+    __slots__ = (
+        "_bytes_received",
+        "_bytes_sent",
+        "_ingress",
+        "_local",
+        "_local_address",
+        "_packets_received",
+        "_packets_sent",
+        "channel",
+        "prefix",
+        "received_at",
+        "remote",
+        "sent_at",
+        "usable_until",
+        "valid_for",
+    )
+
+    def __init__(self, event: PathUp, now: float) -> None:
+        self.prefix = event.prefix
+        self.remote: RawEndpoint = (str(event.remote.address), event.remote.port)
+        self.channel = event.channel
+        self.valid_for = _FOREVER if event.valid_for is None else event.valid_for
+        self.usable_until = now + self.valid_for
+        self.received_at: float | None = None
+        self.sent_at: float | None = None
+        self._ingress = [_Within(prefix) for prefix in event.ingress]
+        # Most paths have one address on our side: comparing it beats arithmetic.
+        self._local_address = event.local.network_address.packed if event.local.prefixlen == 128 else None
+        self._local = _Within(event.local)
+        self._packets_received = self._bytes_received = self._packets_sent = self._bytes_sent = 0
+
+    def is_local(self, address: bytes) -> bool:
+        """Whether an inner address is on our side of this path."""
+        return address == self._local_address if self._local_address is not None else self._local(address)
+
+    def refuses(self, source: bytes) -> bool:
+        """Whether an inner source within the prefix is excluded all the same."""
+        return any(within(source) for within in self._ingress)
+
+    def received(self, size: int, now: float) -> None:
+        """Count a packet let in: the path is good for `valid_for` from here."""
+        self.received_at = now
+        self.usable_until = now + self.valid_for
+        self._packets_received += 1
+        self._bytes_received += size
+
+    def sent(self, size: int, now: float) -> None:
+        """Count a packet sent."""
+        self.sent_at = now
+        self._packets_sent += 1
+        self._bytes_sent += size
+
+    def take_use(self) -> PathUse:
+        """Return what was carried since the last call."""
+        use = PathUse(
+            self.prefix,
+            self.received_at,
+            self.sent_at,
+            self._packets_received,
+            self._bytes_received,
+            self._packets_sent,
+            self._bytes_sent,
+        )
+        self._packets_received = self._bytes_received = self._packets_sent = self._bytes_sent = 0
+        return use
+
+
+class ForwardingTable:
+    """All paths of one tunnel, found by longest prefix."""
+
+    def __init__(self) -> None:
+        self._paths: dict[IPv6Network, Path] = {}
+        self._hosts: dict[bytes, Path] = {}
+        """Paths to single addresses, by raw address: nearly all of Teredo's."""
+        self._prefixes: list[tuple[_Within, Path]] = []
+        """All others, longest prefix first."""
+        self._used: set[Path] = set()
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def add(self, event: PathUp, now: float) -> None:
+        """Enter a path, in place of an older one of the same prefix."""
+        self.remove(event.prefix)
+        path = Path(event, now)
+        self._paths[event.prefix] = path
+        if event.prefix.prefixlen == 128:
+            self._hosts[event.prefix.network_address.packed] = path
+        else:
+            self._prefixes.append((_Within(event.prefix), path))
+            self._prefixes.sort(key=lambda entry: -entry[1].prefix.prefixlen)
+
+    def remove(self, prefix: IPv6Network) -> None:
+        """Take the path of exactly this prefix out; one that is not there is no failure."""
+        if (path := self._paths.pop(prefix, None)) is None:
+            return
+        self._used.discard(path)
+        if self._hosts.pop(prefix.network_address.packed, None) is None or prefix.prefixlen != 128:
+            self._prefixes = [entry for entry in self._prefixes if entry[1] is not path]
+
+    def clear(self) -> None:
+        """Take all paths out."""
+        self._paths.clear()
+        self._hosts.clear()
+        self._prefixes.clear()
+        self._used.clear()
+
+    def _find(self, address: bytes) -> Path | None:
+        if (path := self._hosts.get(address)) is not None:
+            return path
+        for within, path in self._prefixes:
+            if within(address):
+                return path
+        return None
+
+    def outward(self, packet: bytes, now: float) -> Path | None:
+        """Return the path that carries a packet from this host; None gives it to the Tunnel. Counts it as sent."""
+        if len(packet) < 40 or packet[6] in _TO_TUNNEL:
+            return None
+        destination = packet[24:40]
+        path = self._find(destination)
+        if path is None or now >= path.usable_until or not path.is_local(packet[8:24]) or _martian(destination):
+            return None
+        path.sent(len(packet), now)
+        self._used.add(path)
+        return path
+
+    def inward(self, channel: str, data: bytes, remote: RawEndpoint, now: float) -> Path | None:
+        """Return the path that lets a datagram's payload in; None gives it to the Tunnel. Counts it as received."""
+        if len(data) < 40 or data[0] >> 4 != 6:
+            return None
+        next_header = data[6]
+        if next_header in _TO_TUNNEL or len(data) != 40 + (data[4] << 8 | data[5]):
+            return None
+        source = data[8:24]
+        path = self._find(source)
+        if (
+            path is None
+            or path.remote != remote
+            or path.channel != channel
+            or now >= path.usable_until
+            or not path.is_local(data[24:40])
+            or _martian(source)
+            or _martian(data[24:40])
+            or path.refuses(source)
+            or (next_header == _ICMPV6 and len(data) > 40 and data[40] in _NEIGHBOUR_DISCOVERY)
+        ):
+            return None
+        path.received(len(data), now)
+        self._used.add(path)
+        return path
+
+    def uses(self) -> Sequence[PathUse]:
+        """Return, and forget, what was carried since the last call; paths that carried nothing are left out."""
+        uses = [path.take_use() for path in self._used]
+        self._used.clear()
+        return uses
+
+    def endpoints(self) -> Iterable[Path]:
+        """Return all paths, in no order."""
+        return self._paths.values()
