@@ -8,7 +8,7 @@ Never on a path, whatever the entry says: inner next headers that need a look (h
 routing, fragment, no next header: bubbles), Neighbour Discovery, and the martians below.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from ipaddress import IPv6Network
 from typing import Final
 
@@ -143,7 +143,9 @@ class ForwardingTable:
         if (path := self._paths.pop(prefix, None)) is None:
             return
         self._used.discard(path)
-        if self._hosts.pop(prefix.network_address.packed, None) is None or prefix.prefixlen != 128:
+        if prefix.prefixlen == 128:
+            del self._hosts[prefix.network_address.packed]
+        else:
             self._prefixes = [entry for entry in self._prefixes if entry[1] is not path]
 
     def clear(self) -> None:
@@ -203,7 +205,3 @@ class ForwardingTable:
         uses = [path.take_use() for path in self._used]
         self._used.clear()
         return uses
-
-    def endpoints(self) -> Iterable[Path]:
-        """Return all paths, in no order."""
-        return self._paths.values()
