@@ -1,0 +1,46 @@
+.DEFAULT_GOAL := help
+.PHONY: help test lint unit netns demo requirements shape clean system-packages
+
+PYTHON ?= python3
+BIN := .venv/bin
+# Cores of a small machine are enough for the tests that compute; those in namespaces mostly wait for timers.
+TEST_PROCESSES ?= auto
+NETNS_PROCESSES ?= 4
+
+help:  ## what can be made
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 14
+
+# Made again when the dependencies change or a package appears.
+.venv/installed: pyproject.toml $(wildcard plugins/*/*/__init__.py) | system-packages
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable .[dev]
+	@touch $@
+
+system-packages:
+	@PYTHON=$(PYTHON) tools/system-packages
+
+test: lint unit netns  ## every check and every test this machine can run, and what was skipped and why
+
+lint: .venv/installed  ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+unit: .venv/installed  ## the tests that need no privilege
+	$(BIN)/pytest -n $(TEST_PROCESSES) -m "not netns"
+
+netns: .venv/installed system-packages  ## the tests in network namespaces, with real programs as peers
+	$(BIN)/pytest -n $(NETNS_PROCESSES) -m netns
+
+demo: .venv/installed system-packages  ## a host behind a NAT gets IPv6, shown on the terminal
+	@$(BIN)/python examples/demo.py
+
+requirements: .venv/installed  ## numbered requirements of docs/protocols and the tests that show them
+	@$(BIN)/python tools/requirements.py
+
+shape: .venv/installed  ## the largest files and functions
+	@$(BIN)/python tools/shape.py
+
+clean:  ## remove everything made here
+	rm -rf .venv .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
+	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,102 @@
+"""The parts may import only what docs/style.md section 1 allows. Each rule says why it is worth a red test."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+OURS = ("tunnelmgr",)  # and tunnelmgr_teredo, tunnelmgr_fou ...: a plugin is ours too as far as imports go
+
+
+class Part(NamedTuple):
+    """A folder, what else of ours it may import, and why no more."""
+
+    folder: str
+    may_import: tuple[str, ...]
+    reason: str
+
+
+PARTS = [
+    Part("tunnelmgr/api", (), "a contract that leans on the core cannot be given to strangers"),
+    Part("tunnelmgr/host", ("api",), "changing the machine must not know who wishes it, or it cannot be faked"),
+    Part("tunnelmgr/dataplane", ("api",), "it carries and decides nothing: a path needs no core"),
+    Part(
+        "tunnelmgr/lab",
+        ("api", "host", "dataplane"),
+        "simulated hosts carry by the same forwarding table; with the core, the lab would test itself",
+    ),
+    Part("tunnelmgr/core", ("api", "host", "dataplane"), "it knows no protocol, no command line and no laboratory"),
+    Part("tunnelmgr/detect", ("api", "host", "dataplane", "core"), "judging a network must work without a daemon"),
+    Part("tunnelmgr/daemon", ("api", "host", "dataplane", "core", "detect"), "the process runs without a terminal"),
+    Part(
+        "tunnelmgr/cli",
+        ("api", "host", "dataplane", "core", "detect", "daemon", "lab"),
+        "the top: it meets plugins through hooks, never by name",
+    ),
+]
+IMPURE = frozenset({"asyncio", "socket", "time", "os", "threading", "selectors", "subprocess", "signal"})
+
+
+def sources(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.rglob("*.py") if "tests" not in file.relative_to(folder).parts)
+
+
+def imports(file: Path) -> Iterator[tuple[int, str]]:
+    """Yield (line, module) of every import, those inside functions and TYPE_CHECKING too."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}:{node.lineno}: relative import; the rules are read from full names"
+            assert node.module
+            # `from tunnelmgr import core` names a part by its alias.
+            names = [f"tunnelmgr.{alias.name}" for alias in node.names] if node.module == "tunnelmgr" else [node.module]
+            yield from ((node.lineno, name) for name in names)
+
+
+def violations(files: list[Path], allowed: tuple[str, ...]) -> list[str]:
+    """Return `file:line imports module` for each import of ours outside the packages allowed."""
+    return [
+        f"{file.relative_to(ROOT)}:{line} imports {module}"
+        for file in files
+        for line, module in imports(file)
+        if module.partition(".")[0].startswith(OURS)
+        and not any(module == name or module.startswith(f"{name}.") for name in allowed)
+    ]
+
+
+@pytest.mark.parametrize("part", PARTS, ids=lambda part: part.folder)
+def test_a_part_imports_only_parts_below_it(part: Part) -> None:
+    package = part.folder.replace("/", ".")
+    allowed = (package, *(f"tunnelmgr.{name}" for name in part.may_import))
+    assert not violations(sources(ROOT / part.folder), allowed), part.reason
+
+
+def test_every_part_has_a_rule() -> None:
+    folders = {f"tunnelmgr/{path.parent.name}" for path in (ROOT / "tunnelmgr").glob("*/__init__.py")}
+    assert folders <= {part.folder for part in PARTS}
+
+
+def plugin_packages() -> list[Path]:
+    patterns = ("plugins/*/tunnelmgr_*/__init__.py", "examples/*/tunnelmgr_*/__init__.py")
+    return sorted(file.parent for pattern in patterns for file in ROOT.glob(pattern))
+
+
+@pytest.mark.parametrize("package", plugin_packages(), ids=lambda package: package.name)
+def test_a_plugin_imports_only_the_contract(package: Path) -> None:
+    found = violations(sources(package), (package.name, "tunnelmgr.api"))
+    assert not found, "what our own plugins need beyond tunnelmgr.api, a stranger's plugin would lack"
+
+
+@pytest.mark.parametrize("package", plugin_packages(), ids=lambda package: package.name)
+def test_a_protocol_core_is_pure(package: Path) -> None:
+    found = [
+        f"{file.relative_to(ROOT)}:{line} imports {module}"
+        for file in sources(package)
+        for line, module in imports(file)
+        if module.partition(".")[0] in IMPURE
+    ]
+    assert not found, "bytes and a time go in: what reads a clock or a socket itself cannot be simulated"
