@@ -13,7 +13,7 @@ help:  ## what can be made
 # Made again when the dependencies change or a package appears.
 .venv/installed: pyproject.toml $(wildcard plugins/*/*/__init__.py) | system-packages
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable .[dev]
+	$(BIN)/pip install -qq --disable-pip-version-check --editable .[dev]
 	@touch $@
 
 system-packages:
