@@ -1,0 +1,160 @@
+"""The shell words that make a namespace and join it to another: text only, nothing is run here.
+
+    host eth0 ------- <host> backbone <site>-nat ------- wan router lan (bridge) <host> ------- eth0 host
+
+All public links are unnumbered: a host has its address as /32 or /128, its gateway is the one address of the backbone
+(IPv4) or fe80::1 (IPv6), and the backbone has a route to each address. So any two addresses can be given to any two
+hosts, whatever prefix they are from.
+"""
+
+from enum import Enum
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Network
+
+from tunnelmgr.api.errors import TunnelError
+from tunnelmgr.lab.vocabulary import Link
+
+BACKBONE_ADDRESS = IPv4Address("192.0.2.254")
+BACKBONE_ADDRESS6 = IPv6Address("2001:db8::fe")  # what its ICMPv6 errors come from
+
+# Before any device is made, because a device copies `default` when it appears. Redirects and reverse path filtering
+# get in the way of unnumbered links; limits on ICMP errors look like loss.
+SETTINGS = (
+    "net.ipv6.conf.all.disable_ipv6=0 net.ipv6.conf.default.disable_ipv6=0 "
+    "net.ipv6.conf.all.accept_ra=0 net.ipv6.conf.default.accept_ra=0 "
+    "net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0 "
+    "net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0 "
+    "net.ipv4.conf.all.send_redirects=0 net.ipv4.conf.default.send_redirects=0 "
+    "net.ipv4.icmp_ratelimit=0 net.ipv6.icmp.ratelimit=0"
+)
+FORWARDING4 = "net.ipv4.ip_forward=1"
+FORWARDING = f"{FORWARDING4} net.ipv6.conf.all.forwarding=1 net.ipv6.conf.default.forwarding=1"
+
+
+class Offload(Enum):
+    """What veth devices leave to a network card that does not exist; the value is arguments of `ethtool -K`."""
+
+    ON = ""  # as on a real machine: merged segments, and no checksums in what packet sockets see
+    NO_CHECKSUMS = "tx off"  # every checksum is computed: what a raw socket or a capture reads is whole
+    OFF = "tx off tso off gso off gro off sg off"  # and every packet travels alone: the fair floor of a benchmark
+
+
+def backbone(namespace: str) -> str:
+    return (
+        f"{_namespace(namespace, FORWARDING)}"
+        f"ip -n {namespace} -batch - <<'END'\n"
+        "link set lo up\n"
+        f"address add {BACKBONE_ADDRESS}/32 dev lo\n"
+        f"address add {BACKBONE_ADDRESS6}/128 dev lo nodad\n"
+        "END\n"
+    )
+
+
+def public_host(
+    namespace: str,
+    backbone: str,
+    port: str,
+    addresses: tuple[IPv4Address | IPv6Address, ...],
+    *,
+    interface: str = "eth0",
+    settings: str = "",
+    link: Link = Link(),  # noqa: B008 (frozen)
+    offload: Offload = Offload.ON,
+) -> str:
+    """A namespace on the backbone, whose side of the link is the interface `port`.
+
+    Raises TunnelError for a delay: that needs netem, which many kernels lack.
+    """
+    if link.delay:
+        raise TunnelError(f"{namespace}: a link with delay, {link.delay} s, exists in the simulated internet only")
+    here = [f"link set lo up\nlink set {interface} mtu {link.mtu} up\n"]
+    # The same link-local address on all ports, so that every host has the same gateway.
+    there = [
+        f"link set {port} addrgenmode none\nlink set {port} mtu {link.mtu} up\naddress add fe80::1/64 dev {port} nodad\n"
+    ]
+    for address in addresses:
+        here.append(f"address add {address}/{address.max_prefixlen} dev {interface}{_nodad(address)}\n")
+        there.append(f"route add {address}/{address.max_prefixlen} dev {port}\n")
+    if any(address.version == 4 for address in addresses):
+        here.append(f"route add default via {BACKBONE_ADDRESS} dev {interface} onlink\n")
+    if any(address.version == 6 for address in addresses):
+        here.append(f"route add default via fe80::1 dev {interface}\n")
+    return (
+        f"{_namespace(namespace, settings)}"
+        f"{_veth(namespace, interface, backbone, port, offload)}"
+        f"ip -n {namespace} -batch - <<'END'\n{''.join(here)}END\n"
+        f"ip -n {backbone} -batch - <<'END'\n{''.join(there)}END\n"
+        f"{_loss(backbone, port, link.loss)}"
+    )
+
+
+def lan(router: str, gateway: IPv4Interface, routed: IPv4Address | None = None) -> str:
+    """The inside of a router: a bridge, so that a site can have several hosts; `routed` is reached through it."""
+    return (
+        f"ip -n {router} -batch - <<'END'\n"
+        # Snooping forgets multicast listeners on a network without a querier.
+        "link add lan type bridge mcast_snooping 0\n"
+        f"address add {gateway} dev lan\n"
+        "link set lan up\n"
+        f"{f'route add {routed}/32 dev lan' if routed else ''}\n"
+        "END\n"
+    )
+
+
+def inside_host(
+    namespace: str, router: str, port: str, address: IPv4Interface, gateway: IPv4Address, *, offload: Offload = Offload.ON
+) -> str:
+    """A namespace in the LAN of `router`, whose side of the link is the interface `port`."""
+    return (
+        f"{_namespace(namespace)}"
+        f"{_veth(namespace, 'eth0', router, port, offload)}"
+        f"ip -n {namespace} -batch - <<'END'\n"
+        "link set lo up\n"
+        "link set eth0 up\n"
+        f"address add {address} dev eth0\n"
+        # onlink: where nothing is translated, the address is public and its gateway in no prefix of it.
+        f"route add default via {gateway} dev eth0 onlink\n"
+        "END\n"
+        f"ip -n {router} link set {port} master lan up\n"
+    )
+
+
+def route(namespace: str, prefix: IPv4Network | IPv6Network, gateway: IPv4Address | IPv6Address, port: str) -> str:
+    return f"ip -n {namespace} route replace {prefix} via {gateway} dev {port} onlink\n"
+
+
+def _namespace(namespace: str, settings: str = "") -> str:
+    # -e: a kernel without IPv6 or one of the limits is none the worse for it.
+    return f"ip netns add {namespace}\nip netns exec {namespace} sysctl -eqw {SETTINGS} {settings}".rstrip() + "\n"
+
+
+def _veth(namespace: str, interface: str, peer: str, port: str, offload: Offload) -> str:
+    made = f"ip link add {interface} netns {namespace} type veth peer name {port} netns {peer}\n"
+    if offload is Offload.ON:
+        return made
+    return (
+        f"{made}"
+        f"ip netns exec {namespace} ethtool -K {interface} {offload.value}\n"
+        f"ip netns exec {peer} ethtool -K {port} {offload.value}\n"
+    )
+
+
+def _loss(backbone: str, port: str, loss: frozenset[int]) -> str:
+    if not loss:
+        return ""
+    # A counter that does not come round within a test names each packet once.
+    lost = f"numgen inc mod 4294967295 vmap {{ {', '.join(f'{ordinal} : drop' for ordinal in sorted(loss))} }}"
+    return (
+        f"ip netns exec {backbone} nft -f - <<'END'\n"
+        f"table inet loss-{port} {{\n"
+        "\tchain forward {\n"
+        "\t\ttype filter hook forward priority raw; policy accept;\n"
+        f'\t\tiifname "{port}" {lost}\n'
+        f'\t\toifname "{port}" {lost}\n'
+        "\t}\n"
+        "}\n"
+        "END\n"
+    )
+
+
+def _nodad(address: IPv4Address | IPv6Address) -> str:
+    return " nodad" if address.version == 6 else ""
