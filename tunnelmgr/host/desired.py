@@ -1,0 +1,72 @@
+"""What one profile's tunnel device shall look like: the wish that `plan` compares with what is."""
+
+from dataclasses import dataclass
+from enum import Enum
+from ipaddress import IPv6Interface, IPv6Network
+from typing import NamedTuple
+
+from tunnelmgr.api.hostconfig import IPV6_MINIMUM_MTU
+
+
+class Inbound(Enum):
+    """Who may begin a conversation with this host through the tunnel."""
+
+    ESTABLISHED = "established"
+    """Nobody: answers, ICMPv6 errors and echo requests pass."""
+    OPEN = "open"
+    """Everybody: no firewall of ours."""
+
+
+class Forwarding(Enum):
+    """Whether this host passes packets on between the tunnel and its other interfaces."""
+
+    OFF = "off"
+    """Not for us: the kernel's switch stays as it is, and nothing from the tunnel is passed on but answers."""
+    ANSWERS = "answers"
+    """A router of a LAN: what the LAN sends leaves, answers come back, nobody outside begins."""
+    OPEN = "open"
+    """A relay or server: everything, both ways, whatever `Inbound` says of this host itself."""
+
+
+class Destination(NamedTuple):
+    """A route into the tunnel, in the main table."""
+
+    prefix: IPv6Network
+    metric: int
+    """1..2^32-1; the lower one wins. Routers' advertisements make 1024."""
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """One tunnel device as it shall be."""
+
+    device: str
+    mtu: int = IPV6_MINIMUM_MTU
+    """Bytes, 1280..65535."""
+    addresses: tuple[IPv6Interface, ...] = ()
+    """The prefix length makes the on-link route."""
+    destinations: tuple[Destination, ...] = ()
+    """What is routed into the tunnel; the default route is `::/0`."""
+    sources: tuple[IPv6Network, ...] = ()
+    """Own addresses and delegated prefixes whose packets leave through the tunnel, wherever the default route of this
+    host points: so the tunnel address answers through the tunnel beside native IPv6. More specific routes of the main
+    table (the LAN) still win."""
+    inbound: Inbound = Inbound.ESTABLISHED
+    forwarding: Forwarding = Forwarding.OFF
+
+
+class _UnknownAddress(IPv6Interface):
+    """Prints as a placeholder: `--dry-run` shows what will be done with an address the far end has yet to assign."""
+
+    def __str__(self) -> str:
+        return "<address>"
+
+
+class _UnknownSource(IPv6Network):
+    def __str__(self) -> str:
+        return "<address>"
+
+
+# In 100::/64, the discard prefix (RFC 6666): never assigned to anybody.
+UNKNOWN_ADDRESS: IPv6Interface = _UnknownAddress("100::1/128")
+UNKNOWN_SOURCE: IPv6Network = _UnknownSource("100::1/128")

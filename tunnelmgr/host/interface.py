@@ -1,0 +1,52 @@
+"""The `Host`: all that the rest may ask of this machine. `linux.LinuxHost` is the real one, `fake.FakeHost` its stand-in."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from tunnelmgr.api.network import Network
+from tunnelmgr.host.items import Item
+from tunnelmgr.host.plan import Step
+
+
+class Tun(Protocol):
+    """An open tunnel device. It lives as long as its descriptor, so a killed process leaves none."""
+
+    @property
+    def fd(self) -> int:
+        """The descriptor: non-blocking, close-on-exec, one bare IPv6 packet a read or write. Owned by the Tun."""
+
+    @property
+    def name(self) -> str:
+        """The name of the device."""
+
+    @property
+    def index(self) -> int:
+        """Its interface index."""
+
+    def close(self) -> None:
+        """Close the descriptor: the device vanishes. Closing twice is fine."""
+
+
+class Host(Protocol):
+    """This machine. Failures the user can act on are `TunnelError`."""
+
+    def network(self) -> Network:
+        """Return the outer network: quick, and without our own tunnel devices."""
+
+    def open_tun(self, device: str) -> Tun:
+        """Create the tunnel device. TunnelError when there is no TUN here, no privilege (77) or the name is taken."""
+
+    async def check_firewall(self) -> None:
+        """Raise TunnelError when nft is missing, which `Inbound.ESTABLISHED` needs."""
+
+    async def actual(self, device: str) -> frozenset[Item]:
+        """Return what is configured for the device; nothing when there is neither a device nor a trace of it."""
+
+    async def run(self, step: Step) -> None:
+        """Carry out one change. Raises OSError with the errno of the kernel, TunnelError for a tool that is missing."""
+
+    async def watch(self, changed: Callable[[], None]) -> None:
+        """Call `changed` after addresses, routes or links changed, at most a few times a second. Runs until cancelled."""
+
+    async def close(self) -> None:
+        """Release sockets. The host may be used again afterwards."""

@@ -1,0 +1,174 @@
+"""The things we put on this machine, one class for each, with their text in the words of `ip`, `sysctl` and `nft`.
+
+Two items with the same `key` are two values of one thing: the newer replaces the older.
+"""
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from ipaddress import IPv6Interface, IPv6Network
+from typing import ClassVar
+
+from tunnelmgr.host.constants import MAIN_TABLE, ROUTE_PROTOCOL
+from tunnelmgr.host.device_name import nft_table
+from tunnelmgr.host.firewall import firewall_rules
+
+
+@dataclass(frozen=True, slots=True)
+class Firewall:
+    """The nft table that lets nobody begin a conversation through the device."""
+
+    device: str
+    hooks: tuple[str, ...]
+    """Where it filters: "input" for this host itself, "forward" for what this host would pass on. Empty: a table of this
+    name exists, and it is not as this version makes it."""
+
+    taken_away: ClassVar[bool] = True
+
+    @property
+    def key(self) -> Hashable:
+        return Firewall, self.device
+
+    def add_lines(self) -> list[str]:
+        return [f"nft {line}" for line in firewall_rules(self.device, self.hooks)]
+
+    def remove_lines(self) -> list[str]:
+        return [f"nft delete table inet {nft_table(self.device)}"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sysctl:
+    """A switch of the kernel, named by its path below /proc/sys; set back to what it was, never removed."""
+
+    path: str
+    value: str
+
+    taken_away: ClassVar[bool] = False
+
+    @property
+    def key(self) -> Hashable:
+        return Sysctl, self.path
+
+    def add_lines(self) -> list[str]:
+        # Slashes stay: a device's name may hold dots.
+        return [f"sysctl -w {self.path}={self.value}"]
+
+    def remove_lines(self) -> list[str]:
+        return []
+
+
+@dataclass(frozen=True, slots=True)
+class Mtu:
+    """The MTU of the device, in bytes."""
+
+    device: str
+    mtu: int
+
+    taken_away: ClassVar[bool] = False
+
+    @property
+    def key(self) -> Hashable:
+        return Mtu, self.device
+
+    def add_lines(self) -> list[str]:
+        return [f"ip link set dev {self.device} mtu {self.mtu}"]
+
+    def remove_lines(self) -> list[str]:
+        return []
+
+
+@dataclass(frozen=True, slots=True)
+class LinkUp:
+    """The device is switched on."""
+
+    device: str
+
+    taken_away: ClassVar[bool] = False
+
+    @property
+    def key(self) -> Hashable:
+        return LinkUp, self.device
+
+    def add_lines(self) -> list[str]:
+        return [f"ip link set dev {self.device} up"]
+
+    def remove_lines(self) -> list[str]:
+        return [f"ip link set dev {self.device} down"]
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """An address of the device, usable at once: there is nobody on a tunnel to ask for duplicates."""
+
+    device: str
+    interface: IPv6Interface
+
+    taken_away: ClassVar[bool] = True
+
+    @property
+    def key(self) -> Hashable:
+        # The kernel keeps an address once, whatever its prefix length.
+        return Address, self.device, self.interface.ip
+
+    def add_lines(self) -> list[str]:
+        return [f"ip -6 address add {self.interface} dev {self.device} nodad"]
+
+    def remove_lines(self) -> list[str]:
+        return [f"ip -6 address delete {self.interface} dev {self.device}"]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A route into the device."""
+
+    device: str
+    prefix: IPv6Network
+    metric: int
+    table: int = MAIN_TABLE
+
+    taken_away: ClassVar[bool] = True
+
+    @property
+    def key(self) -> Hashable:
+        return self
+
+    def add_lines(self) -> list[str]:
+        return [f"ip -6 route add {self._text()}"]
+
+    def remove_lines(self) -> list[str]:
+        return [f"ip -6 route delete {self._text()}"]
+
+    def _text(self) -> str:
+        prefix = "default" if self.prefix.prefixlen == 0 else str(self.prefix)
+        table = "" if self.table == MAIN_TABLE else f" table {self.table}"
+        return f"{prefix} dev {self.device} proto {ROUTE_PROTOCOL} metric {self.metric}{table}"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Which table decides over packets from `source`."""
+
+    source: IPv6Network
+    table: int
+    priority: int
+    suppress_prefixlength: int | None = None
+    """Routes of this length and shorter do not count: 0 leaves out the default route."""
+
+    taken_away: ClassVar[bool] = True
+
+    @property
+    def key(self) -> Hashable:
+        return self
+
+    def add_lines(self) -> list[str]:
+        return [f"ip -6 rule add {self._text()}"]
+
+    def remove_lines(self) -> list[str]:
+        return [f"ip -6 rule delete {self._text()}"]
+
+    def _text(self) -> str:
+        table = "main" if self.table == MAIN_TABLE else str(self.table)
+        suppress = "" if self.suppress_prefixlength is None else f" suppress_prefixlength {self.suppress_prefixlength}"
+        return f"from {self.source} lookup {table}{suppress} priority {self.priority} protocol {ROUTE_PROTOCOL}"
+
+
+Item = Firewall | Sysctl | Mtu | LinkUp | Address | Route | Rule

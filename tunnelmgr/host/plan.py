@@ -1,0 +1,103 @@
+"""From what is to what shall be: ordered steps, each with its inverse and its text. Pure.
+
+The order: the firewall before the first address, the device, addresses, routes, rules; what is not wanted any more goes
+last, in the reverse order, so that a new address is in before the old one is out.
+"""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from ipaddress import IPv6Network
+
+from tunnelmgr.host.constants import DEVICE_SYSCTLS, FORWARDING, MAIN_TABLE, ROUTE_METRIC, RULE_PRIORITY
+from tunnelmgr.host.desired import Desired, Forwarding, Inbound
+from tunnelmgr.host.device_name import route_table
+from tunnelmgr.host.items import Address, Firewall, Item, LinkUp, Mtu, Route, Rule, Sysctl
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One change: `before` gives way to `after`. Either may be nothing."""
+
+    before: Item | None
+    after: Item | None
+
+    def inverse(self) -> "Step":
+        """Return the step that takes this one back."""
+        return Step(self.after, self.before)
+
+    def lines(self) -> list[str]:
+        """Return the change as a user would type it."""
+        removed = self.before.remove_lines() if self.before else []
+        return removed + (self.after.add_lines() if self.after else [])
+
+
+def plan(desired: Desired, actual: Collection[Item]) -> list[Step]:
+    """Return the steps from `actual` to `desired`; none when nothing is to be done."""
+    wanted = _wanted(desired, actual)
+    existing = {item.key: item for item in actual}
+    additions = [Step(existing.get(item.key), item) for item in wanted if existing.get(item.key) != item]
+    kept = {item.key for item in wanted}
+    removals = [Step(item, None) for item in _in_order(actual) if item.taken_away and item.key not in kept]
+    return additions + removals[::-1]
+
+
+def net(steps: Iterable[Step]) -> list[Step]:
+    """Return the shortest steps with the same effect as `steps`, each thing in the place of its first change."""
+    changes: dict[object, Step] = {}
+    for step in steps:
+        key = (step.before or step.after).key  # type: ignore[union-attr]  # a step of nothing is never made
+        earlier = changes.get(key)
+        changes[key] = Step(earlier.before, step.after) if earlier else step
+    return [step for step in changes.values() if step.before != step.after]
+
+
+_ORDER = (Firewall, Sysctl, Mtu, LinkUp, Address, Route, Rule)
+
+
+def _in_order(items: Iterable[Item]) -> list[Item]:
+    return sorted(items, key=lambda item: (_ORDER.index(type(item)), str(item)))
+
+
+def _wanted(desired: Desired, actual: Collection[Item]) -> list[Item]:
+    device = desired.device
+    return [
+        *_firewall(desired),
+        *(Sysctl(f"net/ipv6/conf/{device}/{name}", value) for name, value in DEVICE_SYSCTLS.items()),
+        Mtu(device, desired.mtu),
+        LinkUp(device),
+        *(Address(device, address) for address in desired.addresses),
+        *_forwarding(desired, actual),
+        *_sources(desired),
+        *(Route(device, prefix, metric) for prefix, metric in desired.destinations),
+    ]
+
+
+def _firewall(desired: Desired) -> list[Item]:
+    if desired.inbound is Inbound.OPEN:
+        return []
+    hooks = ("input",) if desired.forwarding is Forwarding.OPEN else ("input", "forward")
+    return [Firewall(desired.device, hooks)]
+
+
+def _forwarding(desired: Desired, actual: Collection[Item]) -> list[Item]:
+    """Switch forwarding on without losing native IPv6: a forwarding kernel ignores router advertisements on interfaces
+    whose accept_ra is 1, and heeds them at 2 (ip-sysctl.rst)."""
+    if desired.forwarding is Forwarding.OFF:
+        return []
+    if Sysctl(FORWARDING, "1") in actual:
+        return [Sysctl(FORWARDING, "1")]
+    own = f"net/ipv6/conf/{desired.device}/accept_ra"
+    heeding = [
+        item.path for item in actual if isinstance(item, Sysctl) and item.path.endswith("/accept_ra") and item.value == "1"
+    ]
+    return [*(Sysctl(path, "2") for path in sorted(heeding) if path != own), Sysctl(FORWARDING, "1")]
+
+
+def _sources(desired: Desired) -> list[Item]:
+    table = route_table(desired.device)
+    items: list[Item] = [Route(desired.device, IPv6Network("::/0"), ROUTE_METRIC, table)] if desired.sources else []
+    for source in desired.sources:
+        # More specific routes of the main table first: the way to a LAN that holds a delegated prefix.
+        items.append(Rule(source, MAIN_TABLE, RULE_PRIORITY, suppress_prefixlength=0))
+        items.append(Rule(source, table, RULE_PRIORITY + 1))
+    return items
