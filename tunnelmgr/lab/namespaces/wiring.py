@@ -24,7 +24,9 @@ SETTINGS = (
     "net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0 "
     "net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0 "
     "net.ipv4.conf.all.send_redirects=0 net.ipv4.conf.default.send_redirects=0 "
-    "net.ipv4.icmp_ratelimit=0 net.ipv6.icmp.ratelimit=0"
+    "net.ipv4.icmp_ratelimit=0 net.ipv6.icmp.ratelimit=0 "
+    # Else a router's rules see what its bridge carries, and translate packets before the bridge hands them up.
+    "net.bridge.bridge-nf-call-iptables=0 net.bridge.bridge-nf-call-ip6tables=0"
 )
 FORWARDING4 = "net.ipv4.ip_forward=1"
 FORWARDING = f"{FORWARDING4} net.ipv6.conf.all.forwarding=1 net.ipv6.conf.default.forwarding=1"
