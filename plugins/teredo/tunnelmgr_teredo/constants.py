@@ -1,0 +1,88 @@
+"""Every number of the protocol, with its unit and its source.
+
+"teredo.md" is docs/protocols/teredo.md, which marks our own decisions [P].
+"""
+
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+
+# What the specifications fix.
+TEREDO_PREFIX = IPv6Network("2001::/32")  # RFC 4380 section 2.6
+OBSOLETE_PREFIX = IPv6Network("3ffe:831f::/32")  # Windows before MS06-064; 6bone space, returned in 2006
+SERVER_PORT = 3544  # UDP; RFC 4380 section 2.7
+DISCOVERY_GROUP = IPv4Address("224.0.0.253")  # RFC 4380 section 2.17
+ALL_NODES = IPv6Address("ff02::1")  # RFC 4291 section 2.7.1
+ALL_ROUTERS = IPv6Address("ff02::2")
+LINK_LOCAL_PREFIX = IPv6Network("fe80::/64")
+
+SOLICITATION_TIMEOUT = 4.0  # seconds; T in RFC 4380 section 5.2.1
+SOLICITATIONS_MAX = 3  # transmissions; N in RFC 4380 section 5.2.1
+NONCE_LENGTH = 8  # bytes, in the authentication header; RFC 4380 section 5.1.1
+REFRESH_INTERVAL = 30.0  # seconds; RFC 4380 section 5.2
+REFRESH_SHORTEST = 0.75  # of the interval: RFC 4380 section 5.2 wants 75 to 100 percent, drawn each time
+PEER_VALIDITY = 30.0  # seconds since the last reception; RFC 4380 section 5.2.4
+LOCAL_PEER_MEMORY = 600.0  # seconds since the last discovery bubble; RFC 4380 section 5.2.4, case 3
+BUBBLE_INTERVAL = 2.0  # seconds since the last transmission to the peer; RFC 4380 section 5.2.6
+BUBBLES_MAX = 4  # within BUBBLE_WINDOW without a direct answer; RFC 4380 section 5.2.6
+BUBBLE_WINDOW = 300.0  # seconds; RFC 4380 section 5.2.6
+DISCOVERY_INTERVAL = (200.0, 300.0)  # seconds, uniform; RFC 4380 section 5.2.8
+LINK_MTU = 1280  # bytes; RFC 4380 section 5.1.2
+MTU_MAX = 65535  # bytes; what a router advertisement may say at most: teredo.md section 4.4
+TRAILER_NONCE_LENGTH = 4  # bytes; RFC 6081 section 4.2
+ALTERNATE_ADDRESSES_MAX = 4  # in one trailer; RFC 6081 section 4.3
+INTERVAL_FIRST_GUESS = 60.0  # seconds; RFC 4380 section 5.2.7
+INTERVAL_MAX = 120.0  # seconds; RFC 4380 section 5.2.7
+INTERVAL_CLOSE_ENOUGH = 0.75  # of the maximum still possible ends the search; RFC 4380 section 5.2.7
+
+# What we chose.
+SERVICE_PORTS = range(49152, 65536)  # the dynamic ports; RFC 6169 section 5.2.3 wants one that cannot be guessed
+RANDOM_FLAGS = 0x3CFF  # Random1 and Random2; C, z, U and G stay 0: RFC 5991 section 3.1
+CLIENT_LINK_LOCAL = IPv6Address("fe80::ffff:ffff:ffff")  # as Miredo: cone bit 0, nothing told; teredo.md section 2
+BUBBLE_HOP_LIMIT = 255  # teredo.md section 3.4
+DISCOVERY_HOP_LIMIT = 1  # RFC 4380 section 5.2.8
+ECHO_HOP_LIMIT = 128  # as Miredo; teredo.md section 4.10
+ECHO_NONCE_LENGTH = 16  # bytes; RFC 4380 section 5.2.9 wants eight at least
+ECHO_NONCE_VALIDITY = 30.0  # seconds; teredo.md section 4.10
+STRANGER_ECHO_TESTS = 50  # a second, on account of packets received: teredo.md section 4.7, rule 15 (CVE-2006-6266)
+HOST_ERRORS = 10  # ICMPv6 errors a second to this host; teredo.md section 4.13
+RESTART_DELAY = 5.0  # seconds, doubled at every failure; teredo.md section 1
+RESTART_DELAY_MAX = 100.0  # seconds, as Miredo
+RESTART_SPREAD = 0.25  # of the delay, both ways
+SECONDARY_PATIENCE = 0.1  # seconds the address waits for the second probe, so that the NAT is named first in the story
+DIRECT_BUBBLE_DELAY = (0.01, 0.5)  # seconds, bounds; the delay is the server's round trip time: see contacts.py
+OPENER_TTL = 2  # outer TTL of the bubble that opens our own NAT and no other: see contacts.py
+PEERS_MAX = 4096  # entries; teredo.md section 4.6
+STRANGERS_SHARE = 0.5  # of the peer list, at most, for entries that have proven nothing
+PEER_IDLE_MAX = 600.0  # seconds without traffic after which an entry goes
+PEER_SWEEP_INTERVAL = 60.0  # seconds between looks for idle entries
+PATH_REPORT_INTERVAL = 5.0  # seconds between looks at what the data plane carried, while it carries anything
+PATH_RENEWAL_INTERVAL = 5.0  # seconds after which a path in use is said again because of a packet we received
+QUEUE_PACKETS_MAX = 8  # per peer and direction
+QUEUE_BYTES_MAX = 10_240  # per peer and direction
+QUEUES_BYTES_MAX = 1 << 20  # of all peers together
+DIRECT_BUDGET = (8, 2.0)  # bubbles to one IPv4 host: burst, then per second; teredo.md section 8 (flooding a victim)
+SERVER_BUDGET = (64, 50.0)  # bubbles to one server: burst, then per second
+BUDGETS_MAX = 4096  # IPv4 hosts whose budget is kept
+ICMP_STRIKES = 3  # ICMPv4 errors in a row after which a peer's mapping is not trusted; teredo.md section 4.13
+STATUS_PEERS_MAX = 256  # peers told in a status; api/status.py
+CHANNEL_ATTEMPTS = 4  # random service ports tried when they are taken
+
+# "Global unicast": what RFC 4380 section 5.2.4 refuses, then what we add (teredo.md section 2). Documentation blocks pass:
+# they are routed nowhere, and every laboratory and every example of the RFCs uses them.
+NOT_GLOBAL_UNICAST = tuple(
+    IPv4Network(block)
+    for block in (
+        "0.0.0.0/8",
+        "10.0.0.0/8",
+        "127.0.0.0/8",
+        "169.254.0.0/16",
+        "172.16.0.0/12",
+        "192.168.0.0/16",
+        "192.88.99.0/24",
+        "224.0.0.0/4",
+        "255.255.255.255/32",
+        "100.64.0.0/10",
+        "192.0.0.0/24",
+        "198.18.0.0/15",
+        "240.0.0.0/4",
+    )
+)
