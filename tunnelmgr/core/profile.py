@@ -16,6 +16,7 @@ from tunnelmgr.api.report import NatKind
 from tunnelmgr.api.settings import Settings
 from tunnelmgr.api.transport import Transport
 from tunnelmgr.core.problem import Problem
+from tunnelmgr.host.desired import Inbound
 
 
 class DefaultRouteWish(Enum):
@@ -24,14 +25,6 @@ class DefaultRouteWish(Enum):
     IF_NO_NATIVE = "if-no-native"
     ALWAYS = "always"
     NEVER = "never"
-
-
-class Inbound(Enum):
-    """What the firewall lets in through the tunnel."""
-
-    ESTABLISHED = "established"
-    """Answers, ICMPv6 errors and echo requests."""
-    OPEN = "open"
 
 
 class LanShare(Enum):

@@ -17,8 +17,8 @@ BATCH = 64
 class DataPath(Protocol):
     """Carries packets between the TUN device and the datagram channels."""
 
-    def attach_device(self, descriptor: int) -> None:
-        """Use this non-blocking TUN descriptor. The caller owns it."""
+    def attach_device(self, descriptor: int | None) -> None:
+        """Use this non-blocking TUN descriptor, None for none. The caller owns it."""
 
     def attach_channel(self, name: str, kind: ChannelKind, sock: socket) -> None:
         """Use this non-blocking datagram socket. The caller owns it."""
@@ -32,7 +32,8 @@ class DataPath(Protocol):
     def read_channel(self, name: str, now: float) -> list[Datagram]:
         """Carry what waits on a channel; return the datagrams for the Tunnel.
 
-        Raises OSError when the channel reports an error; reading may go on after it.
+        Raises OSError when the channel reports an error, BlockingIOError when there was nothing to read: then the socket
+        woke us for its error queue. Reading may go on after either.
         """
 
     def send(self, datagrams: Sequence[Datagram]) -> None:

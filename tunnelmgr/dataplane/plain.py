@@ -35,8 +35,8 @@ class PlainPath:
         self._failures: dict[tuple[str, int], ChannelFailed] = {}
         self._dropped: Counter[str] = Counter()
 
-    def attach_device(self, descriptor: int) -> None:
-        """Use this non-blocking TUN descriptor. The caller owns it."""
+    def attach_device(self, descriptor: int | None) -> None:
+        """Use this non-blocking TUN descriptor, None for none. The caller owns it."""
         self._device = descriptor
 
     def attach_channel(self, name: str, kind: ChannelKind, sock: socket.socket) -> None:
@@ -71,7 +71,8 @@ class PlainPath:
     def read_channel(self, name: str, now: float) -> list[Datagram]:
         """Carry what waits on a channel; return the datagrams for the Tunnel.
 
-        Raises OSError when the channel reports an error; reading may go on after it.
+        Raises OSError when the channel reports an error, BlockingIOError when there was nothing to read: then the socket
+        woke us for its error queue. Reading may go on after either.
         """
         match self._kinds[name]:
             case ChannelKind.MULTICAST:
@@ -84,10 +85,12 @@ class PlainPath:
     def _read_udp(self, name: str, now: float) -> list[Datagram]:
         for_tunnel = []
         receive, inward = self._sockets[name].recvfrom, self._table.inward
-        for _ in range(BATCH):
+        for count in range(BATCH):
             try:
                 data, remote = receive(_DATAGRAM_MAX)
             except BlockingIOError:
+                if not count:
+                    raise
                 break
             if inward(name, data, remote, now) is not None:
                 self._write(data)
@@ -98,10 +101,12 @@ class PlainPath:
     def _read_raw41(self, name: str, now: float) -> list[Datagram]:
         """As for UDP, with the outer header that raw sockets leave in front (raw(7))."""
         for_tunnel = []
-        for _ in range(BATCH):
+        for count in range(BATCH):
             try:
                 packet, remote = self._sockets[name].recvfrom(_DATAGRAM_MAX)
             except BlockingIOError:
+                if not count:
+                    raise
                 break
             data = packet[(packet[0] & 0x0F) * 4 :]
             if self._table.inward(name, data, (remote[0], 0), now) is not None:
@@ -115,10 +120,12 @@ class PlainPath:
     def _read_multicast(self, name: str) -> list[Datagram]:
         """Nothing sent to a group is ever on a path; what matters is where it arrived and what it was sent to."""
         for_tunnel = []
-        for _ in range(BATCH):
+        for count in range(BATCH):
             try:
                 data, ancillary, _, remote = self._sockets[name].recvmsg(_DATAGRAM_MAX, _ANCILLARY_MAX)
             except BlockingIOError:
+                if not count:
+                    raise
                 break
             for level, kind, value in ancillary:
                 if level == socket.IPPROTO_IP and kind == _IP_PKTINFO:

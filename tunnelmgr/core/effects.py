@@ -1,0 +1,211 @@
+"""Carries out what a Tunnel asks for, each effect within its deadline, each answered once."""
+
+import asyncio
+import socket
+from collections.abc import Callable, Coroutine, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from errno import EACCES, EADDRINUSE, EADDRNOTAVAIL, EPERM
+from ipaddress import IPv4Address
+from typing import Final
+
+from tunnelmgr.api.effects import (
+    Ask,
+    CloseChannel,
+    Done,
+    Effect,
+    EffectResult,
+    Failed,
+    FailureCode,
+    Fetch,
+    MapPort,
+    OpenChannel,
+    Remember,
+    Resolve,
+    Response,
+    UnmapPort,
+)
+from tunnelmgr.api.transport import Service
+from tunnelmgr.core.channels import Channels
+from tunnelmgr.core.memory import Memory
+
+_CODES: Final = {
+    EADDRINUSE: FailureCode.IN_USE,
+    EACCES: FailureCode.NO_PERMISSION,
+    EPERM: FailureCode.NO_PERMISSION,
+    EADDRNOTAVAIL: FailureCode.NOT_FOUND,
+}
+
+
+class Effects:
+    """Runs the effects of one Tunnel as tasks of the asyncio loop."""
+
+    def __init__(
+        self,
+        channels: Channels,
+        memory: Memory,
+        method: str,
+        services: Mapping[str, Callable[[], Service]],
+        answer: Callable[[Effect, EffectResult], None],
+    ) -> None:
+        self._channels = channels
+        self._memory = memory
+        self._method = method
+        self._services = {name: _ServiceThread(name, factory) for name, factory in services.items()}
+        self._answer = answer
+        # Two equal effects are two askings, so they are told apart by identity.
+        self._running: dict[int, asyncio.Task[None]] = {}
+
+    def perform(self, effect: Effect) -> None:
+        """Begin to carry out an effect; the answer comes later, never before this returns."""
+        self._running[id(effect)] = asyncio.get_running_loop().create_task(self._perform(effect))
+
+    def cancel(self, effect: Effect) -> None:
+        """Stop waiting: no answer will come."""
+        if task := self._running.pop(id(effect), None):
+            task.cancel()
+
+    async def close(self) -> None:
+        """Cancel what runs and release the services."""
+        running = list(self._running.values())
+        self._running.clear()
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+        for service in self._services.values():
+            await service.close()
+
+    async def _perform(self, effect: Effect) -> None:
+        try:
+            async with asyncio.timeout(effect.timeout):
+                result: EffectResult = Done(await self._carry_out(effect))
+        except TimeoutError:
+            result = Failed(FailureCode.TIMEOUT, f"{_words(effect)}: no answer in {effect.timeout:g} s")
+        except EffectError as error:
+            result = Failed(error.code, f"{_words(effect)}: {error}")
+        except OSError as error:
+            code = _CODES.get(error.errno or 0, FailureCode.UNREACHABLE)
+            result = Failed(code, f"{_words(effect)}: {error.strerror or error}")
+        if self._running.pop(id(effect), None) is not None:
+            self._answer(effect, result)
+
+    def _carry_out(self, effect: Effect) -> Coroutine[None, None, object]:
+        match effect:
+            case OpenChannel():
+                return self._channels.open(effect)
+            case CloseChannel():
+                return self._close(effect.channel)
+            case Resolve():
+                return _resolve(effect.name)
+            case Fetch():
+                return asyncio.to_thread(_fetch, effect)
+            case Remember():
+                return self._remember(effect)
+            case Ask():
+                return self._ask(effect)
+            case MapPort() | UnmapPort():
+                return _unsupported("no port mapping protocol is built in")
+
+    async def _close(self, channel: str) -> None:
+        self._channels.close(channel)
+
+    async def _remember(self, effect: Remember) -> None:
+        self._memory.remember(self._method, effect.key, effect.value)
+
+    async def _ask(self, effect: Ask) -> object:
+        if (service := self._services.get(effect.service)) is None:
+            raise EffectError(FailureCode.UNSUPPORTED, f"the transport names no service {effect.service!r}")
+        return await service.handle(effect.request)
+
+
+class EffectError(Exception):
+    """An effect failed for a reason that is no errno."""
+
+    def __init__(self, code: FailureCode, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+class _ServiceThread:
+    """One service and the single thread that makes it, asks it and closes it."""
+
+    def __init__(self, name: str, factory: Callable[[], Service]) -> None:
+        self._factory = factory
+        self._service: Service | None = None
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix=f"service-{name}")
+
+    async def handle(self, request: object) -> object:
+        return await asyncio.get_running_loop().run_in_executor(self._executor, self._handle, request)
+
+    def _handle(self, request: object) -> object:
+        try:
+            if self._service is None:
+                self._service = self._factory()
+            return self._service.handle(request)
+        except Exception as error:
+            raise EffectError(FailureCode.CRASHED, f"{type(error).__name__}: {error}") from error
+
+    async def close(self) -> None:
+        def close() -> None:
+            if self._service is not None:
+                self._service.close()
+
+        await asyncio.get_running_loop().run_in_executor(self._executor, close)
+        self._executor.shutdown(wait=False)
+
+
+async def _resolve(name: str) -> tuple[IPv4Address, ...]:
+    loop = asyncio.get_running_loop()
+    try:
+        found = await loop.getaddrinfo(name, None, family=socket.AF_INET, type=socket.SOCK_DGRAM)
+    except socket.gaierror as error:
+        code = FailureCode.TIMEOUT if error.errno == socket.EAI_AGAIN else FailureCode.NOT_FOUND
+        raise EffectError(code, error.strerror or str(error)) from error
+    return tuple(dict.fromkeys(IPv4Address(entry[4][0]) for entry in found))
+
+
+def _fetch(effect: Fetch) -> Response:
+    # Imported here: few profiles fetch anything, and http and ssl take 30 ms to import.
+    import base64
+    from urllib.error import HTTPError
+    from urllib.request import Request, urlopen
+
+    if not effect.url.startswith("https://"):
+        raise EffectError(FailureCode.UNSUPPORTED, "only https is spoken")
+    request = Request(effect.url, data=effect.body, headers=dict(effect.headers))  # noqa: S310 - https only, checked above
+    if effect.username:
+        credentials = base64.b64encode(f"{effect.username}:{effect.password}".encode()).decode("ascii")
+        request.add_header("Authorization", f"Basic {credentials}")
+    try:
+        with urlopen(request, timeout=effect.timeout) as answer:  # noqa: S310 - https only, checked above
+            return _response(answer.status, answer.read(effect.response_max + 1), effect)
+    except HTTPError as answer:
+        return _response(answer.code, answer.read(effect.response_max + 1), effect)
+
+
+def _response(status: int, body: bytes, effect: Fetch) -> Response:
+    if len(body) > effect.response_max:
+        raise EffectError(FailureCode.PROTOCOL, f"the answer is longer than {effect.response_max} bytes")
+    return Response(status, body)
+
+
+async def _unsupported(text: str) -> object:
+    raise EffectError(FailureCode.UNSUPPORTED, text)
+
+
+def _words(effect: Effect) -> str:
+    """Name an effect in a message to the user."""
+    match effect:
+        case OpenChannel(channel=channel, kind=kind, local=local):
+            return f"opening {kind.value} channel {channel} on {local}"
+        case CloseChannel(channel=channel):
+            return f"closing channel {channel}"
+        case Resolve(name=name):
+            return f"looking up {name}"
+        case Fetch(url=url):
+            return f"fetching {url.partition('?')[0]}"  # the query may hold a key
+        case MapPort(internal_port=port) | UnmapPort(internal_port=port):
+            return f"mapping UDP port {port} on the gateway"
+        case Remember(key=key):
+            return f"remembering {key}"
+        case Ask(service=service):
+            return f"asking the {service} service"

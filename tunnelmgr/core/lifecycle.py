@@ -1,0 +1,180 @@
+"""The life of one profile: claim its name, run its methods, say how it stands, leave nothing behind."""
+
+import asyncio
+import os
+from collections.abc import Callable, Mapping
+from random import SystemRandom
+from typing import Final
+
+from tunnelmgr.api.errors import ExitCode, TunnelError
+from tunnelmgr.api.events import Event
+from tunnelmgr.api.status import Fact, TunnelStatus
+from tunnelmgr.core.backoff import Backoff
+from tunnelmgr.core.memory import Memory
+from tunnelmgr.core.profile import DatapathWish, Method, Profile
+from tunnelmgr.core.runtime import Runtime
+from tunnelmgr.core.session import Listener, Session, has_default_route
+from tunnelmgr.core.snapshot import Progress, Snapshot, State, Traffic
+from tunnelmgr.host.apply import Configurator
+from tunnelmgr.host.interface import Host
+from tunnelmgr.host.journal import Journal
+
+ONLY_PLAIN: Final = "this version carries packets by the plain path only"
+
+StateListener = Callable[[State, str], None]
+
+
+class Lifecycle:
+    """Brings a profile up and keeps it up. Made and run once, on one event loop."""
+
+    def __init__(
+        self,
+        profile: Profile,
+        host: Host,
+        runtime: Runtime,
+        on_progress: Callable[[Progress], None],
+        on_event: Callable[[Event], None] = lambda _: None,
+    ) -> None:
+        """`on_progress` hears the story of the start; `on_event` every event of the Tunnel, for plugins that listen."""
+        self._profile = profile
+        self._host = host
+        self._runtime = runtime
+        self._on_progress = on_progress
+        self._on_event = on_event
+        self._subscribers: list[StateListener] = []
+        self._method: Method = profile.methods[0]
+        self._session: Session | None = None
+        self._backoff = Backoff(SystemRandom())
+        self._stopping = asyncio.Event()
+        self._state = State.STARTING
+        self._reason = "no answer yet"
+        self._hint = ""
+        self._since = asyncio.get_running_loop().time()
+        self._been_up = False
+
+    async def run(self) -> ExitCode:
+        """Bring the profile up and keep it up until `stop`; return DONE.
+
+        Raises TunnelError for what ends it: another process runs the profile, this host cannot do it, or every method
+        failed for good. Nothing is left behind either way. A host that fails after the tunnel was up is tried again.
+        """
+        _check_datapath(self._profile)
+        journal = Journal.take(self._runtime.journal(self._profile.name))
+        try:
+            configurator = Configurator(self._host, journal)
+            await configurator.recover()
+            while not self._stopping.is_set():
+                await self._try_methods(configurator)
+        finally:
+            journal.close()
+            await self._host.close()
+        return ExitCode.DONE
+
+    def stop(self) -> None:
+        """Make `run` take everything back and return. Doing it twice is fine."""
+        self._stopping.set()
+        if self._session:
+            self._session.stop()
+
+    def subscribe(self, listener: StateListener) -> None:
+        """Call `listener` with each new state and its reason."""
+        self._subscribers.append(listener)
+
+    def command(self, name: str, arguments: Mapping[str, Fact]) -> Mapping[str, object]:
+        """Run one of the transport's own commands on the running tunnel. Raises TunnelError."""
+        if self._session is None:
+            raise TunnelError(f"{self._profile.name} is {self._state.value}", hint="try again when it is up")
+        return self._session.command(name, arguments)
+
+    @property
+    def failure(self) -> ExitCode:
+        """What to end with when the profile is not up in time."""
+        return self._session.failure if self._session else ExitCode.NO_ANSWER
+
+    async def _try_methods(self, configurator: Configurator) -> None:
+        """Run the methods in order, each until it fails for good; after the last, give up or wait."""
+        for number, method in enumerate(self._profile.methods, 1):
+            try:
+                await self._run_method(method, configurator)
+            except TunnelError as error:
+                if number < len(self._profile.methods):
+                    self._progress("failed", f"{method.type}: {error}; trying {self._profile.methods[number].type}")
+                elif not self._been_up or error.exit_code.permanent or error.exit_code is ExitCode.BUG:
+                    raise
+                else:
+                    self._set_state(State.DOWN, error.message, error.hint)
+                    await self._pause()
+            if self._stopping.is_set():
+                return
+
+    async def _run_method(self, method: Method, configurator: Configurator) -> None:
+        self._method = method
+        listener = Listener(self._set_state, self._on_progress, self._on_event)
+        memory = Memory(self._runtime.memory(self._profile.name))
+        self._progress("starting", f"starting, {method.type}, {method.transport.describe()}")
+        self._session = Session(self._profile, method, self._host, configurator, memory, listener)
+        try:
+            await self._session.run()
+        finally:
+            self._session = None
+
+    async def _pause(self) -> None:
+        try:
+            async with asyncio.timeout(self._backoff.next_delay()):
+                await self._stopping.wait()
+        except TimeoutError:
+            self._set_state(State.STARTING, "trying again", "")
+
+    def _set_state(self, state: State, reason: str, hint: str) -> None:
+        if state is not self._state:
+            self._since = asyncio.get_running_loop().time()
+        self._state, self._reason, self._hint = state, reason, hint
+        if state is State.UP:
+            self._been_up = True
+            self._backoff.reset()
+        for listener in self._subscribers:
+            listener(state, reason)
+
+    def _progress(self, code: str, text: str) -> None:
+        self._on_progress(Progress(code, text))
+
+    def snapshot(self) -> Snapshot:
+        """Return how the profile stands at this moment."""
+        session = self._session
+        status = session.status() if session else TunnelStatus("not running")
+        device = session.device if session else None
+        return Snapshot(
+            name=self._profile.name,
+            file=str(self._profile.file),
+            pid=os.getpid(),
+            state=self._state,
+            reason=self._reason,
+            hint=self._hint,
+            method=self._method.type,
+            role=self._method.role,
+            device=self._profile.device if session else None,
+            since=asyncio.get_running_loop().time() - self._since,
+            addresses=tuple(str(interface.ip) for interface in device.addresses) if device else (),
+            mtu=device.mtu if device else None,
+            default_route=device is not None and has_default_route(device),
+            inbound=self._profile.firewall.inbound.value,
+            verified=session.verified if session else "",
+            datapath="plain",
+            datapath_reason=ONLY_PLAIN,
+            protocol_state=status.state,
+            facts=status.facts,
+            peers=status.peers,
+            peers_total=status.peers_total,
+            counters=status.counters,
+            traffic=session.traffic() if session else Traffic(),
+            log=str(self._runtime.log(self._profile.name)),
+        )
+
+
+def _check_datapath(profile: Profile) -> None:
+    if profile.datapath not in {DatapathWish.AUTO, DatapathWish.PLAIN}:
+        raise TunnelError(
+            f"{profile.file}: datapath {profile.datapath.value} is not to be had: {ONLY_PLAIN}",
+            hint="write `datapath: auto`, which takes the fastest there is",
+            exit_code=ExitCode.INVALID,
+        )

@@ -1,0 +1,83 @@
+"""Proves that packets flow: ICMPv6 echo requests (RFC 4443) that leave by the tunnel device and must come back by it."""
+
+import asyncio
+import os
+import socket
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import IPv6Address
+from typing import Final
+
+PROBES: Final = 2  # a target; one answer is enough
+PROBE_TIMEOUT: Final = 4.0  # seconds for each: the first packet of a Teredo peer waits for an echo test and its repeat
+
+_ECHO_REQUEST: Final = 128
+_ECHO_REPLY: Final = 129
+_ICMP6_FILTER: Final = 1  # linux/icmpv6.h
+_HEADER: Final = struct.Struct("!BBHHH")  # type, code, checksum (filled in by the kernel), identifier, sequence
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeResult:
+    """What became of the probes to one target."""
+
+    target: IPv6Address
+    sent: int
+    answered: int
+    round_trip: float | None
+    """Seconds, of the fastest answer; None when there was none."""
+
+
+async def probe(device: str, source: IPv6Address, targets: Sequence[IPv6Address]) -> ProbeResult:
+    """Ping the targets in turn until one answers; return its result, or the last target's.
+
+    Raises OSError when nothing can be sent at all, ValueError when there is no target.
+    """
+    if not targets:
+        raise ValueError("nobody to probe")
+    for target in targets:
+        result = await _probe_one(device, source, target)
+        if result.answered:
+            break
+    return result
+
+
+async def _probe_one(device: str, source: IPv6Address, target: IPv6Address) -> ProbeResult:
+    loop = asyncio.get_running_loop()
+    round_trips = []
+    with _echo_socket(device, source) as sock:
+        for sequence in range(1, PROBES + 1):
+            nonce = os.urandom(16)
+            started = loop.time()
+            request = _HEADER.pack(_ECHO_REQUEST, 0, 0, os.getpid() & 0xFFFF, sequence) + nonce
+            try:
+                async with asyncio.timeout(PROBE_TIMEOUT):
+                    await loop.sock_sendto(sock, request, (str(target), 0))
+                    while not _answers(await loop.sock_recv(sock, 2048), request):
+                        continue  # another ping's reply: raw sockets get them all
+            except TimeoutError:
+                continue
+            round_trips.append(loop.time() - started)
+    return ProbeResult(target, PROBES, len(round_trips), min(round_trips, default=None))
+
+
+def _answers(reply: bytes, request: bytes) -> bool:
+    """Whether a reply echoes the request; checksums, of which the kernel checked the reply's, are left out."""
+    return reply[0] == _ECHO_REPLY and reply[4:] == request[4:]
+
+
+def _echo_socket(device: str, source: IPv6Address) -> socket.socket:
+    sock = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
+    try:
+        sock.setblocking(False)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode())
+        # A set bit blocks its type: all but echo reply.
+        blocked = bytearray(b"\xff" * 32)
+        blocked[_ECHO_REPLY // 32 * 4 : _ECHO_REPLY // 32 * 4 + 4] = struct.pack("=I", ~(1 << _ECHO_REPLY % 32) & 0xFFFFFFFF)
+        sock.setsockopt(socket.IPPROTO_ICMPV6, _ICMP6_FILTER, bytes(blocked))
+        sock.bind((str(source), 0))
+    except OSError:
+        sock.close()
+        raise
+    return sock

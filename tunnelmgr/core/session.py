@@ -1,0 +1,238 @@
+"""One method being run: its Tunnel, its device, and the proof that packets flow.
+
+What the Tunnel, the network and the user say arrives in one inbox and is dealt with one at a time, so that this machine is
+never configured from two sides. Addresses and the data path are there as soon as the Tunnel is up; the default route, and
+the word `up`, wait until packets are known to flow.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from ipaddress import IPv6Address
+from random import SystemRandom
+from typing import Final
+
+from tunnelmgr.api.errors import ExitCode, TunnelError
+from tunnelmgr.api.events import Down, Event, Notice, Up
+from tunnelmgr.api.status import Fact, TunnelStatus
+from tunnelmgr.core.backoff import Backoff
+from tunnelmgr.core.driver import Driver
+from tunnelmgr.core.memory import Memory
+from tunnelmgr.core.probe import ProbeResult, probe
+from tunnelmgr.core.profile import Method, Profile
+from tunnelmgr.core.snapshot import Progress, State, Traffic
+from tunnelmgr.core.wishes import bare_device, wants_default_route, wished_device
+from tunnelmgr.host.apply import Configurator
+from tunnelmgr.host.desired import Desired, Inbound
+from tunnelmgr.host.interface import Host
+
+NOT_PROVEN: Final = "reach beyond the server not proven"
+FIRST_DATAGRAM_TIMEOUT: Final = 0.2  # seconds; slow imports wait so long for the far end to be asked first
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """Who hears of a session."""
+
+    state: Callable[[State, str, str], None]
+    """New state, reason and hint; the latter two are empty when all is well."""
+    progress: Callable[[Progress], None]
+    event: Callable[[Event], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Crashed:
+    error: Exception
+
+
+@dataclass(frozen=True, slots=True)
+class _Probed:
+    result: ProbeResult
+
+
+class _NetworkChanged:
+    """Addresses, routes or links changed."""
+
+
+class _StopAsked:
+    """Somebody wants this tunnel down."""
+
+
+_Inboxed = Up | Down | Notice | _Crashed | _Probed | _NetworkChanged | _StopAsked
+
+
+class Session:
+    """Runs one method of one profile, once."""
+
+    def __init__(
+        self, profile: Profile, method: Method, host: Host, configurator: Configurator, memory: Memory, listener: Listener
+    ) -> None:
+        self._profile = profile
+        self._method = method
+        self._host = host
+        self._configurator = configurator
+        self._listener = listener
+        self._inbox: asyncio.Queue[_Inboxed] = asyncio.Queue()
+        self._probing: asyncio.Task[None] | None = None
+        self._backoff = Backoff(SystemRandom())
+        self._up: Up | None = None
+        self._carries = False
+        self.verified = ""
+        """How it is known that packets flow."""
+        self.failure = ExitCode.NO_ANSWER
+        """What to end with when it does not come up in time."""
+        self._driver = Driver(
+            method.transport,
+            memory,
+            on_news=self._inbox.put_nowait,
+            on_crash=lambda error: self._inbox.put_nowait(_Crashed(error)),
+            watch=listener.event,
+        )
+
+    async def run(self) -> None:
+        """Return when stopped. Raises TunnelError when this method cannot work here or failed for good."""
+        if self._profile.firewall.inbound is Inbound.ESTABLISHED:
+            await self._host.check_firewall()
+        tun = self._host.open_tun(self._profile.device)
+        try:
+            self._driver.attach_device(tun.fd)
+            self._driver.start(self._host.network())
+            await self._driver.spoke(FIRST_DATAGRAM_TIMEOUT)
+            await self._configurator.apply(bare_device(self._profile))
+            await self._attend()
+        finally:
+            self._stop_probing()
+            await self._driver.stop()
+            await self._driver.close()
+            await self._configurator.clear()
+            tun.close()
+
+    def stop(self) -> None:
+        """Make `run` take everything back and return. Doing it twice is fine."""
+        self._inbox.put_nowait(_StopAsked())
+
+    def command(self, name: str, arguments: Mapping[str, Fact]) -> Mapping[str, object]:
+        """Run one of the transport's own commands. Raises TunnelError."""
+        return self._driver.command(name, arguments)
+
+    def status(self) -> TunnelStatus:
+        """Return the Tunnel's own status."""
+        return self._driver.status()
+
+    def traffic(self) -> Traffic:
+        """Return what passed since the start, as of the last call of `status`."""
+        return self._driver.traffic()
+
+    @property
+    def device(self) -> Desired | None:
+        """What the device looks like; None while the Tunnel is not up."""
+        return self._wished(self._up) if self._up else None
+
+    async def _attend(self) -> None:
+        watching = asyncio.create_task(self._host.watch(lambda: self._inbox.put_nowait(_NetworkChanged())))
+        try:
+            while not isinstance(news := await self._inbox.get(), _StopAsked):
+                await self._hear(news)
+        finally:
+            watching.cancel()
+
+    async def _hear(self, news: _Inboxed) -> None:
+        match news:
+            case Notice():
+                self._listener.progress(Progress(news.code, news.text))
+            case Up():
+                await self._came_up(news)
+            case Down():
+                await self._went_down(news)
+            case _Probed():
+                await self._probed(news.result)
+            case _NetworkChanged():
+                self._driver.network_changed(self._host.network())
+                if self._up:
+                    await self._configurator.apply(self._wished(self._up))
+            case _Crashed():
+                plugin = self._method.type
+                raise TunnelError(
+                    f"the {plugin} plugin crashed: {type(news.error).__name__}: {news.error}",
+                    hint="the log has the traceback; please report it to the plugin's authors",
+                    exit_code=ExitCode.BUG,
+                ) from news.error
+
+    async def _came_up(self, up: Up) -> None:
+        self._stop_probing()
+        self._up = up
+        await self._configurator.apply(self._wished(up))
+        targets = self._profile.network.probe or up.probe
+        if up.config.listening or not targets:
+            await self._proven("listening" if up.config.listening else NOT_PROVEN)
+        else:
+            self._probing = asyncio.create_task(self._probe(up.config.addresses[0].ip, targets))
+
+    async def _went_down(self, down: Down) -> None:
+        self._stop_probing()
+        self._up, self._carries, self.verified = None, False, ""
+        await self._configurator.apply(bare_device(self._profile))
+        if down.permanent:
+            raise TunnelError(down.reason, hint=down.hint, exit_code=down.code)
+        self.failure = down.code
+        self._listener.progress(Progress("down", down.reason))
+        self._listener.state(State.DOWN, down.reason, down.hint)
+
+    async def _probe(self, source: IPv6Address, targets: tuple[IPv6Address, ...]) -> None:
+        """Probe until somebody answers, with growing pauses."""
+        while True:
+            result = await probe(self._profile.device, source, targets)
+            self._inbox.put_nowait(_Probed(result))
+            if result.answered:
+                return
+            await asyncio.sleep(self._backoff.next_delay())
+
+    def _stop_probing(self) -> None:
+        if self._probing is not None:
+            self._probing.cancel()
+            self._probing = None
+
+    async def _probed(self, result: ProbeResult) -> None:
+        if not self._up:
+            return  # sent before the tunnel went down
+        if result.answered and result.round_trip is not None:
+            words = f"carries packets: {result.answered} of {result.sent} probes, {result.round_trip * 1000:.0f} ms"
+            await self._proven(words + self._via(result.target))
+        else:
+            reason = f"{result.target} does not answer through the tunnel ({result.answered} of {result.sent} probes)"
+            self._listener.progress(Progress("unproven", reason))
+            self._listener.state(State.STARTING, reason, "check network.probe; status --peers shows where packets went")
+
+    async def _proven(self, how: str) -> None:
+        """Packets flow, or nobody can tell: give the tunnel what waited for that."""
+        assert self._up  # noqa: S101 - both callers have just looked
+        self._backoff.reset()
+        self._carries, self.verified = True, how
+        device = self._wished(self._up)
+        await self._configurator.apply(device)
+        self._listener.progress(Progress("up", describe_device(device)))
+        self._listener.progress(Progress("verified", how))
+        self._listener.state(State.UP, "", "")
+
+    def _via(self, target: IPv6Address) -> str:
+        for peer in self._driver.status().peers:
+            if peer.address == str(target) and peer.endpoint:
+                return f", via {peer.path} {peer.endpoint.rpartition(':')[0]}"
+        return ""
+
+    def _wished(self, up: Up) -> Desired:
+        default_route = self._carries and wants_default_route(self._profile, up.config, self._host.network())
+        return wished_device(self._profile, up.config, default_route=default_route)
+
+
+def describe_device(device: Desired) -> str:
+    """Return one line on a device: name, addresses, MTU, what is routed into it, what may come in."""
+    addresses = " ".join(str(interface.ip) for interface in device.addresses)
+    route = "default route" if has_default_route(device) else "no default route"
+    inbound = "closed" if device.inbound is Inbound.ESTABLISHED else "open"
+    return f"{device.device} {addresses}  MTU {device.mtu}, {route}, inbound {inbound}"
+
+
+def has_default_route(device: Desired) -> bool:
+    """Say whether the whole IPv6 internet is routed into a device."""
+    return any(destination.prefix.prefixlen == 0 for destination in device.destinations)

@@ -1,0 +1,48 @@
+"""From what a Tunnel wishes and what the profile allows to what this host's tunnel device shall look like. Pure."""
+
+from ipaddress import IPv6Network
+from typing import Final
+
+from tunnelmgr.api.hostconfig import HostConfig
+from tunnelmgr.api.network import Network
+from tunnelmgr.core.profile import DefaultRouteWish, Profile
+from tunnelmgr.host.desired import Desired, Destination, Forwarding
+
+_DEFAULT: Final = IPv6Network("::/0")
+
+
+def wants_default_route(profile: Profile, config: HostConfig, network: Network) -> bool:
+    """Say whether the tunnel shall be this host's way to the IPv6 internet, once packets are known to flow."""
+    match profile.network.default_route:
+        case DefaultRouteWish.ALWAYS:
+            return config.default_route
+        case DefaultRouteWish.NEVER:
+            return False
+        case DefaultRouteWish.IF_NO_NATIVE:
+            return config.default_route and not network.native_ipv6
+
+
+def bare_device(profile: Profile) -> Desired:
+    """Return the device of a tunnel that is not up: firewalled, and nothing else."""
+    return Desired(profile.device, inbound=profile.firewall.inbound)
+
+
+def wished_device(profile: Profile, config: HostConfig, *, default_route: bool) -> Desired:
+    """Return the device of a tunnel that is up."""
+    metric = profile.network.metric
+    mtu = profile.network.mtu
+    return Desired(
+        device=profile.device,
+        mtu=config.mtu if mtu == "auto" else min(mtu, config.mtu),
+        addresses=config.addresses,
+        destinations=tuple(
+            Destination(prefix, metric) for prefix in (*config.routes, *((_DEFAULT,) if default_route else ()))
+        ),
+        # Whoever is called at a tunnel address answers from it, and only the tunnel may carry that answer. Without a
+        # default route to offer the tunnel could not.
+        sources=tuple(IPv6Network(interface.ip) for interface in config.addresses) + config.delegated
+        if config.default_route
+        else (),
+        inbound=profile.firewall.inbound,
+        forwarding=Forwarding.OPEN if config.forwarding else Forwarding.OFF,
+    )
