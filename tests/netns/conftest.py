@@ -1,0 +1,94 @@
+"""What tests with real namespaces need: a machine that has it all, and an internet of their own.
+
+A test whose machine lacks something is skipped with the reason. With TUNNELMGR_REQUIRE_ALL_TIERS=1, as in CI, it
+fails: there nothing may go unnoticed.
+"""
+
+import itertools
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.peers import debian, miredo
+from tunnelmgr.lab.namespaces import NamespaceInternet, destroy, labs
+
+HERE = Path(__file__).parent
+_lab_numbers = itertools.count(1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test of this folder, so that none can be forgotten."""
+    for item in items:
+        if item.path.is_relative_to(HERE):
+            item.add_marker(pytest.mark.netns)
+
+
+def lacking(reason: str) -> None:
+    """End the running test because this machine lacks something: skip it, or fail it where all must run."""
+    if os.environ.get("TUNNELMGR_REQUIRE_ALL_TIERS") == "1":
+        pytest.fail(f"required here by TUNNELMGR_REQUIRE_ALL_TIERS: {reason}", pytrace=False)
+    pytest.skip(reason)
+
+
+def require_program(name: str) -> str:
+    """Return the path of a program, or end the test."""
+    path = shutil.which(name)
+    if path is None:
+        lacking(f"needs the program {name}")
+    return str(path)
+
+
+@pytest.fixture(autouse=True)
+def _namespaces() -> None:
+    """The gate before every test of this folder."""
+    if os.geteuid() != 0:
+        lacking("needs root")
+    for program in ("ip", "nft", "sysctl", "ethtool", "ping"):
+        require_program(program)
+    if not Path("/dev/net/tun").exists():
+        lacking("needs /dev/net/tun")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_leftovers() -> None:
+    """Remove the labs of test processes that were killed."""
+    for lab in labs():
+        owner = re.fullmatch(r"t(\d+)n\d+", lab)
+        if owner and not Path(f"/proc/{owner[1]}").exists():
+            destroy(lab)
+
+
+@pytest.fixture
+def lab_name() -> Callable[[], str]:
+    """Return names for labs that no other test, worker or run uses."""
+    return lambda: f"t{os.getpid()}n{next(_lab_numbers)}"
+
+
+@pytest.fixture
+def internet(lab_name: Callable[[], str]) -> Iterator[NamespaceInternet]:
+    """An internet with nothing but a backbone."""
+    with NamespaceInternet(lab_name()) as internet:
+        yield internet
+
+
+@pytest.fixture
+def miredo_programs() -> None:
+    """For tests that use the classes of `tests.peers.miredo`."""
+    try:
+        miredo.root()
+    except debian.Unavailable as reason:
+        lacking(str(reason))
+
+
+@pytest.fixture
+def iperf3() -> str:
+    return require_program("iperf3")
+
+
+@pytest.fixture
+def tshark() -> str:
+    return require_program("tshark")

@@ -1,0 +1,60 @@
+"""Programs of Debian as peers for tests, without installing them.
+
+Packages are downloaded and unpacked into `.cache/peers`, so that their daemons never become services of this machine:
+no maintainer script runs, no unit file lands where systemd looks.
+"""
+
+import fcntl
+import shutil
+import subprocess
+from pathlib import Path
+
+CACHE = Path(__file__).parents[2] / ".cache/peers"
+
+
+class Unavailable(Exception):  # noqa: N818 (a state of this machine, not an error)
+    """Why a peer cannot be had here, in one sentence."""
+
+
+def unpacked(*packages: str) -> Path:
+    """Return a folder that looks like / with `packages` installed, fetched when it is not there yet.
+
+    Raises Unavailable where there is no apt, or it cannot reach the packages.
+    """
+    if not shutil.which("apt-get") or not shutil.which("dpkg-deb"):
+        raise Unavailable("real peers are unpacked from Debian packages, and this machine has no apt-get and dpkg-deb")
+    CACHE.mkdir(parents=True, exist_ok=True)
+    root = CACHE / packages[0]
+    with (CACHE / "lock").open("w") as lock:
+        # Several test workers may want the same peer at once; the lock ends with the file.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not root.exists():
+            _fetch(packages, root)
+    return root
+
+
+def library_path(root: Path) -> str:
+    """The LD_LIBRARY_PATH for programs of `root`."""
+    return ":".join(sorted({str(library.parent) for library in root.glob("**/lib/**/*.so*")}))
+
+
+def _fetch(packages: tuple[str, ...], root: Path) -> None:
+    download = CACHE / f"{root.name}.download"
+    shutil.rmtree(download, ignore_errors=True)
+    download.mkdir()
+    # A fresh machine has no package lists yet, an old one stale ones.
+    if _apt_get("download", *packages, folder=download) and (
+        _apt_get("update", folder=download) or _apt_get("download", *packages, folder=download)
+    ):
+        raise Unavailable(f"apt-get cannot download {' '.join(packages)} here")
+    for package in download.glob("*.deb"):
+        subprocess.run(["dpkg-deb", "-x", package, download / "root"], check=True)
+    # At once or not at all: an interrupted test run must not leave half a peer.
+    (download / "root").rename(root)
+    shutil.rmtree(download)
+
+
+def _apt_get(*arguments: str, folder: Path) -> int:
+    # As root apt would download as the user _apt, who may not write into the cache.
+    command = ["apt-get", "-qq", "-o", "APT::Sandbox::User=root", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, check=False).returncode
