@@ -47,6 +47,9 @@ class Nat:
     that comes before the inside host's first packet to this peer takes the outside endpoint for that peer; the inside
     host's packet is then sent from another port, as if the mapping were address-and-port-dependent. Linux does this
     when its firewall does not drop input. For every other peer the mapping stays what it is.
+
+    `passes_protocol41` off: IPv6 in IPv4 is dropped, as most home routers do; on, it is translated for one inside host
+    per remote address. `maps_ports`: inside hosts may ask for mappings (PCP, RFC 6887).
     """
 
     mapping: Mapping = Mapping.ENDPOINT_INDEPENDENT
@@ -56,6 +59,8 @@ class Nat:
     hairpinning: bool = False
     open_box: bool = False
     passes_udp: bool = True
+    passes_protocol41: bool = True
+    maps_ports: bool = False
 
 
 class NatKind(Enum):
@@ -97,8 +102,14 @@ class Link:
 
     `delay` is seconds one way. `loss` names the packets that are lost by their ordinal, counted from 0 in each
     direction: a list and not a die, so that a test says which packet it means. `mtu` is bytes of IP packet.
+    `duplicated` names packets that arrive twice and `late` those that arrive `late_by` seconds after their turn, behind
+    others. `loss_rate` is a probability, 0 to 1, from the seeded randomness of the lab, for soaking.
     """
 
     delay: float = 0.0
     loss: frozenset[int] = frozenset()
     mtu: int = LINK_MTU
+    duplicated: frozenset[int] = frozenset()
+    late: frozenset[int] = frozenset()
+    late_by: float = 0.05
+    loss_rate: float = 0.0
