@@ -1,0 +1,353 @@
+"""The driver with real sockets on loopback, a socket pair in place of the TUN device, and a scripted Tunnel."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Callable
+from errno import ECONNREFUSED
+from ipaddress import IPv4Address, IPv6Address, IPv6Network
+from pathlib import Path
+
+from tests.process.scripted_tunnel import ScriptedTransport, ScriptedTunnel
+from tunnelmgr.api.datagrams import Accepted, ChannelFailed, ChannelKind, Closed, Connected, Datagram, IcmpReceived
+from tunnelmgr.api.effects import (
+    Ask,
+    Cancel,
+    CloseChannel,
+    Done,
+    Effect,
+    EffectResult,
+    Failed,
+    FailureCode,
+    Fetch,
+    OpenChannel,
+    Remember,
+    Resolve,
+)
+from tunnelmgr.api.events import Event, PathDown, PathUp
+from tunnelmgr.api.network import Endpoint, Network
+from tunnelmgr.api.transport import Service
+from tunnelmgr.core.driver import Driver
+from tunnelmgr.core.memory import Memory
+
+LOOPBACK = IPv4Address("127.0.0.1")
+OURS = IPv6Address("2001:db8::2")
+PEER = IPv6Address("2001:db8::1")
+GENEROUS = 10.0  # seconds to wait for what loopback does at once
+
+
+def packet(source: IPv6Address, destination: IPv6Address) -> bytes:
+    return b"\x60\0\0\0\0\x04\x11\x40" + source.packed + destination.packed + b"data"
+
+
+class Bench:
+    """A driver, its Tunnel and what it reported."""
+
+    def __init__(self, folder: Path, services: dict[str, Callable[[], Service]] | None = None) -> None:
+        self.tunnel = ScriptedTunnel()
+        self.events: list[Event] = []
+        self.crashes: list[Exception] = []
+        self.memory = Memory(folder / "bench.memory")
+        self.driver = Driver(
+            ScriptedTransport(self.tunnel, services),
+            self.memory,
+            on_news=lambda _: None,
+            on_crash=self.crashes.append,
+            watch=self.events.append,
+        )
+
+    def say(self, *events: Event) -> None:
+        """Let the Tunnel say something: any input makes the pump turn."""
+        self.tunnel.say += events
+        self.driver.status()
+
+    def send(self, *datagrams: Datagram) -> None:
+        self.tunnel.to_send += datagrams
+        self.driver.status()
+
+    async def answer(self, effect: Effect) -> EffectResult:
+        self.say(effect)
+        await until(lambda: any(asked is effect for asked, _ in self.tunnel.answers))
+        return next(result for asked, result in self.tunnel.answers if asked is effect)
+
+    async def open(self, wish: OpenChannel) -> Endpoint:
+        result = await self.answer(wish)
+        assert isinstance(result, Done), result
+        assert isinstance(result.value, Endpoint)
+        return result.value
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(GENEROUS):
+        while not condition():
+            await asyncio.sleep(0.001)
+
+
+@contextlib.asynccontextmanager
+async def bench(folder: Path, services: dict[str, Callable[[], Service]] | None = None) -> AsyncIterator[Bench]:
+    made = Bench(folder, services)
+    made.driver.start(Network())
+    try:
+        yield made
+    finally:
+        await made.driver.stop()
+        await made.driver.close()
+
+
+def udp(channel: str = "service") -> OpenChannel:
+    return OpenChannel(channel, ChannelKind.UDP, Endpoint(LOOPBACK, 0))
+
+
+def failure_of(result: EffectResult) -> FailureCode:
+    assert isinstance(result, Failed), result
+    return result.code
+
+
+def test_a_datagram_sent_on_one_channel_arrives_on_the_other_with_both_endpoints(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with bench(tmp_path) as b:
+            first, second = await b.open(udp("first")), await b.open(udp("second"))
+            b.send(Datagram("first", b"hello", second, ttl=7))
+            await until(lambda: bool(b.tunnel.datagrams))
+            assert b.tunnel.datagrams == [Datagram("second", b"hello", first, second)]
+
+    asyncio.run(story())
+
+
+def test_a_path_carries_both_ways_without_the_tunnel_and_tells_of_it(tmp_path: Path) -> None:
+    async def story() -> None:
+        host, device = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        with host, device, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as far:
+            device.setblocking(False)
+            host.settimeout(GENEROUS)
+            far.settimeout(GENEROUS)
+            far.bind(("127.0.0.1", 0))
+            async with bench(tmp_path) as b:
+                local = await b.open(udp())
+                b.driver.attach_device(device.fileno())
+                remote = Endpoint(LOOPBACK, far.getsockname()[1])
+                b.say(PathUp(IPv6Network(PEER), remote, "service", 30.0, local=IPv6Network(OURS)))
+                host.send(packet(OURS, PEER))
+                assert await asyncio.to_thread(far.recvfrom, 2048) == (packet(OURS, PEER), ("127.0.0.1", local.port))
+                far.sendto(packet(PEER, OURS), ("127.0.0.1", local.port))
+                assert await asyncio.to_thread(host.recv, 2048) == packet(PEER, OURS)
+                assert not b.tunnel.packets
+                assert not b.tunnel.datagrams
+                b.say(PathDown(IPv6Network(PEER)))
+                host.send(packet(OURS, PEER))
+                await until(lambda: b.tunnel.packets == [packet(OURS, PEER)])
+                far.sendto(packet(PEER, OURS), ("127.0.0.1", local.port))
+                await until(lambda: len(b.tunnel.datagrams) == 1)
+                b.driver.status()
+                assert (b.driver.traffic().packets_sent, b.driver.traffic().packets_received) == (2, 1)
+
+    asyncio.run(story())
+
+
+def test_the_answer_of_a_closed_port_reaches_the_tunnel_as_icmp(tmp_path: Path) -> None:
+    async def story() -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+            taken.bind(("127.0.0.1", 0))
+            closed = Endpoint(LOOPBACK, taken.getsockname()[1])
+        async with bench(tmp_path) as b:
+            await b.open(udp())
+            b.send(Datagram("service", b"anybody there?", closed))
+            await until(lambda: bool(b.tunnel.channel_events))
+            [event] = b.tunnel.channel_events
+            assert event == IcmpReceived("service", 3, 3, 0, Endpoint(LOOPBACK, 0), closed, b"anybody there?"), (
+                "destination unreachable, port unreachable"
+            )
+
+    asyncio.run(story())
+
+
+def test_an_icmp_error_does_not_cost_the_next_datagram(tmp_path: Path) -> None:
+    async def story() -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+            taken.bind(("127.0.0.1", 0))
+            closed = Endpoint(LOOPBACK, taken.getsockname()[1])
+        async with bench(tmp_path) as b:
+            await b.open(udp("first"))
+            second = await b.open(udp("second"))
+            for number in range(20):
+                b.send(Datagram("first", b"lost", closed), Datagram("first", b"%d" % number, second))
+            await until(lambda: len(b.tunnel.datagrams) == 20)
+
+    asyncio.run(story())
+
+
+def test_a_channel_name_in_use_and_a_port_in_use_are_told_apart(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with bench(tmp_path) as b:
+            local = await b.open(udp())
+            again = await b.answer(udp())
+            assert isinstance(again, Failed)
+            assert "open already" in again.text
+            assert failure_of(await b.answer(OpenChannel("other", ChannelKind.UDP, local))) is FailureCode.IN_USE
+            await b.answer(CloseChannel("service"))
+            assert await b.open(OpenChannel("other", ChannelKind.UDP, local)) == local
+
+    asyncio.run(story())
+
+
+def test_tcp_channels_connect_talk_and_end_in_good_order(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with bench(tmp_path) as b:
+            local = await b.open(OpenChannel("broker", ChannelKind.TCP_LISTEN, Endpoint(LOOPBACK, 0)))
+            b.say(OpenChannel("client", ChannelKind.TCP_CONNECT, remote=local))
+            await until(lambda: len(b.tunnel.channel_events) == 2)
+            connected = next(event for event in b.tunnel.channel_events if isinstance(event, Connected))
+            assert Accepted("broker", "broker/1", connected.local) in b.tunnel.channel_events
+            b.send(Datagram("client", b"VERSION=2.0.0\r\n", local), Datagram("broker/1", b"CAPABILITY\r\n", connected.local))
+            await until(lambda: len(b.tunnel.datagrams) == 2)
+            assert {(d.channel, d.data) for d in b.tunnel.datagrams} == {
+                ("broker/1", b"VERSION=2.0.0\r\n"),
+                ("client", b"CAPABILITY\r\n"),
+            }
+            b.say(CloseChannel("client"))
+            await until(lambda: Closed("broker/1") in b.tunnel.channel_events)
+            assert Closed("client") not in b.tunnel.channel_events, "what the Tunnel closed itself is no news"
+
+    asyncio.run(story())
+
+
+def test_a_refused_tcp_connection_is_a_failed_channel(tmp_path: Path) -> None:
+    async def story() -> None:
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            closed = Endpoint(LOOPBACK, taken.getsockname()[1])
+        async with bench(tmp_path) as b:
+            b.say(OpenChannel("client", ChannelKind.TCP_CONNECT, remote=closed))
+            await until(lambda: b.tunnel.channel_events == [ChannelFailed("client", ECONNREFUSED, closed)])
+
+    asyncio.run(story())
+
+
+def test_names_are_resolved_and_a_name_that_does_not_exist_is_not_found(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with bench(tmp_path) as b:
+            assert await b.answer(Resolve("127.0.0.1")) == Done((LOOPBACK,))
+            assert failure_of(await b.answer(Resolve("-.invalid"))) in {FailureCode.NOT_FOUND, FailureCode.TIMEOUT}
+
+    asyncio.run(story())
+
+
+class Ledger:
+    """A service that counts, and breaks on demand."""
+
+    def __init__(self) -> None:
+        self.total = 0
+
+    def handle(self, request: object) -> object:
+        if not isinstance(request, int):
+            raise TypeError(f"{request!r} is no number")
+        self.total += request
+        return self.total
+
+    def close(self) -> None:
+        self.total = 0
+
+
+def test_a_service_answers_in_order_and_what_it_raises_is_a_failure(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with bench(tmp_path, {"ledger": Ledger}) as b:
+            assert await b.answer(Ask("ledger", 2)) == Done(2)
+            assert await b.answer(Ask("ledger", 3)) == Done(5)
+            crashed = await b.answer(Ask("ledger", "three"))
+            assert failure_of(crashed) is FailureCode.CRASHED
+            assert "'three' is no number" in str(crashed)
+            assert failure_of(await b.answer(Ask("nobody", 1))) is FailureCode.UNSUPPORTED
+
+    asyncio.run(story())
+
+
+def test_only_https_is_fetched(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with bench(tmp_path) as b:
+            assert failure_of(await b.answer(Fetch("file:///etc/passwd"))) is FailureCode.UNSUPPORTED
+
+    asyncio.run(story())
+
+
+def test_what_is_remembered_is_there_at_the_next_start_and_empty_bytes_forget_it(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with bench(tmp_path) as b:
+            await b.answer(Remember("server", b"\xc0\x00\x02\x01"))
+            await b.answer(Remember("port", b"\x0d\xd8"))
+            await b.answer(Remember("port", b""))
+        async with bench(tmp_path) as b:
+            assert b.tunnel.memory == {"server": b"\xc0\x00\x02\x01"}
+
+    asyncio.run(story())
+
+
+def test_a_cancelled_effect_is_not_answered_and_a_slow_one_times_out(tmp_path: Path) -> None:
+    class Slow:
+        def handle(self, request: object) -> object:
+            release.wait(GENEROUS)
+            return request
+
+        def close(self) -> None:
+            pass
+
+    import threading
+
+    release = threading.Event()
+
+    async def story() -> None:
+        async with bench(tmp_path, {"slow": Slow}) as b:
+            cancelled, late = Ask("slow", 1, timeout=0.05), Ask("slow", 2, timeout=0.05)
+            b.say(cancelled, Cancel(cancelled))
+            assert failure_of(await b.answer(late)) is FailureCode.TIMEOUT
+            assert [asked for asked, _ in b.tunnel.answers] == [late]
+            release.set()
+
+    asyncio.run(story())
+
+
+def test_a_tunnel_that_raises_is_reported_once_and_not_called_again(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with bench(tmp_path) as b:
+            local = await b.open(udp())
+
+            def crash(datagram: Datagram, now: float) -> None:
+                raise LookupError("no such peer")
+
+            b.tunnel.receive_datagram = crash  # type: ignore[method-assign]
+            for _ in range(3):
+                b.send(Datagram("service", b"boom", local))
+            await until(lambda: bool(b.crashes))
+            await asyncio.sleep(0)
+            assert [str(error) for error in b.crashes] == ["no such peer"]
+
+    asyncio.run(story())
+
+
+def test_a_tunnel_without_good_bye_is_waited_for_and_left(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with bench(tmp_path) as b:
+            b.tunnel.says_goodbye = False
+            async with asyncio.timeout(GENEROUS):
+                await b.driver.stop()
+
+    asyncio.run(story())
+
+
+def test_the_tunnel_is_woken_when_it_asked_to_be(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with bench(tmp_path) as b:
+            b.tunnel.wake_at = b.driver.now() + 0.01
+            b.driver.status()
+            await until(lambda: b.tunnel.timeouts == 1)
+
+    asyncio.run(story())
+
+
+def test_the_same_network_twice_is_no_change(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with bench(tmp_path) as b:
+            b.driver.network_changed(Network())
+            b.driver.network_changed(Network(native_ipv6=True))
+            assert b.tunnel.networks == [Network(), Network(native_ipv6=True)]
+
+    asyncio.run(story())
