@@ -1,9 +1,20 @@
-"""Makes this machine look as desired, writing every change down first and taking back what failed half way."""
+"""Makes this machine look as desired, writing every change down and taking back what failed half way."""
 
-from tunnelmgr.host.desired import Desired
+import errno
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+
+from tunnelmgr.api.errors import ExitCode, TunnelError
+from tunnelmgr.host.desired import Desired, Inbound
 from tunnelmgr.host.interface import Host
+from tunnelmgr.host.items import Sysctl
 from tunnelmgr.host.journal import Journal
-from tunnelmgr.host.plan import Step
+from tunnelmgr.host.plan import Step, plan, taken_back
+
+_log = logging.getLogger(__name__)
+
+# What taking back may meet: the thing went with its device, or somebody was quicker; or it was never gone.
+_ALREADY_SO = {errno.ENOENT, errno.ESRCH, errno.ENODEV, errno.ENXIO, errno.EADDRNOTAVAIL, errno.EEXIST}
 
 
 class Configurator:
@@ -14,10 +25,94 @@ class Configurator:
         self._journal = journal
 
     async def recover(self) -> list[Step]:
-        """Take back what a dead owner of this journal left; to be called before the device is opened."""
+        """Take back what a dead owner of this journal left; to be called before the device is opened.
+
+        Returns the steps taken; costs nothing when there are none.
+        """
+        return await self.clear()
 
     async def apply(self, desired: Desired) -> list[Step]:
-        """Make it so; return the steps taken, none when it was so already. TunnelError: nothing of it remains."""
+        """Make it so; return the steps taken, none when it was so already.
+
+        Raises TunnelError after having gone back to what was before the call.
+        """
+        if desired.inbound is Inbound.ESTABLISHED:
+            await self._host.check_firewall()
+        steps = plan(desired, await self._host.actual(desired.device))
+        for number, step in enumerate(steps):
+            try:
+                await self._take(step)
+            except OSError as error:
+                if not _dispensable(step, desired.device):
+                    await self._go_back(steps[: number + 1])
+                    raise _explain(step, error) from error
+                self._journal.record(step.inverse())
+                _log.info("%s: %s: left as it is", _text(step), error.strerror)
+        return steps
 
     async def clear(self) -> list[Step]:
-        """Take back everything. What is gone already is fine. To be called before the Tun is closed."""
+        """Take back everything; return the steps taken. What is gone already is fine.
+
+        Settings of the device itself stay until it vanishes. To be called before the Tun is closed. Raises TunnelError,
+        after the rest is done, when something cannot be taken back: it stays in the journal.
+        """
+        steps = taken_back(self._journal.net())
+        failures = await self._undo(steps)
+        if failures:
+            raise failures[0]
+        self._journal.forget()
+        return steps
+
+    async def _take(self, step: Step) -> None:
+        """Take one step so that at no moment something of ours is on the machine and not in the journal."""
+        if step.after:
+            self._journal.record(step)
+            await self._host.run(step)
+        else:
+            await self._host.run(step)
+            self._journal.record(step)
+
+    async def _go_back(self, steps: Sequence[Step]) -> None:
+        for failure in await self._undo([step.inverse() for step in reversed(steps)]):
+            _log.warning("while going back: %s", failure)
+
+    async def _undo(self, steps: Iterable[Step]) -> list[TunnelError]:
+        failures = []
+        for step in steps:
+            try:
+                await self._host.run(step)
+            except OSError as error:
+                if error.errno not in _ALREADY_SO:
+                    failures.append(_explain(step, error))
+                    continue
+            self._journal.record(step)
+        return failures
+
+
+def _dispensable(step: Step, device: str) -> bool:
+    """Whether the tunnel works without: /proc/sys is read-only in most containers, and older kernels lack some switches."""
+    return isinstance(step.after, Sysctl) and step.after.interface == device
+
+
+def _text(step: Step) -> str:
+    return "; ".join(step.lines())
+
+
+_HINTS: Mapping[int, str] = {
+    errno.EPERM: "run as root, or with CAP_NET_ADMIN",
+    errno.EROFS: "set it outside this container, where /proc/sys is writable",
+    # What the kernel says to an address on an interface with disable_ipv6, and with ipv6.disable=1.
+    errno.EACCES: "IPv6 is switched off here: sysctl net.ipv6.conf.default.disable_ipv6=0",
+    errno.EOPNOTSUPP: "this kernel runs without IPv6: start it without ipv6.disable=1",
+    errno.EAFNOSUPPORT: "this kernel runs without IPv6: start it without ipv6.disable=1",
+    errno.EEXIST: "somebody else made it: take it away, or choose another name or address",
+    errno.ENODEV: "the device went away meanwhile: start again",
+}
+
+
+def _explain(step: Step, error: OSError) -> TunnelError:
+    return TunnelError(
+        f"{_text(step)}: {error.strerror}",
+        hint=_HINTS.get(error.errno or 0, "the kernel's log (dmesg) may say more"),
+        exit_code=ExitCode.NO_PERMISSION if error.errno == errno.EPERM else ExitCode.FAILED,
+    )

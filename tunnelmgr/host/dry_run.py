@@ -1,7 +1,11 @@
 """What `up --dry-run` prints: every change to this machine, as a user would type it."""
 
 from tunnelmgr.host.desired import Desired
+from tunnelmgr.host.plan import plan
 
 
 def dry_run(desired: Desired) -> list[str]:
     """Return the lines, `[#] ` before each, that make the device on a machine that has nothing of it."""
+    steps = plan(desired, ())
+    lines = [f"ip tuntap add dev {desired.device} mode tun", *(line for step in steps for line in step.lines())]
+    return [f"[#] {line}" for line in lines]

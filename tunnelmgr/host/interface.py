@@ -36,6 +36,9 @@ class Host(Protocol):
     def open_tun(self, device: str) -> Tun:
         """Create the tunnel device. TunnelError when there is no TUN here, no privilege (77) or the name is taken."""
 
+    async def prepare(self) -> None:
+        """Load what the first `actual` and `run` will need, beside other work: call it once the first datagram has left."""
+
     async def check_firewall(self) -> None:
         """Raise TunnelError when nft is missing, which `Inbound.ESTABLISHED` needs."""
 

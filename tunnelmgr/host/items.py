@@ -5,12 +5,24 @@ Two items with the same `key` are two values of one thing: the newer replaces th
 
 from collections.abc import Hashable
 from dataclasses import dataclass
+from enum import Enum
 from ipaddress import IPv6Interface, IPv6Network
 from typing import ClassVar
 
 from tunnelmgr.host.constants import MAIN_TABLE, ROUTE_PROTOCOL
-from tunnelmgr.host.device_name import nft_table
+from tunnelmgr.host.device_name import is_ours, nft_table
 from tunnelmgr.host.firewall import firewall_rules
+
+
+class Fate(Enum):
+    """What becomes of a thing that is not wanted any more."""
+
+    REMOVED = "removed"
+    """It bears our mark, so whatever there is of it is ours."""
+    RESTORED = "restored"
+    """A switch of the whole machine becomes what it was."""
+    LEFT = "left"
+    """It vanishes with the device, and does no harm until then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +34,7 @@ class Firewall:
     """Where it filters: "input" for this host itself, "forward" for what this host would pass on. Empty: a table of this
     name exists, and it is not as this version makes it."""
 
-    taken_away: ClassVar[bool] = True
+    fate: ClassVar[Fate] = Fate.REMOVED
 
     @property
     def key(self) -> Hashable:
@@ -37,12 +49,19 @@ class Firewall:
 
 @dataclass(frozen=True, slots=True)
 class Sysctl:
-    """A switch of the kernel, named by its path below /proc/sys; set back to what it was, never removed."""
+    """A switch of the kernel, named by its path below /proc/sys; below net/ipv6/conf."""
 
     path: str
     value: str
 
-    taken_away: ClassVar[bool] = False
+    @property
+    def interface(self) -> str:
+        """The interface it is about: "all" and "default" are the kernel's words for each and for new ones."""
+        return self.path.split("/")[-2]
+
+    @property
+    def fate(self) -> Fate:
+        return Fate.LEFT if is_ours(self.interface) else Fate.RESTORED
 
     @property
     def key(self) -> Hashable:
@@ -63,7 +82,7 @@ class Mtu:
     device: str
     mtu: int
 
-    taken_away: ClassVar[bool] = False
+    fate: ClassVar[Fate] = Fate.LEFT
 
     @property
     def key(self) -> Hashable:
@@ -82,7 +101,7 @@ class LinkUp:
 
     device: str
 
-    taken_away: ClassVar[bool] = False
+    fate: ClassVar[Fate] = Fate.LEFT
 
     @property
     def key(self) -> Hashable:
@@ -102,7 +121,7 @@ class Address:
     device: str
     interface: IPv6Interface
 
-    taken_away: ClassVar[bool] = True
+    fate: ClassVar[Fate] = Fate.REMOVED
 
     @property
     def key(self) -> Hashable:
@@ -125,7 +144,7 @@ class Route:
     metric: int
     table: int = MAIN_TABLE
 
-    taken_away: ClassVar[bool] = True
+    fate: ClassVar[Fate] = Fate.REMOVED
 
     @property
     def key(self) -> Hashable:
@@ -153,7 +172,7 @@ class Rule:
     suppress_prefixlength: int | None = None
     """Routes of this length and shorter do not count: 0 leaves out the default route."""
 
-    taken_away: ClassVar[bool] = True
+    fate: ClassVar[Fate] = Fate.REMOVED
 
     @property
     def key(self) -> Hashable:

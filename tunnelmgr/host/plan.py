@@ -4,14 +4,14 @@ The order: the firewall before the first address, the device, addresses, routes,
 last, in the reverse order, so that a new address is in before the old one is out.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv6Network
 
 from tunnelmgr.host.constants import DEVICE_SYSCTLS, FORWARDING, MAIN_TABLE, ROUTE_METRIC, RULE_PRIORITY
 from tunnelmgr.host.desired import Desired, Forwarding, Inbound
 from tunnelmgr.host.device_name import route_table
-from tunnelmgr.host.items import Address, Firewall, Item, LinkUp, Mtu, Route, Rule, Sysctl
+from tunnelmgr.host.items import Address, Fate, Firewall, Item, LinkUp, Mtu, Route, Rule, Sysctl
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ def plan(desired: Desired, actual: Collection[Item]) -> list[Step]:
     existing = {item.key: item for item in actual}
     additions = [Step(existing.get(item.key), item) for item in wanted if existing.get(item.key) != item]
     kept = {item.key for item in wanted}
-    removals = [Step(item, None) for item in _in_order(actual) if item.taken_away and item.key not in kept]
+    removals = [Step(item, None) for item in _in_order(actual) if item.fate is Fate.REMOVED and item.key not in kept]
     return additions + removals[::-1]
 
 
@@ -49,6 +49,21 @@ def net(steps: Iterable[Step]) -> list[Step]:
         earlier = changes.get(key)
         changes[key] = Step(earlier.before, step.after) if earlier else step
     return [step for step in changes.values() if step.before != step.after]
+
+
+def taken_back(changes: Sequence[Step]) -> list[Step]:
+    """Return the steps that take back the net `changes`, the last one first. Things of the device are left to vanish."""
+    return [step for change in reversed(changes) if change.after and (step := _taken_back(change.after, change.before))]
+
+
+def _taken_back(item: Item, before: Item | None) -> Step | None:
+    match item.fate:
+        case Fate.REMOVED:
+            return Step(item, None)
+        case Fate.RESTORED:
+            return Step(item, before) if before else None
+        case Fate.LEFT:
+            return None
 
 
 _ORDER = (Firewall, Sysctl, Mtu, LinkUp, Address, Route, Rule)

@@ -1,0 +1,146 @@
+"""A machine in memory with the manners of the real one: what exists already, what is not there, what fails on demand."""
+
+import asyncio
+import errno
+import os
+import socket
+from collections.abc import Callable, Iterable
+
+from tunnelmgr.api.errors import TunnelError
+from tunnelmgr.api.network import Network
+from tunnelmgr.host.constants import DEVICE_SYSCTLS, FORWARDING
+from tunnelmgr.host.device_name import is_ours, route_table
+from tunnelmgr.host.items import Address, Firewall, Item, Mtu, Route, Rule, Sysctl
+from tunnelmgr.host.plan import Step
+
+
+class FakeTun:
+    """A tunnel device: what is written to `outside` is read from `fd`, and the other way round."""
+
+    def __init__(self, name: str, index: int, closed: Callable[[str], None]) -> None:
+        self.name = name
+        self.index = index
+        self._ours, self.outside = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._ours.setblocking(False)
+        self.outside.setblocking(False)
+        self._closed = closed
+
+    @property
+    def fd(self) -> int:
+        return self._ours.fileno()
+
+    def close(self) -> None:
+        if self.fd >= 0:
+            self._ours.close()
+            self.outside.close()
+            self._closed(self.name)
+
+
+class FakeHost:
+    """A machine with loopback and nothing else. Everything a test may want to see or bend is public."""
+
+    def __init__(self, network: Network | None = None, items: Iterable[Item] = ()) -> None:
+        self.outer = network or Network()
+        self.items: dict[object, Item] = {item.key: item for item in [Sysctl(FORWARDING, "0"), *items]}
+        """What is configured, by key."""
+        self.tuns: dict[str, FakeTun] = {}
+        self.history: list[str] = []
+        """The lines of every step that was carried out, in order."""
+        self.failures: dict[str, int] = {}
+        """Beginning of a line -> errno it fails with."""
+        self.has_nft = True
+        self.watchers: list[Callable[[], None]] = []
+
+    def network(self) -> Network:
+        return self.outer
+
+    def open_tun(self, device: str) -> FakeTun:
+        if device in self.tuns:
+            raise TunnelError(f"{device}: the name is taken", hint="choose another name")
+        tun = FakeTun(device, 10 + len(self.tuns), self._device_gone)
+        self.tuns[device] = tun
+        for name in DEVICE_SYSCTLS:
+            self._set(Sysctl(f"net/ipv6/conf/{device}/{name}", "1" if name in {"accept_ra", "autoconf"} else "0"))
+        self._set(Mtu(device, 1500))
+        return tun
+
+    async def check_firewall(self) -> None:
+        if not self.has_nft:
+            raise TunnelError("nft is missing", hint="install nftables")
+
+    async def prepare(self) -> None:
+        pass
+
+    async def actual(self, device: str) -> frozenset[Item]:
+        table = route_table(device)
+        sources = {item.source for item in self.items.values() if isinstance(item, Rule) and item.table == table}
+        return frozenset(item for item in self.items.values() if _concerns(item, device, sources))
+
+    async def run(self, step: Step) -> None:
+        await asyncio.sleep(0)
+        for line in step.lines():
+            for beginning, code in self.failures.items():
+                if line.startswith(beginning):
+                    raise OSError(code, os.strerror(code))
+        if step.before and not isinstance(step.before, Sysctl | Mtu):
+            self._remove(step.before)
+        if step.after:
+            self._add(step.after)
+        self.history += step.lines()
+
+    async def watch(self, changed: Callable[[], None]) -> None:
+        self.watchers.append(changed)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.watchers.remove(changed)
+
+    async def close(self) -> None:
+        pass
+
+    def change_network(self, network: Network) -> None:
+        """Move to another network and tell those who watch."""
+        self.outer = network
+        for changed in self.watchers:
+            changed()
+
+    def _add(self, item: Item) -> None:
+        device = _device(item)
+        if device and device not in self.tuns and not isinstance(item, Firewall):
+            _fail(errno.ENODEV)
+        if item.key in self.items and isinstance(item, Address | Route | Rule):
+            _fail(errno.EEXIST)
+        self._set(item)
+
+    def _remove(self, item: Item) -> None:
+        if self.items.pop(item.key, None) is None:
+            _fail(errno.ENOENT)
+
+    def _set(self, item: Item) -> None:
+        self.items[item.key] = item
+
+    def _device_gone(self, device: str) -> None:
+        del self.tuns[device]
+        for key, item in list(self.items.items()):
+            if _device(item) == device and not isinstance(item, Firewall):
+                del self.items[key]
+
+
+def _fail(code: int) -> None:
+    raise OSError(code, os.strerror(code))
+
+
+def _device(item: Item) -> str | None:
+    match item:
+        case Rule():
+            return None
+        case Sysctl():
+            return item.interface if is_ours(item.interface) else None
+        case _:
+            return item.device
+
+
+def _concerns(item: Item, device: str, sources: Iterable[object]) -> bool:
+    if isinstance(item, Rule):
+        return item.source in sources
+    return isinstance(item, Sysctl) or item.device == device

@@ -1,0 +1,114 @@
+"""The outer network, read quickly: before the first datagram leaves there is no time to import a netlink library.
+
+Routes come from /proc/net, addresses from one netlink dump that needs a dozen lines (rtnetlink(7)).
+"""
+
+import socket
+import struct
+from collections.abc import Iterator
+from ipaddress import IPv4Address, IPv4Interface
+from pathlib import Path
+
+from tunnelmgr.api.network import DefaultRoute, LocalAddress, Network
+from tunnelmgr.host.device_name import is_ours
+
+# linux/netlink.h, linux/rtnetlink.h, linux/if_addr.h, linux/route.h
+_NLMSG_DONE = 3
+_RTM_NEWADDR, _RTM_GETADDR = 20, 22
+_NLM_F_REQUEST, _NLM_F_DUMP = 1, 0x300
+_IFA_ADDRESS, _IFA_LOCAL = 1, 2
+_RTF_UP, _RTF_GATEWAY, _RTF_REJECT = 1, 2, 0x200
+
+# Connecting a datagram socket sends nothing: the kernel only looks up the route. Any address of the internet will do.
+_SOMEWHERE = "198.41.0.4"  # a.root-servers.net
+
+
+def network(proc: Path = Path("/proc/net")) -> Network:
+    """Return the outer network as it is. Our own tunnel devices do not count."""
+    return Network(
+        addresses=tuple(address for address in _addresses() if not is_ours(address.interface)),
+        default_route=default_route(_lines(proc / "route")),
+        source=_source(),
+        native_ipv6=native_ipv6(_lines(proc / "ipv6_route")),
+    )
+
+
+def default_route(lines: list[str] | None) -> DefaultRoute | None:
+    """Return the best default route of /proc/net/route, whose numbers are in the machine's byte order."""
+    best = None
+    for line in (lines or [])[1:]:
+        interface, destination, gateway, flags, _, _, metric, mask, *_ = line.split()
+        usable = int(flags, 16) & (_RTF_UP | _RTF_REJECT) == _RTF_UP
+        if (destination, mask) != ("00000000", "00000000") or not usable or is_ours(interface):
+            continue
+        hop = IPv4Address(struct.pack("=I", int(gateway, 16))) if int(flags, 16) & _RTF_GATEWAY else None
+        if best is None or int(metric) < best[0]:
+            best = int(metric), DefaultRoute(interface, hop)
+    return best[1] if best else None
+
+
+def native_ipv6(lines: list[str] | None) -> bool | None:
+    """Whether /proc/net/ipv6_route holds a default route that is not ours; None where there is no such file."""
+    if lines is None:
+        return None
+    return any(_is_native_default(line.split()) for line in lines)
+
+
+def _is_native_default(fields: list[str]) -> bool:
+    prefix, length, flags, interface = fields[0], fields[1], int(fields[8], 16), fields[9]
+    if int(prefix, 16) or int(length, 16) or is_ours(interface):
+        return False
+    # The kernel's own "unreachable" default route sits on the loopback interface.
+    return flags & (_RTF_UP | _RTF_REJECT) == _RTF_UP
+
+
+def _lines(path: Path) -> list[str] | None:
+    try:
+        return path.read_text().splitlines()
+    except OSError:
+        return None
+
+
+def _source() -> IPv4Address | None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect((_SOMEWHERE, 53))
+        except OSError:
+            return None
+        return IPv4Address(probe.getsockname()[0])
+
+
+def _addresses() -> Iterator[LocalAddress]:
+    names = dict(socket.if_nameindex())
+    for index, interface in _dumped_addresses():
+        if index in names and not interface.ip.is_loopback:
+            yield LocalAddress(names[index], interface)
+
+
+def _dumped_addresses() -> Iterator[tuple[int, IPv4Interface]]:
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as netlink:
+        body = struct.pack("=BBBBI", socket.AF_INET, 0, 0, 0, 0)
+        header = struct.pack("=IHHII", 16 + len(body), _RTM_GETADDR, _NLM_F_REQUEST | _NLM_F_DUMP, 1, 0)
+        netlink.sendto(header + body, (0, 0))
+        while True:
+            data = netlink.recv(65536)
+            while data:
+                length, kind = struct.unpack_from("=IH", data)
+                if kind == _NLMSG_DONE:
+                    return
+                if kind == _RTM_NEWADDR:
+                    yield parse_address(data[16:length])
+                data = data[(length + 3) & ~3 :]
+
+
+def parse_address(message: bytes) -> tuple[int, IPv4Interface]:
+    """Return interface index and address of an `ifaddrmsg` with its attributes (rtnetlink(7))."""
+    _, prefix_length, _, _, index = struct.unpack_from("=BBBBI", message)
+    found: dict[int, bytes] = {}
+    rest = message[8:]
+    while len(rest) >= 4:
+        length, kind = struct.unpack_from("=HH", rest)
+        found[kind] = rest[4:length]
+        rest = rest[(length + 3) & ~3 :]
+    # On a point-to-point link IFA_ADDRESS is the far end's.
+    return index, IPv4Interface((found.get(_IFA_LOCAL) or found[_IFA_ADDRESS], prefix_length))

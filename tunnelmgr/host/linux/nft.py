@@ -1,0 +1,70 @@
+"""Runs nft: firewall tables in, and how they stand out."""
+
+import asyncio
+import errno
+import os
+import shutil
+from collections.abc import Sequence
+
+from tunnelmgr.api.errors import TunnelError
+from tunnelmgr.host.device_name import nft_table
+from tunnelmgr.host.firewall import firewall_mark
+from tunnelmgr.host.items import Firewall
+
+# What nft says for a failed system call is strerror's text; these are the ones somebody decides by.
+_TOLD_APART = (errno.ENOENT, errno.EPERM, errno.EEXIST, errno.EBUSY, errno.EOPNOTSUPP)
+_HOOKS = (("input", "forward"), ("input",))
+
+
+def check_nft() -> None:
+    """Raise TunnelError when nft is not installed."""
+    if not shutil.which("nft", path=_PATH):
+        raise TunnelError(
+            "nft is missing: without it nothing can keep strangers out of this host through the tunnel",
+            hint="install the package nftables, or write `firewall: {inbound: open}` in the profile",
+        )
+
+
+async def run_nft(lines: Sequence[str]) -> None:
+    """Carry out nft commands, all or none. Raises OSError with the errno behind what nft says."""
+    await _nft("-f", "-", script="\n".join(lines) + "\n")
+
+
+async def firewall_of(device: str) -> Firewall | None:
+    """Return the device's table; one with no hooks when it is not as this version makes it, None when there is none."""
+    if not shutil.which("nft", path=_PATH):
+        return None
+    try:
+        listing = await _nft("list", "table", "inet", nft_table(device))
+    except FileNotFoundError:
+        return None
+    for hooks in _HOOKS:
+        if listing.count(firewall_mark(device, hooks)) == len(hooks):
+            return Firewall(device, hooks)
+    return Firewall(device, ())
+
+
+_PATH = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"  # a login shell of a plain user leaves these out
+
+
+async def _nft(*arguments: str, script: str = "") -> str:
+    process = await asyncio.create_subprocess_exec(
+        "nft",
+        *arguments,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={"PATH": _PATH, "LC_ALL": "C"},
+        start_new_session=True,  # a Ctrl-C meant for us must not stop it
+    )
+    output, complaint = await process.communicate(script.encode())
+    if process.returncode:
+        raise _failure(complaint.decode(errors="replace"))
+    return output.decode()
+
+
+def _failure(complaint: str) -> OSError:
+    for code in _TOLD_APART:
+        if os.strerror(code) in complaint:
+            return OSError(code, os.strerror(code))
+    return OSError(errno.EINVAL, f"nft says: {complaint.strip().splitlines()[0] if complaint.strip() else 'nothing'}")

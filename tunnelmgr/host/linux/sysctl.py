@@ -1,0 +1,26 @@
+"""Switches below /proc/sys."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from tunnelmgr.host.constants import DEVICE_SYSCTLS, FORWARDING
+from tunnelmgr.host.items import Sysctl
+
+_ROOT = Path("/proc/sys")
+_INTERFACES = Path("net/ipv6/conf")
+
+
+def set_sysctl(item: Sysctl) -> None:
+    """Write a switch. Raises OSError: EROFS in most containers, ENOENT where the kernel or the device lacks it."""
+    (_ROOT / item.path).write_text(item.value)
+
+
+def sysctls_of(device: str) -> Iterator[Sysctl]:
+    """Return the switches a plan looks at: those of the device, forwarding, and who listens to routers."""
+    paths = {_INTERFACES / device / name for name in DEVICE_SYSCTLS} | {Path(FORWARDING)}
+    paths |= {found.relative_to(_ROOT) for found in (_ROOT / _INTERFACES).glob("*/accept_ra")}
+    for path in sorted(paths):
+        try:
+            yield Sysctl(str(path), (_ROOT / path).read_text().strip())
+        except OSError:
+            continue  # no device yet, or a kernel without this switch
