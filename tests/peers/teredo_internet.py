@@ -1,8 +1,8 @@
 """The internet of the first-day story: Miredo's server and relay, an IPv6-only host, and a home behind a NAT.
 
-    home (Host) --- NAT 203.0.113.1 --- backbone --- 192.0.2.1, .2   server   teredo.example.net
-                                           |-------- 198.51.100.1    relay    2001::/32 is routed to it
-                                           `-------- 2001:db8:6::1   native   no IPv4 at all
+home (Host) --- NAT 203.0.113.1 --- backbone --- 192.0.2.1, .2   server   teredo.example.net
+                                       |-------- 198.51.100.1    relay    2001::/32 is routed to it
+                                       `-------- 2001:db8:6::1   native   no IPv4 at all
 """
 
 from collections.abc import Iterator
@@ -37,8 +37,10 @@ def teredo_internet(
     Raises debian.Unavailable where Miredo cannot be had, TunnelError when something cannot be built.
     """
     with NamespaceInternet(name, offload=offload) as internet:
-        server = MiredoServer(internet.host("server", "192.0.2.1", "192.0.2.2", names=[SERVER_NAME]), folder=folder)
-        relay = MiredoRelay(internet.host("relay", "198.51.100.1", "2001:db8:5::1"), folder=folder)
+        server = MiredoServer(
+            internet.host("server", "192.0.2.1", "192.0.2.2", "2001:db8:1::1", names=[SERVER_NAME]), folder=folder
+        )
+        relay = MiredoRelay(internet.host("relay", "198.51.100.1", "2001:db8:2::1"), folder=folder)
         native = internet.host("native", "2001:db8:6::1", names=["ipv6-only.example.net"])
         internet.route(str(TEREDO), relay.host)
         server.start()
