@@ -90,6 +90,14 @@ def test_link_loses_the_packets_it_names(internet: NamespaceInternet) -> None:
     assert [datagram[0] for datagram in received if datagram] == [b"0", b"3", b"4"]
 
 
+def test_link_loses_at_its_rate(internet: NamespaceInternet) -> None:
+    server = internet.host("server", "192.0.2.1", link=Link(loss_rate=0.5))
+    client = internet.host("client", "198.51.100.1")
+    ping = client.run(["ping", "-q", "-c100", "-i0.002", "-W1", str(server.ipv4)], check=False)
+    # A quarter survives both ways; 0 and 100 are as likely as a broken dice.
+    assert 1 < float(ping.stdout.split("% packet loss")[0].split()[-1]) < 100
+
+
 def test_link_with_delay_is_refused(internet: NamespaceInternet) -> None:
     with pytest.raises(TunnelError, match="delay"):
         internet.host("far", "192.0.2.1", link=Link(delay=0.1))

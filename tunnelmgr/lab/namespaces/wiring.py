@@ -64,10 +64,10 @@ def public_host(
 ) -> str:
     """A namespace on the backbone, whose side of the link is the interface `port`.
 
-    Raises TunnelError for a delay: that needs netem, which many kernels lack.
+    Raises TunnelError for a link that would need netem, which many kernels lack.
     """
-    if link.delay:
-        raise TunnelError(f"{namespace}: a link with delay, {link.delay} s, exists in the simulated internet only")
+    if link.delay or link.late or link.duplicated:
+        raise TunnelError(f"{namespace}: links that delay or duplicate exist in the simulated internet only")
     here = [f"link set lo up\nlink set {interface} mtu {link.mtu} up\n"]
     # The same link-local address on all ports, so that every host has the same gateway.
     there = [
@@ -85,7 +85,7 @@ def public_host(
         f"{_veth(namespace, interface, backbone, port, offload)}"
         f"ip -n {namespace} -batch - <<'END'\n{''.join(here)}END\n"
         f"ip -n {backbone} -batch - <<'END'\n{''.join(there)}END\n"
-        f"{_loss(backbone, port, link.loss)}"
+        f"{_loss(backbone, port, link)}"
     )
 
 
@@ -140,21 +140,23 @@ def _veth(namespace: str, interface: str, peer: str, port: str, offload: Offload
     )
 
 
-def _loss(backbone: str, port: str, loss: frozenset[int]) -> str:
-    if not loss:
+def _loss(backbone: str, port: str, link: Link) -> str:
+    drops = []
+    if link.loss:
+        # A counter that does not come round within a test names each packet once.
+        ordinals = ", ".join(f"{ordinal} : drop" for ordinal in sorted(link.loss))
+        drops.append(f"numgen inc mod 4294967295 vmap {{ {ordinals} }}")
+    if link.loss_rate:
+        drops.append(f"numgen random mod 1000000 < {round(link.loss_rate * 1000000)} drop")
+    if not drops:
         return ""
-    # A counter that does not come round within a test names each packet once.
-    lost = f"numgen inc mod 4294967295 vmap {{ {', '.join(f'{ordinal} : drop' for ordinal in sorted(loss))} }}"
     return (
         f"ip netns exec {backbone} nft -f - <<'END'\n"
         f"table inet loss-{port} {{\n"
         "\tchain forward {\n"
-        "\t\ttype filter hook forward priority raw; policy accept;\n"
-        f'\t\tiifname "{port}" {lost}\n'
-        f'\t\toifname "{port}" {lost}\n'
-        "\t}\n"
-        "}\n"
-        "END\n"
+        "\t\ttype filter hook forward priority raw\n"
+        + "".join(f'\t\t{side} "{port}" {drop}\n' for drop in drops for side in ("iifname", "oifname"))
+        + "\t}\n}\nEND\n"
     )
 
 
