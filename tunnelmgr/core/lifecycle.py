@@ -11,6 +11,7 @@ from tunnelmgr.api.events import Event
 from tunnelmgr.api.status import Fact, TunnelStatus
 from tunnelmgr.core.backoff import Backoff
 from tunnelmgr.core.memory import Memory
+from tunnelmgr.core.probe import Prober, probe
 from tunnelmgr.core.profile import DatapathWish, Method, Profile
 from tunnelmgr.core.runtime import Runtime
 from tunnelmgr.core.session import Listener, Session, has_default_route
@@ -34,6 +35,7 @@ class Lifecycle:
         runtime: Runtime,
         on_progress: Callable[[Progress], None],
         on_event: Callable[[Event], None] = lambda _: None,
+        prober: Prober = probe,
     ) -> None:
         """`on_progress` hears the story of the start; `on_event` every event of the Tunnel, for plugins that listen."""
         self._profile = profile
@@ -41,6 +43,7 @@ class Lifecycle:
         self._runtime = runtime
         self._on_progress = on_progress
         self._on_event = on_event
+        self._prober = prober
         self._subscribers: list[StateListener] = []
         self._method: Method = profile.methods[0]
         self._session: Session | None = None
@@ -112,7 +115,7 @@ class Lifecycle:
         listener = Listener(self._set_state, self._on_progress, self._on_event)
         memory = Memory(self._runtime.memory(self._profile.name))
         self._progress("starting", f"starting, {method.type}, {method.transport.describe()}")
-        self._session = Session(self._profile, method, self._host, configurator, memory, listener)
+        self._session = Session(self._profile, method, self._host, configurator, memory, listener, self._prober)
         try:
             await self._session.run()
         finally:

@@ -4,7 +4,7 @@ import asyncio
 import os
 import socket
 import struct
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv6Address
 from typing import Final
@@ -27,6 +27,10 @@ class ProbeResult:
     answered: int
     round_trip: float | None
     """Seconds, of the fastest answer; None when there was none."""
+
+
+Prober = Callable[[str, IPv6Address, Sequence[IPv6Address]], Awaitable[ProbeResult]]
+"""Device, source, targets: `probe`, or what stands in for it."""
 
 
 async def probe(device: str, source: IPv6Address, targets: Sequence[IPv6Address]) -> ProbeResult:

@@ -18,7 +18,7 @@ from tunnelmgr.api.status import Fact, TunnelStatus
 from tunnelmgr.core.backoff import Backoff
 from tunnelmgr.core.driver import Driver
 from tunnelmgr.core.memory import Memory
-from tunnelmgr.core.probe import ProbeResult, probe
+from tunnelmgr.core.probe import Prober, ProbeResult
 from tunnelmgr.core.profile import Method, Profile
 from tunnelmgr.core.snapshot import Progress, State, Traffic
 from tunnelmgr.core.wishes import bare_device, wants_default_route, wished_device
@@ -65,13 +65,21 @@ class Session:
     """Runs one method of one profile, once."""
 
     def __init__(
-        self, profile: Profile, method: Method, host: Host, configurator: Configurator, memory: Memory, listener: Listener
+        self,
+        profile: Profile,
+        method: Method,
+        host: Host,
+        configurator: Configurator,
+        memory: Memory,
+        listener: Listener,
+        prober: Prober,
     ) -> None:
         self._profile = profile
         self._method = method
         self._host = host
         self._configurator = configurator
         self._listener = listener
+        self._prober = prober
         self._inbox: asyncio.Queue[_Inboxed] = asyncio.Queue()
         self._probing: asyncio.Task[None] | None = None
         self._backoff = Backoff(SystemRandom())
@@ -98,6 +106,7 @@ class Session:
             self._driver.attach_device(tun.fd)
             self._driver.start(self._host.network())
             await self._driver.spoke(FIRST_DATAGRAM_TIMEOUT)
+            await self._host.prepare()
             await self._configurator.apply(bare_device(self._profile))
             await self._attend()
         finally:
@@ -181,7 +190,7 @@ class Session:
     async def _probe(self, source: IPv6Address, targets: tuple[IPv6Address, ...]) -> None:
         """Probe until somebody answers, with growing pauses."""
         while True:
-            result = await probe(self._profile.device, source, targets)
+            result = await self._prober(self._profile.device, source, targets)
             self._inbox.put_nowait(_Probed(result))
             if result.answered:
                 return

@@ -1,0 +1,364 @@
+"""A profile's life on a fake host with a scripted Tunnel: what is configured when, what is said, what is left."""
+
+import asyncio
+import contextlib
+import errno
+from collections.abc import AsyncIterator, Callable, Sequence
+from ipaddress import IPv4Address, IPv6Address, IPv6Interface, IPv6Network
+from pathlib import Path
+
+import pytest
+
+from tests.process.scripted_tunnel import ScriptedTransport, ScriptedTunnel
+from tunnelmgr.api.datagrams import Datagram
+from tunnelmgr.api.errors import ExitCode, TunnelError
+from tunnelmgr.api.events import Down, Event, Notice, Up
+from tunnelmgr.api.hostconfig import HostConfig
+from tunnelmgr.api.network import Endpoint, Network
+from tunnelmgr.api.status import PeerStatus, TunnelStatus
+from tunnelmgr.core.lifecycle import Lifecycle
+from tunnelmgr.core.probe import ProbeResult
+from tunnelmgr.core.profile import DatapathWish, DefaultRouteWish, Method, NetworkSettings, Profile
+from tunnelmgr.core.runtime import Runtime
+from tunnelmgr.core.snapshot import State
+from tunnelmgr.host.fake import FakeHost
+from tunnelmgr.host.items import Address, Firewall, Item, Route, Rule
+
+ADDRESS = IPv6Interface("2001:0:c000:201:0:efff:3fff:fdfe/32")
+OTHER = IPv6Interface("2001:0:c000:201:0:dfff:3fff:fdfe/32")
+TARGET = IPv6Address("2001:db8::1")
+DEFAULT = IPv6Network("::/0")
+GENEROUS = 10.0
+
+
+def up(address: IPv6Interface = ADDRESS) -> Up:
+    return Up(HostConfig(addresses=(address,), default_route=True))
+
+
+class Prober:
+    """Answers probes when it is told to."""
+
+    def __init__(self) -> None:
+        self.results: asyncio.Queue[bool] = asyncio.Queue()
+        self.asked: list[IPv6Address] = []
+
+    async def __call__(self, device: str, source: IPv6Address, targets: Sequence[IPv6Address]) -> ProbeResult:
+        self.asked.append(source)
+        answered = await self.results.get()
+        return ProbeResult(targets[0], 2, 2 if answered else 0, 0.041 if answered else None)
+
+
+class Stage:
+    """A life to watch and to disturb."""
+
+    def __init__(self, folder: Path, *, network: NetworkSettings, methods: int, datapath: DatapathWish) -> None:
+        self.host = FakeHost()
+        self.tunnels = [ScriptedTunnel() for _ in range(methods)]
+        self.tunnel = self.tunnels[0]
+        self.prober = Prober()
+        self.story: list[str] = []
+        self.states: list[State] = []
+        profile = Profile(
+            name="home",
+            file=folder / "home.yaml",
+            methods=tuple(Method("scripted", "client", ScriptedTransport(tunnel), None, 1) for tunnel in self.tunnels),
+            device="tm-home",
+            network=network,
+            datapath=datapath,
+        )
+        self.life = Lifecycle(
+            profile,
+            self.host,
+            Runtime(folder, folder),
+            lambda progress: self.story.append(progress.text),
+            prober=self.prober,
+        )
+        self.life.subscribe(lambda state, _: self.states.append(state))
+        self.untouched = dict(self.host.items)
+
+    def say(self, *events: Event, tunnel: ScriptedTunnel | None = None) -> None:
+        """Let the Tunnel say something: asking for status makes the pump turn."""
+        (tunnel or self.tunnel).say += events
+        self.life.snapshot()
+
+    def has(self, kind: type[Item], **fields: object) -> bool:
+        return any(
+            isinstance(item, kind) and all(getattr(item, name) == value for name, value in fields.items())
+            for item in self.host.items.values()
+        )
+
+    @property
+    def default_route(self) -> bool:
+        return self.has(Route, prefix=DEFAULT, table=254)
+
+    @property
+    def clean(self) -> bool:
+        return self.host.items == self.untouched and not self.host.tuns
+
+
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(GENEROUS):
+        while not condition():
+            await asyncio.sleep(0.001)
+
+
+@contextlib.asynccontextmanager
+async def living(
+    folder: Path,
+    *,
+    probe: tuple[IPv6Address, ...] = (),
+    default_route: DefaultRouteWish = DefaultRouteWish.IF_NO_NATIVE,
+    native_ipv6: bool | None = None,
+    methods: int = 1,
+) -> AsyncIterator[Stage]:
+    """A profile that runs, stopped at the end with nothing left behind."""
+    network = NetworkSettings(probe=probe, default_route=default_route)
+    stage = Stage(folder, network=network, methods=methods, datapath=DatapathWish.AUTO)
+    stage.host.outer = Network(native_ipv6=native_ipv6)
+    running = asyncio.create_task(stage.life.run())
+    await until(lambda: stage.has(Firewall) or running.done())
+    yield stage
+    stage.life.stop()
+    async with asyncio.timeout(GENEROUS):
+        assert await running is ExitCode.DONE
+    assert stage.clean
+    assert not (folder / "home.journal").exists()
+
+
+async def ending(folder: Path, disturb: Callable[[Stage], None], *, methods: int = 1) -> tuple[Stage, TunnelError]:
+    """A profile that fails for good, with nothing left behind."""
+    stage = Stage(folder, network=NetworkSettings(), methods=methods, datapath=DatapathWish.AUTO)
+    disturb(stage)
+    async with asyncio.timeout(GENEROUS):
+        with pytest.raises(TunnelError) as caught:
+            await stage.life.run()
+    assert stage.clean
+    return stage, caught.value
+
+
+def test_the_firewall_stands_before_the_tunnel_is_up_and_everything_is_there_when_it_is(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with living(tmp_path) as stage:
+            assert not stage.has(Address)
+            stage.say(Notice("scripted.nat", "NAT port-restricted"), up())
+            await until(lambda: State.UP in stage.states)
+            assert stage.has(Address, interface=ADDRESS)
+            assert stage.has(Rule, source=IPv6Network(ADDRESS.ip))
+            assert stage.default_route
+            assert stage.story == [
+                "starting, scripted, as scripted",
+                "NAT port-restricted",
+                "tm-home 2001:0:c000:201:0:efff:3fff:fdfe  MTU 1280, default route, inbound closed",
+                "reach beyond the server not proven",
+            ]
+            snapshot = stage.life.snapshot()
+            assert (snapshot.state, snapshot.default_route, snapshot.mtu) == (State.UP, True, 1280)
+
+    asyncio.run(story())
+
+
+def test_the_default_route_and_the_word_up_wait_for_an_answered_probe(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with living(tmp_path, probe=(TARGET,)) as stage:
+            stage.say(up())
+            await until(lambda: stage.prober.asked == [ADDRESS.ip])
+            assert stage.has(Rule, source=IPv6Network(ADDRESS.ip)), "the probe leaves by the source rule"
+            assert not stage.default_route
+            stage.prober.results.put_nowait(False)
+            await until(lambda: any("2001:db8::1 does not answer" in line for line in stage.story))
+            assert not stage.default_route
+            assert State.UP not in stage.states
+            stage.tunnel.status = lambda now: TunnelStatus(  # type: ignore[method-assign]
+                "scripted", peers=(PeerStatus(str(TARGET), "198.51.100.1:3545", "relay"),)
+            )
+            stage.prober.results.put_nowait(True)
+            await until(lambda: State.UP in stage.states)
+            assert stage.default_route
+            assert stage.story[-1] == "carries packets: 2 of 2 probes, 41 ms, via relay 198.51.100.1"
+
+    asyncio.run(story())
+
+
+def test_a_tunnel_that_goes_down_loses_its_addresses_and_gets_them_back(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with living(tmp_path) as stage:
+            stage.say(up())
+            await until(lambda: State.UP in stage.states)
+            stage.say(Down("no answer from 192.0.2.1:3544", hint="check it"))
+            await until(lambda: stage.states[-1] is State.DOWN)
+            assert not stage.has(Address)
+            assert not stage.has(Rule)
+            assert not stage.default_route
+            assert stage.has(Firewall)
+            snapshot = stage.life.snapshot()
+            assert (snapshot.reason, snapshot.hint) == ("no answer from 192.0.2.1:3544", "check it")
+            stage.say(up(OTHER))
+            await until(lambda: stage.states[-1] is State.UP)
+            assert stage.has(Address, interface=OTHER)
+
+    asyncio.run(story())
+
+
+def test_a_new_address_replaces_the_old_one(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with living(tmp_path) as stage:
+            stage.say(up())
+            await until(lambda: stage.has(Address, interface=ADDRESS))
+            stage.say(up(OTHER))
+            await until(lambda: stage.has(Address, interface=OTHER))
+            await until(lambda: not stage.has(Address, interface=ADDRESS))
+            added = stage.host.history.index(f"ip -6 address add {OTHER} dev tm-home nodad")
+            removed = stage.host.history.index(f"ip -6 address delete {ADDRESS} dev tm-home")
+            assert added < removed
+
+    asyncio.run(story())
+
+
+def test_native_ipv6_takes_the_default_route_and_leaves_the_source_rule(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with living(tmp_path) as stage:
+            stage.say(up())
+            await until(lambda: stage.default_route)
+            stage.host.change_network(Network(native_ipv6=True))
+            await until(lambda: not stage.default_route)
+            assert stage.has(Rule, source=IPv6Network(ADDRESS.ip))
+            assert stage.tunnel.networks[-1] == Network(native_ipv6=True)
+            stage.host.change_network(Network(native_ipv6=False))
+            await until(lambda: stage.default_route)
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize(
+    ("wish", "native", "expected"),
+    [
+        (DefaultRouteWish.IF_NO_NATIVE, True, False),
+        (DefaultRouteWish.IF_NO_NATIVE, False, True),
+        (DefaultRouteWish.ALWAYS, True, True),
+        (DefaultRouteWish.NEVER, False, False),
+    ],
+)
+def test_the_profile_decides_on_the_default_route(
+    tmp_path: Path, wish: DefaultRouteWish, native: bool, expected: bool
+) -> None:
+    async def story() -> None:
+        async with living(tmp_path, default_route=wish, native_ipv6=native) as stage:
+            stage.say(up())
+            await until(lambda: State.UP in stage.states)
+            assert stage.default_route is expected
+
+    asyncio.run(story())
+
+
+def test_one_that_listens_is_up_without_a_probe(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with living(tmp_path, probe=(TARGET,)) as stage:
+            stage.say(Up(HostConfig(listening=True)))
+            await until(lambda: State.UP in stage.states)
+            assert not stage.prober.asked
+            assert not stage.default_route
+
+    asyncio.run(story())
+
+
+def test_a_permanent_failure_ends_with_its_reason_and_code(tmp_path: Path) -> None:
+    def disturb(stage: Stage) -> None:
+        stage.tunnel.say.append(Down("login refused for me", "check the password", ExitCode.NO_PERMISSION, permanent=True))
+
+    _, error = asyncio.run(ending(tmp_path, disturb))
+    assert (error.message, error.hint, error.exit_code) == ("login refused for me", "check the password", 77)
+
+
+def test_a_tunnel_that_raises_ends_as_a_bug_of_its_plugin(tmp_path: Path) -> None:
+    def disturb(stage: Stage) -> None:
+        def crash(now: float, network: Network, memory: object) -> None:
+            raise ZeroDivisionError("seven over nothing")
+
+        stage.tunnel.start = crash  # type: ignore[method-assign]
+
+    _, error = asyncio.run(ending(tmp_path, disturb))
+    assert error.exit_code is ExitCode.BUG
+    assert "the scripted plugin crashed: ZeroDivisionError: seven over nothing" in error.message
+    assert isinstance(error.__cause__, ZeroDivisionError)
+
+
+@pytest.mark.parametrize(
+    "beginning",
+    ["nft add", "ip link set dev tm-home mtu", "ip link set dev tm-home up", "ip -6 address add", "ip -6 rule add"],
+)
+def test_a_host_that_refuses_a_change_is_left_as_it_was(tmp_path: Path, beginning: str) -> None:
+    def disturb(stage: Stage) -> None:
+        stage.host.failures[beginning] = errno.EPERM
+        stage.tunnel.say.append(up())
+
+    _, error = asyncio.run(ending(tmp_path, disturb))
+    assert beginning.split()[0] in str(error)
+
+
+def test_missing_nft_is_found_before_anything_is_sent(tmp_path: Path) -> None:
+    def disturb(stage: Stage) -> None:
+        stage.host.has_nft = False
+
+    stage, error = asyncio.run(ending(tmp_path, disturb))
+    assert "nft" in error.message
+    assert not stage.tunnel.networks, "the Tunnel was never started"
+
+
+def test_the_next_method_is_tried_when_one_fails_for_good(tmp_path: Path) -> None:
+    async def story() -> None:
+        stage = Stage(tmp_path, network=NetworkSettings(), methods=2, datapath=DatapathWish.AUTO)
+        stage.tunnel.say.append(Down("nobody home", permanent=True))
+        running = asyncio.create_task(stage.life.run())
+        await until(lambda: stage.tunnels[1].networks)
+        stage.say(up(), tunnel=stage.tunnels[1])
+        await until(lambda: State.UP in stage.states)
+        assert "scripted: nobody home; trying scripted" in stage.story
+        stage.life.stop()
+        await running
+        assert stage.clean
+
+    asyncio.run(story())
+
+
+def test_the_last_method_s_failure_is_the_profile_s(tmp_path: Path) -> None:
+    def disturb(stage: Stage) -> None:
+        for number, tunnel in enumerate(stage.tunnels):
+            tunnel.say.append(Down(f"failure {number}", code=ExitCode.REFUSED, permanent=True))
+
+    _, error = asyncio.run(ending(tmp_path, disturb, methods=2))
+    assert (error.message, error.exit_code) == ("failure 1", ExitCode.REFUSED)
+
+
+def test_a_second_life_of_the_same_name_is_refused(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with living(tmp_path):
+            second = Stage(tmp_path, network=NetworkSettings(), methods=1, datapath=DatapathWish.AUTO)
+            with pytest.raises(TunnelError, match="home"):
+                await second.life.run()
+
+    asyncio.run(story())
+
+
+def test_a_datapath_this_version_lacks_is_said_at_once(tmp_path: Path) -> None:
+    async def story() -> None:
+        stage = Stage(tmp_path, network=NetworkSettings(), methods=1, datapath=DatapathWish.EBPF)
+        with pytest.raises(TunnelError, match="ebpf") as caught:
+            await stage.life.run()
+        assert caught.value.exit_code is ExitCode.INVALID
+
+    asyncio.run(story())
+
+
+def test_packets_the_host_writes_reach_the_tunnel(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with living(tmp_path) as stage:
+            packet = b"\x60" + bytes(39)
+            stage.host.tuns["tm-home"].outside.send(packet)
+            await until(lambda: stage.tunnel.packets == [packet])
+            stage.tunnel.to_deliver.append(packet)
+            stage.tunnel.to_send.append(Datagram("nowhere", b"", Endpoint(IPv4Address("127.0.0.1"), 9)))
+            stage.life.snapshot()
+            assert stage.host.tuns["tm-home"].outside.recv(2048) == packet
+            assert stage.life.snapshot().counters["dropped-no-channel"] == 1
+
+    asyncio.run(story())
