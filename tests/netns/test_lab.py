@@ -168,6 +168,12 @@ def test_failing_build_names_the_command(internet: NamespaceInternet) -> None:
         internet.host("two", "192.0.2.1")
 
 
+def test_host_name_can_be_given_once(internet: NamespaceInternet) -> None:
+    internet.host("one", "192.0.2.1")
+    with pytest.raises(TunnelError, match="has a host one"):
+        internet.site("one", NatKind.NONE)
+
+
 @pytest.mark.parametrize(("offload", "expected"), [(Offload.ON, "on"), (Offload.OFF, "off")])
 def test_offloads_can_be_off(lab_name: Callable[[], str], offload: Offload, expected: str) -> None:
     with NamespaceInternet(lab_name(), offload=offload) as internet:

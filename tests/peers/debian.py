@@ -5,6 +5,7 @@ no maintainer script runs, no unit file lands where systemd looks.
 """
 
 import fcntl
+import platform
 import shutil
 import subprocess
 from pathlib import Path
@@ -23,8 +24,10 @@ def unpacked(*packages: str) -> Path:
     """
     if not shutil.which("apt-get") or not shutil.which("dpkg-deb"):
         raise Unavailable("real peers are unpacked from Debian packages, and this machine has no apt-get and dpkg-deb")
-    CACHE.mkdir(parents=True, exist_ok=True)
-    root = CACHE / packages[0]
+    # A work tree may be shared between machines of several releases.
+    release = platform.freedesktop_os_release()
+    root = CACHE / f"{release['ID']}-{release.get('VERSION_CODENAME', 'unknown')}" / "+".join(packages)
+    root.parent.mkdir(parents=True, exist_ok=True)
     with (CACHE / "lock").open("w") as lock:
         # Several test workers may want the same peer at once; the lock ends with the file.
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -39,7 +42,7 @@ def library_path(root: Path) -> str:
 
 
 def _fetch(packages: tuple[str, ...], root: Path) -> None:
-    download = CACHE / f"{root.name}.download"
+    download = root.with_name(f"{root.name}.download")
     shutil.rmtree(download, ignore_errors=True)
     download.mkdir()
     # A fresh machine has no package lists yet, an old one stale ones.
@@ -56,5 +59,5 @@ def _fetch(packages: tuple[str, ...], root: Path) -> None:
 
 def _apt_get(*arguments: str, folder: Path) -> int:
     # As root apt would download as the user _apt, who may not write into the cache.
-    command = ["apt-get", "-qq", "-o", "APT::Sandbox::User=root", *arguments]
+    command = ["apt-get", "-qq", "-o", "APT::Sandbox::User=root", "-o", "Acquire::http::Timeout=20", *arguments]
     return subprocess.run(command, cwd=folder, capture_output=True, check=False).returncode

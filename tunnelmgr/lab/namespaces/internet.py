@@ -44,8 +44,12 @@ class NamespaceInternet:
         """Build the backbone. A lab of this name must not exist, not even in parts."""
         if naming.namespaces_of(self.name):
             raise TunnelError(f"lab {self.name} exists", hint="destroy it first, or choose another name")
-        naming.lay_out_files(self.name)
-        run_script(wiring.backbone(self.backbone.namespace))
+        try:
+            naming.lay_out_files(self.name)
+            run_script(wiring.backbone(self.backbone.namespace))
+        except BaseException:
+            self.destroy()
+            raise
 
     def destroy(self) -> None:
         """Kill every program in the lab and remove all of it. Does nothing when it is gone."""

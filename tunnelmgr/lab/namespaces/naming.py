@@ -62,9 +62,11 @@ def lay_out_files(lab: str) -> None:
 
 
 def share_files(lab: str, host: str) -> None:
-    """Let the programs of one more host see the lab's files."""
-    if host != BACKBONE:
+    """Let the programs of one more host see the lab's files. Raises TunnelError when the lab has this host."""
+    try:
         (FILES / namespace_of(lab, host)).symlink_to(namespace_of(lab, BACKBONE))
+    except FileExistsError as error:
+        raise TunnelError(f"lab {lab} has a host {host}", hint="choose another name") from error
 
 
 def add_names(lab: str, names: Iterable[str], addresses: Iterable[IPv4Address | IPv6Address]) -> None:
