@@ -1,0 +1,49 @@
+"""What `check` finds out about a profile."""
+
+from dataclasses import dataclass, field
+
+from tunnelmgr.api.errors import ExitCode, TunnelError
+from tunnelmgr.core.plugins import PluginRegistry
+from tunnelmgr.core.problem import Problem, ProfileError, Severity
+from tunnelmgr.core.profile import Method
+from tunnelmgr.core.profile_loading import load_profile
+from tunnelmgr.core.profile_paths import find_profile
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedFile:
+    """One profile that was looked at."""
+
+    file: str
+    valid: bool
+    exit_code: ExitCode
+    name: str | None
+    """None when the profile is not valid."""
+    methods: tuple[str, ...]
+    """In the order they are tried, each with its role and what was chosen: "teredo client (server 192.0.2.1)"."""
+    problems: tuple[Problem, ...]
+    """Mistakes, and what is odd about a valid profile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checks:
+    """What `check` shows."""
+
+    files: tuple[CheckedFile, ...] = field(default=())
+
+
+def check_file(word: str, plugins: PluginRegistry) -> CheckedFile:
+    """Look at one profile. What is wrong with it is in the result, never raised."""
+    try:
+        profile = load_profile(find_profile(word), plugins)
+    except ProfileError as error:
+        return CheckedFile(word, False, error.exit_code, None, (), error.problems)
+    except TunnelError as error:
+        problem = Problem(word, 0, 0, Severity.ERROR, error.message, error.hint)
+        return CheckedFile(word, False, error.exit_code, None, (), (problem,))
+    methods = tuple(map(_described, profile.methods))
+    return CheckedFile(str(profile.file), True, ExitCode.DONE, profile.name, methods, profile.warnings)
+
+
+def _described(method: Method) -> str:
+    return f"{method.type} {method.role} ({method.transport.describe()})"

@@ -1,0 +1,43 @@
+"""`tunnelmgr down`."""
+
+from functools import partial
+
+import click
+
+from tunnelmgr.api.errors import ExitCode, TunnelError
+from tunnelmgr.cli import options, overview, privileges
+from tunnelmgr.core.runtime import Runtime
+from tunnelmgr.daemon.client import ControlClient, NotRunningError
+
+_say = partial(click.echo, err=True)
+
+
+@click.command()
+@options.profile_if_any
+def down(profile: str | None) -> None:
+    """Take a tunnel down and everything back.
+
+    Without PROFILE the only one that is up. Doing it twice is fine.
+    """
+    runtime = Runtime.from_environment()
+    client = overview.client_of(profile, runtime) if profile else overview.the_only_one(runtime)
+    if client is None:
+        _say(f"{profile or 'no profile'} is not running")
+        return
+    try:
+        _stop(client)
+        _say(f"{client.name}: down")
+    except NotRunningError:
+        from tunnelmgr.cli.taking_back import take_back  # slow to import, and seldom needed
+
+        take_back(runtime)
+        _say(f"{client.name}: its process had been killed; what it left is taken back")
+
+
+def _stop(client: ControlClient) -> None:
+    try:
+        client.stop()
+    except TunnelError as error:
+        if error.exit_code is ExitCode.NO_PERMISSION:
+            privileges.become_root(f"take {client.name} down")
+        raise

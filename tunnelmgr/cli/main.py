@@ -1,0 +1,114 @@
+"""The `tunnelmgr` command: finds the words, imports what they need and nothing else, and turns failures into exit codes."""
+
+import importlib
+import sys
+from collections.abc import Mapping
+
+import click
+
+from tunnelmgr.api.errors import ExitCode, TunnelError
+
+SECTIONS: Mapping[str, Mapping[str, str]] = {
+    "Everyday": {
+        "up": "Bring a tunnel up and wait until it carries packets.",
+        "down": "Take a tunnel down and everything back.",
+        "status": "Show how tunnels stand.",
+        "check": "Check profiles without using them.",
+    },
+    "For scripts": {
+        "wait": "Wait until a tunnel carries packets.",
+        "plugins": "List the methods installed, and what became of each plugin.",
+        "schema": "Print the JSON schema of what --json prints.",
+        "cleanup": "Take back what killed processes left on this host.",
+        "version": "Print the version.",
+    },
+}
+"""Command -> the first line of its help, which is written here so that `--help` imports no command."""
+
+_OURS = {name: line for section in SECTIONS.values() for name, line in section.items()}
+
+
+class _Commands(click.Group):
+    """Imports a command when it is invoked: ours from `cli.commands`, others from the entry points `tunnelmgr.commands`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*_OURS, *sorted(set(_foreign()) - set(_OURS))]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in _OURS:
+            command = getattr(importlib.import_module(f"tunnelmgr.cli.commands.{cmd_name}"), cmd_name)
+        elif cmd_name in (foreign := _foreign()):
+            command = _load(cmd_name, foreign[cmd_name])
+        else:
+            return None
+        if not isinstance(command, click.Command):
+            raise TunnelError(f"command {cmd_name}: {command!r} is not a click command", exit_code=ExitCode.BUG)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        foreign = sorted(set(_foreign()) - set(_OURS))
+        sections = {**SECTIONS, "From plugins": {name: f"See tunnelmgr {name} --help." for name in foreign}}
+        for title, commands in sections.items():
+            if commands:
+                with formatter.section(title):
+                    formatter.write_dl(list(commands.items()))
+
+
+def _foreign() -> Mapping[str, "importlib.metadata.EntryPoint"]:
+    from importlib.metadata import entry_points
+
+    return {entry.name: entry for entry in entry_points(group="tunnelmgr.commands")}
+
+
+def _load(name: str, entry: "importlib.metadata.EntryPoint") -> object:
+    try:
+        return entry.load()
+    except Exception as error:
+        raise TunnelError(
+            f"command {name} of {entry.value} cannot be loaded: {error!r}",
+            hint="update or uninstall the distribution it comes from",
+            exit_code=ExitCode.BUG,
+        ) from error
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="tunnelmgr", prog_name="tunnelmgr", message="%(prog)s %(version)s")
+def cli() -> None:
+    """IPv6 over an IPv4-only network.
+
+    PROFILE is a file (it contains "/" or ends in .yaml), or the name of one in a folder of profiles.
+    """
+
+
+def main() -> None:
+    """Run the command line and exit; the only place where failures become text and exit codes."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command line; return its exit code."""
+    try:
+        outcome: object = cli.main(arguments, prog_name="tunnelmgr", standalone_mode=False)
+    except TunnelError as error:
+        click.echo(explain(error), err=True)
+        return error.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.Abort:
+        return 128 + 2  # SIGINT, as a shell counts
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever read us has seen enough; neither may the interpreter complain at its end
+        return ExitCode.DONE
+    except Exception:
+        sys.excepthook(*sys.exc_info())
+        click.echo("tunnelmgr: this is a bug of ours or of a plugin; please report the lines above", err=True)
+        return ExitCode.BUG
+    return outcome if isinstance(outcome, int) else ExitCode.DONE
+
+
+def explain(error: TunnelError) -> str:
+    """Return what the user reads about a failure: the thing, the value seen, the next step."""
+    if "\n" not in error.message:
+        return f"tunnelmgr: {error}"
+    return error.message + (f"\n{error.hint}" if error.hint else "")

@@ -1,0 +1,99 @@
+"""The profiles of this host and the processes that run them, found by the words users type."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tunnelmgr.api.errors import ExitCode, TunnelError
+from tunnelmgr.core.profile_paths import find_profile
+from tunnelmgr.core.runtime import Runtime
+from tunnelmgr.core.snapshot import Snapshot
+from tunnelmgr.daemon.client import ControlClient, NotRunningError, running
+from tunnelmgr.daemon.health import KILLED, Condition, conditions
+
+STOPPED = "stopped"
+"""The state of a profile no process runs; the others are those of `State`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileStatus:
+    """One profile as `status` shows it."""
+
+    name: str
+    file: str | None
+    """None when its process was killed: nobody is left to tell."""
+    state: str
+    """"stopped", or the state its process tells."""
+    snapshot: Snapshot | None
+    conditions: tuple[Condition, ...] = ()
+
+    @classmethod
+    def of(cls, snapshot: Snapshot) -> "ProfileStatus":
+        """Return the status of a running profile."""
+        return cls(snapshot.name, snapshot.file, snapshot.state.value, snapshot, conditions(snapshot))
+
+
+@dataclass(frozen=True, slots=True)
+class Statuses:
+    """What `status` shows."""
+
+    profiles: tuple[ProfileStatus, ...]
+
+
+def status_of(word: str, runtime: Runtime) -> ProfileStatus:
+    """Return the status of the profile a word means. Raises TunnelError NO_PROFILE when it means none."""
+    client = client_of(word, runtime)
+    if client is None:
+        file = find_profile(word)
+        return ProfileStatus(file.stem, str(file), STOPPED, None)
+    return _asked(client)
+
+
+def status_of_all(runtime: Runtime) -> tuple[ProfileStatus, ...]:
+    """Return the status of every profile with a process, or a trace of one."""
+    return tuple(_asked(client) for client in running(runtime.runtime_dir))
+
+
+def client_of(word: str, runtime: Runtime) -> ControlClient | None:
+    """Return the way to the process that runs the profile a word means; None when none does.
+
+    A name means a running profile first, whatever file it came from; a path means the profile running from that file.
+    """
+    if not _is_path(word):
+        client = ControlClient(runtime.socket(word))
+        return client if client.path.exists() else _running_from(find_profile(word), runtime)
+    return _running_from(Path(word), runtime)
+
+
+def _running_from(file: Path, runtime: Runtime) -> ControlClient | None:
+    for client, snapshot in _answering(runtime):
+        if Path(snapshot.file).resolve() == file.resolve():
+            return client
+    return None
+
+
+def _answering(runtime: Runtime) -> Iterator[tuple[ControlClient, Snapshot]]:
+    for client in running(runtime.runtime_dir):
+        try:
+            yield client, client.status()
+        except NotRunningError:
+            continue
+
+
+def _asked(client: ControlClient) -> ProfileStatus:
+    try:
+        return ProfileStatus.of(client.status())
+    except NotRunningError:
+        return ProfileStatus(client.name, None, STOPPED, None, (KILLED,))
+
+
+def _is_path(word: str) -> bool:
+    return "/" in word or word.endswith((".yaml", ".yml"))
+
+
+def the_only_one(runtime: Runtime) -> ControlClient | None:
+    """Return the way to the one running profile; None when none runs. Raises TunnelError when several do."""
+    names = [client.name for client, _ in _answering(runtime)]
+    if len(names) > 1:
+        raise TunnelError(f"several profiles are up: {', '.join(names)}", hint="say which one", exit_code=ExitCode.USAGE)
+    return ControlClient(runtime.socket(names[0])) if names else None

@@ -1,0 +1,108 @@
+"""Asks the process that runs a profile, over its control socket. Plain blocking sockets, so that `status` starts fast."""
+
+import socket
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from tunnelmgr.api.errors import ExitCode, TunnelError
+from tunnelmgr.api.status import Fact
+from tunnelmgr.core.snapshot import Progress, Snapshot
+from tunnelmgr.daemon.constants import REQUEST_TIMEOUT, STOP_TIMEOUT
+from tunnelmgr.daemon.documents import snapshot_from_plain
+from tunnelmgr.daemon.messages import Answer, Change, Chapter, Ended, Refusal, Request, Word, parse, serialize
+
+
+class NotRunningError(TunnelError):
+    """No process runs this profile."""
+
+
+def running(runtime_dir: Path) -> list["ControlClient"]:
+    """Return a client for each control socket found, by name; some may prove stale when asked."""
+    return [ControlClient(path) for path in sorted(runtime_dir.glob("*.sock"))]
+
+
+class ControlClient:
+    """The way to one profile's process. Each question is a connection of its own."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.name = path.stem
+
+    def status(self) -> Snapshot:
+        """Return how the profile stands. Raises NotRunningError, or TunnelError when the process does not answer."""
+        return snapshot_from_plain(self._ask(Request(Word.STATUS), REQUEST_TIMEOUT))
+
+    def command(self, name: str, arguments: Mapping[str, Fact]) -> Mapping[str, Any]:
+        """Run one of the transport's own commands in the process. Raises TunnelError, as the transport does."""
+        return self._ask(Request(Word.COMMAND, name, arguments), REQUEST_TIMEOUT)
+
+    def stop(self) -> None:
+        """Ask the process to end and wait until everything is taken back. Raises TunnelError when refused or too slow."""
+        self._ask(Request(Word.STOP), STOP_TIMEOUT)
+
+    def follow(self, timeout: float) -> Iterator[Chapter]:
+        """Yield the story: the lines so far, the present state, then news. Ends after `Ended`, or `timeout` seconds.
+
+        When the process dies without a word, it has `Ended` with BUG.
+        """
+        deadline = time.monotonic() + timeout
+        with self._connect(timeout) as connection:
+            connection.sendall(serialize(Request(Word.FOLLOW)))
+            for line in _lines(connection, deadline):
+                message = parse(line)
+                if isinstance(message, Refusal):
+                    raise message.as_error()
+                if isinstance(message, Progress | Change | Ended):
+                    yield message
+                if isinstance(message, Ended):
+                    return
+        if time.monotonic() < deadline:
+            yield Ended(ExitCode.BUG, f"the process of {self.name} died")
+
+    def _ask(self, request: Request, timeout: float) -> Mapping[str, Any]:
+        with self._connect(timeout) as connection:
+            connection.sendall(serialize(request))
+            for line in _lines(connection, time.monotonic() + timeout):
+                match parse(line):
+                    case Answer(data=data):
+                        return data
+                    case Refusal() as refusal:
+                        raise refusal.as_error()
+        raise TunnelError(
+            f"the process of {self.name} did not answer {request.word.value!r} within {timeout:g} s",
+            hint="if it hangs, kill it and run `tunnelmgr cleanup`",
+        )
+
+    def _connect(self, timeout: float) -> socket.socket:
+        connection = socket.socket(socket.AF_UNIX)
+        connection.settimeout(max(timeout, 0.001))
+        try:
+            connection.connect(str(self.path))
+        except (FileNotFoundError, ConnectionRefusedError) as error:
+            connection.close()
+            raise NotRunningError(
+                f"{self.name} is not running", hint=f"bring it up: tunnelmgr up {self.name}", exit_code=ExitCode.NOT_UP
+            ) from error
+        except OSError as error:
+            connection.close()
+            raise TunnelError(
+                f"cannot reach the process of {self.name} at {self.path}: {error.strerror or error}"
+            ) from error
+        return connection
+
+
+def _lines(connection: socket.socket, deadline: float) -> Iterator[bytes]:
+    """Yield whole lines until the other side closes or the deadline passes."""
+    pending = b""
+    while (left := deadline - time.monotonic()) > 0:
+        connection.settimeout(left)
+        try:
+            data = connection.recv(65536)
+        except (TimeoutError, ConnectionResetError):
+            return
+        if not data:
+            return
+        *lines, pending = (pending + data).split(b"\n")
+        yield from lines

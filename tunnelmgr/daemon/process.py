@@ -1,0 +1,98 @@
+"""Runs one profile in this process: the event loop, signals, readiness and the control socket around it."""
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import Callable
+
+from tunnelmgr.api.errors import ExitCode, TunnelError
+from tunnelmgr.core.snapshot import Progress, State
+from tunnelmgr.daemon.claim import Claim
+from tunnelmgr.daemon.managed import Begin, Managed
+from tunnelmgr.daemon.messages import Change, Ended
+from tunnelmgr.daemon.readiness import Readiness
+from tunnelmgr.daemon.server import ControlServer
+from tunnelmgr.daemon.story import Story
+
+logger = logging.getLogger(__name__)
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def run(begin: Begin, claim: Claim, readiness: Readiness, log: str) -> Ended:
+    """Run a profile until it ends; nothing of it is left then, its claim included. `log` says where its log is."""
+    try:
+        return asyncio.run(_Process(begin, claim, readiness, log).run())
+    finally:
+        claim.release()
+
+
+class _Process:
+    def __init__(self, begin: Begin, claim: Claim, readiness: Readiness, log: str) -> None:
+        self._begin = begin
+        self._claim = claim
+        self._readiness = readiness
+        self._log = log
+        self._story = Story()
+        self._server: ControlServer | None = None
+
+    async def run(self) -> Ended:
+        ended = await self._managed_to_its_end()
+        if ended.exit_code is not ExitCode.DONE:
+            logger.error("%s: %s", self._claim.path.stem, "; ".join(filter(None, (ended.reason, ended.hint))))
+        # Before the end is told: whoever waits for it may claim the profile at once.
+        self._claim.release()
+        self._story.tell(ended)
+        if self._server:
+            await self._server.close()
+        return ended
+
+    async def _managed_to_its_end(self) -> Ended:
+        try:
+            managed = self._begin(self._progress)
+            self._server = ControlServer(managed, self._story, self._log)
+            await self._server.start(self._claim.socket)
+            managed.subscribe(lambda state, reason: self._changed(managed, state, reason))
+            running = asyncio.create_task(managed.run())
+            _obey_signals(managed, running, self._readiness)
+            exit_code = await running
+        except TunnelError as error:
+            if error.exit_code is ExitCode.BUG:
+                logger.exception("this is a bug")
+            return Ended(error.exit_code, error.message, error.hint)
+        except asyncio.CancelledError:
+            return Ended(ExitCode.FAILED, "ended in a hurry", "run `tunnelmgr cleanup`")
+        except Exception as error:
+            logger.exception("this is a bug")
+            return Ended(ExitCode.BUG, f"internal error: {error!r}", f"the log has the details: {self._log}")
+        if exit_code is ExitCode.DONE:
+            return Ended(exit_code)
+        snapshot = managed.snapshot()
+        return Ended(exit_code, snapshot.reason, snapshot.hint)
+
+    def _progress(self, progress: Progress) -> None:
+        self._story.tell(progress)
+        logger.info("%s: %s", self._claim.path.stem, progress.text)
+
+    def _changed(self, managed: Managed, state: State, reason: str) -> None:
+        self._story.tell(Change(state, reason, managed.snapshot().hint, managed.failure))
+        self._readiness.status(f"{state.value}: {reason}" if reason else state.value)
+        if state is not State.STARTING:
+            self._readiness.ready()
+
+
+def _obey_signals(managed: Managed, running: "asyncio.Task[ExitCode]", readiness: Readiness) -> None:
+    """The first signal ends in good order, the second in a hurry, the third at once."""
+    urgency = iter((managed.stop, running.cancel))
+
+    def obey(number: signal.Signals) -> None:
+        step: Callable[[], object] | None = next(urgency, None)
+        if step is None:
+            os._exit(128 + number)
+        readiness.stopping()
+        step()
+
+    loop = asyncio.get_running_loop()
+    for number in _SIGNALS:
+        loop.add_signal_handler(number, obey, number)

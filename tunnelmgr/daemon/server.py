@@ -1,0 +1,137 @@
+"""The control socket's serving end: one request a connection. Reading is for everyone, changing for root and the owner."""
+
+import asyncio
+import logging
+import os
+import socket
+import struct
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import replace
+
+from tunnelmgr.api.errors import ExitCode, TunnelError
+from tunnelmgr.daemon.constants import REQUEST_MAX, REQUEST_TIMEOUT, STRANGER_CONNECTIONS_MAX
+from tunnelmgr.daemon.documents import as_plain
+from tunnelmgr.daemon.managed import Managed
+from tunnelmgr.daemon.messages import Answer, Ended, Message, Refusal, Request, Word, parse, serialize
+from tunnelmgr.daemon.story import Story
+
+logger = logging.getLogger(__name__)
+
+_UCRED = struct.Struct("3i")  # pid, uid, gid: struct ucred of socket(7)
+
+
+class ControlServer:
+    """Answers for one managed profile."""
+
+    def __init__(self, managed: Managed, story: Story, log: str) -> None:
+        self._managed = managed
+        self._story = story
+        self._log = log
+        self._strangers = 0
+        self._server: asyncio.Server | None = None
+        self._connections: set[asyncio.Task[None]] = set()
+
+    async def start(self, listening: socket.socket) -> None:
+        """Serve on a listening unix socket, which stays the caller's."""
+        self._server = await asyncio.start_unix_server(self._connected, sock=listening.dup(), limit=REQUEST_MAX)
+
+    async def close(self) -> None:
+        """Stop serving; connections that wait for the end of the story get it first."""
+        if self._server:
+            self._server.close()
+        if self._connections:
+            _, late = await asyncio.wait(self._connections, timeout=1.0)
+            for connection in late:
+                connection.cancel()
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        if task is None:
+            return
+        self._connections.add(task)
+        try:
+            await self._converse(reader, writer, _user(writer))
+        except (OSError, TimeoutError):
+            pass  # the client went away, or never said anything
+        finally:
+            self._connections.discard(task)
+            writer.close()
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, user: int) -> None:
+        trusted = user in {0, os.geteuid()}
+        if not trusted and self._strangers >= STRANGER_CONNECTIONS_MAX:
+            return
+        self._strangers += not trusted
+        try:
+            async with asyncio.timeout(REQUEST_TIMEOUT):
+                line = await reader.readuntil()
+            answering = asyncio.create_task(self._answer(line, writer, user))
+            # A follower that went away must not count among the connections until the next line of the story.
+            gone = asyncio.create_task(reader.read(1))
+            await asyncio.wait({answering, gone}, return_when=asyncio.FIRST_COMPLETED)
+            answering.cancel()
+            gone.cancel()
+            await asyncio.gather(answering, gone, return_exceptions=True)
+        except (asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+            pass  # not a line
+        finally:
+            self._strangers -= not trusted
+
+    async def _answer(self, line: bytes, writer: asyncio.StreamWriter, user: int) -> None:
+        async with aclosing(self._answers(line, user)) as answers:
+            async for message in answers:
+                writer.write(serialize(message))
+                await writer.drain()
+
+    async def _answers(self, line: bytes, user: int) -> AsyncGenerator[Message, None]:
+        try:
+            request = self._permitted(line, user)
+            if request.word is not Word.FOLLOW:
+                yield Answer(await self._carry_out(request))
+                return
+            async with aclosing(self._story.follow()) as chapters:
+                async for chapter in chapters:
+                    yield chapter
+        except TunnelError as error:
+            yield Refusal.of(error)
+
+    def _permitted(self, line: bytes, user: int) -> Request:
+        request = parse(line)
+        if not isinstance(request, Request):
+            raise TunnelError(f"not a request: {line[:80]!r}")
+        if request.word.changes and user not in {0, os.geteuid()}:
+            raise TunnelError(
+                f"user {user} may not {request.word.value} {self._managed.snapshot().name}",
+                hint="use sudo",
+                exit_code=ExitCode.NO_PERMISSION,
+            )
+        return request
+
+    async def _carry_out(self, request: Request) -> dict[str, object]:
+        if request.word is Word.STATUS:
+            return dict(as_plain(replace(self._managed.snapshot(), log=self._log)))
+        if request.word is Word.STOP:
+            self._managed.stop()
+            await self._end()
+            return {}
+        try:
+            return dict(as_plain(self._managed.command(request.name, request.arguments)))
+        except TunnelError:
+            raise
+        except Exception as error:
+            logger.exception("command %s", request.name)
+            raise TunnelError(f"command {request.name} failed: {error!r}", exit_code=ExitCode.BUG) from error
+
+    async def _end(self) -> None:
+        async with aclosing(self._story.follow()) as chapters:
+            async for chapter in chapters:
+                if isinstance(chapter, Ended):
+                    return
+
+
+def _user(writer: asyncio.StreamWriter) -> int:
+    """Return the numeric user id of the other side, as the kernel knows it."""
+    peer: socket.socket = writer.get_extra_info("socket")
+    credentials = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+    return int(_UCRED.unpack(credentials)[1])
