@@ -1,11 +1,13 @@
 """Takes back what dead processes left: the work of `tunnelmgr cleanup`."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from tunnelmgr.host.apply import Configurator
 from tunnelmgr.host.interface import Host
 from tunnelmgr.host.journal import Journal, JournalInUseError
+from tunnelmgr.host.plan import Step, taken_back
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +24,15 @@ async def cleanup(host: Host, runtime_dir: Path) -> list[Leftover]:
 
     Journals of other network namespaces stay: run it there. Raises TunnelError when something cannot be taken back.
     """
-    leftovers = []
+    return [_leftover(journal, await Configurator(host, journal).recover()) for journal in _abandoned(runtime_dir)]
+
+
+def leftovers(runtime_dir: Path) -> list[Leftover]:
+    """Return what `cleanup` would take back, and change nothing."""
+    return [_leftover(journal, taken_back(journal.net())) for journal in _abandoned(runtime_dir)]
+
+
+def _abandoned(runtime_dir: Path) -> Iterator[Journal]:
     for path in sorted(runtime_dir.glob("*.journal")):
         try:
             journal = Journal.take(path)
@@ -30,8 +40,10 @@ async def cleanup(host: Host, runtime_dir: Path) -> list[Leftover]:
             continue
         try:
             if not journal.elsewhere:
-                steps = await Configurator(host, journal).recover()
-                leftovers.append(Leftover(path.stem, tuple(line for step in steps for line in step.lines())))
+                yield journal
         finally:
             journal.close()
-    return leftovers
+
+
+def _leftover(journal: Journal, steps: Iterable[Step]) -> Leftover:
+    return Leftover(journal.path.stem, tuple(line for step in steps for line in step.lines()))
