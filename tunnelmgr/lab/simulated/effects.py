@@ -1,0 +1,162 @@
+"""Answers what the Tunnel of a simulated host asks for: names, requests to services, HTTPS, port mappings, channels."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address
+from typing import Protocol
+
+from tunnelmgr.api.effects import (
+    Ask,
+    CloseChannel,
+    Done,
+    Effect,
+    EffectResult,
+    Failed,
+    FailureCode,
+    Fetch,
+    MapPort,
+    OpenChannel,
+    Remember,
+    Resolve,
+    Response,
+    UnmapPort,
+)
+from tunnelmgr.api.network import Endpoint
+from tunnelmgr.api.transport import Service
+from tunnelmgr.lab.simulated.clock import Alarm, Clock
+
+Responder = Callable[[Fetch], Response | Failed]
+
+
+@dataclass(slots=True)
+class Directory:
+    """What is the same for every host of an internet: names, web servers, and how long they take, in seconds.
+
+    A name or a URL that maps to None is one whose server never answers.
+    """
+
+    names: dict[str, tuple[IPv4Address, ...] | None] = field(default_factory=dict)
+    resolve_delay: float = 0.0
+    web: dict[str, Responder | None] = field(default_factory=dict)
+    """By the beginning of the URL; the longest that fits answers."""
+    fetch_delay: float = 0.0
+    service_delay: float = 0.0
+
+
+class Surroundings(Protocol):
+    """The host an effect is carried out on."""
+
+    memory: dict[str, bytes]
+
+    def open_channel(self, wish: OpenChannel) -> Endpoint | Failed: ...
+
+    def close_channel(self, channel: str) -> None: ...
+
+    def map_port(self, wish: MapPort) -> Endpoint | None: ...
+
+    def unmap_port(self, wish: UnmapPort) -> None: ...
+
+    def is_online(self) -> bool: ...
+
+
+class Effects:
+    """Carries out the effects of one Tunnel. Each is begun at once and answered once, never before `begin` returns."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        directory: Directory,
+        host: Surroundings,
+        services: Mapping[str, Service],
+        answer: Callable[[Effect, EffectResult], None],
+    ) -> None:
+        self._clock = clock
+        self._directory = directory
+        self._host = host
+        self._services = services
+        self._answer = answer
+        # Two equal effects are two askings, so they are told apart by identity.
+        self._pending: dict[int, tuple[Effect, Alarm]] = {}
+
+    def begin(self, effect: Effect) -> None:
+        """Carry out an effect now and answer it when it is time."""
+        delay, result = self._carry_out(effect)
+        if delay is None or delay >= effect.timeout:
+            delay = effect.timeout
+            result = Failed(FailureCode.TIMEOUT, f"{type(effect).__name__}: no answer in {effect.timeout:g} s")
+        alarm = self._clock.after(delay, lambda: self._finish(effect, result))
+        self._pending[id(effect)] = (effect, alarm)
+
+    def cancel(self, effect: Effect) -> None:
+        """Forget an effect: no answer will come."""
+        if (pending := self._pending.pop(id(effect), None)) is not None:
+            pending[1].cancel()
+
+    def cancel_all(self) -> None:
+        for _, alarm in self._pending.values():
+            alarm.cancel()
+        self._pending.clear()
+
+    def _finish(self, effect: Effect, result: EffectResult) -> None:
+        del self._pending[id(effect)]
+        self._answer(effect, result)
+
+    def _carry_out(self, effect: Effect) -> tuple[float | None, EffectResult]:
+        """Return the result and how many seconds it takes; None for never."""
+        match effect:
+            case OpenChannel():
+                local = self._host.open_channel(effect)
+                return 0.0, local if isinstance(local, Failed) else Done(local)
+            case CloseChannel(channel):
+                self._host.close_channel(channel)
+                return 0.0, Done(None)
+            case Resolve():
+                return self._resolve(effect)
+            case Fetch():
+                return self._fetch(effect)
+            case MapPort() | UnmapPort():
+                return 0.0, self._port_mapping(effect)
+            case Remember(key, value):
+                return 0.0, self._remember(key, value)
+            case Ask():
+                return self._directory.service_delay, self._ask(effect)
+
+    def _resolve(self, effect: Resolve) -> tuple[float | None, EffectResult]:
+        addresses = self._directory.names.get(effect.name, ())
+        if addresses is None or not self._host.is_online():
+            return None, Done(None)
+        if not addresses:
+            return self._directory.resolve_delay, Failed(FailureCode.NOT_FOUND, f"{effect.name} has no IPv4 address")
+        return self._directory.resolve_delay, Done(addresses)
+
+    def _fetch(self, effect: Fetch) -> tuple[float | None, EffectResult]:
+        web = self._directory.web
+        responder = web.get(max((url for url in web if effect.url.startswith(url)), key=len, default=""))
+        if responder is None or not self._host.is_online():
+            return None, Done(None)
+        answer = responder(effect)
+        if isinstance(answer, Response) and len(answer.body) > effect.response_max:
+            answer = Failed(FailureCode.PROTOCOL, f"{effect.url} answered {len(answer.body)} bytes")
+        return self._directory.fetch_delay, answer if isinstance(answer, Failed) else Done(answer)
+
+    def _port_mapping(self, effect: MapPort | UnmapPort) -> EffectResult:
+        if isinstance(effect, UnmapPort):
+            self._host.unmap_port(effect)
+            return Done(None)
+        external = self._host.map_port(effect)
+        return Failed(FailureCode.UNSUPPORTED, "the gateway maps no ports") if external is None else Done(external)
+
+    def _remember(self, key: str, value: bytes) -> EffectResult:
+        if value:
+            self._host.memory[key] = value
+        else:
+            self._host.memory.pop(key, None)
+        return Done(None)
+
+    def _ask(self, effect: Ask) -> EffectResult:
+        if (service := self._services.get(effect.service)) is None:
+            return Failed(FailureCode.UNSUPPORTED, f"the transport names no service {effect.service!r}")
+        try:
+            return Done(service.handle(effect.request))
+        except Exception as error:  # a service may raise anything
+            return Failed(FailureCode.CRASHED, str(error))

@@ -1,0 +1,113 @@
+"""A site: a NAT between a network outside (the backbone, or another site's LAN) and a LAN inside."""
+
+from collections.abc import Iterator
+from ipaddress import IPv4Address, IPv4Network
+
+from tunnelmgr.api.network import Endpoint
+from tunnelmgr.lab.simulated.nat import Translator
+from tunnelmgr.lab.simulated.packet import (
+    PORT_UNREACHABLE,
+    TIME_EXCEEDED,
+    Dropped,
+    OuterPacket,
+    icmp_error,
+)
+from tunnelmgr.lab.simulated.segment import Plug, Segment
+from tunnelmgr.lab.vocabulary import Link, Nat
+
+INSIDE = Link()  # a LAN takes no time
+
+
+class Site:
+    """The router's name is the site's. Hosts inside are given addresses from `lan` in the order they come."""
+
+    def __init__(
+        self, name: str, nat: Nat, outside: Segment, address: IPv4Address, lan: IPv4Network, link: Link, depth: int
+    ) -> None:
+        self.name = name
+        self.lan = lan
+        self.depth = depth
+        """How many NATs lead from inside to the backbone."""
+        self._addresses: Iterator[IPv4Address] = lan.hosts()
+        self.router = next(self._addresses)
+        self.inside = Segment(outside.world, f"{name}'s LAN", self.router)
+        self._world = outside.world
+        self.translator = Translator(nat, address, outside.world.random)
+        self.outer = outside.attach(self, [address], link)
+        self.inner = self.inside.attach(self, [self.router], INSIDE)
+        self.inside.gateway = self.inner
+
+    @property
+    def address(self) -> IPv4Address:
+        """The address outside."""
+        return self.translator.outside
+
+    def next_address(self) -> IPv4Address:
+        """Return an address for one more host inside."""
+        return next(address for address in self._addresses if self.inside.holder(address) is None)
+
+    def forget_mappings(self) -> None:
+        """Lose all mappings, as a router does that restarts."""
+        self.translator.forget()
+
+    def change_address(self, address: IPv4Address | str) -> None:
+        """Get another outside address, as a provider gives one at night; all mappings are lost."""
+        self.translator.outside = IPv4Address(address)
+        self.outer.addresses[:] = [self.translator.outside]
+        self.translator.forget()
+
+    def change_nat(self, nat: Nat) -> None:
+        """Behave like another NAT from now on; all mappings are lost."""
+        self.translator.nat = nat
+        self.translator.forget()
+
+    def map_port(self, inside: Endpoint, external_port: int, lifetime: float) -> Endpoint | None:
+        """Map a UDP port as PCP does; None when this NAT does not offer it."""
+        if not self.translator.nat.maps_ports:
+            return None
+        port = self.translator.udp.bind_on_request(inside, external_port, lifetime, self._world.clock.now)
+        return Endpoint(self.address, port)
+
+    def unmap_port(self, inside: Endpoint) -> None:
+        """Take a mapping made by `map_port` back."""
+        self.translator.udp.unbind(inside)
+
+    def receive(self, packet: OuterPacket, plug: Plug) -> None:
+        """Carry a packet from one side to the other."""
+        if plug is self.outer:
+            self._from_outside(packet)
+        elif packet.destination.address == self.address:
+            self._pass(packet, self.translator.hairpin(packet, self._world.clock.now), self.inner)
+        elif packet.destination.address == self.router:
+            self._drop(packet, "for the router itself")
+        else:
+            self._from_inside(packet)
+
+    def _from_inside(self, packet: OuterPacket) -> None:
+        # The TTL ends before anything is translated: a packet that dies here leaves no mapping (Linux ip_forward).
+        if packet.ttl <= 1:
+            self._drop(packet, "TTL exceeded")
+            self.inside.answer(TIME_EXCEEDED, packet)
+            return
+        self._pass(packet, self.translator.outward(packet.aged(1), self._world.clock.now), self.outer)
+
+    def _from_outside(self, packet: OuterPacket) -> None:
+        if packet.destination.address != self.address:
+            self._drop(packet, "for nobody here")
+            return
+        if packet.ttl <= 1:
+            self._drop(packet, "TTL exceeded")
+            return
+        self._pass(packet.aged(1), self.translator.inward(packet.aged(1), self._world.clock.now), self.inner)
+
+    def _pass(self, packet: OuterPacket, outcome: OuterPacket | Dropped, plug: Plug) -> None:
+        if isinstance(outcome, OuterPacket):
+            plug.send(outcome)
+            return
+        self._drop(packet, outcome.reason)
+        refused = plug is self.inner and self.translator.nat.open_box and packet.error is None
+        if refused and self._world.icmp_errors:
+            self.outer.send(icmp_error(PORT_UNREACHABLE, packet, packet.destination, self.name))
+
+    def _drop(self, packet: OuterPacket, reason: str) -> None:
+        self._world.ladder.dropped(self._world.clock.now, self.name, packet, reason)
