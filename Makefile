@@ -27,13 +27,13 @@ lint: .venv/installed  ## ruff and mypy
 	$(BIN)/mypy
 
 unit: .venv/installed  ## the tests that need no privilege
-	$(BIN)/pytest -n $(TEST_PROCESSES) -m "not netns"
+	$(BIN)/pytest -n $(TEST_PROCESSES) --dist loadgroup -m "not netns"
 
 netns: .venv/installed system-packages  ## the tests in network namespaces, with real programs as peers
-	$(BIN)/pytest -n $(NETNS_PROCESSES) -m netns
+	$(BIN)/pytest -n $(NETNS_PROCESSES) --dist loadgroup -m netns
 
 demo: .venv/installed system-packages  ## a host behind a NAT gets IPv6, shown on the terminal
-	@$(BIN)/python examples/demo.py
+	@$(BIN)/python -m tools.demo
 
 requirements: .venv/installed  ## numbered requirements of docs/protocols and the tests that show them
 	@$(BIN)/python tools/requirements.py
