@@ -38,15 +38,20 @@ class Configurator:
         """
         if desired.inbound is Inbound.ESTABLISHED:
             await self._host.check_firewall()
-        steps = plan(desired, await self._host.actual(desired.device))
+        try:
+            actual = await self._host.actual(desired.device)
+        except OSError as error:
+            raise TunnelError(
+                f"{desired.device}: cannot read what is configured: {error.strerror}", hint="run as root"
+            ) from error
+        steps = plan(desired, actual)
         for number, step in enumerate(steps):
             try:
                 await self._take(step)
             except OSError as error:
                 if not _dispensable(step, desired.device):
-                    await self._go_back(steps[: number + 1])
+                    await self._go_back(steps[:number])
                     raise _explain(step, error) from error
-                self._journal.record(step.inverse())
                 _log.info("%s: %s: left as it is", _text(step), error.strerror)
         return steps
 
@@ -65,12 +70,16 @@ class Configurator:
 
     async def _take(self, step: Step) -> None:
         """Take one step so that at no moment something of ours is on the machine and not in the journal."""
-        if step.after:
-            self._journal.record(step)
-            await self._host.run(step)
-        else:
+        if not step.after:
             await self._host.run(step)
             self._journal.record(step)
+            return
+        self._journal.record(step)
+        try:
+            await self._host.run(step)
+        except OSError:
+            self._journal.record(step.inverse())
+            raise
 
     async def _go_back(self, steps: Sequence[Step]) -> None:
         for failure in await self._undo([step.inverse() for step in reversed(steps)]):

@@ -20,20 +20,32 @@ class FakeTun:
     def __init__(self, name: str, index: int, closed: Callable[[str], None]) -> None:
         self.name = name
         self.index = index
-        self._ours, self.outside = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._ours.setblocking(False)
-        self.outside.setblocking(False)
         self._closed = closed
+        self._open = True
+        self._ends: tuple[socket.socket, socket.socket] | None = None  # made when first asked for: few tests do
 
     @property
     def fd(self) -> int:
-        return self._ours.fileno()
+        return self._pair()[0].fileno()
+
+    @property
+    def outside(self) -> socket.socket:
+        """The far side of the device, one packet a send or receive."""
+        return self._pair()[1]
 
     def close(self) -> None:
-        if self.fd >= 0:
-            self._ours.close()
-            self.outside.close()
+        if self._open:
+            self._open = False
+            for end in self._ends or ():
+                end.close()
             self._closed(self.name)
+
+    def _pair(self) -> tuple[socket.socket, socket.socket]:
+        if self._ends is None:
+            self._ends = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            for end in self._ends:
+                end.setblocking(False)
+        return self._ends
 
 
 class FakeHost:

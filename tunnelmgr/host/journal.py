@@ -22,7 +22,7 @@ from tunnelmgr.host.plan import Step, net
 def this_place() -> str:
     """Return what identifies the running kernel and our network namespace in it."""
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    return f"{boot}/{Path('/proc/self/ns/net').stat().st_ino}"
+    return f"{boot}/{Path('/proc/thread-self/ns/net').stat().st_ino}"
 
 
 class JournalInUseError(TunnelError):

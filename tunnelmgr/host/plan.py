@@ -16,7 +16,7 @@ from tunnelmgr.host.items import Address, Fate, Firewall, Item, LinkUp, Mtu, Rou
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One change: `before` gives way to `after`. Either may be nothing."""
+    """One change, which happens or does not: `before` gives way to `after`. Either may be nothing."""
 
     before: Item | None
     after: Item | None
@@ -35,10 +35,18 @@ def plan(desired: Desired, actual: Collection[Item]) -> list[Step]:
     """Return the steps from `actual` to `desired`; none when nothing is to be done."""
     wanted = _wanted(desired, actual)
     existing = {item.key: item for item in actual}
-    additions = [Step(existing.get(item.key), item) for item in wanted if existing.get(item.key) != item]
+    additions = [step for item in wanted for step in _change(existing.get(item.key), item)]
     kept = {item.key for item in wanted}
     removals = [Step(item, None) for item in _in_order(actual) if item.fate is Fate.REMOVED and item.key not in kept]
     return additions + removals[::-1]
+
+
+def _change(before: Item | None, after: Item) -> list[Step]:
+    if before == after:
+        return []
+    if before and isinstance(after, Address):  # the kernel cannot change a prefix length in place
+        return [Step(before, None), Step(None, after)]
+    return [Step(before, after)]
 
 
 def net(steps: Iterable[Step]) -> list[Step]:

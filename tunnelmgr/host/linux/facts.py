@@ -23,7 +23,7 @@ _RTF_UP, _RTF_GATEWAY, _RTF_REJECT = 1, 2, 0x200
 _SOMEWHERE = "198.41.0.4"  # a.root-servers.net
 
 
-def network(proc: Path = Path("/proc/net")) -> Network:
+def network(proc: Path = Path("/proc/thread-self/net")) -> Network:
     """Return the outer network as it is. Our own tunnel devices do not count."""
     return Network(
         addresses=tuple(address for address in _addresses() if not is_ours(address.interface)),

@@ -16,9 +16,13 @@ _TOLD_APART = (errno.ENOENT, errno.EPERM, errno.EEXIST, errno.EBUSY, errno.EOPNO
 _HOOKS = (("input", "forward"), ("input",))
 
 
-def check_nft() -> None:
-    """Raise TunnelError when nft is not installed."""
-    if not shutil.which("nft", path=_PATH):
+# A login shell of a plain user leaves the last two out.
+_PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+
+
+def check_nft(path: str = _PATH) -> None:
+    """Raise TunnelError when nft is not installed in any directory of `path`."""
+    if not shutil.which("nft", path=path):
         raise TunnelError(
             "nft is missing: without it nothing can keep strangers out of this host through the tunnel",
             hint="install the package nftables, or write `firewall: {inbound: open}` in the profile",
@@ -44,9 +48,6 @@ async def firewall_of(device: str) -> Firewall | None:
     return Firewall(device, ())
 
 
-_PATH = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"  # a login shell of a plain user leaves these out
-
-
 async def _nft(*arguments: str, script: str = "") -> str:
     process = await asyncio.create_subprocess_exec(
         "nft",
@@ -59,11 +60,12 @@ async def _nft(*arguments: str, script: str = "") -> str:
     )
     output, complaint = await process.communicate(script.encode())
     if process.returncode:
-        raise _failure(complaint.decode(errors="replace"))
+        raise failure_of(complaint.decode(errors="replace"))
     return output.decode()
 
 
-def _failure(complaint: str) -> OSError:
+def failure_of(complaint: str) -> OSError:
+    """Return the error behind what nft wrote to standard error."""
     for code in _TOLD_APART:
         if os.strerror(code) in complaint:
             return OSError(code, os.strerror(code))

@@ -54,7 +54,7 @@ def open_tun(device: str, clone_device: str = CLONE_DEVICE) -> LinuxTun:
     try:
         return _open(device, clone_device)
     except OSError as error:
-        raise _explain(device, clone_device, error) from error
+        raise explain(device, clone_device, error) from error
 
 
 def _open(device: str, clone_device: str) -> LinuxTun:
@@ -77,7 +77,8 @@ def _open_by_ioctl(device: str, clone_device: str) -> LinuxTun:
         raise
 
 
-def _explain(device: str, clone_device: str, error: OSError) -> TunnelError:
+def explain(device: str, clone_device: str, error: OSError) -> TunnelError:
+    """Return what to tell the user of a failure to open or configure the device."""
     code = ExitCode.FAILED
     match error.errno:
         case errno.ENOENT | errno.ENODEV | errno.ENXIO:

@@ -1,0 +1,231 @@
+"""Making it so, going back when it fails, taking everything back."""
+
+import asyncio
+import errno
+from collections.abc import Iterator
+from dataclasses import replace
+from ipaddress import IPv6Interface, IPv6Network
+from pathlib import Path
+
+import pytest
+
+from tunnelmgr.api.errors import ExitCode, TunnelError
+from tunnelmgr.host.apply import Configurator
+from tunnelmgr.host.desired import Desired, Destination, Forwarding, Inbound
+from tunnelmgr.host.fake import FakeHost
+from tunnelmgr.host.items import Firewall, Rule, Sysctl
+from tunnelmgr.host.journal import Journal
+from tunnelmgr.host.plan import Step
+
+HERE = "boot-1/1"
+ADDRESS = IPv6Interface("2001:db8::2/64")
+HOME = Desired(
+    "tm-home",
+    addresses=(ADDRESS,),
+    destinations=(Destination(IPv6Network("::/0"), 1029),),
+    sources=(IPv6Network(ADDRESS.ip),),
+)
+MOVED = replace(HOME, addresses=(IPv6Interface("2001:db8:1::2/64"),), sources=(IPv6Network("2001:db8:1::2"),))
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "home.journal"
+
+
+@pytest.fixture
+def journal(path: Path) -> Iterator[Journal]:
+    journal = Journal.take(path, HERE)
+    yield journal
+    journal.close()
+
+
+def test_applying_twice_does_nothing_the_second_time(journal: Journal) -> None:
+    host = FakeHost()
+    host.open_tun("tm-home")
+    home = Configurator(host, journal)
+    assert asyncio.run(home.apply(HOME))
+    assert asyncio.run(home.apply(HOME)) == []
+
+
+def test_what_somebody_took_away_is_put_back(journal: Journal) -> None:
+    host = FakeHost()
+    host.open_tun("tm-home")
+    home = Configurator(host, journal)
+    asyncio.run(home.apply(HOME))
+    asyncio.run(host.run(Step(Firewall("tm-home", ("input", "forward")), None)))
+    assert asyncio.run(home.apply(HOME)) == [Step(None, Firewall("tm-home", ("input", "forward")))]
+
+
+def test_clearing_leaves_the_machine_as_it_was(journal: Journal) -> None:
+    host = FakeHost(items=[Sysctl("net/ipv6/conf/eth0/accept_ra", "1")])
+    before = dict(host.items)
+    tun = host.open_tun("tm-home")
+    home = Configurator(host, journal)
+    asyncio.run(home.apply(replace(HOME, forwarding=Forwarding.ANSWERS)))
+    assert host.items[Sysctl("net/ipv6/conf/eth0/accept_ra", "").key] == Sysctl("net/ipv6/conf/eth0/accept_ra", "2")
+    asyncio.run(home.apply(MOVED))
+    asyncio.run(home.clear())
+    tun.close()
+    assert host.items == before
+    assert journal.net() == []
+    assert asyncio.run(home.clear()) == []
+
+
+def test_another_tunnels_rules_are_left_alone(journal: Journal, tmp_path: Path) -> None:
+    host = FakeHost()
+    for device in ("tm-home", "tm-work"):
+        host.open_tun(device)
+    work = Journal.take(tmp_path / "work.journal", HERE)
+    asyncio.run(Configurator(host, work).apply(replace(MOVED, device="tm-work")))
+    before = dict(host.items)
+    home = Configurator(host, journal)
+    asyncio.run(home.apply(HOME))
+    asyncio.run(home.clear())
+    assert [item for item in host.items.values() if isinstance(item, Rule)] == [
+        item for item in before.values() if isinstance(item, Rule)
+    ]
+    work.close()
+
+
+@pytest.mark.parametrize("number", range(9))
+def test_a_failure_at_any_step_takes_back_all_of_them(journal: Journal, number: int) -> None:
+    host = FakeHost()
+    host.open_tun("tm-home")
+    # nft, the first sysctl, mtu, up, address, route, rule, rule, default route
+    line = [
+        "nft add rule",
+        "ip link set dev tm-home mtu",
+        "ip link set dev tm-home up",
+        "ip -6 address add",
+        "ip -6 route add default dev tm-home proto 116 metric 1024",
+        "ip -6 rule add from 2001:db8::2/128 lookup main",
+        "ip -6 rule add from 2001:db8::2/128 lookup 1953330794",
+        "ip -6 route add default dev tm-home proto 116 metric 1029",
+        "sysctl -w net/ipv6/conf/all/forwarding=1",
+    ][number]
+    before = dict(host.items)
+    host.failures[line] = errno.ENOMEM
+    with pytest.raises(TunnelError, match=r"Cannot allocate memory; the kernel's log") as failure:
+        asyncio.run(Configurator(host, journal).apply(replace(HOME, forwarding=Forwarding.OPEN)))
+    assert line in failure.value.message
+    assert host.items == before
+    assert journal.net() == []
+
+
+def test_a_failed_change_goes_back_to_what_was_before_it(journal: Journal) -> None:
+    host = FakeHost()
+    host.open_tun("tm-home")
+    home = Configurator(host, journal)
+    asyncio.run(home.apply(HOME))
+    before = dict(host.items)
+    host.failures["ip -6 rule delete"] = errno.ENOMEM
+    with pytest.raises(TunnelError):
+        asyncio.run(home.apply(MOVED))
+    del host.failures["ip -6 rule delete"]
+    # The rules of the new address are what could not be removed; taking everything back removes them too.
+    assert before.items() <= host.items.items()
+    asyncio.run(home.clear())
+    assert not any(isinstance(item, Rule | Firewall) for item in host.items.values())
+
+
+def test_without_privilege_the_exit_code_says_so(journal: Journal) -> None:
+    host = FakeHost()
+    host.open_tun("tm-home")
+    host.failures["ip link"] = errno.EPERM
+    with pytest.raises(
+        TunnelError, match=r"ip link set dev tm-home mtu 1280: Operation not permitted; run as root"
+    ) as failure:
+        asyncio.run(Configurator(host, journal).apply(HOME))
+    assert failure.value.exit_code is ExitCode.NO_PERMISSION
+
+
+def test_nft_is_needed_unless_the_tunnel_is_open(journal: Journal) -> None:
+    host = FakeHost()
+    host.open_tun("tm-home")
+    host.has_nft = False
+    with pytest.raises(TunnelError, match="nft is missing"):
+        asyncio.run(Configurator(host, journal).apply(HOME))
+    assert host.history == []
+    assert asyncio.run(Configurator(host, journal).apply(replace(HOME, inbound=Inbound.OPEN)))
+
+
+def test_a_read_only_proc_sys_is_no_hindrance(journal: Journal) -> None:
+    host = FakeHost()
+    host.open_tun("tm-home")
+    host.failures["sysctl"] = errno.EROFS
+    home = Configurator(host, journal)
+    asyncio.run(home.apply(HOME))
+    assert "ip -6 address add 2001:db8::2/64 dev tm-home nodad" in host.history
+    assert not any(isinstance(step.after, Sysctl) for step in journal.net())
+
+
+def test_a_read_only_proc_sys_hinders_a_relay(journal: Journal) -> None:
+    host = FakeHost()
+    host.open_tun("tm-home")
+    host.failures["sysctl"] = errno.EROFS
+    with pytest.raises(TunnelError, match="all/forwarding=1: Read-only file system; set it outside this container"):
+        asyncio.run(Configurator(host, journal).apply(replace(HOME, forwarding=Forwarding.OPEN)))
+
+
+def test_what_cannot_be_taken_back_stays_in_the_journal(journal: Journal) -> None:
+    host = FakeHost()
+    host.open_tun("tm-home")
+    home = Configurator(host, journal)
+    asyncio.run(home.apply(HOME))
+    host.failures["nft delete"] = errno.EPERM
+    with pytest.raises(TunnelError, match="nft delete table inet tunnelmgr_home: Operation not permitted"):
+        asyncio.run(home.clear())
+    assert [step.after for step in journal.net() if isinstance(step.after, Firewall | Rule)] == [
+        Firewall("tm-home", ("input", "forward"))
+    ]
+    host.failures.clear()
+    asyncio.run(home.clear())
+    assert journal.net() == []
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing of ours runs after it."""
+
+
+class DyingHost(FakeHost):
+    """Kills its process at one step, before or after the change is made."""
+
+    def __init__(self, step: int, *, change_made: bool) -> None:
+        super().__init__()
+        self.steps_left = step
+        self.change_made = change_made
+
+    async def run(self, step: Step) -> None:
+        self.steps_left -= 1
+        if self.steps_left == 0 and not self.change_made:
+            raise Killed
+        await super().run(step)
+        if self.steps_left == 0:
+            raise Killed
+
+
+async def life_of(home: Configurator) -> None:
+    await home.apply(replace(HOME, forwarding=Forwarding.OPEN))
+    await home.apply(MOVED)
+    await home.clear()
+
+
+@pytest.mark.parametrize("change_made", [False, True])
+@pytest.mark.parametrize("step", range(1, 25))
+def test_whoever_comes_after_a_kill_at_any_step_takes_everything_back(path: Path, step: int, change_made: bool) -> None:
+    host = DyingHost(step, change_made=change_made)
+    before = dict(host.items)
+    tun = host.open_tun("tm-home")
+    journal = Journal.take(path, HERE)
+    home = Configurator(host, journal)
+    with pytest.raises(Killed):
+        asyncio.run(life_of(home))
+    tun.close()
+    journal.close()
+
+    heir = Journal.take(path, HERE)
+    asyncio.run(Configurator(host, heir).recover())
+    heir.close()
+    assert host.items == before
+    assert not path.exists()

@@ -1,0 +1,73 @@
+"""What `tunnelmgr cleanup` takes back."""
+
+import asyncio
+from ipaddress import IPv6Network
+from pathlib import Path
+
+from tunnelmgr.host.apply import Configurator
+from tunnelmgr.host.cleanup import Leftover, cleanup
+from tunnelmgr.host.desired import Desired
+from tunnelmgr.host.fake import FakeHost
+from tunnelmgr.host.items import Firewall, Rule
+from tunnelmgr.host.journal import Journal
+
+
+def started(host: FakeHost, runtime_dir: Path, profile: str, number: int) -> Journal:
+    journal = Journal.take(runtime_dir / f"{profile}.journal")
+    host.open_tun(f"tm-{profile}")
+    desired = Desired(f"tm-{profile}", sources=(IPv6Network(f"2001:db8::{number}"),))
+    asyncio.run(Configurator(host, journal).apply(desired))
+    return journal
+
+
+def killed(host: FakeHost, profile: str, journal: Journal) -> None:
+    host.tuns[f"tm-{profile}"].close()
+    journal.close()
+
+
+def test_the_dead_are_cleaned_up_and_the_living_left_alone(tmp_path: Path) -> None:
+    host = FakeHost()
+    killed(host, "home", started(host, tmp_path, "home", 1))
+    work = started(host, tmp_path, "work", 2)
+    left = asyncio.run(cleanup(host, tmp_path))
+    assert [leftover.profile for leftover in left] == ["home"]
+    assert left[0].lines[-1] == "nft delete table inet tunnelmgr_home"
+    assert [item.device for item in host.items.values() if isinstance(item, Firewall)] == ["tm-work"]
+    assert [str(item.source) for item in host.items.values() if isinstance(item, Rule)] == ["2001:db8::2/128"] * 2
+    assert not (tmp_path / "home.journal").exists()
+    work.close()
+
+
+def test_cleaning_twice_finds_nothing(tmp_path: Path) -> None:
+    host = FakeHost()
+    killed(host, "home", started(host, tmp_path, "home", 1))
+    asyncio.run(cleanup(host, tmp_path))
+    assert asyncio.run(cleanup(host, tmp_path)) == []
+
+
+def test_what_is_gone_already_is_fine(tmp_path: Path) -> None:
+    host = FakeHost()
+    killed(host, "home", started(host, tmp_path, "home", 1))
+    host.items.clear()
+    assert [leftover.profile for leftover in asyncio.run(cleanup(host, tmp_path))] == ["home"]
+
+
+def test_an_empty_journal_is_swept_away(tmp_path: Path) -> None:
+    (tmp_path / "home.journal").touch()
+    assert asyncio.run(cleanup(FakeHost(), tmp_path)) == [Leftover("home", ())]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_journal_of_another_namespace_stays(tmp_path: Path) -> None:
+    (tmp_path / "home.journal").write_text(f'{{"pid": 1, "place": "{place_elsewhere()}"}}\n')
+    assert asyncio.run(cleanup(FakeHost(), tmp_path)) == []
+    assert (tmp_path / "home.journal").exists()
+
+
+def place_elsewhere() -> str:
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return f"{boot}/1"
+
+
+def test_no_runtime_directory_means_nothing_to_do(tmp_path: Path) -> None:
+    assert asyncio.run(cleanup(FakeHost(), tmp_path / "nowhere")) == []

@@ -1,0 +1,113 @@
+"""What a killed process leaves can be read by the next."""
+
+import os
+from ipaddress import IPv6Interface, IPv6Network
+from pathlib import Path
+
+import pytest
+
+from tunnelmgr.host.items import Address, Firewall, Item, LinkUp, Mtu, Route, Rule, Sysctl
+from tunnelmgr.host.journal import Journal, JournalInUseError
+from tunnelmgr.host.plan import Step
+
+HERE = "boot-1/4026531840"
+ITEMS: list[Item] = [
+    Firewall("tm-home", ("input", "forward")),
+    Sysctl("net/ipv6/conf/all/forwarding", "1"),
+    Mtu("tm-home", 1280),
+    LinkUp("tm-home"),
+    Address("tm-home", IPv6Interface("2001:db8::2/64")),
+    Route("tm-home", IPv6Network("::/0"), 1029, 254),
+    Rule(IPv6Network("2001:db8::2/128"), 254, 7200, 0),
+    Rule(IPv6Network("2001:db8::2/128"), 1953330794, 7201),
+]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "run" / "home.journal"
+
+
+def left_by_a_dead_process(path: Path, *steps: Step) -> None:
+    journal = Journal.take(path, HERE)
+    for step in steps:
+        journal.record(step)
+    journal.close()
+
+
+def read(path: Path, place: str = HERE) -> list[Step]:
+    journal = Journal.take(path, place)
+    steps = journal.net()
+    journal.close()
+    return steps
+
+
+def test_everything_comes_back_as_it_was_written(path: Path) -> None:
+    steps = [Step(None, item) for item in ITEMS]
+    left_by_a_dead_process(path, *steps)
+    assert read(path) == steps
+
+
+def test_a_living_owner_is_named(path: Path) -> None:
+    journal = Journal.take(path, HERE)
+    journal.record(Step(None, ITEMS[0]))
+    with pytest.raises(JournalInUseError, match=rf"home is running already \(process {os.getpid()}\); tunnelmgr down home"):
+        Journal.take(path, HERE)
+    journal.close()
+
+
+def test_a_line_torn_by_the_end_of_its_process_is_cut_off(path: Path) -> None:
+    left_by_a_dead_process(path, Step(None, ITEMS[0]), Step(None, ITEMS[1]))
+    path.write_bytes(path.read_bytes()[:-9])
+    journal = Journal.take(path, HERE)
+    journal.record(Step(None, ITEMS[2]))
+    journal.close()
+    assert read(path) == [Step(None, ITEMS[0]), Step(None, ITEMS[2])]
+
+
+@pytest.mark.parametrize("content", [b"", b'{"pid": 1, "pl'])
+def test_a_journal_hardly_begun_is_empty(path: Path, content: bytes) -> None:
+    path.parent.mkdir()
+    path.write_bytes(content)
+    assert read(path) == []
+
+
+def test_a_journal_from_before_a_reboot_is_void(path: Path) -> None:
+    left_by_a_dead_process(path, Step(None, ITEMS[0]))
+    journal = Journal.take(path, "boot-2/4026531840")
+    assert (journal.net(), journal.elsewhere) == ([], False)
+    journal.close()
+    assert not path.exists()
+
+
+def test_a_journal_of_another_namespace_is_kept_until_something_is_written(path: Path) -> None:
+    left_by_a_dead_process(path, Step(None, ITEMS[0]))
+    elsewhere = "boot-1/4026539999"
+    journal = Journal.take(path, elsewhere)
+    assert (journal.net(), journal.elsewhere) == ([], True)
+    journal.close()
+    assert read(path) == [Step(None, ITEMS[0])]
+
+    journal = Journal.take(path, elsewhere)
+    journal.record(Step(None, ITEMS[1]))
+    journal.close()
+    assert read(path) == []
+    assert read(path, elsewhere) == [Step(None, ITEMS[1])]
+
+
+def test_an_empty_journal_is_removed_and_one_with_changes_is_kept(path: Path) -> None:
+    journal = Journal.take(path, HERE)
+    journal.record(Step(None, ITEMS[0]))
+    journal.close()
+    assert path.exists()
+    journal = Journal.take(path, HERE)
+    journal.forget()
+    journal.close()
+    journal.close()
+    assert not path.exists()
+
+
+def test_others_may_not_open_a_journal_and_so_not_lock_it(path: Path) -> None:
+    journal = Journal.take(path, HERE)
+    assert path.stat().st_mode & 0o777 == 0o600
+    journal.close()

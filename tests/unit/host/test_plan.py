@@ -1,0 +1,217 @@
+"""From what is to what shall be, as text."""
+
+from ipaddress import IPv6Interface, IPv6Network
+
+from tunnelmgr.host.desired import UNKNOWN_ADDRESS, UNKNOWN_SOURCE, Desired, Destination, Forwarding, Inbound
+from tunnelmgr.host.dry_run import dry_run
+from tunnelmgr.host.items import Address, Firewall, Item, LinkUp, Mtu, Route, Rule, Sysctl
+from tunnelmgr.host.plan import Step, net, plan, taken_back
+
+ADDRESS = IPv6Interface("2001:db8::2/64")
+OTHER = IPv6Interface("2001:db8:1::2/64")
+DEFAULT = IPv6Network("::/0")
+HOME = Desired(
+    "tm-home",
+    addresses=(ADDRESS,),
+    destinations=(Destination(DEFAULT, 1029),),
+    sources=(IPv6Network(ADDRESS.ip),),
+)
+
+FIREWALL = """\
+nft add table inet tunnelmgr_home
+nft delete table inet tunnelmgr_home
+nft add table inet tunnelmgr_home
+nft add chain inet tunnelmgr_home input { type filter hook input priority filter; policy accept; }
+nft add rule inet tunnelmgr_home input iifname != "tm-home" accept
+nft add rule inet tunnelmgr_home input ct state established,related accept
+nft add rule inet tunnelmgr_home input icmpv6 type { destination-unreachable, packet-too-big, time-exceeded, \
+parameter-problem, echo-request } accept
+nft add rule inet tunnelmgr_home input counter drop comment "tunnelmgr 33bd4b80"
+nft add chain inet tunnelmgr_home forward { type filter hook forward priority filter; policy accept; }
+nft add rule inet tunnelmgr_home forward iifname != "tm-home" accept
+nft add rule inet tunnelmgr_home forward ct state established,related accept
+nft add rule inet tunnelmgr_home forward icmpv6 type { destination-unreachable, packet-too-big, time-exceeded, \
+parameter-problem, echo-request } accept
+nft add rule inet tunnelmgr_home forward counter drop comment "tunnelmgr 33bd4b80"
+"""
+DEVICE = """\
+sysctl -w net/ipv6/conf/tm-home/disable_ipv6=0
+sysctl -w net/ipv6/conf/tm-home/accept_ra=0
+sysctl -w net/ipv6/conf/tm-home/autoconf=0
+sysctl -w net/ipv6/conf/tm-home/addr_gen_mode=1
+ip link set dev tm-home mtu 1280
+ip link set dev tm-home up
+"""
+ADDRESS_AND_ROUTES = """\
+ip -6 address add 2001:db8::2/64 dev tm-home nodad
+ip -6 route add default dev tm-home proto 116 metric 1024 table 1953330794
+ip -6 rule add from 2001:db8::2/128 lookup main suppress_prefixlength 0 priority 7200 protocol 116
+ip -6 rule add from 2001:db8::2/128 lookup 1953330794 priority 7201 protocol 116
+ip -6 route add default dev tm-home proto 116 metric 1029
+"""
+
+
+def text(steps: list[Step]) -> str:
+    return "".join(f"{line}\n" for step in steps for line in step.lines())
+
+
+def after(steps: list[Step], actual: frozenset[Item] = frozenset()) -> frozenset[Item]:
+    """Return what is there when the steps have been taken."""
+    return (actual | {step.after for step in steps if step.after}) - {step.before for step in steps if step.before}
+
+
+EXISTING = after(plan(HOME, ()))
+
+
+def test_a_tunnel_is_made_behind_its_firewall() -> None:
+    assert text(plan(HOME, ())) == FIREWALL + DEVICE + ADDRESS_AND_ROUTES
+
+
+def test_planning_twice_gives_nothing_the_second_time() -> None:
+    assert plan(HOME, EXISTING) == []
+
+
+def test_an_open_tunnel_has_no_firewall() -> None:
+    assert text(plan(Desired("tm-home", inbound=Inbound.OPEN), ())) == DEVICE
+
+
+def test_closing_an_open_tunnel_comes_before_its_new_address() -> None:
+    opened = after(plan(Desired("tm-home", inbound=Inbound.OPEN), ()))
+    assert text(plan(HOME, opened)) == FIREWALL + ADDRESS_AND_ROUTES
+
+
+def test_a_relay_keeps_its_own_doors_closed_and_passes_packets_on() -> None:
+    steps = plan(Desired("tm-home", forwarding=Forwarding.OPEN), ())
+    assert "input counter drop" in text(steps)
+    assert "hook forward" not in text(steps)
+
+
+def test_a_new_address_is_in_before_the_old_one_is_out() -> None:
+    desired = Desired("tm-home", addresses=(OTHER,), destinations=HOME.destinations, sources=(IPv6Network(OTHER.ip),))
+    assert (
+        text(plan(desired, EXISTING))
+        == """\
+ip -6 address add 2001:db8:1::2/64 dev tm-home nodad
+ip -6 rule add from 2001:db8:1::2/128 lookup main suppress_prefixlength 0 priority 7200 protocol 116
+ip -6 rule add from 2001:db8:1::2/128 lookup 1953330794 priority 7201 protocol 116
+ip -6 rule delete from 2001:db8::2/128 lookup main suppress_prefixlength 0 priority 7200 protocol 116
+ip -6 rule delete from 2001:db8::2/128 lookup 1953330794 priority 7201 protocol 116
+ip -6 address delete 2001:db8::2/64 dev tm-home
+"""
+    )
+
+
+def test_the_default_route_can_be_withdrawn_alone() -> None:
+    desired = Desired("tm-home", addresses=HOME.addresses, sources=HOME.sources)
+    assert text(plan(desired, EXISTING)) == "ip -6 route delete default dev tm-home proto 116 metric 1029\n"
+
+
+def test_another_prefix_length_replaces_the_address() -> None:
+    desired = Desired("tm-home", inbound=Inbound.OPEN, addresses=(IPv6Interface("2001:db8::2/128"),))
+    actual = after(plan(Desired("tm-home", inbound=Inbound.OPEN, addresses=(ADDRESS,)), ()))
+    assert (
+        text(plan(desired, actual))
+        == """\
+ip -6 address delete 2001:db8::2/64 dev tm-home
+ip -6 address add 2001:db8::2/128 dev tm-home nodad
+"""
+    )
+
+
+def test_a_firewall_of_another_version_is_replaced() -> None:
+    strange = frozenset(EXISTING - {Firewall("tm-home", ("input", "forward"))} | {Firewall("tm-home", ())})
+    assert text(plan(HOME, strange)) == "nft delete table inet tunnelmgr_home\n" + FIREWALL
+
+
+def test_forwarding_does_not_cost_the_host_its_native_ipv6() -> None:
+    actual = [
+        Sysctl("net/ipv6/conf/all/forwarding", "0"),
+        Sysctl("net/ipv6/conf/eth0/accept_ra", "1"),
+        Sysctl("net/ipv6/conf/eth1/accept_ra", "0"),
+        Sysctl("net/ipv6/conf/tm-home/accept_ra", "1"),
+    ]
+    steps = plan(Desired("tm-home", inbound=Inbound.OPEN, forwarding=Forwarding.ANSWERS), actual)
+    assert (
+        text(steps)
+        == DEVICE
+        + """\
+sysctl -w net/ipv6/conf/eth0/accept_ra=2
+sysctl -w net/ipv6/conf/all/forwarding=1
+"""
+    )
+    assert (
+        text(taken_back(steps))
+        == """\
+sysctl -w net/ipv6/conf/all/forwarding=0
+sysctl -w net/ipv6/conf/eth0/accept_ra=1
+"""
+    )
+
+
+def test_a_host_that_forwards_already_is_left_alone() -> None:
+    actual = [Sysctl("net/ipv6/conf/all/forwarding", "1"), Sysctl("net/ipv6/conf/eth0/accept_ra", "1")]
+    desired = Desired("tm-home", inbound=Inbound.OPEN, forwarding=Forwarding.OPEN)
+    assert text(plan(desired, actual)) == DEVICE
+
+
+def test_taking_back_removes_the_firewall_last() -> None:
+    assert (
+        text(taken_back(plan(HOME, ())))
+        == """\
+ip -6 route delete default dev tm-home proto 116 metric 1029
+ip -6 rule delete from 2001:db8::2/128 lookup 1953330794 priority 7201 protocol 116
+ip -6 rule delete from 2001:db8::2/128 lookup main suppress_prefixlength 0 priority 7200 protocol 116
+ip -6 route delete default dev tm-home proto 116 metric 1024 table 1953330794
+ip -6 address delete 2001:db8::2/64 dev tm-home
+nft delete table inet tunnelmgr_home
+"""
+    )
+
+
+def test_taking_back_does_not_bring_back_what_was_stale_before() -> None:
+    stale = Firewall("tm-home", ())
+    assert taken_back([Step(stale, Firewall("tm-home", ("input",)))]) == [Step(Firewall("tm-home", ("input",)), None)]
+
+
+def test_an_inverse_undoes_its_step() -> None:
+    step = Step(None, Address("tm-home", ADDRESS))
+    assert step.inverse().lines() == ["ip -6 address delete 2001:db8::2/64 dev tm-home"]
+    assert step.inverse().inverse() == step
+
+
+def test_the_net_of_steps_forgets_what_came_and_went() -> None:
+    mtu, address, other = (Mtu("tm-home", 1280), Address("tm-home", ADDRESS), Address("tm-home", OTHER))
+    steps = [
+        Step(Mtu("tm-home", 1500), mtu),
+        Step(None, address),
+        Step(None, other),
+        Step(address, None),
+        Step(mtu, Mtu("tm-home", 1400)),
+    ]
+    assert net(steps) == [Step(Mtu("tm-home", 1500), Mtu("tm-home", 1400)), Step(None, other)]
+
+
+def test_routes_of_two_metrics_are_two_routes() -> None:
+    actual = EXISTING | {Route("tm-home", DEFAULT, 512)}
+    assert text(plan(HOME, actual)) == "ip -6 route delete default dev tm-home proto 116 metric 512\n"
+
+
+def test_links_and_settings_of_the_device_are_never_planned_away() -> None:
+    rule = Rule(IPv6Network(ADDRESS.ip), 254, 7200, 0)
+    nothing = Desired("tm-home", inbound=Inbound.OPEN)
+    assert plan(nothing, after(plan(nothing, ())) | {LinkUp("tm-home"), rule}) == [Step(rule, None)]
+
+
+def test_a_dry_run_marks_the_address_that_is_not_known_yet() -> None:
+    desired = Desired(
+        "tm-home",
+        inbound=Inbound.OPEN,
+        addresses=(UNKNOWN_ADDRESS,),
+        destinations=HOME.destinations,
+        sources=(UNKNOWN_SOURCE,),
+    )
+    lines = dry_run(desired)
+    assert lines[0] == "[#] ip tuntap add dev tm-home mode tun"
+    assert "[#] ip -6 address add <address> dev tm-home nodad" in lines
+    assert "[#] ip -6 rule add from <address> lookup 1953330794 priority 7201 protocol 116" in lines
+    assert len(lines) == 12
