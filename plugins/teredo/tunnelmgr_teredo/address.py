@@ -7,11 +7,16 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from random import Random
 from typing import NamedTuple, Self
 
-from tunnelmgr_teredo.constants import LINK_LOCAL_PREFIX, NOT_GLOBAL_UNICAST, OBSOLETE_PREFIX, RANDOM_FLAGS
-from tunnelmgr_teredo.constants import SERVER_PORT, TEREDO_PREFIX
-
 from tunnelmgr.api.errors import WireError
 from tunnelmgr.api.network import Endpoint, Network
+from tunnelmgr_teredo.constants import (
+    LINK_LOCAL_PREFIX,
+    NOT_GLOBAL_UNICAST,
+    OBSOLETE_PREFIX,
+    RANDOM_FLAGS,
+    SERVER_PORT,
+    TEREDO_PREFIX,
+)
 
 CONE = 0x8000  # of the flags: set by old clients behind a full cone NAT; RFC 5991 section 3.2 ends its use
 

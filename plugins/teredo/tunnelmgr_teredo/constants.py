@@ -43,10 +43,11 @@ ECHO_HOP_LIMIT = 128  # as Miredo; teredo.md section 4.10
 ECHO_NONCE_LENGTH = 16  # bytes; RFC 4380 section 5.2.9 wants eight at least
 ECHO_NONCE_VALIDITY = 30.0  # seconds; teredo.md section 4.10
 STRANGER_ECHO_TESTS = 50  # a second, on account of packets received: teredo.md section 4.7, rule 15 (CVE-2006-6266)
-HOST_ERRORS = 10  # ICMPv6 errors a second to this host; teredo.md section 4.13
+HOST_ERRORS = 10  # ICMPv6 errors to this host in any second; teredo.md section 4.13
 RESTART_DELAY = 5.0  # seconds, doubled at every failure; teredo.md section 1
 RESTART_DELAY_MAX = 100.0  # seconds, as Miredo
 RESTART_SPREAD = 0.25  # of the delay, both ways
+UNREACHABLE_PATIENCE = 1.0  # seconds from a failed send to the next question; T-CL-030 allows two
 SECONDARY_PATIENCE = 0.1  # seconds the address waits for the second probe, so that the NAT is named first in the story
 DIRECT_BUBBLE_DELAY = (0.01, 0.5)  # seconds, bounds; the delay is the server's round trip time: see contacts.py
 OPENER_TTL = 2  # outer TTL of the bubble that opens our own NAT and no other: see contacts.py
@@ -85,4 +86,12 @@ NOT_GLOBAL_UNICAST = tuple(
         "198.18.0.0/15",
         "240.0.0.0/4",
     )
+)
+
+# IPv6 addresses that no relay serves: what a server must not forward (RFC 4380 section 5.3.1), unique local addresses, which
+# nothing routes between sites, the obsolete Teredo prefix, and Teredo itself.
+NOT_NATIVE = (
+    TEREDO_PREFIX,
+    OBSOLETE_PREFIX,
+    *(IPv6Network(block) for block in ("::/8", "fc00::/7", "fe80::/10", "fec0::/10", "ff00::/8")),
 )

@@ -10,10 +10,9 @@ from enum import Enum
 from ipaddress import IPv4Address
 from typing import ClassVar, Self, TypeVar
 
-from tunnelmgr_teredo.constants import ALTERNATE_ADDRESSES_MAX, TRAILER_NONCE_LENGTH
-
 from tunnelmgr.api.errors import WireError
 from tunnelmgr.api.network import Endpoint
+from tunnelmgr_teredo.constants import ALTERNATE_ADDRESSES_MAX, TRAILER_NONCE_LENGTH
 
 _ENDPOINT = struct.Struct("!4sH")
 

@@ -1,22 +1,20 @@
 """What a Teredo datagram holds (RFC 4380 section 5.1.1, RFC 6081 section 4), and the packets that are always alike.
 
-    payload = [authentication] [origin indication] IPv6 packet [trailers]
+payload = [authentication] [origin indication] IPv6 packet [trailers]
 """
 
-import hashlib
 import hmac
 import struct
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from typing import Self
 
-from tunnelmgr_teredo.constants import BUBBLE_HOP_LIMIT, NONCE_LENGTH
-from tunnelmgr_teredo.trailers import Trailer, parse_trailers, serialize_trailers
-
 from tunnelmgr.api.errors import WireError
 from tunnelmgr.api.network import Endpoint
 from tunnelmgr.api.packets.ipv6 import IPv6Packet, ipv6_length
 from tunnelmgr.api.packets.protocol import IpProtocol
+from tunnelmgr_teredo.constants import BUBBLE_HOP_LIMIT, NONCE_LENGTH
+from tunnelmgr_teredo.trailers import Trailer, parse_trailers, serialize_trailers
 
 _AUTHENTICATION, _ORIGIN = b"\x00\x01", b"\x00\x00"
 _ORIGIN_LAYOUT = struct.Struct("!2sHI")
@@ -102,27 +100,25 @@ class SharedSecret:
     client_id: bytes
     key: bytes
     algorithm: str = "sha1"
-    """A name hashlib knows. SHA-1 is the RFC's default; its section 7.2.1, which speaks of MD5, is in error."""
+    """As hashlib names it. SHA-1 is the RFC's default; its section 7.2.1, which speaks of MD5, is in error."""
 
-    def sign(self, payload: Payload) -> Payload:
-        """Return the payload with its authentication header completed."""
-        plain = payload.authentication
-        assert plain is not None, "a signed payload has a nonce"
-        signed = Authentication(plain.nonce, self.client_id, self._value(payload, plain), plain.confirmation)
-        return Payload(payload.packet, signed, payload.origin, payload.behind)
+    def sign(self, packet: bytes, nonce: bytes, origin: OriginIndication | None = None, confirmation: int = 0) -> Payload:
+        """Return a payload with a complete authentication header."""
+        value = self._value(packet, nonce, origin, confirmation)
+        return Payload(packet, Authentication(nonce, self.client_id, value, confirmation), origin)
 
     def verifies(self, payload: Payload) -> bool:
         """Whether the authentication header is of this client and its value is right."""
         header = payload.authentication
         if header is None or header.client_id != self.client_id:
             return False
-        return hmac.compare_digest(header.value, self._value(payload, header))
+        value = self._value(payload.packet, header.nonce, payload.origin, header.confirmation)
+        return hmac.compare_digest(header.value, value)
 
-    def _value(self, payload: Payload, header: Authentication) -> bytes:
-        origin = payload.origin.serialize() if payload.origin else b""
+    def _value(self, packet: bytes, nonce: bytes, origin: OriginIndication | None, confirmation: int) -> bytes:
         # Neither the outer headers, which NATs rewrite, nor trailers are covered: teredo.md section 3.1.
-        covered = header.nonce + bytes((header.confirmation,)) + origin + payload.packet
-        return hmac.new(self.key, covered, getattr(hashlib, self.algorithm)).digest()
+        covered = nonce + bytes((confirmation,)) + (origin.serialize() if origin else b"") + packet
+        return hmac.digest(self.key, covered, self.algorithm)
 
 
 def bubble(source: IPv6Address, destination: IPv6Address, hop_limit: int = BUBBLE_HOP_LIMIT) -> bytes:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tunnelmgr.api.network import Endpoint
 
-_FILE = Path(__file__).parents[3] / "tests" / "data" / "teredo-vectors.json"
+_FILE = Path(__file__).parents[4] / "tests" / "data" / "teredo-vectors.json"
 _DATA = json.loads(_FILE.read_text())
 
 SERVER_1 = IPv4Address("203.0.113.120")

@@ -1,0 +1,168 @@
+"""A Teredo server and a relay as small as they can be, for tests of the client: only what RFC 4380 asks, no defences."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from ipaddress import IPv4Address, IPv6Address, IPv6Network
+
+from tunnelmgr_teredo.address import TeredoAddress, is_teredo, server_link_local
+from tunnelmgr_teredo.constants import SERVER_PORT
+from tunnelmgr_teredo.wire import OriginIndication, Payload, SharedSecret, bubble, is_bubble
+
+from tunnelmgr.api.datagrams import ChannelEvent, ChannelKind, Datagram
+from tunnelmgr.api.effects import Effect, EffectResult, OpenChannel
+from tunnelmgr.api.events import Event, Stopped, Up
+from tunnelmgr.api.hostconfig import HostConfig
+from tunnelmgr.api.network import Endpoint, Network
+from tunnelmgr.api.packets import LIFETIME_INFINITE, IPv6Packet, MtuOption, PrefixInformation, RouterAdvertisement
+from tunnelmgr.api.packets import icmpv6_packet
+from tunnelmgr.api.status import Fact, PathUse, TunnelStatus
+
+
+class _Role:
+    """What both have in common: nothing but output."""
+
+    def __init__(self) -> None:
+        self._datagrams: list[Datagram] = []
+        self._packets: list[bytes] = []
+        self._events: list[Event] = []
+        self.now = 0.0
+
+    def datagrams_to_send(self) -> list[Datagram]:
+        datagrams, self._datagrams = self._datagrams, []
+        return datagrams
+
+    def packets_to_deliver(self) -> list[bytes]:
+        packets, self._packets = self._packets, []
+        return packets
+
+    def events(self) -> list[Event]:
+        events, self._events = self._events, []
+        return events
+
+    def channel_changed(self, event: ChannelEvent, now: float) -> None:
+        pass
+
+    def network_changed(self, network: Network, now: float) -> None:
+        pass
+
+    def paths_used(self, uses: Sequence[PathUse], now: float) -> None:
+        pass
+
+    def effect_done(self, effect: Effect, result: EffectResult, now: float) -> None:
+        pass
+
+    def handle_timeout(self, now: float) -> None:
+        pass
+
+    def next_timeout(self) -> float | None:
+        return None
+
+    def status(self, now: float) -> TunnelStatus:
+        return TunnelStatus("listening")
+
+    def command(self, name: str, arguments: Mapping[str, Fact], now: float) -> Mapping[str, object]:
+        return {}
+
+    def stop(self, now: float) -> None:
+        self._events.append(Stopped())
+
+
+class FakeServer(_Role):
+    """Answers solicitations on both addresses, forwards bubbles between clients and echo requests to native hosts.
+
+    A test may change every attribute while it runs: `silent` and `silent_secondary` let it take no notice of anything,
+    `wrong_prefix` has it advertise another server's prefix.
+    """
+
+    def __init__(
+        self, primary: str, secondary: str | None = None, *, mtu: int | None = 1280, secret: SharedSecret | None = None
+    ) -> None:
+        super().__init__()
+        self.primary = IPv4Address(primary)
+        self.secondary = IPv4Address(secondary) if secondary else self.primary + 1
+        self.mtu = mtu
+        self.secret = secret
+        self.confirmation = 0
+        self.silent = False
+        self.silent_secondary = False
+        self.wrong_prefix: IPv4Address | None = None
+        self.solicited: list[tuple[float, str, Payload]] = []
+        """Every solicitation: when, on which address, and what."""
+
+    def start(self, now: float, network: Network, memory: Mapping[str, bytes]) -> None:
+        for channel, address in (("primary", self.primary), ("secondary", self.secondary)):
+            self._events.append(OpenChannel(channel, ChannelKind.UDP, Endpoint(address, SERVER_PORT)))
+        self._events.append(Up(HostConfig(listening=True, forwarding=True)))
+
+    def receive_datagram(self, datagram: Datagram, now: float) -> None:
+        if self.silent or (self.silent_secondary and datagram.channel == "secondary"):
+            return
+        payload = Payload.parse(datagram.data)
+        packet = IPv6Packet.parse(payload.packet)
+        if packet.source.is_link_local and packet.destination == IPv6Address("ff02::2"):
+            self.solicited.append((now, datagram.channel, payload))
+            self._advertise(datagram, payload, packet)
+        elif is_teredo(packet.destination):
+            self._forward(datagram, payload, packet)
+        elif is_teredo(packet.source):
+            self._packets.append(payload.packet)
+
+    def receive_packet(self, packet: bytes, now: float) -> None:
+        pass
+
+    def _advertise(self, datagram: Datagram, payload: Payload, solicitation: IPv6Packet) -> None:
+        server = self.wrong_prefix or self.primary
+        prefix = IPv6Network((TeredoAddress(server, 0, Endpoint(server, 0)).ipv6, 64), strict=False)
+        information = PrefixInformation(prefix, False, True, LIFETIME_INFINITE, LIFETIME_INFINITE)
+        options = (information, MtuOption(self.mtu)) if self.mtu is not None else (information,)
+        message = RouterAdvertisement(retransmit_timer=2000, options=options)
+        packet = icmpv6_packet(message, server_link_local(self.primary), solicitation.source).serialize()
+        origin = OriginIndication(datagram.remote)
+        answer = Payload(packet, payload.authentication, origin)
+        if payload.authentication is not None and self.secret is not None:
+            answer = self.secret.sign(packet, payload.authentication.nonce, origin, self.confirmation)
+        self._datagrams.append(Datagram(datagram.channel, answer.serialize(), datagram.remote))
+
+    def _forward(self, datagram: Datagram, payload: Payload, packet: IPv6Packet) -> None:
+        client = TeredoAddress.parse(packet.destination)
+        origin = OriginIndication(datagram.remote) if client.server == self.primary else None
+        forwarded = Payload(payload.packet, None, origin, payload.behind)
+        self._datagrams.append(Datagram("primary", forwarded.serialize(), client.mapped))
+
+
+class FakeRelay(_Role):
+    """Carries packets between native hosts and clients; a client is asked to open its NAT by a bubble from `address`."""
+
+    def __init__(self, address: str, port: int = SERVER_PORT + 1) -> None:
+        super().__init__()
+        self.address = IPv6Address(address)
+        self._port = port
+        self._waiting: dict[IPv6Address, list[bytes]] = defaultdict(list)
+        self.known: dict[IPv6Address, Endpoint] = {}
+        self.carried = 0
+
+    def start(self, now: float, network: Network, memory: Mapping[str, bytes]) -> None:
+        self._events.append(OpenChannel("service", ChannelKind.UDP, Endpoint(IPv4Address(0), self._port)))
+        self._events.append(Up(HostConfig(listening=True, forwarding=True)))
+
+    def receive_datagram(self, datagram: Datagram, now: float) -> None:
+        payload = Payload.parse(datagram.data)
+        packet = IPv6Packet.parse(payload.packet)
+        if not is_teredo(packet.source) or TeredoAddress.parse(packet.source).mapped != datagram.remote:
+            if not is_bubble(packet):
+                return
+        self.known[packet.source] = datagram.remote
+        for waiting in self._waiting.pop(packet.source, []):
+            self._datagrams.append(Datagram("service", waiting, datagram.remote))
+        if not is_bubble(packet):
+            self.carried += 1
+            self._packets.append(payload.packet)
+
+    def receive_packet(self, packet: bytes, now: float) -> None:
+        destination = IPv6Packet.parse(packet).destination
+        if destination in self.known:
+            self._datagrams.append(Datagram("service", packet, self.known[destination]))
+            return
+        self._waiting[destination].append(packet)
+        client = TeredoAddress.parse(destination)
+        self._datagrams.append(Datagram("service", bubble(self.address, destination), client.server_endpoint))

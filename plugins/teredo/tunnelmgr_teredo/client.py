@@ -1,0 +1,314 @@
+"""The Teredo client (RFC 4380 section 5.2): one host, one address, any number of peers."""
+
+import errno
+from collections.abc import Mapping, Sequence
+from ipaddress import IPv4Address, IPv6Interface
+from random import Random
+from typing import cast
+
+from tunnelmgr.api.datagrams import ChannelEvent, ChannelFailed, ChannelKind, Datagram, IcmpReceived
+from tunnelmgr.api.effects import Done, Effect, EffectResult, FailureCode, OpenChannel
+from tunnelmgr.api.errors import ExitCode, TunnelError, WireError
+from tunnelmgr.api.events import Down, Event, Stopped, Up
+from tunnelmgr.api.hostconfig import HostConfig
+from tunnelmgr.api.network import Endpoint, Network
+from tunnelmgr.api.packets.ipv6 import IPv6Packet, ipv6_length
+from tunnelmgr.api.report import NatKind
+from tunnelmgr.api.status import Fact, PathUse, TunnelStatus
+from tunnelmgr_teredo.address import TeredoAddress
+from tunnelmgr_teredo.advertisement import is_advertisement
+from tunnelmgr_teredo.constants import CHANNEL_ATTEMPTS, RESTART_DELAY, SERVICE_PORTS, TEREDO_PREFIX
+from tunnelmgr_teredo.drops import Drop, Refused
+from tunnelmgr_teredo.identity import Identity
+from tunnelmgr_teredo.outbox import SERVICE, Outbox
+from tunnelmgr_teredo.qualification import Lost, NatNamed, Qualification, Qualified, State
+from tunnelmgr_teredo.reception import Reception
+from tunnelmgr_teredo.session import Session
+from tunnelmgr_teredo.settings import ClientSettings, NativeMode
+from tunnelmgr_teredo.transmission import Transmission
+from tunnelmgr_teredo.unreachables import Unreachables
+from tunnelmgr_teredo.wire import Payload
+
+_NO_WAY_OUT = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL})
+_UNREACHABLE = 3  # ICMPv4 type; RFC 792
+_HOST_OR_PORT = frozenset({1, 3})  # its codes that tell of one destination
+
+
+class TeredoClient:
+    """The Tunnel. Owns a qualification, and a session while qualified."""
+
+    def __init__(self, settings: ClientSettings, random: Random) -> None:
+        self._settings = settings
+        self._random = random
+        self._outbox = Outbox()
+        self._unicast = settings.unicast
+        self._unreachables = Unreachables(self._outbox)
+        self._qualification = Qualification(settings, self._unicast, random, self._outbox)
+        self._network = Network()
+        self._opening: OpenChannel | None = None
+        self._attempts = 0
+        self._reopen_at: float | None = None
+        self._port: Endpoint | None = None
+        """The service port, once it is open."""
+        self._session: Session | None = None
+        self._reception: Reception | None = None
+        self._transmission: Transmission | None = None
+        self._teredo: TeredoAddress | None = None
+        """The address last used, to be used again if nothing changed."""
+        self._up: Up | None = None
+
+    # -- verbs --------------------------------------------------------------------------------------------------------
+
+    def start(self, now: float, network: Network, memory: Mapping[str, bytes]) -> None:
+        self._network = network
+        self._unicast.network_changed(network)
+        self._qualification.remembered(memory)
+        self._open()
+
+    def receive_datagram(self, datagram: Datagram, now: float) -> None:
+        self._outbox.count("datagrams-received")
+        try:
+            self._receive(datagram, now)
+        except Refused as refused:
+            self._outbox.drop(refused.drop)
+        except WireError:
+            self._outbox.drop(Drop.MALFORMED)
+        self._act_on_news(now)
+
+    def receive_packet(self, packet: bytes, now: float) -> None:
+        try:
+            packet = packet[: ipv6_length(packet)]
+        except WireError:
+            self._outbox.drop(Drop.MALFORMED)
+            return
+        if self._transmission is None:
+            self._outbox.drop(Drop.NOT_QUALIFIED)
+            self._unreachables.unreachable(packet, now)
+        else:
+            self._transmission.transmit(packet, now)
+
+    def channel_changed(self, event: ChannelEvent, now: float) -> None:
+        match event:
+            case ChannelFailed(errno=number) if number in _NO_WAY_OUT:
+                self._qualification.unreachable(now)
+            case IcmpReceived(type=kind, code=code, remote=remote) if kind == _UNREACHABLE and code in _HOST_OR_PORT:
+                if self._session is not None:
+                    self._session.icmp_unreachable(remote)
+            case _:
+                self._outbox.count("channel-events-ignored")
+
+    def network_changed(self, network: Network, now: float) -> None:
+        before, self._network = self._network, network
+        self._unicast.network_changed(network)
+        if self._port is None:
+            return
+        local = self._local(self._port)
+        if self._must_stop():
+            self._stand_down(now)
+        elif self._qualification.state is State.DISABLED:
+            self._qualification.begin(local, now)
+        elif network.resumed or (network.source, network.default_route) != (before.source, before.default_route):
+            self._qualification.requalify(local, now)
+        self._act_on_news(now)
+        self._say_up()
+
+    def paths_used(self, uses: Sequence[PathUse], now: float) -> None:
+        if self._session is not None and self._session.paths_used(uses, now):
+            self._qualification.server_heard(now)
+
+    def effect_done(self, effect: Effect, result: EffectResult, now: float) -> None:
+        if effect is self._opening:
+            self._opening = None
+            self._opened(result, now)
+        else:
+            self._qualification.resolved(effect, result, now)
+        self._act_on_news(now)
+
+    def handle_timeout(self, now: float) -> None:
+        if self._reopen_at is not None and now >= self._reopen_at:
+            self._reopen_at = None
+            self._attempts = 0
+            self._open()
+        self._qualification.handle_timeout(now)
+        self._act_on_news(now)
+        if self._session is not None:
+            self._session.handle_timeout(now)
+
+    def next_timeout(self) -> float | None:
+        timers = [self._reopen_at, self._qualification.next_timeout()]
+        if self._session is not None:
+            timers.append(self._session.next_timeout())
+        return min((at for at in timers if at is not None), default=None)
+
+    def datagrams_to_send(self) -> list[Datagram]:
+        return self._outbox.drain_datagrams()
+
+    def packets_to_deliver(self) -> list[bytes]:
+        return self._outbox.drain_packets()
+
+    def events(self) -> list[Event]:
+        return self._outbox.drain_events()
+
+    def status(self, now: float) -> TunnelStatus:
+        session = self._session
+        return TunnelStatus(
+            state=self._qualification.state.value,
+            facts=self._facts(),
+            peers=session.peer_statuses(now) if session is not None else (),
+            peers_total=len(session.peers) if session is not None else 0,
+            counters=dict(self._outbox.counters),
+        )
+
+    def command(self, name: str, arguments: Mapping[str, Fact], now: float) -> Mapping[str, object]:
+        raise TunnelError(f"a Teredo client has no command {name!r}")
+
+    def stop(self, now: float) -> None:
+        """There is nobody to say good-bye to."""
+        self._qualification.abandon()
+        self._end_session(now)
+        self._opening = self._reopen_at = None
+        self._outbox.say(Stopped())
+
+    # -- the service port ---------------------------------------------------------------------------------------------
+
+    def _open(self) -> None:
+        port = self._settings.port or self._random.choice(SERVICE_PORTS)
+        self._opening = OpenChannel(SERVICE, ChannelKind.UDP, Endpoint(self._settings.bind, port))
+        self._outbox.say(self._opening)
+
+    def _opened(self, result: EffectResult, now: float) -> None:
+        if isinstance(result, Done):
+            self._port = port = cast("Endpoint", result.value)
+            if self._must_stop():
+                self._stand_down(now)
+            else:
+                self._qualification.begin(self._local(port), now)
+            return
+        self._attempts += 1
+        drawn_anew = result.code is FailureCode.IN_USE and not self._settings.port
+        if drawn_anew and self._attempts < CHANNEL_ATTEMPTS:
+            self._open()
+            return
+        hint = "choose another `port`, or leave it out for a random one" if self._settings.port else ""
+        refused = result.code is FailureCode.NO_PERMISSION
+        code = ExitCode.NO_PERMISSION if refused else ExitCode.FAILED
+        self._outbox.say(Down(f"no UDP port: {result.text}", hint, code))
+        self._reopen_at = now + RESTART_DELAY
+
+    def _local(self, port: Endpoint) -> Endpoint:
+        """Return our own endpoint as far as it is known: a socket bound to no address leaves it to the route."""
+        address = port.address
+        if address == IPv4Address(0) and self._network.source is not None:
+            address = self._network.source
+        return Endpoint(address, port.port)
+
+    # -- datagrams ----------------------------------------------------------------------------------------------------
+
+    def _receive(self, datagram: Datagram, now: float) -> None:
+        remote = datagram.remote
+        nobody = remote.port == 0 or remote.address.is_multicast or remote.address == IPv4Address(0)
+        if nobody or remote == self._qualification.local:
+            raise Refused(Drop.OUTER_SOURCE)
+        payload = Payload.parse(datagram.data)
+        packet = IPv6Packet.parse(payload.packet)
+        if is_advertisement(payload, packet):
+            self._qualification.receive_advertisement(payload, remote, now)
+            return
+        if self._reception is None or self._session is None:
+            raise Refused(Drop.NOT_QUALIFIED)
+        self._reception.receive(payload, packet, datagram, now)
+        if remote == self._session.identity.server.primary_endpoint:
+            self._qualification.server_heard(now)
+
+    # -- coming up and going down -------------------------------------------------------------------------------------
+
+    def _act_on_news(self, now: float) -> None:
+        for news in self._qualification.news():
+            match news:
+                case Qualified():
+                    self._begin_session(news, now)
+                case Lost():
+                    self._end_session(now)
+                    self._up = None
+                    self._outbox.say(Down(news.reason, news.hint, news.code))
+                case NatNamed():
+                    self._say_up()
+
+    def _begin_session(self, news: Qualified, now: float) -> None:
+        identity = self._identity(news)
+        if self._session is not None and self._session.identity == identity:
+            return
+        self._end_session(now)
+        self._unreachables.source = identity.address
+        session = Session(identity, self._settings.peers_max, self._random, self._outbox, self._unreachables, now)
+        self._session = session
+        self._reception = Reception(session, self._unicast, self._settings.relays, self._outbox)
+        self._transmission = Transmission(session, self._unicast, self._unreachables, self._outbox)
+        self._say_up()
+
+    def _identity(self, news: Qualified) -> Identity:
+        mapped = news.advertisement.mapped
+        if self._teredo is None or (self._teredo.mapped, self._teredo.server) != (mapped, news.server.primary):
+            self._teredo = TeredoAddress.build(news.server.primary, mapped, self._random)
+        mtu = min(news.advertisement.mtu, self._settings.mtu)
+        return Identity(self._teredo.ipv6, self._teredo, news.server, self._qualification.local, mtu, news.round_trip)
+
+    def _end_session(self, now: float) -> None:
+        if self._session is not None:
+            self._session.end(now)
+        self._session = self._reception = self._transmission = None
+
+    def _say_up(self) -> None:
+        """Say how this host is to be configured, if that is news."""
+        if self._session is None:
+            return
+        identity = self._session.identity
+        config = HostConfig(
+            addresses=(IPv6Interface(identity.address),),
+            routes=(TEREDO_PREFIX,),
+            default_route=not (self._network.native_ipv6 and self._settings.native is NativeMode.STANDBY),
+            mtu=identity.mtu,
+        )
+        details = {"server": str(identity.server), "nat": self._nat_word(), "mapped": str(identity.mapped)}
+        up = Up(config, details)
+        if up != self._up:
+            self._up = up
+            self._outbox.say(up)
+
+    def _must_stop(self) -> bool:
+        return self._settings.native is NativeMode.STOP and self._network.native_ipv6 is True
+
+    def _stand_down(self, now: float) -> None:
+        """Have no address while there is native IPv6."""
+        self._qualification.abandon()
+        self._end_session(now)
+        self._up = None
+        self._outbox.say(Down("this host has native IPv6, and `native: stop` is set", code=ExitCode.FAILED))
+
+    # -- status -------------------------------------------------------------------------------------------------------
+
+    def _nat_word(self) -> str:
+        nat = self._qualification.nat
+        return "unknown" if nat is None else nat.value
+
+    def _facts(self) -> Mapping[str, Fact]:
+        qualification = self._qualification
+        server, session = qualification.server, self._session
+        return {
+            "server": str(server) if server is not None else None,
+            "nat": self._nat_word() if session is not None else None,
+            "nat_candidates": _CANDIDATES.get(qualification.nat) if session is not None else None,
+            "mapped": str(qualification.mapped) if qualification.mapped is not None else None,
+            "local": str(qualification.local) if self._port is not None else None,
+            "port_preserved": qualification.port_preserved,
+            "address": str(session.identity.address) if session is not None else None,
+            "round_trip": qualification.round_trip,
+            "refresh_interval": qualification.refresh_interval,
+            "encrypted": False,
+        }
+
+
+_CANDIDATES: Mapping[NatKind | None, str] = {
+    NatKind.PORT_RESTRICTED: "full-cone, address-restricted, port-restricted",
+}
+"""What the NAT may be where one server's two addresses cannot tell: they show its mapping, not its filtering."""

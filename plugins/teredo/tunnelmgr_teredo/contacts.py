@@ -1,0 +1,157 @@
+"""Getting in touch with peers: rounds of bubbles or echo tests, two seconds apart, four at most.
+
+A round towards a Teredo peer is an indirect bubble through the peer's server and a direct one to its mapping. Their
+order matters to NATs that take unsolicited packets for their own (docs/protocols/nat-lab.md, "The race"): the first
+packet of each side must leave its own NAT before the other side's arrives there. So:
+
+    at once     a direct bubble with an outer TTL that ends behind our own NAT: it opens that NAT and reaches no other
+    at once     the indirect bubble; the peer answers it directly, through its own NAT
+    a little    the direct bubble, by when the peer's answer has opened the peer's NAT. The delay is one round trip to
+    later       our server, about what an indirect bubble takes: both direct bubbles cross on their way
+"""
+
+import heapq
+from ipaddress import IPv6Address
+from itertools import count
+from random import Random
+
+from tunnelmgr.api.datagrams import Datagram
+from tunnelmgr.api.network import Endpoint
+from tunnelmgr_teredo.bubbles import BubbleBudget
+from tunnelmgr_teredo.constants import BUBBLE_INTERVAL, BUBBLES_MAX, DIRECT_BUBBLE_DELAY, OPENER_TTL, STRANGER_ECHO_TESTS
+from tunnelmgr_teredo.drops import Drop
+from tunnelmgr_teredo.echo_test import EchoTest, with_test
+from tunnelmgr_teredo.identity import Identity
+from tunnelmgr_teredo.outbox import SERVICE, Outbox
+from tunnelmgr_teredo.peers import Peer, Standing
+from tunnelmgr_teredo.token_bucket import TokenBucket
+from tunnelmgr_teredo.wire import bubble
+
+CONTACT_TIME = BUBBLES_MAX * BUBBLE_INTERVAL  # seconds until a peer that does not answer is given up
+
+
+class Contacts:
+    """Sends what gets us in touch, now or when it is due."""
+
+    def __init__(self, identity: Identity, random: Random, outbox: Outbox) -> None:
+        self._identity = identity
+        self._random = random
+        self._outbox = outbox
+        self._budget = BubbleBudget()
+        self._stranger_tests = TokenBucket(STRANGER_ECHO_TESTS, STRANGER_ECHO_TESTS)
+        shortest, longest = DIRECT_BUBBLE_DELAY
+        self._direct_delay = min(max(identity.round_trip, shortest), longest)
+        self._due: list[tuple[float, int, Peer]] = []
+        self._number = count()
+
+    def begin(self, peer: Peer, now: float) -> bool:
+        """Try to reach a peer, unless that is being done; False when it has been tried too often without an answer."""
+        if peer.contact_until is not None:
+            return True
+        first = peer.rounds.earliest(now, peer.sent_at)
+        if first is None:
+            return False
+        peer.contact_until = now + CONTACT_TIME
+        peer.round_at = first
+        self._work(peer, now)
+        return True
+
+    def end(self, peer: Peer) -> None:
+        """The peer was heard: nothing more is due."""
+        peer.rounds.answered()
+        self.forget(peer)
+
+    def forget(self, peer: Peer) -> None:
+        """Drop what is due for a peer."""
+        peer.contact_until = peer.round_at = peer.direct_bubble_at = peer.answer_at = None
+
+    def answer(self, peer: Peer, now: float) -> None:
+        """Answer an indirect bubble of a Teredo peer with a direct one, as soon as the limits allow."""
+        if peer.answer_at is None:
+            peer.answer_at = peer.rounds.earliest(now, peer.sent_at)
+            if peer.answer_at is None:
+                self._outbox.drop(Drop.BUBBLE_LIMIT)
+                return
+        self._work(peer, now)
+
+    def answer_relay(self, relay: IPv6Address, origin: Endpoint, now: float) -> None:
+        """Answer the bubble of a relay, which opens our NAT for it; `relay` may be a link-local address (Miredo)."""
+        self._bubble(relay, origin, now)
+
+    def handle_timeout(self, now: float) -> list[Peer]:
+        """Do what is due; return the peers that are given up."""
+        given_up = []
+        while self._due and self._due[0][0] <= now:
+            _, _, peer = heapq.heappop(self._due)
+            if peer.round_at is not None and peer.round_at <= now and self._is_exhausted(peer, now):
+                self.forget(peer)
+                given_up.append(peer)
+            else:
+                self._work(peer, now)
+        return given_up
+
+    def next_timeout(self) -> float | None:
+        while self._due:
+            at, _, peer = self._due[0]
+            if at in (peer.round_at, peer.direct_bubble_at, peer.answer_at):
+                return at
+            heapq.heappop(self._due)  # no longer wanted
+        return None
+
+    def _is_exhausted(self, peer: Peer, now: float) -> bool:
+        out_of_time = peer.contact_until is not None and now >= peer.contact_until
+        return out_of_time or peer.rounds.earliest(now, None) is None
+
+    def _work(self, peer: Peer, now: float) -> None:
+        """Send what is due to one peer and note when to come back."""
+        if peer.direct_bubble_at is not None and peer.direct_bubble_at <= now:
+            peer.direct_bubble_at = None
+            self._direct_bubble(peer, now)
+        if peer.answer_at is not None and peer.answer_at <= now:
+            peer.answer_at = None
+            peer.rounds.count(now)
+            self._direct_bubble(peer, now)
+        if peer.round_at is not None and peer.round_at <= now:
+            # An answer given meanwhile counts as a round, too.
+            earliest = peer.rounds.earliest(now, peer.sent_at)
+            if earliest is not None and earliest <= now:
+                self._round(peer, now)
+                earliest = now + BUBBLE_INTERVAL
+            peer.round_at = earliest if earliest is not None else now + BUBBLE_INTERVAL
+        for at in (peer.round_at, peer.direct_bubble_at, peer.answer_at):
+            if at is not None:
+                heapq.heappush(self._due, (at, next(self._number), peer))
+
+    def _round(self, peer: Peer, now: float) -> None:
+        peer.rounds.count(now)
+        if peer.teredo is None:
+            self._echo_test(peer, now)
+            return
+        if peer.is_local(now) and peer.local is not None:
+            self._bubble(peer.address, peer.local, now)
+            return
+        if self._identity.behind_nat:
+            self._bubble(peer.address, peer.teredo.mapped, now, ttl=OPENER_TTL)
+        self._bubble(peer.address, peer.teredo.server_endpoint, now)
+        peer.direct_bubble_at = now + self._direct_delay
+
+    def _echo_test(self, peer: Peer, now: float) -> None:
+        if peer.standing is Standing.UNSOLICITED and not self._stranger_tests.take(now):
+            self._outbox.drop(Drop.ECHO_LIMIT)
+            return
+        test = EchoTest.draw(self._random, now)
+        peer.echo_tests = with_test(peer.echo_tests, test)
+        packet = test.request(self._identity.address, peer.address, self._random)
+        self._outbox.count("echo-tests-sent")
+        self._outbox.send(Datagram(SERVICE, packet, self._identity.server.primary_endpoint))
+
+    def _direct_bubble(self, peer: Peer, now: float) -> None:
+        if peer.teredo is not None:
+            self._bubble(peer.address, peer.teredo.mapped, now)
+
+    def _bubble(self, destination: IPv6Address, remote: Endpoint, now: float, ttl: int | None = None) -> None:
+        if not self._budget.allows(remote, now):
+            self._outbox.drop(Drop.BUBBLE_LIMIT)
+            return
+        self._outbox.count("bubbles-sent")
+        self._outbox.send(Datagram(SERVICE, bubble(self._identity.address, destination), remote, ttl=ttl))

@@ -1,0 +1,50 @@
+"""Why something was not taken further: the words behind the `dropped-<reason>` counters."""
+
+from enum import Enum
+
+from tunnelmgr.api.errors import WireError
+
+
+class Drop(Enum):
+    """A reason to drop a datagram or a packet."""
+
+    # Datagrams from the network.
+    MALFORMED = "malformed"
+    OUTER_SOURCE = "outer-source"  # no one can be there: unspecified, multicast, port 0, ourselves
+    NOT_QUALIFIED = "not-qualified"
+    RA_UNASKED = "ra-unasked"  # no solicitation outstanding to this address, or another nonce
+    RA_UNSIGNED = "ra-unsigned"
+    RA_KEY_REFUSED = "ra-key-refused"
+    RA_ORIGIN = "ra-origin"
+    RA_LINK = "ra-link"  # source, destination, hop limit
+    RA_CONTENT = "ra-content"
+    RA_PREFIX = "ra-prefix"
+    RA_MTU = "ra-mtu"
+    INNER_DESTINATION = "inner-destination"
+    INNER_SOURCE = "inner-source"
+    ORIGIN = "origin"
+    MISMATCH = "mismatch"  # a Teredo source whose mapping is elsewhere
+    UNPROVEN = "unproven"  # a native source without an echo test passed
+    ECHO_REPLY = "echo-reply"
+    RELAY_REFUSED = "relay-refused"
+    DISCOVERY = "discovery"
+    LINK_ONLY = "link-only"  # neighbour discovery and its like, never from a tunnel
+    ROUTING_HEADER = "routing-header"
+    # Packets from this host.
+    SCOPE = "scope"  # multicast and link-local destinations
+    SOURCE = "source"
+    TOO_BIG = "too-big"
+    DESTINATION = "destination"  # an address nothing may be sent to
+    UNREACHABLE = "unreachable"
+    QUEUE_FULL = "queue-full"
+    # What we would have sent ourselves.
+    BUBBLE_LIMIT = "bubble-limit"
+    ECHO_LIMIT = "echo-limit"
+
+
+class Refused(WireError):  # noqa: N818  # reads as what happened: `except Refused`
+    """A peer's bytes that are dropped for a reason worth counting by itself."""
+
+    def __init__(self, drop: Drop) -> None:
+        super().__init__(drop.value)
+        self.drop = drop

@@ -1,0 +1,57 @@
+"""The direct IPv6 connectivity test (RFC 4380 section 5.2.9): which relay is nearest to a native host.
+
+An echo request travels through our server; the answer comes back through the relay nearest to the host, and proves by
+its nonce that the relay can receive what is sent to the host.
+"""
+
+import hmac
+from dataclasses import dataclass
+from ipaddress import IPv6Address
+from random import Random
+from typing import Self
+
+from tunnelmgr.api.errors import WireError
+from tunnelmgr.api.packets.echo import EchoReply, EchoRequest
+from tunnelmgr.api.packets.icmpv6 import Icmpv6Type, icmpv6_packet, parse_icmpv6
+from tunnelmgr.api.packets.ipv6 import IPv6Packet
+from tunnelmgr.api.packets.protocol import IpProtocol
+from tunnelmgr_teredo.constants import BUBBLES_MAX, ECHO_HOP_LIMIT, ECHO_NONCE_LENGTH, ECHO_NONCE_VALIDITY
+
+
+@dataclass(frozen=True, slots=True)
+class EchoTest:
+    """One request that went out."""
+
+    nonce: bytes
+    sent_at: float
+
+    @classmethod
+    def draw(cls, random: Random, now: float) -> Self:
+        return cls(random.randbytes(ECHO_NONCE_LENGTH), now)
+
+    def request(self, source: IPv6Address, destination: IPv6Address, random: Random) -> bytes:
+        """Return the packet to send to the server."""
+        message = EchoRequest(random.getrandbits(16), random.getrandbits(16), self.nonce)
+        return icmpv6_packet(message, source, destination, ECHO_HOP_LIMIT).serialize()
+
+
+def with_test(tests: tuple[EchoTest, ...], test: EchoTest) -> tuple[EchoTest, ...]:
+    """Return the tests that may still be answered: a reply that takes longer than the next test is as good."""
+    return (*tests, test)[-BUBBLES_MAX:]
+
+
+def echo_reply(packet: IPv6Packet) -> EchoReply | None:
+    """Return the echo reply a packet holds, if it is one that an echo test could have caused."""
+    if packet.next_header != IpProtocol.ICMPV6 or packet.payload[:1] != bytes((Icmpv6Type.ECHO_REPLY,)):
+        return None
+    try:
+        message = parse_icmpv6(packet)
+    except WireError:
+        return None
+    return message if isinstance(message, EchoReply) else None
+
+
+def passes(reply: EchoReply, tests: tuple[EchoTest, ...], now: float) -> bool:
+    """Whether a reply answers one of these tests in time."""
+    fresh = (test for test in tests if now - test.sent_at < ECHO_NONCE_VALIDITY)
+    return any(hmac.compare_digest(reply.data, test.nonce) for test in fresh)

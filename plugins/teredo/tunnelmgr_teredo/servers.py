@@ -1,0 +1,76 @@
+"""The servers a client may use, and the order it tries them in."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import AddressValueError, IPv4Address
+
+from tunnelmgr.api.network import Endpoint
+from tunnelmgr_teredo.constants import SERVER_PORT
+
+
+@dataclass(frozen=True, slots=True)
+class ServerName:
+    """A server as the user gave it: a name, or an IPv4 address."""
+
+    name: str
+    secondary: IPv4Address | None = None
+    """None: the address after the primary one, as Windows and Miredo assume."""
+
+    @property
+    def literal(self) -> IPv4Address | None:
+        try:
+            return IPv4Address(self.name)
+        except AddressValueError:
+            return None
+
+    def at(self, primary: IPv4Address) -> "Server":
+        """Return the server, its name resolved."""
+        return Server(self.name, primary, self.secondary if self.secondary is not None else primary + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server with its two addresses."""
+
+    name: str
+    primary: IPv4Address
+    secondary: IPv4Address
+
+    @property
+    def primary_endpoint(self) -> Endpoint:
+        return Endpoint(self.primary, SERVER_PORT)
+
+    @property
+    def secondary_endpoint(self) -> Endpoint:
+        return Endpoint(self.secondary, SERVER_PORT)
+
+    def __str__(self) -> str:
+        return self.name if self.name == str(self.primary) else f"{self.name} ({self.primary})"
+
+
+class ServerOrder:
+    """Goes through the servers in the user's order, the one that worked last in front."""
+
+    def __init__(self, names: Sequence[ServerName]) -> None:
+        self._names = tuple(names)
+        self._last_good: str | None = None
+        self._untried: list[ServerName] = []
+
+    def remember(self, name: str) -> None:
+        """Take the server that worked in an earlier run."""
+        self._last_good = name
+
+    def settle(self, name: str) -> bool:
+        """Note the server that works: all others are worth a try again. Tell whether it is another one than before."""
+        self._untried = [server for server in self._names if server.name != name]
+        changed, self._last_good = name != self._last_good, name
+        return changed
+
+    def begin(self) -> ServerName:
+        """Start over; return the first server to try."""
+        self._untried = sorted(self._names, key=lambda server: server.name != self._last_good)
+        return self._untried.pop(0)
+
+    def next(self) -> ServerName | None:
+        """Return the next server to try, None when all have been tried since `begin` or `settle`."""
+        return self._untried.pop(0) if self._untried else None
