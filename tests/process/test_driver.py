@@ -47,12 +47,14 @@ class Bench:
         self.tunnel = ScriptedTunnel()
         self.events: list[Event] = []
         self.crashes: list[Exception] = []
+        self.lost: list[OSError] = []
         self.memory = Memory(folder / "bench.memory")
         self.driver = Driver(
             ScriptedTransport(self.tunnel, services),
             self.memory,
             on_news=lambda _: None,
             on_crash=self.crashes.append,
+            on_device_lost=self.lost.append,
             watch=self.events.append,
         )
 

@@ -41,9 +41,12 @@ class Prober:
     def __init__(self) -> None:
         self.results: asyncio.Queue[bool] = asyncio.Queue()
         self.asked: list[IPv6Address] = []
+        self.error: OSError | None = None
 
     async def __call__(self, device: str, source: IPv6Address, targets: Sequence[IPv6Address]) -> ProbeResult:
         self.asked.append(source)
+        if self.error:
+            raise self.error
         answered = await self.results.get()
         return ProbeResult(targets[0], 2, 2 if answered else 0, 0.041 if answered else None)
 
@@ -345,6 +348,33 @@ def test_a_datapath_this_version_lacks_is_said_at_once(tmp_path: Path) -> None:
         with pytest.raises(TunnelError, match="ebpf") as caught:
             await stage.life.run()
         assert caught.value.exit_code is ExitCode.INVALID
+
+    asyncio.run(story())
+
+
+def test_a_probe_that_cannot_be_sent_is_a_reason_and_not_the_end(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with living(tmp_path, probe=(TARGET,)) as stage:
+            stage.prober.error = OSError(errno.ENETUNREACH, "Network is unreachable")
+            stage.say(up())
+            await until(lambda: stage.states)
+            assert stage.story[-1] == "probes cannot be sent through the tunnel: Network is unreachable"
+            stage.prober.error = None
+            stage.prober.results.put_nowait(True)
+            await until(lambda: State.UP in stage.states)
+
+    asyncio.run(story())
+
+
+def test_a_device_that_was_removed_is_made_again(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with living(tmp_path) as stage:
+            stage.say(up())
+            await until(lambda: State.UP in stage.states)
+            tun = stage.host.tuns["tm-home"]
+            tun.outside.close()
+            await until(lambda: stage.host.tuns.get("tm-home") not in {None, tun})
+            assert State.DOWN in stage.states
 
     asyncio.run(story())
 

@@ -45,12 +45,14 @@ class Driver:
         *,
         on_news: Callable[[News], None],
         on_crash: Callable[[Exception], None],
+        on_device_lost: Callable[[OSError], None],
         watch: Callable[[Event], None] = lambda _: None,
     ) -> None:
         """`watch` hears every event, those of paths included, after it was acted on."""
         self._loop = asyncio.get_running_loop()
         self._on_news = on_news
         self._on_crash = on_crash
+        self._on_device_lost = on_device_lost
         self._watch = watch
         self._table = ForwardingTable()
         self._datapath = PlainPath(self._table)
@@ -192,8 +194,8 @@ class Driver:
         try:
             packets = self._datapath.read_device(self._loop.time())
         except OSError as error:
-            self._on_crash(error)
             self.detach_device()
+            self._on_device_lost(error)
             return
         if packets:
             self._count("sent", packets)

@@ -46,8 +46,18 @@ class _Crashed:
 
 
 @dataclass(frozen=True, slots=True)
+class _HostFailed:
+    error: TunnelError
+
+
+@dataclass(frozen=True, slots=True)
 class _Probed:
     result: ProbeResult
+
+
+@dataclass(frozen=True, slots=True)
+class _NotProbed:
+    error: OSError
 
 
 class _NetworkChanged:
@@ -58,7 +68,7 @@ class _StopAsked:
     """Somebody wants this tunnel down."""
 
 
-_Inboxed = Up | Down | Notice | _Crashed | _Probed | _NetworkChanged | _StopAsked
+_Inboxed = Up | Down | Notice | _Crashed | _HostFailed | _Probed | _NotProbed | _NetworkChanged | _StopAsked
 
 
 class Session:
@@ -94,6 +104,7 @@ class Session:
             memory,
             on_news=self._inbox.put_nowait,
             on_crash=lambda error: self._inbox.put_nowait(_Crashed(error)),
+            on_device_lost=self._device_lost,
             watch=listener.event,
         )
 
@@ -137,8 +148,19 @@ class Session:
         """What the device looks like; None while the Tunnel is not up."""
         return self._wished(self._up) if self._up else None
 
+    def _device_lost(self, error: OSError) -> None:
+        gone = f"reading {self._profile.device}: {error.strerror}"
+        self._inbox.put_nowait(_HostFailed(TunnelError(gone, hint="somebody removed the device; it will be made again")))
+
+    async def _watch(self) -> None:
+        try:
+            await self._host.watch(lambda: self._inbox.put_nowait(_NetworkChanged()))
+        except OSError as error:
+            lost = f"watching the network: {error.strerror}"
+            self._inbox.put_nowait(_HostFailed(TunnelError(lost, hint="it will be tried again")))
+
     async def _attend(self) -> None:
-        watching = asyncio.create_task(self._host.watch(lambda: self._inbox.put_nowait(_NetworkChanged())))
+        watching = asyncio.create_task(self._watch())
         try:
             while not isinstance(news := await self._inbox.get(), _StopAsked):
                 await self._hear(news)
@@ -155,6 +177,10 @@ class Session:
                 await self._went_down(news)
             case _Probed():
                 await self._probed(news.result)
+            case _NotProbed():
+                self._unproven(f"probes cannot be sent through the tunnel: {news.error.strerror}")
+            case _HostFailed():
+                raise news.error
             case _NetworkChanged():
                 self._driver.network_changed(self._host.network())
                 if self._up:
@@ -190,10 +216,14 @@ class Session:
     async def _probe(self, source: IPv6Address, targets: tuple[IPv6Address, ...]) -> None:
         """Probe until somebody answers, with growing pauses."""
         while True:
-            result = await self._prober(self._profile.device, source, targets)
-            self._inbox.put_nowait(_Probed(result))
-            if result.answered:
-                return
+            try:
+                result = await self._prober(self._profile.device, source, targets)
+            except OSError as error:
+                self._inbox.put_nowait(_NotProbed(error))
+            else:
+                self._inbox.put_nowait(_Probed(result))
+                if result.answered:
+                    return
             await asyncio.sleep(self._backoff.next_delay())
 
     def _stop_probing(self) -> None:
@@ -208,9 +238,11 @@ class Session:
             words = f"carries packets: {result.answered} of {result.sent} probes, {result.round_trip * 1000:.0f} ms"
             await self._proven(words + self._via(result.target))
         else:
-            reason = f"{result.target} does not answer through the tunnel ({result.answered} of {result.sent} probes)"
-            self._listener.progress(Progress("unproven", reason))
-            self._listener.state(State.STARTING, reason, "check network.probe; status --peers shows where packets went")
+            self._unproven(f"{result.target} does not answer through the tunnel (0 of {result.sent} probes)")
+
+    def _unproven(self, reason: str) -> None:
+        self._listener.progress(Progress("unproven", reason))
+        self._listener.state(State.STARTING, reason, "check network.probe; status --peers shows where packets went")
 
     async def _proven(self, how: str) -> None:
         """Packets flow, or nobody can tell: give the tunnel what waited for that."""

@@ -27,7 +27,10 @@ class DataPath(Protocol):
         """Forget a channel, before it is closed."""
 
     def read_device(self, now: float) -> list[bytes]:
-        """Carry what waits in the TUN device; return the packets for the Tunnel."""
+        """Carry what waits in the TUN device; return the packets for the Tunnel.
+
+        Raises OSError when the device is gone.
+        """
 
     def read_channel(self, name: str, now: float) -> list[Datagram]:
         """Carry what waits on a channel; return the datagrams for the Tunnel.

@@ -6,7 +6,7 @@ import struct
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from errno import EAGAIN, ENOBUFS
+from errno import EAGAIN, ENOBUFS, ENODEV
 from ipaddress import IPv4Address
 from typing import Final
 
@@ -62,6 +62,8 @@ class PlainPath:
                 packet = os.read(device, _DATAGRAM_MAX)
             except BlockingIOError:
                 break
+            if not packet:  # a TUN device has no empty packets: this is the end of what stands in for one
+                raise OSError(ENODEV, os.strerror(ENODEV))
             if (path := outward(packet, now)) is None:
                 for_tunnel.append(packet)
             else:

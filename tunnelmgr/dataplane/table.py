@@ -83,7 +83,7 @@ class Path:
 
     def refuses(self, source: bytes) -> bool:
         """Whether an inner source within the prefix is excluded all the same."""
-        return any(within(source) for within in self._ingress)
+        return bool(self._ingress) and any(within(source) for within in self._ingress)
 
     def received(self, size: int, now: float) -> None:
         """Count a packet let in: the path is good for `valid_for` from here."""
