@@ -4,10 +4,33 @@ Field names are the profile's keys. Each field has a `description`: it is what `
 message explains. Values arrive as the text of the YAML scalar or as bool, int, float and null of YAML 1.2.
 """
 
-from pydantic import BaseModel, ConfigDict
+from collections.abc import Iterator
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
+from typing import Any, get_args
+
+from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
+
+_ADDRESSES = {IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network}
 
 
 class Settings(BaseModel):
     """Strict about unknown keys, so that every typing mistake is named."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _refuse_numbers_as_addresses(cls, value: Any, info: ValidationInfo) -> Any:
+        # The ipaddress module takes integers: `server: 1` would mean 0.0.0.1.
+        values = value if isinstance(value, list) else [value]
+        if any(isinstance(item, int | float) for item in values):
+            types = set(_types(cls.model_fields[info.field_name or ""].annotation))
+            if types & _ADDRESSES and not types & {int, float, bool}:
+                raise ValueError("expected an address, not a number")
+        return value
+
+
+def _types(annotation: Any) -> Iterator[Any]:
+    yield annotation
+    for argument in get_args(annotation):
+        yield from _types(argument)

@@ -1,21 +1,22 @@
 """A profile: what the user wants, read and found valid.
 
-The sections `network`, `firewall`, `lan` and `when` are the very models the file is validated by, so that this module is
+The sections `network`, `firewall` and `lan` are the very models the file is validated by, so that this module is
 also the list of what may stand in a profile beside the settings of its methods.
 """
 
+import re
 from dataclasses import dataclass, field
 from enum import Enum
 from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from tunnelmgr.api.report import NatKind
 from tunnelmgr.api.settings import Settings
 from tunnelmgr.api.transport import Transport
 from tunnelmgr.core.problem import Problem
+from tunnelmgr.core.when import When
 from tunnelmgr.host.desired import Inbound
 
 
@@ -74,18 +75,37 @@ class LanSettings(Settings):
     )
 
 
-@dataclass(frozen=True, slots=True)
-class When:
-    """An explicit condition on a method, which replaces the transport's own judgement. None: says nothing about it."""
+METHOD_KEYS = ("type", "role", "when")
+"""The keys of a method that are not its transport's."""
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+"""Of a profile's name: it names files and a socket."""
 
-    nat: frozenset[NatKind] | None = None
-    """Any of these kinds of NAT; negations are already resolved."""
-    public_ipv4: bool | None = None
-    native_ipv6: bool | None = None
-    interface: tuple[str, ...] | None = None
-    """Shell patterns of which one must match the interface of the IPv4 default route."""
-    not_interface: tuple[str, ...] = ()
-    """Shell patterns of which none may match it."""
+
+def checked_name(name: str) -> str:
+    """Return the name. Raises ValueError when it cannot name a profile."""
+    if not re.match(NAME_PATTERN, name):
+        raise ValueError(
+            f"{name!r} cannot name a profile: 1 to 64 letters, digits, '.', '_' and '-', a letter or digit first"
+        )
+    return name
+
+
+class ProfileFile(Settings):
+    """The keys of a profile, as written. What stands within a method is for its transport to validate."""
+
+    name: Annotated[str, AfterValidator(checked_name)] | None = Field(
+        default=None,
+        description="the profile's name; left out, it is the file's without its ending",
+        json_schema_extra={"pattern": NAME_PATTERN},
+    )
+    method: dict[str, object] | None = Field(default=None, description="the only method")
+    methods: tuple[dict[str, object], ...] | None = Field(
+        default=None, description="methods; the first that suits this network and carries packets wins"
+    )
+    network: NetworkSettings = Field(default=NetworkSettings(), description="what the tunnel does to this host's network")
+    firewall: FirewallSettings = Field(default=FirewallSettings(), description="what may come in through the tunnel")
+    lan: LanSettings = Field(default=LanSettings(), description="sharing the tunnel with other hosts")
+    datapath: DatapathWish = Field(default=DatapathWish.AUTO, description="which data path carries the packets")
 
 
 @dataclass(frozen=True, slots=True)
