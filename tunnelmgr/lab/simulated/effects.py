@@ -98,7 +98,7 @@ class Effects:
         self._pending.clear()
 
     def _finish(self, effect: Effect, result: EffectResult) -> None:
-        del self._pending[id(effect)]
+        self._pending.pop(id(effect), None)  # gone already when one object was asked for twice
         self._answer(effect, result)
 
     def _carry_out(self, effect: Effect) -> tuple[float | None, EffectResult]:

@@ -82,6 +82,8 @@ class Internet:
         """
         factory = tunnel if callable(tunnel) else _only_once(tunnel)
         name = name or f"host{len(self.hosts) + 1}"
+        if any(other.name == name for other in self.hosts):
+            raise ValueError(f"there is a host {name} already; give this one another name")
         table = ForwardingTable() if self._data_plane else None
         host = SimulatedHost(name, self._world, self.directory, factory, services or {}, table)
         self._connect(host, behind, address, link)
@@ -104,11 +106,10 @@ class Internet:
         description = nat.nat if isinstance(nat, NatKind) else nat
         if description is None:
             raise ValueError("NatKind.NONE is no NAT: put the host on the backbone")
-        depth = behind.depth + 1 if behind is not None else 1
         segment = behind.inside if behind is not None else self.backbone
-        outside = IPv4Address(address) if address else self._next_address(behind)
-        network = IPv4Network(lan or f"192.168.{depth}.0/24")
-        site = Site(name or f"nat{len(self.sites) + 1}", description, segment, outside, network, link, depth)
+        outside = IPv4Address(address) if address else self.next_address(behind)
+        network = IPv4Network(lan or f"192.168.{_depth(behind) + 1}.0/24")
+        site = Site(name or f"nat{len(self.sites) + 1}", description, segment, outside, network, link, behind)
         self.sites.append(site)
         return site
 
@@ -145,10 +146,16 @@ class Internet:
         """Let time pass until the condition holds, `within` seconds at most; tell whether it does."""
         return self.clock.run_until(self.now + within, condition)
 
+    def next_address(self, site: Site | None) -> IPv4Address:
+        """Return a free address in a site, or on the backbone."""
+        if site is not None:
+            return site.next_address()
+        return next(address for address in self._free if self.backbone.holder(address) is None)
+
     def _connect(self, host: SimulatedHost, behind: Behind, address: Address | Iterable[Address] | None, link: Link) -> None:
         site = self._site_for(host, behind, link)
         wished = [address] if isinstance(address, IPv4Address | str) else list(address or ())
-        addresses = [IPv4Address(one) for one in wished] or [self._next_address(site)]
+        addresses = [IPv4Address(one) for one in wished] or [self.next_address(site)]
         # A host in a site has the site's link between itself and the backbone; the LAN itself takes no time.
         if site is None:
             host.connect(self.backbone, addresses, link, None)
@@ -164,14 +171,14 @@ class Internet:
         if not native and not prefixes:
             return
         address = IPv6Address(native) if isinstance(native, str) else next(self._native)
-        host.native_addresses = (address,)
-        host.tunnel_routes = tuple(prefixes)
-        host.native = self.ipv6.attach(host, [IPv6Network(address), *prefixes], IDEAL)
+        host.inner.native_addresses = (address,)
+        host.inner.tunnel_routes = tuple(prefixes)
+        host.inner.native = self.ipv6.attach(host.inner, [IPv6Network(address), *prefixes], IDEAL)
 
-    def _next_address(self, site: Site | None) -> IPv4Address:
-        if site is not None:
-            return site.next_address()
-        return next(address for address in self._free if self.backbone.holder(address) is None)
+
+def _depth(site: Site | None) -> int:
+    """How many NATs lead from inside a site to the backbone."""
+    return 0 if site is None else 1 + _depth(site.beyond)
 
 
 def _only_once(tunnel: Tunnel) -> TunnelFactory:

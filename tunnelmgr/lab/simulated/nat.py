@@ -31,6 +31,8 @@ class Binding:
     filtering: Filtering
     timeout: float
     used_at: float
+    renewed: bool = True
+    """Whether use keeps it alive; what was mapped on request ends when it was to."""
     contacted: dict[Endpoint, float] = field(default_factory=dict)
     """Remotes packets were exchanged with, and when last."""
 
@@ -38,7 +40,9 @@ class Binding:
         return now - self.used_at < self.timeout
 
     def use(self, remote: Endpoint, now: float) -> None:
-        self.used_at = self.contacted[remote] = now
+        self.contacted[remote] = now
+        if self.renewed:
+            self.used_at = now
 
     def lets_in(self, remote: Endpoint, now: float) -> bool:
         if self.filtering is Filtering.ENDPOINT_INDEPENDENT:
@@ -90,9 +94,15 @@ class FlowTable:
         return next((binding.port for binding in found if binding is not None), 0)
 
     def bind_on_request(self, inside: Endpoint, port: int, lifetime: float, now: float) -> int:
-        """Make a mapping everybody may use, as PCP (RFC 6887) does; return its outside port."""
-        outside = port if port and self.binding_at(port, now) is None else self._random_port(now)
-        binding = Binding(inside, outside, Filtering.ENDPOINT_INDEPENDENT, lifetime, now)
+        """Make a mapping everybody may use, as PCP does (RFC 6887); return its outside port.
+
+        A port of 0, or one that another inside endpoint holds, gives the port `inside` has already, or any.
+        """
+        old = self._find(inside, Endpoint(inside.address, 0), now)
+        wished = port or (old.port if old is not None else inside.port)
+        holder = self.binding_at(wished, now)
+        outside = wished if holder is None or holder.inside == inside else self._random_port(now)
+        binding = Binding(inside, outside, Filtering.ENDPOINT_INDEPENDENT, lifetime, now, renewed=False)
         self._bindings[inside, None] = self._by_port[outside] = binding
         return outside
 

@@ -22,12 +22,19 @@ class Site:
     """The router's name is the site's. Hosts inside are given addresses from `lan` in the order they come."""
 
     def __init__(
-        self, name: str, nat: Nat, outside: Segment, address: IPv4Address, lan: IPv4Network, link: Link, depth: int
+        self,
+        name: str,
+        nat: Nat,
+        outside: Segment,
+        address: IPv4Address,
+        lan: IPv4Network,
+        link: Link,
+        beyond: "Site | None",
     ) -> None:
         self.name = name
         self.lan = lan
-        self.depth = depth
-        """How many NATs lead from inside to the backbone."""
+        self.beyond = beyond
+        """The site this one is in, when its NAT is not the last one."""
         self._addresses: Iterator[IPv4Address] = lan.hosts()
         self.router = next(self._addresses)
         self.inside = Segment(outside.world, f"{name}'s LAN", self.router)
@@ -97,6 +104,7 @@ class Site:
             return
         if packet.ttl <= 1:
             self._drop(packet, "TTL exceeded")
+            self.outer.segment.answer(TIME_EXCEEDED, packet)
             return
         self._pass(packet.aged(1), self.translator.inward(packet.aged(1), self._world.clock.now), self.inner)
 

@@ -100,6 +100,13 @@ class Streams:
             number = errno.ECONNRESET if connection.established else errno.ECONNREFUSED
             self._lose(connection, ChannelFailed(connection.channel, number, connection.remote))
 
+    def unreachable(self, about: OuterPacket) -> None:
+        """Hear an ICMP error about a segment sent: it ends an attempt to connect (RFC 1122 section 4.2.3.9)."""
+        ends = (about.source, about.destination)
+        connection = next((one for one in self._connections.values() if (one.local, one.remote) == ends), None)
+        if connection is not None:
+            self._give_up(connection, ChannelFailed(connection.channel, errno.EHOSTUNREACH, connection.remote))
+
     def _listen(self, wish: OpenChannel) -> Endpoint | Failed:
         local = Endpoint(wish.local.address, wish.local.port or self._random.randint(*EPHEMERAL_PORTS))
         if any(listener.local == local for listener in self._listeners.values()):
