@@ -11,7 +11,7 @@ DEFAULT = "default"
 """The profile of a command without one."""
 CONFIG_VARIABLE = "TUNNELMGR_CONFIG_PATH"
 SYSTEM_FOLDERS = (Path("/etc/tunnelmgr/profiles"), Path("/run/tunnelmgr/profiles"))
-SHIPPED = Path(__file__).parent.parent / "configs"
+SHIPPED = Path(__file__).parent.parent / "profiles"
 """The profiles that come with tunnelmgr; in a checkout a link to `configs/`."""
 ENDINGS = (".yaml", ".yml")
 
