@@ -34,7 +34,7 @@ class Configurator:
     async def apply(self, desired: Desired) -> list[Step]:
         """Make it so; return the steps taken, none when it was so already.
 
-        Raises TunnelError after having gone back to what was before the call.
+        Raises TunnelError after having gone back to what was before the call, the device's sysctls aside.
         """
         if desired.inbound is Inbound.ESTABLISHED:
             await self._host.check_firewall()
@@ -50,7 +50,8 @@ class Configurator:
                 await self._take(step)
             except OSError as error:
                 if not _dispensable(step, desired.device):
-                    await self._go_back(steps[:number])
+                    # Its switches stay: letting the kernel make a link-local address again would be one more change.
+                    await self._go_back([step for step in steps[:number] if not _dispensable(step, desired.device)])
                     raise _explain(step, error) from error
                 _log.info("%s: %s: left as it is", _text(step), error.strerror)
         return steps

@@ -151,7 +151,8 @@ class Route:
         return self
 
     def add_lines(self) -> list[str]:
-        return [f"ip -6 route add {self._text()}"]
+        # Not "add": another tunnel may have a route of the same metric, and then the older one is used.
+        return [f"ip -6 route append {self._text()}"]
 
     def remove_lines(self) -> list[str]:
         return [f"ip -6 route delete {self._text()}"]

@@ -15,7 +15,7 @@ from tunnelmgr.host.desired import Desired, Destination, Forwarding, Inbound
 from tunnelmgr.host.fake import FakeHost
 from tunnelmgr.host.items import Firewall, Rule, Sysctl
 from tunnelmgr.host.journal import Journal
-from tunnelmgr.host.plan import Step
+from tunnelmgr.host.plan import Step, taken_back
 
 HERE = "boot-1/1"
 ADDRESS = IPv6Interface("2001:db8::2/64")
@@ -91,26 +91,26 @@ def test_another_tunnels_rules_are_left_alone(journal: Journal, tmp_path: Path) 
 @pytest.mark.parametrize("number", range(9))
 def test_a_failure_at_any_step_takes_back_all_of_them(journal: Journal, number: int) -> None:
     host = FakeHost()
-    host.open_tun("tm-home")
-    # nft, the first sysctl, mtu, up, address, route, rule, rule, default route
+    before = dict(host.items)
+    tun = host.open_tun("tm-home")
     line = [
         "nft add rule",
         "ip link set dev tm-home mtu",
         "ip link set dev tm-home up",
         "ip -6 address add",
-        "ip -6 route add default dev tm-home proto 116 metric 1024",
+        "ip -6 route append default dev tm-home proto 116 metric 1024",
         "ip -6 rule add from 2001:db8::2/128 lookup main",
         "ip -6 rule add from 2001:db8::2/128 lookup 1953330794",
-        "ip -6 route add default dev tm-home proto 116 metric 1029",
+        "ip -6 route append default dev tm-home proto 116 metric 1029",
         "sysctl -w net/ipv6/conf/all/forwarding=1",
     ][number]
-    before = dict(host.items)
     host.failures[line] = errno.ENOMEM
     with pytest.raises(TunnelError, match=r"Cannot allocate memory; the kernel's log") as failure:
         asyncio.run(Configurator(host, journal).apply(replace(HOME, forwarding=Forwarding.OPEN)))
     assert line in failure.value.message
+    tun.close()
     assert host.items == before
-    assert journal.net() == []
+    assert taken_back(journal.net()) == []
 
 
 def test_a_failed_change_goes_back_to_what_was_before_it(journal: Journal) -> None:

@@ -44,10 +44,10 @@ ip link set dev tm-home up
 """
 ADDRESS_AND_ROUTES = """\
 ip -6 address add 2001:db8::2/64 dev tm-home nodad
-ip -6 route add default dev tm-home proto 116 metric 1024 table 1953330794
+ip -6 route append default dev tm-home proto 116 metric 1024 table 1953330794
 ip -6 rule add from 2001:db8::2/128 lookup main suppress_prefixlength 0 priority 7200 protocol 116
 ip -6 rule add from 2001:db8::2/128 lookup 1953330794 priority 7201 protocol 116
-ip -6 route add default dev tm-home proto 116 metric 1029
+ip -6 route append default dev tm-home proto 116 metric 1029
 """
 
 

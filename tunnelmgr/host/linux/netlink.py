@@ -38,7 +38,7 @@ class Netlink:
             case Address():
                 await self._call("addr", "add", **_address(item), flags=_IFA_F_NODAD)
             case Route():
-                await self._call("route", "add", **_route(item))
+                await self._call("route", "append", **_route(item))
             case Rule():
                 await self._call("rule", "add", **_rule(item))
 

@@ -61,12 +61,12 @@ def _open(device: str, clone_device: str) -> LinuxTun:
     try:
         import pytun
     except ImportError:
-        return _open_by_ioctl(device, clone_device)
+        return open_by_ioctl(device, clone_device)
     opened = pytun.TunTapDevice(name=device, flags=IFF_TUN | IFF_NO_PI | IFF_TUN_EXCL, dev=clone_device)
     return LinuxTun(device, opened.fileno(), opened)
 
 
-def _open_by_ioctl(device: str, clone_device: str) -> LinuxTun:
+def open_by_ioctl(device: str, clone_device: str) -> LinuxTun:
     fd = os.open(clone_device, os.O_RDWR | os.O_CLOEXEC)
     try:
         # struct ifreq: 16 bytes of name, a 24-byte union of which the flags are the first two.
@@ -105,8 +105,9 @@ def _holder(device: str) -> str:
     """Return who holds a TUN device, as the kernel tells in the line `iff:` of its descriptors (5.x and later)."""
     for info in Path("/proc").glob("[0-9]*/fdinfo/*"):
         try:
-            if f"iff:\t{device}\n" in info.read_text():
-                pid = info.parts[2]
+            pid = info.parts[2]
+            here = Path("/proc", pid, "ns/net").samefile("/proc/thread-self/ns/net")
+            if here and f"iff:\t{device}\n" in info.read_text():
                 return f", held by process {pid} ({Path('/proc', pid, 'comm').read_text().strip()})"
         except OSError:
             continue  # a process that ended meanwhile
