@@ -63,7 +63,7 @@ def _join(profile: Profile, client: ControlClient, timeout: float, tell: Tell) -
         raise _running_already(profile, client)
     if snapshot.state is State.UP:
         tell(f"{profile.name}: already up")
-    elif unfinished := accompany(client, timeout, tell):
+    elif unfinished := accompany(profile.name, client.follow(timeout), tell):
         raise not_up_in_time(
             profile.name, timeout, unfinished, f"it was running before and goes on trying; log: {snapshot.log}"
         )

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tunnelmgr.api.errors import ExitCode, TunnelError
+from tunnelmgr.daemon.constants import BACKLOG
 
 
 class AlreadyClaimedError(TunnelError):
@@ -83,7 +84,7 @@ def _listen(path: Path) -> socket.socket:
     try:
         listening.bind(str(path))
         path.chmod(0o666)
-        listening.listen(16)
+        listening.listen(BACKLOG)
     except OSError:
         listening.close()
         raise

@@ -1,10 +1,12 @@
 """Asks the process that runs a profile, over its control socket. Plain blocking sockets, so that `status` starts fast."""
 
 import socket
+import struct
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.api.status import Fact
@@ -42,28 +44,18 @@ class ControlClient:
         """Ask the process to end and wait until everything is taken back. Raises TunnelError when refused or too slow."""
         self._ask(Request(Word.STOP), STOP_TIMEOUT)
 
-    def follow(self, timeout: float) -> Iterator[Chapter]:
-        """Yield the story: the lines so far, the present state, then news. Ends after `Ended`, or `timeout` seconds.
+    def listen(self, timeout: float) -> "Listening":
+        """Connect to hear the story; what was connected hears all of it, even when the process ends soon."""
+        return Listening(self.name, self._connect(timeout), timeout)
 
-        When the process dies without a word, it has `Ended` with BUG.
-        """
-        deadline = time.monotonic() + timeout
-        with self._connect(timeout) as connection:
-            connection.sendall(serialize(Request(Word.FOLLOW)))
-            for line in _lines(connection, deadline):
-                message = parse(line)
-                if isinstance(message, Refusal):
-                    raise message.as_error()
-                if isinstance(message, Progress | Change | Ended):
-                    yield message
-                if isinstance(message, Ended):
-                    return
-        if time.monotonic() < deadline:
-            yield Ended(ExitCode.BUG, f"the process of {self.name} died")
+    def follow(self, timeout: float) -> Generator[Chapter, None, None]:
+        """Yield the story: the lines so far, the present state, then news. Ends after `Ended`, or `timeout` seconds."""
+        with self.listen(timeout) as listening:
+            yield from listening.story()
 
     def _ask(self, request: Request, timeout: float) -> Mapping[str, Any]:
         with self._connect(timeout) as connection:
-            connection.sendall(serialize(request))
+            _send(connection, request)
             for line in _lines(connection, time.monotonic() + timeout):
                 match parse(line):
                     case Answer(data=data):
@@ -71,13 +63,14 @@ class ControlClient:
                     case Refusal() as refusal:
                         raise refusal.as_error()
         raise TunnelError(
-            f"the process of {self.name} did not answer {request.word.value!r} within {timeout:g} s",
-            hint="if it hangs, kill it and run `tunnelmgr cleanup`",
+            f"the process of {self.name} did not answer {request.word.value!r} (waited {timeout:g} s at most)",
+            hint="try again; if it hangs, kill it and run `tunnelmgr cleanup`",
         )
 
     def _connect(self, timeout: float) -> socket.socket:
         connection = socket.socket(socket.AF_UNIX)
-        connection.settimeout(max(timeout, 0.001))
+        # Not settimeout(), which makes the socket non-blocking: connect would not wait for room in the backlog.
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", int(timeout) + 1, 0))
         try:
             connection.connect(str(self.path))
         except (FileNotFoundError, ConnectionRefusedError) as error:
@@ -91,6 +84,48 @@ class ControlClient:
                 f"cannot reach the process of {self.name} at {self.path}: {error.strerror or error}"
             ) from error
         return connection
+
+
+class Listening:
+    """A connection that hears a story. To be closed, or used in a `with`."""
+
+    def __init__(self, name: str, connection: socket.socket, timeout: float) -> None:
+        self._name = name
+        self._connection = connection
+        self._timeout = timeout
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Hear no more."""
+        self._connection.close()
+
+    def story(self) -> Generator[Chapter, None, None]:
+        """Yield the lines so far, the present state, then news. Ends after `Ended`, or `timeout` seconds from now.
+
+        When the process dies without a word, it has `Ended` with BUG.
+        """
+        deadline = time.monotonic() + self._timeout
+        _send(self._connection, Request(Word.FOLLOW))
+        for line in _lines(self._connection, deadline):
+            message = parse(line)
+            if isinstance(message, Refusal):
+                raise message.as_error()
+            if isinstance(message, Progress | Change | Ended):
+                yield message
+            if isinstance(message, Ended):
+                return
+        if time.monotonic() < deadline:
+            yield Ended(ExitCode.BUG, f"the process of {self._name} died", "its log may say why")
+
+
+def _send(connection: socket.socket, request: Request) -> None:
+    with suppress(BrokenPipeError, ConnectionResetError):  # it died, or does not serve us: reading will tell
+        connection.sendall(serialize(request))
 
 
 def _lines(connection: socket.socket, deadline: float) -> Iterator[bytes]:

@@ -7,13 +7,13 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.core.snapshot import Progress, State
 from tunnelmgr.daemon.claim import Claim
-from tunnelmgr.daemon.client import ControlClient
-from tunnelmgr.daemon.messages import Change, Ended
+from tunnelmgr.daemon.client import ControlClient, Listening
+from tunnelmgr.daemon.messages import Change, Chapter, Ended
 
 logger = logging.getLogger(__name__)
 
@@ -28,16 +28,17 @@ def up_detached(claim: Claim, work: Callable[[], Ended], *, timeout: float, keep
     it is on Ctrl-C. `log` says where the child's log is.
     """
     client = ControlClient(claim.path)
+    listening = client.listen(timeout)  # before the fork: a child that fails at once is heard too
     # Held back until the child has left the terminal's process group and the parent can undo.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    child = _fork(work)
+    child = _fork(work, listening)
     try:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         claim.hand_over()
-        unfinished = accompany(client, timeout, tell)
+        with listening:
+            unfinished = accompany(client.name, listening.story(), tell)
     except KeyboardInterrupt:
-        tell(f"{client.name}: interrupted, undoing everything")
-        _undo(client, child)
+        _undo(client, child, lambda: tell(f"{client.name}: interrupted, undoing everything"))
         raise
     if unfinished is None:
         return
@@ -47,24 +48,24 @@ def up_detached(claim: Claim, work: Callable[[], Ended], *, timeout: float, keep
     raise not_up_in_time(client.name, timeout, unfinished, f"{aftermath}; log: {log}")
 
 
-def accompany(client: ControlClient, timeout: float, tell: Tell) -> Change | None:
-    """Tell the story until the profile is up. Return None then, or after `timeout` seconds how it stands.
+def accompany(name: str, story: Iterable[Chapter], tell: Tell) -> Change | None:
+    """Tell a story until the profile is up. Return None then, or how it stands when the story stops before.
 
     Raises TunnelError when the process ends first.
     """
     last = Change(State.STARTING)
-    for chapter in client.follow(timeout):
+    for chapter in story:
         match chapter:
             case Progress(text=text):
-                tell(f"{client.name}: {text}")
+                tell(f"{name}: {text}")
             case Change(state=State.UP):
                 return None
             case Change():
                 last = chapter
             case Ended(exit_code=ExitCode.DONE):
-                raise TunnelError(f"{client.name} was taken down before it was up")
+                raise TunnelError(f"{name} was taken down before it was up")
             case Ended():
-                raise TunnelError(f"{client.name}: {chapter.reason}", hint=chapter.hint, exit_code=chapter.exit_code)
+                raise TunnelError(f"{name}: {chapter.reason}", hint=chapter.hint, exit_code=chapter.exit_code)
     return last
 
 
@@ -75,7 +76,7 @@ def not_up_in_time(name: str, timeout: float, last: Change, aftermath: str) -> T
     return TunnelError(f"{name} is not up after {timeout:g} s{reason}", hint=hint, exit_code=last.exit_code)
 
 
-def _fork(work: Callable[[], Ended]) -> int:
+def _fork(work: Callable[[], Ended], listening: Listening) -> int:
     sys.stdout.flush()
     sys.stderr.flush()
     child = os.fork()
@@ -84,6 +85,7 @@ def _fork(work: Callable[[], Ended]) -> int:
     exit_code = ExitCode.BUG
     try:
         os.setsid()
+        listening.close()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         os.chdir("/")
         nothing = os.open(os.devnull, os.O_RDWR)
@@ -96,9 +98,10 @@ def _fork(work: Callable[[], Ended]) -> int:
         os._exit(exit_code)
 
 
-def _undo(client: ControlClient, child: int) -> None:
+def _undo(client: ControlClient, child: int, announce: Callable[[], None] = lambda: None) -> None:
     """End the child in good order, or, when it does not or the user has no patience, at once."""
     try:
+        announce()
         client.stop()
     except (TunnelError, KeyboardInterrupt) as error:
         if _ended(child):

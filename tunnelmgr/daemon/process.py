@@ -51,8 +51,7 @@ class _Process:
     async def _managed_to_its_end(self) -> Ended:
         try:
             managed = self._begin(self._progress)
-            self._server = ControlServer(managed, self._story, self._log)
-            await self._server.start(self._claim.socket)
+            self._server = ControlServer(managed, self._story, self._log, self._claim.socket)
             managed.subscribe(lambda state, reason: self._changed(managed, state, reason))
             running = asyncio.create_task(managed.run())
             _obey_signals(managed, running, self._readiness)

@@ -10,7 +10,7 @@ from contextlib import aclosing
 from dataclasses import replace
 
 from tunnelmgr.api.errors import ExitCode, TunnelError
-from tunnelmgr.daemon.constants import REQUEST_MAX, REQUEST_TIMEOUT, STRANGER_CONNECTIONS_MAX
+from tunnelmgr.daemon.constants import CLOSE_TIMEOUT, REQUEST_MAX, REQUEST_TIMEOUT, STRANGER_CONNECTIONS_MAX
 from tunnelmgr.daemon.documents import as_plain
 from tunnelmgr.daemon.managed import Managed
 from tunnelmgr.daemon.messages import Answer, Ended, Message, Refusal, Request, Word, parse, serialize
@@ -24,38 +24,45 @@ _UCRED = struct.Struct("3i")  # pid, uid, gid: struct ucred of socket(7)
 class ControlServer:
     """Answers for one managed profile."""
 
-    def __init__(self, managed: Managed, story: Story, log: str) -> None:
+    def __init__(self, managed: Managed, story: Story, log: str, listening: socket.socket) -> None:
+        """Serve on a listening unix socket, which stays the caller's."""
         self._managed = managed
         self._story = story
         self._log = log
         self._strangers = 0
-        self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
-
-    async def start(self, listening: socket.socket) -> None:
-        """Serve on a listening unix socket, which stays the caller's."""
-        self._server = await asyncio.start_unix_server(self._connected, sock=listening.dup(), limit=REQUEST_MAX)
+        self._listening = listening.dup()
+        self._listening.setblocking(False)
+        asyncio.get_running_loop().add_reader(self._listening, self._accept)
 
     async def close(self) -> None:
-        """Stop serving; connections that wait for the end of the story get it first."""
-        if self._server:
-            self._server.close()
+        """Stop serving; who waits for the end of the story gets it first, and so does who has just connected."""
+        self._accept()
+        asyncio.get_running_loop().remove_reader(self._listening)
+        self._listening.close()
         if self._connections:
-            _, late = await asyncio.wait(self._connections, timeout=1.0)
+            _, late = await asyncio.wait(self._connections, timeout=CLOSE_TIMEOUT)
             for connection in late:
                 connection.cancel()
 
-    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        if task is None:
-            return
-        self._connections.add(task)
+    def _accept(self) -> None:
+        """Accept all that wait. By hand: asyncio's server, when closed, drops connections it has only just accepted."""
+        while True:
+            try:
+                connection, _ = self._listening.accept()
+            except OSError:  # nobody is left, or there are no descriptors left
+                return
+            task = asyncio.create_task(self._serve(connection))
+            self._connections.add(task)
+            task.add_done_callback(self._connections.discard)
+
+    async def _serve(self, connection: socket.socket) -> None:
+        reader, writer = await asyncio.open_unix_connection(sock=connection, limit=REQUEST_MAX)
         try:
-            await self._converse(reader, writer, _user(writer))
+            await self._converse(reader, writer, _user(connection))
         except (OSError, TimeoutError):
             pass  # the client went away, or never said anything
         finally:
-            self._connections.discard(task)
             writer.close()
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, user: int) -> None:
@@ -130,8 +137,7 @@ class ControlServer:
                     return
 
 
-def _user(writer: asyncio.StreamWriter) -> int:
+def _user(connection: socket.socket) -> int:
     """Return the numeric user id of the other side, as the kernel knows it."""
-    peer: socket.socket = writer.get_extra_info("socket")
-    credentials = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
     return int(_UCRED.unpack(credentials)[1])

@@ -26,7 +26,7 @@ def wait(profile: str, timeout: float) -> None:
         client = overview.client_of(profile, Runtime.from_environment())
         if client:
             try:
-                if (last := accompany(client, left, lambda _: None)) is None:
+                if (last := accompany(client.name, client.follow(left), lambda _: None)) is None:
                     return
                 reason = last.reason
             except TunnelError as error:  # its process ended; it may be started again
