@@ -1,0 +1,55 @@
+"""Documentation that can be checked: links lead somewhere, hooks are described and tested, ids are unique."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from tunnelmgr.api import hookspecs
+
+ROOT = Path(__file__).resolve().parent.parent
+LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)\s]*)?\)")
+REQUIREMENT = re.compile(r"^\| *([A-Z]+-[A-Z0-9]+-\d{3}) *\|", re.MULTILINE)
+
+DOCUMENTS = sorted(
+    [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md"), *ROOT.glob("benchmarks/*.md")]
+)
+HOOKS = sorted(name for name in vars(hookspecs) if name.startswith("tunnelmgr_"))
+
+
+def name_of(document: Path) -> str:
+    return str(document.relative_to(ROOT))
+
+
+def functions_of_tests() -> set[str]:
+    return {
+        node.name
+        for file in (ROOT / "tests").rglob("test_*.py")
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
+def test_links_within_the_repository_lead_somewhere(document: Path) -> None:
+    targets = [target for target in LINK.findall(document.read_text()) if "://" not in target]
+    assert [target for target in targets if not (document.parent / target).exists()] == []
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_a_hook_says_when_it_is_called_and_what_happens_if_it_raises(hook: str) -> None:
+    text = getattr(hookspecs, hook).__doc__ or ""
+    assert "Called" in text
+    assert "exception" in text
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_a_hook_has_a_test_of_its_name(hook: str) -> None:
+    name = f"test_hook_{hook.removeprefix('tunnelmgr_')}"
+    assert any(function.startswith(name) for function in functions_of_tests()), f"write {name}"
+
+
+def test_a_requirement_has_one_definition() -> None:
+    found = [identifier for document in DOCUMENTS for identifier in REQUIREMENT.findall(document.read_text())]
+    assert len(found) == len(set(found)) > 0
