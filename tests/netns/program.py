@@ -1,0 +1,83 @@
+"""`tunnelmgr` as a user runs it, on a host of the lab, with directories of its own."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from ipaddress import IPv6Address
+from pathlib import Path
+from typing import Any
+
+from tunnelmgr.lab.namespaces import Host
+
+HOME = """\
+name: home
+method: {type: teredo, server: teredo.example.net}
+"""
+
+
+class Tunnelmgr:
+    """The command line of this checkout. Each instance has its own runtime and state directories below `folder`."""
+
+    def __init__(self, host: Host, folder: Path, profile: str = HOME) -> None:
+        self.host = host
+        self.folder = folder / host.namespace
+        self.folder.mkdir(parents=True)
+        self.runtime_dir = self.folder / "run"
+        self.environment = {
+            "TUNNELMGR_RUNTIME_DIR": str(self.runtime_dir),
+            "TUNNELMGR_STATE_DIR": str(self.folder / "state"),
+        }
+        self.profile = self.write_profile("home", profile)
+
+    def write_profile(self, name: str, text: str) -> Path:
+        """Write a profile file and return its path."""
+        path = self.folder / f"{name}.yaml"
+        path.write_text(text)
+        return path
+
+    def words(self, *arguments: str | Path) -> list[str]:
+        """The words of a command line."""
+        return [str(Path(sys.executable).with_name("tunnelmgr")), *map(str, arguments)]
+
+    def run(self, *arguments: str | Path, check: bool = True, timeout: float = 60.0) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end."""
+        return self.host.run(self.words(*arguments), environment=self.environment, check=check, timeout=timeout)
+
+    def start(self, *arguments: str | Path, output: str = "output") -> subprocess.Popen[bytes]:
+        """Start a command and leave it running; what it says is in the file `output` of `folder`."""
+        return self.host.popen(self.words(*arguments), output=self.folder / output, environment=self.environment)
+
+    def up(self, *options: str) -> list[str]:
+        """Bring the profile up and return the story told."""
+        return self.run("up", self.profile, *options).stderr.splitlines()
+
+    def status(self, name: str = "home") -> dict[str, Any]:
+        """The snapshot of one running profile."""
+        [profile] = json.loads(self.run("status", name, "--json", check=False).stdout)["data"]["profiles"]
+        snapshot = profile["snapshot"]
+        assert isinstance(snapshot, dict), f"{name} is {profile['state']}"
+        return snapshot
+
+    def address(self, name: str = "home") -> IPv6Address:
+        """The tunnel address."""
+        return IPv6Address(self.status(name)["addresses"][0])
+
+    def traces(self) -> list[str]:
+        """What is on the host of any tunnel: devices, addresses, routes, rules, tables, sockets and journals."""
+        found = [
+            line
+            for words in (["ip", "-o", "link"], ["ip", "-6", "route", "show", "table", "all"], ["ip", "-6", "rule"])
+            for line in self.host.run(words).stdout.splitlines()
+            if "tm-" in line or "proto 116" in line or "protocol 116" in line
+        ]
+        found += self.host.run(["nft", "list", "tables"]).stdout.splitlines()
+        found += [path.name for path in self.runtime_dir.glob("*") if path.suffix in {".sock", ".journal"}]
+        return found
+
+
+def ping(host: Host, target: IPv6Address, count: int, *, interval: float = 0.1) -> int:
+    """Send `count` echo requests and return how many were answered."""
+    words: Sequence[str] = ["ping", "-6", "-n", "-c", str(count), "-i", str(interval), "-W", "5", str(target)]
+    said = host.run(words, check=False).stdout
+    return sum("bytes from" in line for line in said.splitlines())
