@@ -3,9 +3,12 @@
 That takes a fifth of a second, and the first datagram of a tunnel must not wait for it.
 """
 
+import asyncio
+import contextlib
 import errno
 import os
 import socket
+import time
 from collections.abc import AsyncIterator
 from ipaddress import IPv6Address, IPv6Interface, IPv6Network
 from typing import Any
@@ -16,7 +19,10 @@ from tunnelmgr.host.items import Address, Item, LinkUp, Mtu, Route, Rule
 
 _IFF_UP = 1  # linux/if.h
 _IFA_F_NODAD = 2  # linux/if_addr.h
-_RTN_UNICAST = 1  # linux/rtnetlink.h
+_RTN_UNICAST, _RTN_LOCAL = 1, 2  # linux/rtnetlink.h
+_LOCAL_ROUTE_TIMEOUT = 1.0  # seconds; it takes less than a millisecond on an idle machine
+_LOCAL_ROUTE_INTERVAL = 0.001  # seconds
+_READING_ATTEMPTS = 5  # before giving up on a machine whose addresses and routes change all the time
 _NO_LIMIT = 0xFFFF_FFFF  # FRA_SUPPRESS_PREFIXLEN of a rule without one
 
 LinkItem = Mtu | LinkUp | Address | Route | Rule
@@ -37,6 +43,7 @@ class Netlink:
                 await self._call("link", "set", index=_index(device), state="up")
             case Address():
                 await self._call("addr", "add", **_address(item), flags=_IFA_F_NODAD)
+                await self._until_local(item.interface.ip)
             case Route():
                 await self._call("route", "append", **_route(item))
             case Rule():
@@ -58,6 +65,12 @@ class Netlink:
 
     async def actual(self, device: str) -> list[Item]:
         """Return the device's state, addresses, routes and rules. Without the device: its rules alone."""
+        for _ in range(_READING_ATTEMPTS - 1):
+            with contextlib.suppress(InterruptedError):  # somebody changed something while we read
+                return await self._read(device)
+        return await self._read(device)
+
+    async def _read(self, device: str) -> list[Item]:
         items: list[Item] = [*await self._rules(device)]
         try:
             index = _index(device)
@@ -70,7 +83,7 @@ class Netlink:
             interface = IPv6Interface((address.get("address"), address["prefixlen"]))
             if not interface.is_link_local:
                 items.append(Address(device, interface))
-        async for route in self._dump("route", family=socket.AF_INET6, oif=index, proto=ROUTE_PROTOCOL):
+        async for route in self._routes(index):
             items.append(Route(device, _prefix(route, "dst"), route.get("priority"), route.get("table")))
         return items
 
@@ -80,6 +93,14 @@ class Netlink:
             self._socket.close()
             self._socket = None
 
+    def _routes(self, index: int) -> AsyncIterator[Any]:
+        def ours(route: Any) -> bool:
+            return bool(route["proto"] == ROUTE_PROTOCOL and route.get("oif") == index)
+
+        # With a filter of our own pyroute2 leaves the other words to the kernel, which looks through a full table of the
+        # internet in no time. Kernels before 4.20 do not look at them, hence the filter.
+        return self._dump("route", dump_filter=ours, family=socket.AF_INET6, oif=index, proto=ROUTE_PROTOCOL)
+
     async def _rules(self, device: str) -> list[Rule]:
         """Return the rules that point to the device's table, and those beside them that look into the main table first."""
         rules = [_read_rule(rule) async for rule in self._dump("rule", family=socket.AF_INET6, FRA_PROTOCOL=ROUTE_PROTOCOL)]
@@ -87,20 +108,43 @@ class Netlink:
         sources = {rule.source for rule in rules if rule.table == table}
         return [rule for rule in rules if rule.source in sources and rule.table in {table, MAIN_TABLE}]
 
+    async def _until_local(self, address: IPv6Address) -> None:
+        """Wait until the kernel takes packets for the address: it says "added" first and makes the local route from a
+        work queue (addrconf_dad_work). A packet in between would be lost."""
+        deadline = time.monotonic() + _LOCAL_ROUTE_TIMEOUT
+        while time.monotonic() < deadline:
+            with contextlib.suppress(OSError):  # no route at all yet
+                routes = await self._call("route", "get", family=socket.AF_INET6, dst=str(address))
+                if any(route["type"] == _RTN_LOCAL for route in routes):
+                    return
+            await asyncio.sleep(_LOCAL_ROUTE_INTERVAL)
+
     async def _call(self, thing: str, command: str, **arguments: object) -> Any:
         from pyroute2 import AsyncIPRoute
         from pyroute2.netlink.exceptions import NetlinkError
 
         if self._socket is None:
-            self._socket = AsyncIPRoute()
+            self._socket = AsyncIPRoute(strict_check=True)
         try:
             return await getattr(self._socket, thing)(command, **arguments)
         except NetlinkError as error:
-            raise OSError(error.code, os.strerror(error.code)) from error
+            raise _os_error(error) from error
 
     async def _dump(self, thing: str, **match: object) -> AsyncIterator[Any]:
-        async for message in await self._call(thing, "dump", **match):
-            yield message
+        from pyroute2.netlink.exceptions import NetlinkError
+
+        messages = await self._call(thing, "dump", **match)
+        try:
+            async for message in messages:
+                yield message
+        except NetlinkError as error:
+            raise _os_error(error) from error
+
+
+def _os_error(error: Any) -> OSError:
+    """Return pyroute2's error as the one of the system call; a dump that was interrupted has the code -1 there."""
+    code = error.code if error.code > 0 else errno.EINTR
+    return OSError(code, os.strerror(code))
 
 
 def _index(device: str) -> int:
