@@ -27,23 +27,25 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def start(path: Path) -> Iterator[Start]:
     """Start `fake_profile` (how, ending, timeout); processes are killed at the end, detached ones too."""
-    started: list[subprocess.Popen[str]] = []
+    started: list[tuple[subprocess.Popen[str], Path]] = []
 
-    def start_one(how: str, ending: str, timeout: float = PATIENCE, **environment: str) -> "subprocess.Popen[str]":
-        words = [sys.executable, "-m", "tests.process.fake_profile", how, str(path), ending, str(timeout)]
+    def start_one(
+        how: str, ending: str, timeout: float = PATIENCE, *, at: Path = path, **environment: str
+    ) -> "subprocess.Popen[str]":
+        words = [sys.executable, "-m", "tests.process.fake_profile", how, str(at), ending, str(timeout)]
         pipe = subprocess.PIPE
         process = subprocess.Popen(
             words, cwd=ROOT, env={**os.environ, **environment}, stdout=pipe, stderr=pipe, text=True, start_new_session=True
         )
-        started.append(process)
+        started.append((process, at))
         return process
 
     yield start_one
-    for pid in (process.pid for process in started if process.poll() is None):
-        os.kill(pid, signal.SIGKILL)
-    for process in started:
+    for process, at in started:
+        if process.poll() is None:
+            process.kill()
         process.communicate()
-    kill_detached(path)
+        kill_detached(at)
 
 
 def kill_detached(path: Path) -> None:

@@ -36,14 +36,10 @@ class _Commands(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name in _OURS:
-            command = getattr(importlib.import_module(f"tunnelmgr.cli.commands.{cmd_name}"), cmd_name)
-        elif cmd_name in (foreign := _foreign()):
-            command = _load(cmd_name, foreign[cmd_name])
-        else:
-            return None
-        if not isinstance(command, click.Command):
-            raise TunnelError(f"command {cmd_name}: {command!r} is not a click command", exit_code=ExitCode.BUG)
-        return command
+            command: click.Command = getattr(importlib.import_module(f"tunnelmgr.cli.commands.{cmd_name}"), cmd_name)
+            return command
+        entry = _foreign().get(cmd_name)
+        return foreign_command(entry) if entry else None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         foreign = sorted(set(_foreign()) - set(_OURS))
@@ -60,15 +56,23 @@ def _foreign() -> Mapping[str, "importlib.metadata.EntryPoint"]:
     return {entry.name: entry for entry in entry_points(group="tunnelmgr.commands")}
 
 
-def _load(name: str, entry: "importlib.metadata.EntryPoint") -> object:
+def foreign_command(entry: "importlib.metadata.EntryPoint") -> click.Command:
+    """Import a plugin's command. Raises TunnelError BUG when it is broken."""
     try:
-        return entry.load()
+        command = entry.load()
     except Exception as error:
-        raise TunnelError(
-            f"command {name} of {entry.value} cannot be loaded: {error!r}",
-            hint="update or uninstall the distribution it comes from",
-            exit_code=ExitCode.BUG,
-        ) from error
+        raise _broken(entry, f"cannot be loaded: {error!r}") from error
+    if not isinstance(command, click.Command):
+        raise _broken(entry, f"is not a click command: {command!r}")
+    return command
+
+
+def _broken(entry: "importlib.metadata.EntryPoint", what: str) -> TunnelError:
+    return TunnelError(
+        f"command {entry.name} of {entry.value} {what}",
+        hint="update or uninstall the distribution it comes from",
+        exit_code=ExitCode.BUG,
+    )
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -85,10 +89,10 @@ def main() -> None:
     sys.exit(run(sys.argv[1:]))
 
 
-def run(arguments: list[str]) -> int:
+def run(arguments: list[str], command: click.Command = cli) -> int:
     """Run one command line; return its exit code."""
     try:
-        outcome: object = cli.main(arguments, prog_name="tunnelmgr", standalone_mode=False)
+        outcome: object = command.main(arguments, prog_name="tunnelmgr", standalone_mode=False)
     except TunnelError as error:
         click.echo(explain(error), err=True)
         return error.exit_code

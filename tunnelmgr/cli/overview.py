@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tunnelmgr.api.errors import ExitCode, TunnelError
-from tunnelmgr.core.profile_paths import find_profile
+from tunnelmgr.core.profile_paths import SHIPPED, find_profile, is_path, known_profiles, profile_folders
 from tunnelmgr.core.runtime import Runtime
 from tunnelmgr.core.snapshot import Snapshot
 from tunnelmgr.daemon.client import ControlClient, NotRunningError, running
@@ -44,14 +44,21 @@ def status_of(word: str, runtime: Runtime) -> ProfileStatus:
     """Return the status of the profile a word means. Raises TunnelError NO_PROFILE when it means none."""
     client = client_of(word, runtime)
     if client is None:
-        file = find_profile(word)
-        return ProfileStatus(file.stem, str(file), STOPPED, None)
+        return _stopped(find_profile(word))
     return _asked(client)
 
 
 def status_of_all(runtime: Runtime) -> tuple[ProfileStatus, ...]:
-    """Return the status of every profile with a process, or a trace of one."""
-    return tuple(_asked(client) for client in running(runtime.runtime_dir))
+    """Return the status of every profile with a process, or a trace of one, then of those that could be brought up.
+
+    The profiles shipped with tunnelmgr are examples: they count only while they run.
+    """
+    found = [_asked(client) for client in running(runtime.runtime_dir)]
+    folders = tuple(folder for folder in profile_folders() if folder != SHIPPED)
+    files = [find_profile(name, folders) for name in known_profiles(folders)]
+    shown = {status.name for status in found} | {status.file for status in found}
+    idle = [_stopped(file) for file in files if not shown & {file.stem, str(file)}]
+    return (*found, *idle)
 
 
 def client_of(word: str, runtime: Runtime) -> ControlClient | None:
@@ -59,7 +66,7 @@ def client_of(word: str, runtime: Runtime) -> ControlClient | None:
 
     A name means a running profile first, whatever file it came from; a path means the profile running from that file.
     """
-    if not _is_path(word):
+    if not is_path(word):
         client = ControlClient(runtime.socket(word))
         return client if client.path.exists() else _running_from(find_profile(word), runtime)
     return _running_from(Path(word), runtime)
@@ -80,15 +87,15 @@ def _answering(runtime: Runtime) -> Iterator[tuple[ControlClient, Snapshot]]:
             continue
 
 
+def _stopped(file: Path) -> ProfileStatus:
+    return ProfileStatus(file.stem, str(file), STOPPED, None)
+
+
 def _asked(client: ControlClient) -> ProfileStatus:
     try:
         return ProfileStatus.of(client.status())
     except NotRunningError:
         return ProfileStatus(client.name, None, STOPPED, None, (KILLED,))
-
-
-def _is_path(word: str) -> bool:
-    return "/" in word or word.endswith((".yaml", ".yml"))
 
 
 def the_only_one(runtime: Runtime) -> ControlClient | None:

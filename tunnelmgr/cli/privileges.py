@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tunnelmgr.api.errors import ExitCode, TunnelError
+from tunnelmgr.core.profile_paths import CONFIG_VARIABLE, SHIPPED, SYSTEM_FOLDERS, profile_folders
 
 _CAP_NET_ADMIN = 12  # linux/capability.h
 
@@ -30,7 +31,7 @@ def require_net_admin(purpose: str) -> None:
 
 def become_root(purpose: str) -> None:
     """Replace this process by the same command line under sudo; raise TunnelError NO_PERMISSION when nobody can be asked."""
-    line = sudo_line(_own_words(), os.environ, _user_profiles())
+    line = sudo_line(_own_words(), os.environ, [folder for folder in profile_folders() if folder.is_dir()])
     if not sys.stdin.isatty() or not shutil.which("sudo"):
         raise TunnelError(f"needs root to {purpose}", hint=f"run: {shlex.join(line)}", exit_code=ExitCode.NO_PERMISSION)
     sys.stdout.flush()
@@ -45,12 +46,13 @@ def may_configure(status: str) -> bool:
     return False
 
 
-def sudo_line(words: Sequence[str], environment: Mapping[str, str], user_profiles: Path | None) -> list[str]:
-    """Return the command line that runs `words` as root with our variables, and with the user's own folder of profiles."""
-    kept = {name: value for name, value in sorted(environment.items()) if name.startswith("TUNNELMGR_")}
-    if user_profiles and "TUNNELMGR_CONFIG_PATH" not in kept:
-        kept["TUNNELMGR_CONFIG_PATH"] = str(user_profiles)
-    return ["sudo", *(f"{name}={value}" for name, value in kept.items()), *words]
+def sudo_line(words: Sequence[str], environment: Mapping[str, str], folders: Sequence[Path]) -> list[str]:
+    """Return the command line that runs `words` as root, with our variables and this user's folders of profiles."""
+    kept = {name: value for name, value in environment.items() if name.startswith("TUNNELMGR_")}
+    own = [str(folder) for folder in folders if folder not in (*SYSTEM_FOLDERS, SHIPPED)]
+    if own:
+        kept[CONFIG_VARIABLE] = os.pathsep.join(own)
+    return ["sudo", *(f"{name}={value}" for name, value in sorted(kept.items())), *words]
 
 
 def _own_words() -> list[str]:
@@ -58,8 +60,3 @@ def _own_words() -> list[str]:
     if program.name == "__main__.py":
         return [sys.executable, "-m", "tunnelmgr.cli", *sys.argv[1:]]
     return [shutil.which(sys.argv[0]) or str(program.absolute()), *sys.argv[1:]]
-
-
-def _user_profiles() -> Path | None:
-    folder = Path(os.environ.get("XDG_CONFIG_HOME") or "~/.config").expanduser() / "tunnelmgr" / "profiles"
-    return folder if folder.is_dir() else None

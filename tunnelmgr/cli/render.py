@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tunnelmgr.api.status import PeerStatus
+from tunnelmgr.api.status import Fact, PeerStatus
 from tunnelmgr.cli.overview import STOPPED, ProfileStatus
 from tunnelmgr.core.snapshot import Snapshot
 from tunnelmgr.daemon.documents import as_plain
@@ -24,6 +24,9 @@ _INBOUND = {
     "established": "closed: answers, ICMPv6 errors and echo requests pass",
     "open": "open: no firewall of ours",
 }
+
+_SHOWN_BY_US = {"address", "encrypted"}
+"""Facts of a transport that have a row of ours."""
 
 Row = tuple[str, str]
 
@@ -78,13 +81,14 @@ def _rows(snapshot: Snapshot) -> Iterable[Row]:
     if snapshot.verified:
         yield "proof", snapshot.verified
     for name, fact in snapshot.facts.items():
-        yield _spoken(name), _fact(fact)
+        if fact is not None and name not in _SHOWN_BY_US:
+            yield _spoken(name), _fact(fact)
     if snapshot.peers_total:
         yield "peers", _peer_counts(snapshot)
     if snapshot.addresses:
         yield "traffic", _traffic(snapshot)
         yield "data path", snapshot.datapath + (f" ({snapshot.datapath_reason})" if snapshot.datapath_reason else "")
-        yield "privacy", "not encrypted: whoever carries the packets can read them"
+        yield "privacy", _privacy(snapshot)
     yield "profile", snapshot.file
     if snapshot.log:
         yield "log", snapshot.log
@@ -138,12 +142,17 @@ def _spoken(name: str) -> str:
     return "NAT" if name == "nat" else name.replace("_", " ").replace("-", " ")
 
 
-def _fact(fact: object) -> str:
-    return (
-        {None: "unknown", True: "yes", False: "no"}.get(fact, str(fact))
-        if fact is None or isinstance(fact, bool)
-        else str(fact)
-    )
+def _fact(fact: Fact) -> str:
+    match fact:
+        case bool():
+            return "yes" if fact else "no"
+        case float():  # a float is a duration in seconds, everywhere
+            return f"{fact * 1000:.0f} ms" if fact < 1 else f"{fact:.3g} s"
+    return str(fact)
+
+
+def _privacy(snapshot: Snapshot) -> str:
+    return "encrypted" if snapshot.facts.get("encrypted") else "not encrypted: whoever carries the packets can read them"
 
 
 def _ago(seconds: float | None) -> str:

@@ -60,7 +60,7 @@ def log_detached(name: str, file: Path, journal: Path = JOURNAL_SOCKET) -> str:
         _use(JournalHandler(name, journal))
         return f"journalctl TUNNELMGR_PROFILE={name}"
     handler = logging.handlers.RotatingFileHandler(file, maxBytes=LOG_BYTES_MAX, backupCount=1)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     _use(handler)
     return str(file)
 

@@ -52,6 +52,8 @@ class _Process:
         try:
             managed = self._begin(self._progress)
             self._server = ControlServer(managed, self._story, self._log, self._claim.socket)
+            snapshot = managed.snapshot()
+            self._story.tell(Change(snapshot.state, snapshot.reason, snapshot.hint, managed.failure))
             managed.subscribe(lambda state, reason: self._changed(managed, state, reason))
             running = asyncio.create_task(managed.run())
             _obey_signals(managed, running, self._readiness)

@@ -22,7 +22,7 @@ def down(profile: str | None) -> None:
     runtime = Runtime.from_environment()
     client = overview.client_of(profile, runtime) if profile else overview.the_only_one(runtime)
     if client is None:
-        _say(f"{profile or 'no profile'} is not running")
+        _say(f"{profile} is not running" if profile else "no tunnel is up")
         return
     try:
         _stop(client)

@@ -1,0 +1,34 @@
+"""`tunnelmgr check`."""
+
+from pathlib import Path
+
+import pytest
+
+from tunnelmgr.api.errors import ExitCode
+from tunnelmgr.cli.main import run
+
+
+@pytest.fixture
+def good(tmp_path: Path) -> Path:
+    file = tmp_path / "home.yaml"
+    file.write_text("method: {type: teredo, server: 192.0.2.1}\n")
+    return file
+
+
+def test_a_valid_profile_is_told_as_it_is_understood(good: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["check", str(good)]) == ExitCode.DONE
+    assert capsys.readouterr().out == f"{good}: valid: home, teredo client (server 192.0.2.1)\n"
+
+
+def test_a_mistake_is_shown_where_it_is(good: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bad = tmp_path / "bad.yaml"
+    bad.write_text("method: {type: terodo, server: 192.0.2.1}\n")
+    assert run(["check", str(good), str(bad)]) == ExitCode.INVALID
+    out = capsys.readouterr().out
+    assert f"{bad}:1:" in out
+    assert "teredo" in out
+    assert "^" in out
+
+
+def test_a_file_that_is_not_there_ends_with_no_profile(tmp_path: Path) -> None:
+    assert run(["check", str(tmp_path / "none.yaml")]) == ExitCode.NO_PROFILE
