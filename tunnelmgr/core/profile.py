@@ -78,15 +78,13 @@ class LanSettings(Settings):
 METHOD_KEYS = ("type", "role", "when")
 """The keys of a method that are not its transport's."""
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
-"""Of a profile's name: it names files and a socket."""
+"""Of a profile's name: it names files and a socket, so it is short and begins with neither a dot nor a dash."""
 
 
 def checked_name(name: str) -> str:
     """Return the name. Raises ValueError when it cannot name a profile."""
     if not re.match(NAME_PATTERN, name):
-        raise ValueError(
-            f"{name!r} cannot name a profile: 1 to 64 letters, digits, '.', '_' and '-', a letter or digit first"
-        )
+        raise ValueError(f"{name!r} is no profile name; it takes letters, digits, '.', '_' and '-'")
     return name
 
 

@@ -125,7 +125,7 @@ def _reason(details: ErrorDetails, spot: _Spot) -> str:
     kind, context = details["type"], details.get("ctx", {})
     if kind in _LIMITS:
         name, words = _LIMITS[kind]
-        return f" must be {words.format(context[name])}, not {_shown(spot.node)}"
+        return f" must be {words.format(format(context[name], '.15g'))}, not {_shown(spot.node)}"
     if kind in {"too_short", "string_too_short"} and context["min_length"] == 1:
         return " must not be empty"
     if kind == "value_error":

@@ -32,15 +32,13 @@ class ProfileSecrets:
                 self._inline.add(name)
                 text = name
         if not text:
-            raise ValueError(f"the secret in {source.value} {name!r} is empty")
+            raise ValueError("the secret is empty")
         return text
 
     def _credential(self, name: str) -> str:
         folder = self._environment.get("CREDENTIALS_DIRECTORY")
         if not folder:
-            raise ValueError(
-                f"credential {name!r}: no $CREDENTIALS_DIRECTORY; start through systemd with LoadCredential={name}"
-            )
+            raise ValueError(f"credential {name!r}: no $CREDENTIALS_DIRECTORY; use systemd's LoadCredential={name}")
         if "/" in name:
             raise ValueError(f"credential {name!r}: a credential's name contains no '/'")
         # systemd guards it, by an access list that makes its mode look open.

@@ -30,13 +30,14 @@ _CONSTANTS: dict[str, bool | None] = {
 # YAML 1.2.2 section 10.3.2, decimal forms only. Longer numbers are nothing a profile counts: they stay text.
 _INTEGER = re.compile(r"[-+]?[0-9]{1,18}")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]{1,18}|[0-9]{1,18}(\.[0-9]{0,18})?)([eE][-+]?[0-9]{1,2})?")
+_NO_TAG = "for a negation write 'not', for text quote it"
 # What PyYAML's problem contains -> message, hint.
 _SYNTAX = [
     ("\\t", "a tab", "indent with spaces"),
     (
         "mapping values",
         "a ':' where none may be",
-        "quote a value that ends in ':' or contains ': ', and compare the indentation",
+        "quote a value that contains one, or compare the indentation",
     ),
     ("found ':'", "a value begins with ':'", "quote it"),
     ("'<document start>'", "this line does not belong to the lines above it", "compare the indentation"),
@@ -198,8 +199,7 @@ class _Composer:
         if event.anchor is not None:
             self.faults.append(Fault(place, f"anchor '&{event.anchor}'", "remove it, or quote the text"))
         if tag := getattr(event, "tag", None):
-            hint = "for a negation write 'not', for text quote it" if tag[0] == "!" else "remove it"
-            self.faults.append(Fault(place, f"tag {tag!r}", hint))
+            self.faults.append(Fault(place, f"tag {tag!r}", _NO_TAG))
 
     def _place(self, event: yaml.Event) -> Place:
         """Return where an event is; of one that spans lines, what stands on the first."""
@@ -242,6 +242,8 @@ def _syntax_fault(error: yaml.MarkedYAMLError, lines: tuple[str, ...]) -> Fault:
     begins = lines[opened.line - 1][opened.column - 1 :] if opened.line <= len(lines) else ""
     if "end of stream" in problem or "'<stream end>'" in problem:
         return Fault(opened, f"{begins[:1]!r} is never closed")
+    if "scanning a tag" in (error.context or ""):
+        return Fault(opened, "a tag", _NO_TAG)
     if "expected ':'" in problem:
         return Fault(opened, f"{begins!r} is no 'key: value'")
     if ("cannot start any token" in problem and "\\t" not in problem) or "alphabetic or numeric" in problem:

@@ -4,8 +4,9 @@ from enum import Enum
 from ipaddress import IPv4Address, IPv4Network
 from typing import Annotated, Self
 
-from pydantic import BeforeValidator, Field, SecretStr, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
+from tunnelmgr.api.secret import Secret
 from tunnelmgr.api.settings import Settings
 from tunnelmgr_teredo.address import GlobalUnicast
 from tunnelmgr_teredo.constants import LINK_MTU, MTU_MAX, PEERS_MAX, REFRESH_INTERVAL
@@ -37,12 +38,12 @@ class SecureSettings(Settings):
     """The section `secure`: what the server demands before it answers (RFC 4380 section 5.2.2)."""
 
     client_id: str = Field(min_length=1, max_length=255, description="the identifier the server knows this client by")
-    secret: SecretStr = Field(min_length=1, description="the secret shared with the server")
+    secret: Secret = Field(description="the secret shared with the server")
     algorithm: Algorithm = Field(default=Algorithm.SHA1, description="hash of the HMAC: sha1, sha256 or md5")
 
     @property
     def shared_secret(self) -> SharedSecret:
-        key = self.secret.get_secret_value().encode()
+        key = self.secret.reveal().encode()
         return SharedSecret(self.client_id.encode(), key, self.algorithm.value)
 
 

@@ -1,0 +1,108 @@
+"""The shipped profiles are the manual of the configuration: they are valid, and every key is explained in them."""
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import get_args
+
+import pytest
+from pydantic import BaseModel
+
+from tunnelmgr.api.errors import ExitCode
+from tunnelmgr.core.plugins import PluginRegistry
+from tunnelmgr.core.profile import METHOD_KEYS, Profile, ProfileFile
+from tunnelmgr.core.profile_loading import load_profile
+from tunnelmgr.core.profile_paths import SHIPPED, find_profile
+from tunnelmgr.core.when import WhenSettings
+
+CONFIGS = Path(__file__).resolve().parent.parent / "configs"
+PROFILES = sorted(CONFIGS.glob("*.yaml"))
+UNIT = CONFIGS / "tunnelmgr@.service"
+SETTING = re.compile(r"^\s*(?:- )?#?(\w+):(?: |$)", re.MULTILINE)
+
+
+def load(path: Path) -> Profile:
+    return load_profile(path, PluginRegistry.from_environment())
+
+
+def keys(model: type[BaseModel]) -> Iterator[str]:
+    """Yield the keys of a model and of the models within it."""
+    for name, field in model.model_fields.items():
+        yield field.alias or name
+        for inner in models(field.annotation):
+            yield from keys(inner)
+
+
+def models(annotation: object) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from models(argument)
+
+
+@pytest.mark.parametrize("path", PROFILES, ids=lambda path: path.name)
+def test_a_shipped_profile_is_valid(path: Path) -> None:
+    profile = load(path)
+    assert profile.name == path.stem
+    assert profile.warnings == ()
+
+
+@pytest.mark.parametrize("path", PROFILES, ids=lambda path: path.name)
+def test_a_shipped_profile_is_found_by_its_name(path: Path) -> None:
+    assert find_profile(path.stem, (SHIPPED,)).samefile(path)
+
+
+@pytest.mark.parametrize("path", PROFILES, ids=lambda path: path.name)
+def test_a_setting_behind_a_hash_is_valid_once_the_hash_is_removed(path: Path, tmp_path: Path) -> None:
+    text = re.sub(r"^(\s*)#(?=\w+:)", r"\1", path.read_text(), flags=re.MULTILINE)
+    copy = tmp_path / path.name
+    copy.write_text(text)
+    for name in re.findall(r"\{file: ([\w.]+)\}", text):
+        key = tmp_path / name
+        key.touch(mode=0o600)
+        key.write_text("secret")
+    load(copy)
+
+
+@pytest.mark.parametrize("path", PROFILES, ids=lambda path: path.name)
+def test_every_key_a_shipped_profile_may_have_is_in_it(path: Path) -> None:
+    profile = load(path)
+    possible = {*keys(ProfileFile), *METHOD_KEYS, *keys(WhenSettings)} - {"method", "methods"}
+    for method in profile.methods:
+        possible |= set(keys(method.transport.roles[method.role]))
+    assert possible - set(SETTING.findall(path.read_text())) == set()
+
+
+@pytest.mark.parametrize("path", PROFILES, ids=lambda path: path.name)
+def test_every_setting_with_a_value_follows_a_comment(path: Path) -> None:
+    lines = path.read_text().splitlines()
+    bare = [
+        line.strip()
+        for before, line in zip(["", *lines], lines, strict=False)
+        if (match := SETTING.match(line)) and not before.lstrip().startswith("# ") and line[match.end() :].strip()
+    ]
+    assert bare == []
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
+def test_the_unit_is_what_systemd_expects(tmp_path: Path) -> None:
+    # systemd looks whether the program is there; any will do.
+    text = UNIT.read_text().replace("ExecStart=tunnelmgr ", f"ExecStart={sys.executable} ")
+    assert sys.executable in text
+    unit = tmp_path / "tunnelmgr@home.service"
+    unit.write_text(text)
+    checked = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", "--recursive-errors=no", str(unit)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (checked.stderr, checked.returncode) == ("", 0)
+
+
+def test_the_unit_is_not_restarted_when_that_cannot_help() -> None:
+    permanent = " ".join(str(code.value) for code in ExitCode if code.permanent)
+    assert f"RestartPreventExitStatus={permanent}\n" in UNIT.read_text()
