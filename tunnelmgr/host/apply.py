@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.host.desired import Desired, Inbound
 from tunnelmgr.host.interface import Host
-from tunnelmgr.host.items import Sysctl
+from tunnelmgr.host.items import Fate, Sysctl
 from tunnelmgr.host.journal import Journal
 from tunnelmgr.host.plan import Step, plan, taken_back
 
@@ -62,7 +62,7 @@ class Configurator:
         Settings of the device itself stay until it vanishes. To be called before the Tun is closed. Raises TunnelError,
         after the rest is done, when something cannot be taken back: it stays in the journal.
         """
-        steps = taken_back(self._journal.net())
+        steps = [step for step in taken_back(self._journal.net()) if not self._handed_on(step)]
         failures = await self._undo(steps)
         if failures:
             raise failures[0]
@@ -81,6 +81,13 @@ class Configurator:
         except OSError:
             self._journal.record(step.inverse())
             raise
+
+    def _handed_on(self, step: Step) -> bool:
+        """Leave what another living profile may need as well, forwarding above all, for that one to take back."""
+        if step.before is None or step.before.fate is not Fate.RESTORED or not self._journal.hand_on(step.inverse()):
+            return False
+        self._journal.record(step)
+        return True
 
     async def _go_back(self, steps: Sequence[Step]) -> None:
         for failure in await self._undo([step.inverse() for step in reversed(steps)]):

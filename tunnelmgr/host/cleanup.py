@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tunnelmgr.api.errors import TunnelError
 from tunnelmgr.host.apply import Configurator
 from tunnelmgr.host.interface import Host
 from tunnelmgr.host.journal import Journal, JournalInUseError
@@ -22,9 +23,19 @@ class Leftover:
 async def cleanup(host: Host, runtime_dir: Path) -> list[Leftover]:
     """Take back the changes of every journal in `runtime_dir` whose owner is dead. Doing it twice is fine.
 
-    Journals of other network namespaces stay: run it there. Raises TunnelError when something cannot be taken back.
+    Journals of other network namespaces stay: run it there. Raises TunnelError, after all others are done, when something
+    cannot be taken back.
     """
-    return [_leftover(journal, await Configurator(host, journal).recover()) for journal in _abandoned(runtime_dir)]
+    found: list[Leftover] = []
+    failures: list[TunnelError] = []
+    for journal in _abandoned(runtime_dir):
+        try:
+            found.append(_leftover(journal, await Configurator(host, journal).recover()))
+        except TunnelError as error:
+            failures.append(error)
+    if failures:
+        raise failures[0]
+    return found
 
 
 def leftovers(runtime_dir: Path) -> list[Leftover]:

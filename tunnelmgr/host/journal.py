@@ -15,8 +15,11 @@ from pathlib import Path
 from typing import Any, Self
 
 from tunnelmgr.api.errors import ExitCode, TunnelError
+from tunnelmgr.host.constants import JOURNAL_MAX
 from tunnelmgr.host.items import Address, Firewall, Item, LinkUp, Mtu, Route, Rule, Sysctl
 from tunnelmgr.host.plan import Step, net
+
+_OPEN_FLAGS = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
 
 
 def this_place() -> str:
@@ -37,40 +40,61 @@ class Journal:
         self.path = path
         self._fd = fd
         self._place = place
-        self._elsewhere = False
-        self._steps = self._read()
+        content = os.pread(fd, os.fstat(fd).st_size, 0)
+        whole = content[: content.rfind(b"\n") + 1]
+        # A last line its owner could not finish is cut off: that change was never begun.
+        os.ftruncate(fd, len(whole) if _boot(_place_of(whole)) == _boot(place) else 0)
+        self.net()  # fails here rather than half way through a change
 
     @classmethod
     def take(cls, path: Path, place: str | None = None) -> Self:
         """Open and lock the journal at `path`; makes its directory. `place` is `this_place()` outside tests.
 
-        Raises JournalInUseError when a living process holds it, TunnelError when we may not write there (77).
+        Raises JournalInUseError when a living process holds it, TunnelError when we may not write there (77) or cannot
+        read what it says.
         """
-        return cls(path, _locked(path), place or this_place())
+        fd = _locked(path)
+        try:
+            return cls(path, fd, place or this_place())
+        except (ValueError, LookupError, TypeError) as error:
+            os.close(fd)
+            raise TunnelError(
+                f"{path}: not a journal this version understands ({error!r})",
+                hint="see whether `ip -6 rule` and `nft list ruleset` show something of it, then delete it",
+            ) from error
 
     @property
     def elsewhere(self) -> bool:
         """Whether the journal speaks of another network namespace, where we cannot take anything back."""
-        return self._elsewhere
+        return _place_of(self._content()) not in {"", self._place}
 
     def record(self, step: Step) -> None:
         """Write down a step: before it is taken, where something new comes; after it, where something goes."""
-        if self._elsewhere:
+        if self.elsewhere:
             self.forget()
+        elif os.fstat(self._fd).st_size > JOURNAL_MAX:
+            self._begin_anew()
         if not os.fstat(self._fd).st_size:
-            self._write({"pid": os.getpid(), "place": self._place})
-        self._write({"before": _to_json(step.before), "after": _to_json(step.after)})
-        self._steps.append(step)
+            os.write(self._fd, self._header())
+        os.write(self._fd, _line(step))
 
     def net(self) -> list[Step]:
-        """Return the net change that is recorded, in order."""
-        return net(self._steps)
+        """Return the net change that is recorded, in order, with what others handed on to us."""
+        return [] if self.elsewhere else net(_steps(self._content()))
+
+    def hand_on(self, step: Step) -> bool:
+        """Leave a change of the whole machine to another living profile of ours, which takes it back when it ends.
+
+        False when there is none.
+        """
+        for path in sorted(self.path.parent.glob(f"*{self.path.suffix}")):
+            if path != self.path and _append_if_alive(path, self._place, _line(step)):
+                return True
+        return False
 
     def forget(self) -> None:
         """Empty the journal: everything has been taken back."""
         os.ftruncate(self._fd, 0)
-        self._steps.clear()
-        self._elsewhere = False
 
     def close(self) -> None:
         """Unlock; an empty journal is removed. Closing twice is fine."""
@@ -81,21 +105,53 @@ class Journal:
         os.close(self._fd)
         self._fd = -1
 
-    def _write(self, line: Mapping[str, object]) -> None:
-        os.write(self._fd, json.dumps(line).encode() + b"\n")
+    def _content(self) -> bytes:
+        return os.pread(self._fd, os.fstat(self._fd).st_size, 0)
 
-    def _read(self) -> list[Step]:
-        """Read what a dead owner left; a last line it could not finish is cut off: its change was never begun."""
-        content = os.pread(self._fd, os.fstat(self._fd).st_size, 0)
-        whole = content[: content.rfind(b"\n") + 1]
-        header, *lines = whole.splitlines() or [b"{}"]
-        place = json.loads(header).get("place", "")
-        self._elsewhere = place != self._place and _boot(place) == _boot(self._place)
-        if _boot(place) != _boot(self._place):
-            whole = b""
-        os.ftruncate(self._fd, len(whole))
-        steps = [json.loads(line) for line in lines] if place == self._place else []
-        return [Step(_from_json(step["before"]), _from_json(step["after"])) for step in steps]
+    def _header(self) -> bytes:
+        return json.dumps({"pid": os.getpid(), "place": self._place}).encode() + b"\n"
+
+    def _begin_anew(self) -> None:
+        """Put a short journal with the same net change in the place of a long one."""
+        shorter = self.path.with_name(f"{self.path.name}.new")
+        fd = os.open(shorter, _OPEN_FLAGS | os.O_TRUNC, 0o600)
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        os.write(fd, self._header() + b"".join(_line(step) for step in self.net()))
+        shorter.rename(self.path)
+        os.close(self._fd)
+        self._fd = fd
+
+
+def _place_of(content: bytes) -> str:
+    """Return where the changes were made; nothing for an empty journal."""
+    header = content.partition(b"\n")[0]
+    return str(json.loads(header)["place"]) if header else ""
+
+
+def _steps(content: bytes) -> list[Step]:
+    lines = [json.loads(line) for line in content.splitlines()[1:]]
+    return [Step(_from_json(line["before"]), _from_json(line["after"])) for line in lines]
+
+
+def _line(step: Step) -> bytes:
+    return json.dumps({"before": _to_json(step.before), "after": _to_json(step.after)}).encode() + b"\n"
+
+
+def _append_if_alive(path: Path, place: str, line: bytes) -> bool:
+    """Append a line to another's journal if its owner lives, has changed something itself, and did so where we are."""
+    try:
+        with path.open("r+b", buffering=0) as file:
+            if _place_of(file.readline()) != place:
+                return False
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.seek(0, os.SEEK_END)
+                file.write(line)
+                return True
+    except OSError:
+        pass  # it ended meanwhile
+    return False
 
 
 def _boot(place: str) -> str:
@@ -107,7 +163,7 @@ def _locked(path: Path) -> int:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
         while True:
             # Not readable by others: whoever can open a file can lock it.
-            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            fd = os.open(path, _OPEN_FLAGS, 0o600)
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

@@ -11,6 +11,7 @@ import pytest
 
 from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.host.apply import Configurator
+from tunnelmgr.host.constants import FORWARDING
 from tunnelmgr.host.desired import Desired, Destination, Forwarding, Inbound
 from tunnelmgr.host.fake import FakeHost
 from tunnelmgr.host.items import Firewall, Rule, Sysctl
@@ -86,6 +87,38 @@ def test_another_tunnels_rules_are_left_alone(journal: Journal, tmp_path: Path) 
         item for item in before.values() if isinstance(item, Rule)
     ]
     work.close()
+
+
+def forwards(host: FakeHost) -> bool:
+    return Sysctl(FORWARDING, "1") in host.items.values()
+
+
+def test_the_last_one_switches_forwarding_off(journal: Journal, tmp_path: Path) -> None:
+    host = FakeHost()
+    for device in ("tm-home", "tm-work"):
+        host.open_tun(device)
+    work_journal = Journal.take(tmp_path / "work.journal", HERE)
+    home, work = Configurator(host, journal), Configurator(host, work_journal)
+    asyncio.run(home.apply(replace(HOME, forwarding=Forwarding.OPEN)))
+    asyncio.run(work.apply(replace(MOVED, device="tm-work", forwarding=Forwarding.OPEN)))
+    asyncio.run(home.clear())
+    assert forwards(host)
+    asyncio.run(work.clear())
+    assert not forwards(host)
+    work_journal.close()
+
+
+def test_forwarding_is_not_left_to_the_dead(journal: Journal, tmp_path: Path) -> None:
+    host = FakeHost()
+    for device in ("tm-home", "tm-work"):
+        host.open_tun(device)
+    dead = Journal.take(tmp_path / "work.journal", HERE)
+    asyncio.run(Configurator(host, dead).apply(replace(MOVED, device="tm-work")))
+    dead.close()
+    home = Configurator(host, journal)
+    asyncio.run(home.apply(replace(HOME, forwarding=Forwarding.OPEN)))
+    asyncio.run(home.clear())
+    assert not forwards(host)
 
 
 @pytest.mark.parametrize("number", range(9))

@@ -1,11 +1,15 @@
 """What `tunnelmgr cleanup` takes back."""
 
 import asyncio
+import errno
 from ipaddress import IPv6Network
 from pathlib import Path
 
+import pytest
+
+from tunnelmgr.api.errors import TunnelError
 from tunnelmgr.host.apply import Configurator
-from tunnelmgr.host.cleanup import Leftover, cleanup
+from tunnelmgr.host.cleanup import Leftover, cleanup, leftovers
 from tunnelmgr.host.desired import Desired
 from tunnelmgr.host.fake import FakeHost
 from tunnelmgr.host.items import Firewall, Rule
@@ -71,3 +75,22 @@ def place_elsewhere() -> str:
 
 def test_no_runtime_directory_means_nothing_to_do(tmp_path: Path) -> None:
     assert asyncio.run(cleanup(FakeHost(), tmp_path / "nowhere")) == []
+
+
+def test_one_that_cannot_be_taken_back_does_not_keep_the_others(tmp_path: Path) -> None:
+    host = FakeHost()
+    killed(host, "home", started(host, tmp_path, "home", 1))
+    killed(host, "work", started(host, tmp_path, "work", 2))
+    host.failures["nft delete table inet tunnelmgr_home"] = errno.EPERM
+    with pytest.raises(TunnelError, match="tunnelmgr_home: Operation not permitted"):
+        asyncio.run(cleanup(host, tmp_path))
+    assert [path.name for path in tmp_path.iterdir()] == ["home.journal"]
+
+
+def test_looking_changes_nothing(tmp_path: Path) -> None:
+    host = FakeHost()
+    killed(host, "home", started(host, tmp_path, "home", 1))
+    before = dict(host.items)
+    assert leftovers(tmp_path) == leftovers(tmp_path)
+    assert host.items == before
+    assert leftovers(tmp_path) == asyncio.run(cleanup(host, tmp_path))

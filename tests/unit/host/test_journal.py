@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tunnelmgr.api.errors import TunnelError
+from tunnelmgr.host.constants import JOURNAL_MAX
 from tunnelmgr.host.items import Address, Firewall, Item, LinkUp, Mtu, Route, Rule, Sysctl
 from tunnelmgr.host.journal import Journal, JournalInUseError
 from tunnelmgr.host.plan import Step
@@ -72,6 +74,16 @@ def test_a_journal_hardly_begun_is_empty(path: Path, content: bytes) -> None:
     assert read(path) == []
 
 
+@pytest.mark.parametrize("line", ["what?", '{"before": null, "after": ["flower", "tm-home"]}'])
+def test_a_journal_nobody_understands_is_named(path: Path, line: str) -> None:
+    left_by_a_dead_process(path, Step(None, ITEMS[0]))
+    with path.open("a") as file:
+        file.write(f"{line}\n")
+    for _ in range(2):  # and it is not kept locked
+        with pytest.raises(TunnelError, match=r"home\.journal: not a journal this version understands"):
+            Journal.take(path, HERE)
+
+
 def test_a_journal_from_before_a_reboot_is_void(path: Path) -> None:
     left_by_a_dead_process(path, Step(None, ITEMS[0]))
     journal = Journal.take(path, "boot-2/4026531840")
@@ -111,3 +123,37 @@ def test_others_may_not_open_a_journal_and_so_not_lock_it(path: Path) -> None:
     journal = Journal.take(path, HERE)
     assert path.stat().st_mode & 0o777 == 0o600
     journal.close()
+
+
+def test_a_journal_that_grew_long_is_written_anew(path: Path) -> None:
+    journal = Journal.take(path, HERE)
+    journal.record(Step(None, ITEMS[0]))
+    coming = Step(None, ITEMS[1])
+    for _ in range(JOURNAL_MAX // 50):
+        journal.record(coming)
+        journal.record(coming.inverse())
+        assert path.stat().st_size <= JOURNAL_MAX + 1000
+    assert journal.net() == [Step(None, ITEMS[0])]
+    with pytest.raises(JournalInUseError):
+        Journal.take(path, HERE)
+    journal.close()
+    assert read(path) == [Step(None, ITEMS[0])]
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(("place", "taken"), [(HERE, True), ("boot-1/4026539999", False)])
+def test_a_change_is_handed_on_within_one_namespace(path: Path, place: str, taken: bool) -> None:
+    journal, other = Journal.take(path, HERE), Journal.take(path.with_name("work.journal"), place)
+    other.record(Step(None, ITEMS[0]))
+    change = Step(Sysctl("net/ipv6/conf/all/forwarding", "0"), ITEMS[1])
+    assert journal.hand_on(change) is taken
+    assert other.net() == [Step(None, ITEMS[0])] + [change] * taken
+    journal.close()
+    other.close()
+
+
+def test_nothing_is_handed_on_to_one_who_changed_nothing(path: Path) -> None:
+    journal, other = Journal.take(path, HERE), Journal.take(path.with_name("work.journal"), HERE)
+    assert not journal.hand_on(Step(None, ITEMS[1]))
+    journal.close()
+    other.close()
