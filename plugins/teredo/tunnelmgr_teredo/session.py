@@ -61,22 +61,22 @@ class Session:
         return peer
 
     def trust(self, peer: Peer, mapped: Endpoint, now: float) -> None:
-        """The peer has proven to be at `mapped`: packets flow from here on, those that waited first."""
+        """The peer has proven to be at `mapped`: packets flow from here on."""
         peer.trusted = True
         peer.mapped = mapped
         if peer.standing is Standing.SOLICITED:
             self.peers.promote(peer, Standing.ESTABLISHED)
         self.heard(peer, now)
-        for waiting in _drain(peer.outward):
-            self.send(peer, waiting.packet, now)
 
     def heard(self, peer: Peer, now: float) -> None:
-        """A packet of a trusted peer arrived from where it should."""
+        """A packet of a trusted peer arrived from where it should: what waited for it may go."""
         self.contacts.end(peer)
         peer.received_at = now
         peer.strikes = 0
         self._used(peer, now)
         self._say_path(peer, now)
+        for waiting in _drain(peer.outward):
+            self.send(peer, waiting.packet, now)
 
     def distrust(self, peer: Peer) -> None:
         """Send nothing more to where the peer was."""

@@ -5,7 +5,7 @@ payload = [authentication] [origin indication] IPv6 packet [trailers]
 
 import hmac
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 from typing import Self
 
@@ -98,7 +98,7 @@ class SharedSecret:
     """What secure qualification needs (RFC 4380 section 5.2.2)."""
 
     client_id: bytes
-    key: bytes
+    key: bytes = field(repr=False)
     algorithm: str = "sha1"
     """As hashlib names it. SHA-1 is the RFC's default; its section 7.2.1, which speaks of MD5, is in error."""
 

@@ -4,18 +4,23 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Address, IPv6Address, IPv6Network
 
-from tunnelmgr_teredo.address import TeredoAddress, is_teredo, server_link_local
-from tunnelmgr_teredo.constants import SERVER_PORT
-from tunnelmgr_teredo.wire import OriginIndication, Payload, SharedSecret, bubble, is_bubble
-
 from tunnelmgr.api.datagrams import ChannelEvent, ChannelKind, Datagram
 from tunnelmgr.api.effects import Effect, EffectResult, OpenChannel
 from tunnelmgr.api.events import Event, Stopped, Up
 from tunnelmgr.api.hostconfig import HostConfig
 from tunnelmgr.api.network import Endpoint, Network
-from tunnelmgr.api.packets import LIFETIME_INFINITE, IPv6Packet, MtuOption, PrefixInformation, RouterAdvertisement
-from tunnelmgr.api.packets import icmpv6_packet
+from tunnelmgr.api.packets import (
+    LIFETIME_INFINITE,
+    IPv6Packet,
+    MtuOption,
+    PrefixInformation,
+    RouterAdvertisement,
+    icmpv6_packet,
+)
 from tunnelmgr.api.status import Fact, PathUse, TunnelStatus
+from tunnelmgr_teredo.address import TeredoAddress, is_teredo, server_link_local
+from tunnelmgr_teredo.constants import SERVER_PORT
+from tunnelmgr_teredo.wire import OriginIndication, Payload, SharedSecret, bubble, is_bubble
 
 
 class _Role:
@@ -148,9 +153,9 @@ class FakeRelay(_Role):
     def receive_datagram(self, datagram: Datagram, now: float) -> None:
         payload = Payload.parse(datagram.data)
         packet = IPv6Packet.parse(payload.packet)
-        if not is_teredo(packet.source) or TeredoAddress.parse(packet.source).mapped != datagram.remote:
-            if not is_bubble(packet):
-                return
+        proven = is_teredo(packet.source) and TeredoAddress.parse(packet.source).mapped == datagram.remote
+        if not proven and not is_bubble(packet):
+            return
         self.known[packet.source] = datagram.remote
         for waiting in self._waiting.pop(packet.source, []):
             self._datagrams.append(Datagram("service", waiting, datagram.remote))
