@@ -114,3 +114,49 @@ def test_a_spoke_behind_a_nat_and_its_hub_ping_each_other(data_plane: bool) -> N
     assert to_hub.round_trip == pytest.approx(0.04)
     assert to_spoke.round_trip == pytest.approx(0.04)
     assert hub.received_directly_from(spoke)
+
+
+def test_keepalives_hold_the_nat_open_for_hours(internet: Internet) -> None:
+    hub, spoke = two_ends(internet, NatKind.SYMMETRIC, Link(delay=0.02))
+    internet.run(seconds=4 * 3600)
+    ping = hub.send_ping(to=spoke)
+    internet.run(seconds=1)
+    assert ping.answered
+
+
+def test_a_nat_that_forgets_is_found_again_with_the_next_keepalive(internet: Internet) -> None:
+    hub, spoke = two_ends(internet, NatKind.SYMMETRIC, Link(delay=0.02))
+    internet.run(seconds=100)
+    assert spoke.site is not None
+    spoke.site.forget_mappings()
+    lost = hub.send_ping(to=spoke)
+    internet.run(seconds=KEEPALIVE_INTERVAL)
+    found = hub.send_ping(to=spoke)
+    internet.run(seconds=1)
+    assert (lost.answered, found.answered) == (False, True)
+
+
+def test_the_forwarding_table_spares_the_tunnel_the_packets_and_tells_it_of_their_use(internet: Internet) -> None:
+    hub, spoke = two_ends(internet, NatKind.PORT_RESTRICTED, Link())
+    internet.run(seconds=1)
+    for _ in range(10):
+        spoke.send_ping(to=hub)
+    internet.run(seconds=KEEPALIVE_INTERVAL)
+    assert spoke.pings_answered == 10
+    tunnel = spoke.tunnel
+    assert isinstance(tunnel, FixedPeer)
+    assert tunnel.packets_taken == 0
+    assert [(use.packets_sent, use.packets_received) for use in tunnel.uses] == [(10, 10)]
+
+
+def test_the_same_seed_gives_the_same_packets_at_the_same_times_and_another_does_not() -> None:
+    def ladder(seed: int) -> str:
+        internet = Internet(seed)
+        hub, spoke = two_ends(internet, NatKind.SYMMETRIC, Link(delay=0.02, loss_rate=0.3))
+        for _ in range(20):
+            internet.run(seconds=10)
+            spoke.send_ping(to=hub)
+        return str(internet.ladder)
+
+    assert ladder(1) == ladder(1)
+    assert ladder(1) != ladder(2)

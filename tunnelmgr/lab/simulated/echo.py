@@ -35,6 +35,7 @@ class Pinger:
 
     def __init__(self) -> None:
         self.pings: list[Ping] = []
+        self._waiting: dict[tuple[IPv6Address, int], Ping] = {}
 
     @property
     def answered(self) -> int:
@@ -45,7 +46,9 @@ class Pinger:
         """Return a new ping and the packet to send."""
         ping = Ping(target, len(self.pings) + 1, now)
         self.pings.append(ping)
-        request = EchoRequest(IDENTIFIER, ping.sequence & 0xFFFF, bytes(size))
+        sequence = ping.sequence & 0xFFFF
+        self._waiting[target, sequence] = ping
+        request = EchoRequest(IDENTIFIER, sequence, bytes(size))
         return ping, icmpv6_packet(request, source, target, HOP_LIMIT).serialize()
 
     def take(self, packet: IPv6Packet, now: float) -> bytes | None:
@@ -54,14 +57,10 @@ class Pinger:
             case EchoRequest() as request:
                 return icmpv6_packet(request.reply(), packet.destination, packet.source, HOP_LIMIT).serialize()
             case EchoReply() as reply if reply.identifier == IDENTIFIER:
-                self._answered(packet.source, reply.sequence, now)
+                ping = self._waiting.pop((packet.source, reply.sequence), None)
+                if ping is not None:
+                    ping.answered_at = now
         return None
-
-    def _answered(self, source: IPv6Address, sequence: int, now: float) -> None:
-        for ping in self.pings:
-            if ping.target == source and ping.sequence & 0xFFFF == sequence and ping.answered_at is None:
-                ping.answered_at = now
-                return
 
 
 def _message(packet: IPv6Packet) -> Icmpv6Message | None:

@@ -75,6 +75,8 @@ def describe_outer(packet: OuterPacket) -> str:
 
 def describe_inner(data: bytes) -> str:
     """Return the IPv6 packet in a tunnel's payload in one line; what stands before it is counted."""
+    if not data:
+        return "no payload"
     for skipped in range(min(len(data), _LONGEST_PREFIX)):
         if _ends_with_packet(data, skipped):
             before = f"{skipped} bytes, " if skipped else ""

@@ -42,7 +42,7 @@ def test_a_packet_without_content_is_called_a_bubble_and_broken_ones_are_describ
     bubble = IPv6Packet(address, address, IpProtocol.NO_NEXT_HEADER).serialize()
     assert describe_inner(bubble) == f"{ADDRESS} > {ADDRESS} nothing (bubble)"
     assert "malformed" in describe_inner(echo()[:-1] + b"\xff")
-    assert describe_inner(b"") == "0 bytes "
+    assert describe_inner(b"") == "no payload"
 
 
 def test_the_ladder_forgets_what_is_long_ago() -> None:
