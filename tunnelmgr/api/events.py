@@ -56,6 +56,8 @@ class PathUp:
     """Inner sources refused although within `prefix`."""
     local: IPv6Network = EVERYWHERE
     """The inner addresses on this side of the path."""
+    local_except: tuple[IPv6Network, ...] = ()
+    """Inner addresses that are not on this side although within `local`: the Tunnel judges packets from and to them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,3 +26,5 @@ class HostConfig:
     """True for servers, relays, brokers and routers: nothing to probe, up when they listen."""
     forwarding: bool = False
     """Whether this host must forward between the tunnel and other interfaces (a relay)."""
+    translate: tuple[IPv6Network, ...] = ()
+    """Whoever sends from these prefixes through another interface appears as this host itself (NAPT66)."""

@@ -1,7 +1,7 @@
 """What is known of the network this host is on: handed to a Tunnel at its start and whenever it changes."""
 
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Interface
+from ipaddress import IPv4Address, IPv4Interface, IPv6Address
 from typing import NamedTuple
 
 
@@ -42,3 +42,5 @@ class Network:
     """Whether an IPv6 default route exists on another interface; None when it could not be read."""
     resumed: bool = False
     """Set once after the host slept: mappings of NATs on the way may have gone."""
+    native_source: IPv6Address | None = None
+    """The address this host uses towards the IPv6 internet without us; None where there is none, or it is not known."""

@@ -9,6 +9,7 @@ routing, fragment, no next header: bubbles), Neighbour Discovery, and the martia
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from ipaddress import IPv6Network
 from typing import Final
 
@@ -43,6 +44,12 @@ class _Within:
         return int.from_bytes(address, "big") >> self._shift == self._network
 
 
+@lru_cache(maxsize=16)
+def _within_any(prefixes: tuple[IPv6Network, ...]) -> tuple[_Within, ...]:
+    """One tuple for all paths that say the same: a relay has a hundred thousand."""
+    return tuple(map(_Within, prefixes))
+
+
 class Path:
     """One entry, with what was carried on it. Instants are on the clock the table is called with."""
 
@@ -52,6 +59,7 @@ class Path:
         "_ingress",
         "_local",
         "_local_address",
+        "_local_except",
         "_packets_received",
         "_packets_sent",
         "channel",
@@ -75,11 +83,14 @@ class Path:
         # Most paths have one address on our side: comparing it beats arithmetic.
         self._local_address = event.local.network_address.packed if event.local.prefixlen == 128 else None
         self._local = _Within(event.local)
+        self._local_except = _within_any(event.local_except)
         self._packets_received = self._bytes_received = self._packets_sent = self._bytes_sent = 0
 
     def is_local(self, address: bytes) -> bool:
         """Whether an inner address is on our side of this path."""
-        return address == self._local_address if self._local_address is not None else self._local(address)
+        if self._local_address is not None:
+            return address == self._local_address
+        return self._local(address) and not any(within(address) for within in self._local_except)
 
     def refuses(self, source: bytes) -> bool:
         """Whether an inner source within the prefix is excluded all the same."""

@@ -160,3 +160,15 @@ def test_use_is_told_once_with_instants_that_stay(table: ForwardingTable) -> Non
     table.outward(packet(OURS, PEER), 104.0)
     [use] = table.uses()
     assert (use.received_at, use.packets_received) == (103.0, 0)
+
+
+def test_addresses_excepted_from_our_side_are_for_the_tunnel_to_judge() -> None:
+    table = ForwardingTable()
+    teredo, stranger_to_teredo = IPv6Network("2001::/32"), IPv6Address("2001:0:1::1")
+    public = IPv6Network("2000::/3")
+    table.add(PathUp(IPv6Network(OURS), RELAY, "service", 30.0, local=public, local_except=(teredo,)), now=100.0)
+    assert inward(table, packet(OURS, PEER))
+    assert table.outward(packet(PEER, OURS), 101.0)
+    assert not inward(table, packet(OURS, stranger_to_teredo))
+    assert not table.outward(packet(stranger_to_teredo, OURS), 101.0)
+    assert not inward(table, packet(OURS, IPv6Address("fd00::1")))

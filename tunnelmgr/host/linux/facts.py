@@ -6,7 +6,7 @@ Routes come from /proc/net, addresses from one netlink dump that needs a dozen l
 import socket
 import struct
 from collections.abc import Iterator
-from ipaddress import IPv4Address, IPv4Interface
+from ipaddress import IPv4Address, IPv4Interface, IPv6Address
 from pathlib import Path
 
 from tunnelmgr.api.network import DefaultRoute, LocalAddress, Network
@@ -21,6 +21,7 @@ _RTF_UP, _RTF_GATEWAY, _RTF_REJECT = 1, 2, 0x200
 
 # Connecting a datagram socket sends nothing: the kernel only looks up the route. Any address of the internet will do.
 _SOMEWHERE = "198.41.0.4"  # a.root-servers.net
+_SOMEWHERE6 = "2001:503:ba3e::2:30"
 
 
 def network(proc: Path = Path("/proc/thread-self/net")) -> Network:
@@ -30,6 +31,7 @@ def network(proc: Path = Path("/proc/thread-self/net")) -> Network:
         default_route=default_route(_lines(proc / "route")),
         source=_source(),
         native_ipv6=native_ipv6(_lines(proc / "ipv6_route")),
+        native_source=native_source(_lines(proc / "if_inet6"), _source6()),
     )
 
 
@@ -62,6 +64,14 @@ def _is_native_default(fields: list[str]) -> bool:
     return flags & (_RTF_UP | _RTF_REJECT) == _RTF_UP
 
 
+def native_source(lines: list[str] | None, source: IPv6Address | None) -> IPv6Address | None:
+    """Return `source` if /proc/net/if_inet6 shows it on an interface that is not ours."""
+    for address, *_, interface in (line.split() for line in lines or []):
+        if source is not None and IPv6Address(bytes.fromhex(address)) == source and not is_ours(interface):
+            return source
+    return None
+
+
 def _lines(path: Path) -> list[str] | None:
     try:
         return path.read_text().splitlines()
@@ -76,6 +86,15 @@ def _source() -> IPv4Address | None:
         except OSError:
             return None
         return IPv4Address(probe.getsockname()[0])
+
+
+def _source6() -> IPv6Address | None:
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
+            probe.connect((_SOMEWHERE6, 53))
+            return IPv6Address(probe.getsockname()[0])
+    except OSError:  # no route, or a kernel without IPv6
+        return None
 
 
 def _addresses() -> Iterator[LocalAddress]:

@@ -1,12 +1,12 @@
 """Reading what the kernel says of the network. Texts from Linux 6.18 on a little-endian machine."""
 
 import sys
-from ipaddress import IPv4Address, IPv4Interface
+from ipaddress import IPv4Address, IPv4Interface, IPv6Address
 
 import pytest
 
 from tunnelmgr.api.network import DefaultRoute
-from tunnelmgr.host.linux.facts import default_route, native_ipv6, parse_address
+from tunnelmgr.host.linux.facts import default_route, native_ipv6, native_source, parse_address
 
 HEADER = "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT"
 VIA_ETH0 = "eth0\t00000000\t0102A8C0\t0003\t0\t0\t100\t00000000\t0\t0\t0"
@@ -71,3 +71,27 @@ def test_native_ipv6_is_a_default_route_on_another_interface(lines: list[str] | 
 )
 def test_an_address_is_the_near_end_of_its_link(message: str, interface: str) -> None:
     assert parse_address(bytes.fromhex(message)) == (2, IPv4Interface(interface))
+
+
+ADDRESSES = [
+    "20010db8000100000000000000000001 02 40 00 80     eth0",
+    "200100000c0002010000efff3ffffdfe 03 80 00 80  tm-home",
+]
+
+
+@pytest.mark.parametrize(
+    ("source", "native"),
+    [
+        ("2001:db8:1::1", "2001:db8:1::1"),
+        ("2001:0:c00:201:0:efff:3fff:fdfe", None),  # our own tunnel's
+        ("2001:db8:1::2", None),
+        (None, None),
+    ],
+)
+def test_the_native_source_is_an_address_of_another_interface(source: str | None, native: str | None) -> None:
+    chosen = IPv6Address(source) if source else None
+    assert native_source(ADDRESSES, chosen) == (IPv6Address(native) if native else None)
+
+
+def test_without_a_list_of_addresses_there_is_no_native_source() -> None:
+    assert native_source(None, IPv6Address("2001:db8:1::1")) is None
