@@ -18,7 +18,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
     "For scripts": {
         "wait": "Wait until a tunnel carries packets.",
         "plugins": "List the methods installed, and what became of each plugin.",
-        "schema": "Print the JSON schema of what --json prints.",
+        "schema": "Print the JSON schema of a profile, or of what --json prints.",
         "cleanup": "Take back what killed processes left on this host.",
         "version": "Print the version.",
     },

@@ -31,7 +31,7 @@ def require_net_admin(purpose: str) -> None:
 
 def become_root(purpose: str) -> None:
     """Replace this process by the same command line under sudo; raise TunnelError NO_PERMISSION when nobody can be asked."""
-    line = sudo_line(_own_words(), os.environ, [folder for folder in profile_folders() if folder.is_dir()])
+    line = sudo_line(_own_words(), os.environ, [folder for folder in profile_folders() if os.path.isdir(folder)])
     if not sys.stdin.isatty() or not shutil.which("sudo"):
         raise TunnelError(f"needs root to {purpose}", hint=f"run: {shlex.join(line)}", exit_code=ExitCode.NO_PERMISSION)
     sys.stdout.flush()

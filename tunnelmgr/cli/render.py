@@ -10,7 +10,7 @@ import click
 
 from tunnelmgr.api.status import Fact, PeerStatus
 from tunnelmgr.cli.overview import STOPPED, ProfileStatus
-from tunnelmgr.core.snapshot import Snapshot
+from tunnelmgr.core.snapshot import Snapshot, State
 from tunnelmgr.daemon.documents import as_plain
 
 if TYPE_CHECKING:  # `status` need not pay for asyncio
@@ -61,7 +61,8 @@ def status(profile: ProfileStatus, style: Style) -> str:
     if snapshot is None:
         head = f"{profile.name}: {style.state(profile.state)}" + (f" ({profile.file})" if profile.file else "")
     else:
-        head = f"{profile.name}: {style.state(profile.state)} for {duration(snapshot.since)}"
+        starting = f": {snapshot.reason}" if snapshot.state is State.STARTING and snapshot.reason else ""
+        head = f"{profile.name}: {style.state(profile.state)} for {duration(snapshot.since)}{starting}"
     notes = [f"  {note.text}{f'; {note.hint}' if note.hint else ''}" for note in profile.conditions]
     rows = _aligned(_rows(snapshot)) if snapshot else []
     peers = ["", *_peer_lines(snapshot)] if snapshot and style.peers else []

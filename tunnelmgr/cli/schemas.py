@@ -1,4 +1,4 @@
-"""The JSON schemas of what `--json` prints, made from the very dataclasses that are printed."""
+"""The JSON schemas of what `--json` prints, made from the very dataclasses that are printed, and that of profiles."""
 
 import importlib
 from collections.abc import Mapping
@@ -7,6 +7,8 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from tunnelmgr.cli.render import SCHEMA_VERSION
+from tunnelmgr.core.plugins import PluginRegistry
+from tunnelmgr.core.profile_schema import profile_schema
 
 _ORIGINS: Mapping[str, tuple[str, str]] = {
     "status": ("tunnelmgr.cli.overview", "Statuses"),
@@ -14,11 +16,17 @@ _ORIGINS: Mapping[str, tuple[str, str]] = {
     "plugins": ("tunnelmgr.cli.commands.plugins", "Plugins"),
     "cleanup": ("tunnelmgr.cli.commands.cleanup", "Leftovers"),
 }
-NAMES = tuple(_ORIGINS)
+OUTPUTS = tuple(_ORIGINS)
+PROFILE = "profile"
+NAMES = (*OUTPUTS, PROFILE)
 
 
 def schema_of(name: str) -> dict[str, Any]:
-    """Return the schema (JSON Schema 2020-12) of the envelope with the data of one of `NAMES`."""
+    """Return one of `NAMES` (JSON Schema 2020-12): of profiles, or of the envelope with the data of one of `OUTPUTS`."""
+    return profile_schema(PluginRegistry.from_environment()) if name == PROFILE else _output(name)
+
+
+def _output(name: str) -> dict[str, Any]:
     module, kind = _ORIGINS[name]
     data = TypeAdapter(getattr(importlib.import_module(module), kind)).json_schema(mode="serialization")
     definitions = data.pop("$defs", {})

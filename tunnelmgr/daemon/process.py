@@ -79,7 +79,7 @@ class _Process:
     def _changed(self, managed: Managed, state: State, reason: str) -> None:
         self._story.tell(Change(state, reason, managed.snapshot().hint, managed.failure))
         self._readiness.status(f"{state.value}: {reason}" if reason else state.value)
-        if state is not State.STARTING:
+        if state is State.UP:
             self._readiness.ready()
 
 

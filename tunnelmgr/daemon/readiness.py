@@ -20,7 +20,7 @@ class Readiness:
         return cls(environment.pop("NOTIFY_SOCKET", None))
 
     def ready(self) -> None:
-        """Say once that the first attempt has ended, well or not: an unreachable far end must not hold up a boot."""
+        """Say once that packets flow."""
         if not self._ready:
             self._ready = True
             self._tell("READY=1")

@@ -105,6 +105,11 @@ def test_the_screen_of_a_tunnel_that_is_down_leads_with_why() -> None:
     assert screen(down) == DOWN_SCREEN
 
 
+def test_a_tunnel_that_starts_says_what_it_waits_for() -> None:
+    starting = replace(UP, state=State.STARTING, since=3.0, reason="no answer yet")
+    assert screen(starting).startswith("home: starting for 3 s: no answer yet\n")
+
+
 def test_several_addresses_share_one_label() -> None:
     shown = screen(replace(UP, addresses=("2001:db8::1", "2001:db8::2")))
     assert "  address           2001:db8::1\n                    2001:db8::2\n" in shown

@@ -14,7 +14,7 @@ from tunnelmgr.cli.commands.cleanup import Leftovers
 from tunnelmgr.cli.commands.plugins import plugins
 from tunnelmgr.cli.commands.schema import schema
 from tunnelmgr.cli.overview import ProfileStatus, Statuses
-from tunnelmgr.cli.schemas import NAMES, schema_of
+from tunnelmgr.cli.schemas import NAMES, OUTPUTS, PROFILE, schema_of
 from tunnelmgr.daemon.health import KILLED
 from tunnelmgr.host.cleanup import Leftover
 
@@ -28,7 +28,7 @@ def test_a_schema_is_one(name: str) -> None:
     jsonschema.Draft202012Validator.check_schema(schema_of(name))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", OUTPUTS)
 def test_a_schema_refuses_the_output_of_another(name: str) -> None:
     with pytest.raises(jsonschema.ValidationError):
         assert_follows(name, '{"schema": "tunnelmgr.other", "schema_version": 1, "data": {}}')
@@ -63,6 +63,13 @@ def test_plugins_follows_its_schema() -> None:
 def test_cleanup_follows_its_schema() -> None:
     found = Leftovers((Leftover("home", ("nft delete table inet tunnelmgr_home",)),))
     assert_follows("cleanup", render.envelope("cleanup", found))
+
+
+def test_a_profile_follows_its_schema() -> None:
+    profile = {"method": {"type": "teredo", "server": "192.0.2.1"}, "network": {"mtu": 1280}}
+    validator = jsonschema.Draft202012Validator(schema_of(PROFILE))
+    validator.validate(profile)
+    assert not validator.is_valid({**profile, "colour": "red"})
 
 
 def test_schema_lists_the_names_there_are() -> None:

@@ -11,7 +11,7 @@ from tunnelmgr.cli.schemas import NAMES, schema_of
 @click.command()
 @click.argument("name", required=False)
 def schema(name: str | None) -> None:
-    """Print the JSON schema of what --json prints.
+    """Print the JSON schema of a profile, or of what --json prints.
 
     Lists the NAMEs there are without one.
     """
