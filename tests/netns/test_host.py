@@ -382,10 +382,22 @@ def test_our_own_tunnel_is_not_native_ipv6(journal: Journal, tun: LinuxTun) -> N
     assert (network.native_ipv6, network.addresses) == (False, ())
 
 
-def test_reading_the_network_needs_no_netlink_library() -> None:
-    program = "import sys; import tunnelmgr.host.linux.host as h; h.LinuxHost().network(); print('pyroute2' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout == "False\n"
+NETLINK_LIBRARY = """
+import asyncio, sys
+from tunnelmgr.host.linux.host import LinuxHost
+
+host = LinuxHost()
+host.network()
+host.open_tun("tm-home").close()
+print("pyroute2" in sys.modules)
+asyncio.run(host.prepare())
+print("pyroute2" in sys.modules)
+"""
+
+
+def test_the_netlink_library_is_loaded_when_asked_for() -> None:
+    done = subprocess.run([sys.executable, "-c", NETLINK_LIBRARY], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\nTrue\n"
 
 
 def test_the_monitor_tells_of_a_new_address_once() -> None:

@@ -173,6 +173,10 @@ def test_taking_back_does_not_bring_back_what_was_stale_before() -> None:
     assert taken_back([Step(stale, Firewall("tm-home", ("input",)))]) == [Step(Firewall("tm-home", ("input",)), None)]
 
 
+def test_taking_back_does_not_bring_back_what_was_found_and_removed() -> None:
+    assert taken_back([Step(Rule(IPv6Network(ADDRESS.ip), 254, 7200, 0), None)]) == []
+
+
 def test_an_inverse_undoes_its_step() -> None:
     step = Step(None, Address("tm-home", ADDRESS))
     assert step.inverse().lines() == ["ip -6 address delete 2001:db8::2/64 dev tm-home"]
