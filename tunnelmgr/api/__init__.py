@@ -9,6 +9,7 @@
 | `datagrams`, `network` | what goes in: datagrams, channel events, network facts |
 | `events`, `effects`, `hostconfig`, `status` | what comes out |
 | `report` | what is known of the network when a method is chosen |
+| `dissection`, `ipv6_dissection` | what packets are for, told to people |
 | `errors` | `WireError`, `TunnelError`, exit codes |
 | `pump` | drives a Tunnel against anything that offers an outside |
 | `packets` | codecs: IPv4, IPv6, UDP, ICMPv4, ICMPv6, checksums |

@@ -1,6 +1,6 @@
 """A transport: one way to carry IPv6 over IPv4, with all its roles. What a plugin registers."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from random import Random
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 from tunnelmgr.api.tunnel import Tunnel
 
 if TYPE_CHECKING:  # pydantic is slow to import, and `tunnelmgr plugins` need not pay for it
+    from tunnelmgr.api.dissection import Dissector
     from tunnelmgr.api.report import NetworkReport
     from tunnelmgr.api.settings import Settings
 
@@ -68,3 +69,8 @@ class Transport(Protocol):
     def services(self) -> Mapping[str, Callable[[], Service]]:
         """Return the services its Tunnel asks for, by name; each factory is called in the thread that serves it."""
         return {}
+
+    @classmethod
+    def dissectors(cls) -> "Sequence[Dissector]":
+        """Return new dissectors, for one capture: what `decode` and `trace` explain this transport's packets with."""
+        return ()
