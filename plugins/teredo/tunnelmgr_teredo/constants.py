@@ -65,6 +65,7 @@ SERVER_BUDGET = (64, 50.0)  # bubbles to one server: burst, then per second
 BUDGETS_MAX = 4096  # IPv4 hosts whose budget is kept
 ICMP_STRIKES = 3  # ICMPv4 errors in a row after which a peer's mapping is not trusted; teredo.md section 4.13
 STATUS_PEERS_MAX = 256  # peers told in a status; api/status.py
+DISSECTOR_MEMORY = 4096  # echo tests, and endpoints that talked to a server, kept while explaining a capture
 CHANNEL_ATTEMPTS = 4  # random service ports tried when they are taken
 
 # "Global unicast": what RFC 4380 section 5.2.4 refuses, then what we add (teredo.md section 2). Documentation blocks pass:

@@ -1,14 +1,16 @@
 """Teredo as the core sees it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from random import Random
 from typing import ClassVar
 
+from tunnelmgr.api.dissection import Dissector
 from tunnelmgr.api.report import NatKind, NetworkReport
 from tunnelmgr.api.settings import Settings
 from tunnelmgr.api.transport import Fit, Suitability, Transport
 from tunnelmgr.api.tunnel import Tunnel
 from tunnelmgr_teredo.client import TeredoClient
+from tunnelmgr_teredo.dissector import TeredoDissector
 from tunnelmgr_teredo.settings import ClientSettings
 
 
@@ -39,3 +41,7 @@ class Teredo(Transport):
 
     def tunnel(self, random: Random) -> Tunnel:
         return TeredoClient(self._settings, random)
+
+    @classmethod
+    def dissectors(cls) -> Sequence[Dissector]:
+        return (TeredoDissector(),)
