@@ -75,11 +75,8 @@ class Channels:
         return self._open.get(name)
 
     def takers(self, packet: OuterPacket) -> list[Channel]:
-        """The sockets a packet goes to: one of UDP, the most specific; all that fit of the others."""
-        takers = [channel for channel in self._open.values() if channel.takes(packet)]
-        if packet.protocol is not IpProtocol.UDP or packet.destination.address.is_multicast:
-            return takers
-        return sorted(takers, key=lambda channel: channel.local.address == UNSPECIFIED)[:1]
+        """The sockets a packet goes to: one of UDP at most, all that fit of the others."""
+        return [channel for channel in self._open.values() if channel.takes(packet)]
 
     def senders(self, packet: OuterPacket) -> list[Channel]:
         """The sockets that hear of an error about `packet`."""

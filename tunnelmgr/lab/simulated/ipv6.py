@@ -111,7 +111,7 @@ class Ipv6Internet:
         for plug in self.plugs:
             for prefix in plug.prefixes:
                 rank = (prefix.prefixlen, plug is nearest)
-                if plug is not sender and destination in prefix and rank > best:
+                if destination in prefix and rank > best:
                     best, found = rank, plug
         return found
 

@@ -221,6 +221,13 @@ class TestStreams:
         assert internet.now == pytest.approx(CONNECT_TIMEOUT)
         assert script(client).changes == [ChannelFailed("tcp", errno.ETIMEDOUT, endpoint("192.0.2.99:80"))]
 
+    def test_a_second_attempt_on_the_same_channel_has_its_own_time(self, internet: Internet) -> None:
+        client = self.client(internet, "192.0.2.99:80")
+        internet.run(seconds=100)
+        say(client, CloseChannel("tcp"), OpenChannel("tcp", ChannelKind.TCP_CONNECT, remote=endpoint("192.0.2.98:80")))
+        assert internet.run_until(lambda: bool(script(client).changes), within=1000)
+        assert internet.now == pytest.approx(100 + CONNECT_TIMEOUT)
+
     def test_an_icmp_error_ends_an_attempt_at_once(self) -> None:
         internet = Internet(icmp_errors=True)
         client = self.client(internet, "192.0.2.99:80")

@@ -127,6 +127,13 @@ def test_what_a_tunnel_remembers_the_next_one_is_told(internet: Internet, host: 
     assert script(host).memory == {"kept": b"yes"}
 
 
+def test_what_a_killed_tunnel_asked_is_not_answered_to_the_next(internet: Internet, host: SimulatedHost) -> None:
+    say(host, Resolve("a.example", timeout=5.0), Fetch("https://nowhere.example/", timeout=5.0))
+    host.restart()
+    internet.run(seconds=60)
+    assert script(host).answers == []
+
+
 def test_a_service_answers_in_order_and_what_it_raises_is_crashed(internet: Internet, host: SimulatedHost) -> None:
     assert answer(internet, host, Ask("leases", "lease")) == Done(1)
     assert answer(internet, host, Ask("leases", "lease")) == Done(2)

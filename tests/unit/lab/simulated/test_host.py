@@ -254,6 +254,17 @@ def test_received_directly_means_in_a_datagram_of_the_senders_own(data_plane: bo
     assert bob.received_directly_from(alice)
 
 
+def test_a_packet_the_tunnel_kept_for_a_while_has_no_carrier(
+    internet: Internet, host: SimulatedHost, peer: SimulatedHost
+) -> None:
+    packet = ping(f"{NET}1", f"{NET}2")
+    send(peer, packet, "192.0.2.1:4000")
+    internet.run(seconds=1)
+    script(host).delivering.append(packet)
+    host.command("turn")
+    assert [one.carrier for one in host.received] == [None]
+
+
 class Forwarder(ScriptedTunnel):
     """Delivers what arrives."""
 

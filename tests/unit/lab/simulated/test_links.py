@@ -134,6 +134,17 @@ def test_an_address_nobody_has_is_unreachable_with_icmp_errors_and_silent_withou
         assert kinds == ([(3, 1)] if icmp_errors else [])
 
 
+def test_an_icmp_error_that_finds_nobody_is_not_answered_with_another() -> None:
+    internet = Internet(icmp_errors=True)
+    alice, bob = pair(internet)
+    bob.set_links(down=Link(delay=1.0))
+    send(alice, b"knock", "192.0.2.2:9")
+    alice.change_address("192.0.2.3")
+    internet.run(seconds=10)
+    errors = [line for line in str(internet.ladder).splitlines() if "ICMP" in line]
+    assert [line.split()[2:4] for line in errors] == [["bob", "->"], ["backbone", "x"]]
+
+
 def test_a_low_ttl_passes_the_own_nat_and_ends_before_the_peers() -> None:
     internet = Internet(icmp_errors=True)
     alice = internet.add(listener(), behind=NatKind.PORT_RESTRICTED, name="alice")

@@ -166,6 +166,14 @@ def test_an_open_box_that_was_spoken_to_first_moves_the_inside_host_for_this_pee
     assert box.into(STRANGER, moved.port) == ALICE
 
 
+def test_the_port_an_open_box_moves_a_flow_to_is_for_that_flow_only() -> None:
+    box = Box(Nat(filtering=Filtering.ENDPOINT_INDEPENDENT, open_box=True))
+    assert box.into(STRANGER, ALICE.port) is None
+    moved = box.out(ALICE, STRANGER)
+    assert moved.port != ALICE.port
+    assert box.into(SERVER, moved.port) is None
+
+
 def test_an_open_box_that_the_inside_host_speaks_through_first_stays_what_it_was() -> None:
     box = Box(NatKind.PORT_RESTRICTED_OPEN_BOX)
     usual = box.out(ALICE, SERVER)

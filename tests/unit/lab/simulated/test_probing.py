@@ -45,3 +45,12 @@ def test_of_two_nats_in_a_row_the_stricter_shows() -> None:
     seen = measure(SimulatedProbeGround(internet, home))
     assert seen is not None
     assert (seen.mapping, seen.filtering) == (Mapping.ADDRESS_AND_PORT, Filtering.ADDRESS_AND_PORT)
+
+
+def test_a_nat_that_was_changed_measures_as_what_it_became() -> None:
+    internet = Internet()
+    site = internet.site(NatKind.FULL_CONE)
+    symmetric = NatKind.SYMMETRIC.nat
+    assert symmetric is not None
+    site.change_nat(symmetric)
+    assert measure(SimulatedProbeGround(internet, site)) == symmetric
