@@ -5,6 +5,7 @@
 | `hookspecs` | the hooks, and how a plugin is found |
 | `transport` | what a plugin registers: `Transport`, `Suitability`, `Service` |
 | `settings` | the base of a transport's settings |
+| `secret` | the type of a setting that is not to be shown |
 | `tunnel` | the verbs a Tunnel answers to |
 | `datagrams`, `network` | what goes in: datagrams, channel events, network facts |
 | `events`, `effects`, `hostconfig`, `status` | what comes out |
