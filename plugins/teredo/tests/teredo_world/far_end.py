@@ -136,7 +136,10 @@ class FakeServer(_Role):
 
 
 class FakeRelay(_Role):
-    """Carries packets between native hosts and clients; a client is asked to open its NAT by a bubble from `address`."""
+    """Carries packets between native hosts and clients; a client is asked to open its NAT by a bubble from `address`.
+
+    As Miredo's, it believes the mapping a client's bubble comes from, so that symmetric NATs are served too.
+    """
 
     def __init__(self, address: str, port: int = SERVER_PORT + 1) -> None:
         super().__init__()
@@ -153,8 +156,8 @@ class FakeRelay(_Role):
     def receive_datagram(self, datagram: Datagram, now: float) -> None:
         payload = Payload.parse(datagram.data)
         packet = IPv6Packet.parse(payload.packet)
-        proven = is_teredo(packet.source) and TeredoAddress.parse(packet.source).mapped == datagram.remote
-        if not proven and not is_bubble(packet):
+        mapped = self.known.get(packet.source) or TeredoAddress.parse(packet.source).mapped
+        if mapped != datagram.remote and not is_bubble(packet):
             return
         self.known[packet.source] = datagram.remote
         for waiting in self._waiting.pop(packet.source, []):

@@ -1,0 +1,79 @@
+"""Clients behind every kind of NAT meet, or fail cleanly; the grid is that of docs/protocols/nat-lab.md section 2."""
+
+from itertools import product
+
+import pytest
+from tests.teredo_world.internets import TeredoWorld, teredo_world
+
+from tunnelmgr.lab.simulated import SimulatedHost
+from tunnelmgr.lab.vocabulary import Link, NatKind
+
+OPEN = [NatKind.NONE, NatKind.FULL_CONE, NatKind.ADDRESS_RESTRICTED]
+RESTRICTED = [NatKind.PORT_RESTRICTED, NatKind.PORT_RESTRICTED_OPEN_BOX]
+SYMMETRIC = [NatKind.SYMMETRIC, NatKind.SYMMETRIC_SEQUENTIAL]
+
+
+def meet(world: TeredoWorld, first: SimulatedHost, second: SimulatedHost) -> tuple[int, int]:
+    """Let the first client ping the second 24 times, half a second apart; return how many were answered, each way."""
+    for _ in range(24):
+        first.send_ping(second)
+        world.internet.run(0.5)
+    there = first.pings_answered
+    for _ in range(4):
+        second.send_ping(first)
+        world.internet.run(0.5)
+    world.internet.run(2)
+    return there, second.pings_answered
+
+
+@pytest.mark.requirement("T-TX-005", "T-RX-004", "T-RX-013")
+@pytest.mark.parametrize(("row", "column"), list(product(OPEN + RESTRICTED, repeat=2)), ids=lambda kind: kind.value)
+def test_clients_behind_cone_and_restricted_nats_meet_and_lose_nothing(row: NatKind, column: NatKind) -> None:
+    world = teredo_world()
+    alice, bob = world.qualified("alice", row), world.qualified("bob", column)
+    assert meet(world, alice, bob) == (24, 4)
+    assert alice.received_directly_from(bob)
+
+
+@pytest.mark.requirement("T-TX-005")
+@pytest.mark.parametrize(("row", "column"), list(product(RESTRICTED, repeat=2)), ids=lambda kind: kind.value)
+@pytest.mark.parametrize("delay", [0.001, 0.010, 0.060, 0.200], ids=lambda delay: f"{delay * 1000:.0f} ms")
+def test_the_race_is_won_whatever_the_links_take(row: NatKind, column: NatKind, delay: float) -> None:
+    world = teredo_world()
+    alice = world.qualified("alice", row, link=Link(delay=delay))
+    bob = world.qualified("bob", column, link=Link(delay=0.003))
+    assert meet(world, alice, bob) == (24, 4)
+
+
+@pytest.mark.requirement("T-TX-005", "T-RX-004")
+def test_first_contact_takes_one_way_over_the_server_and_the_direct_one_back() -> None:
+    world = teredo_world()
+    alice = world.qualified("alice", NatKind.PORT_RESTRICTED)
+    bob = world.qualified("bob", NatKind.PORT_RESTRICTED)
+    ping = alice.send_ping(bob)
+    world.internet.run(1)
+    assert ping.round_trip == pytest.approx(0.1 + 0.05 + 0.1)
+
+
+@pytest.mark.requirement("T-TX-014", "T-CL-019")
+@pytest.mark.parametrize(("row", "column"), list(product(SYMMETRIC, RESTRICTED)), ids=lambda kind: kind.value)
+def test_symmetric_and_port_restricted_clients_fail_cleanly(row: NatKind, column: NatKind) -> None:
+    world = teredo_world()
+    alice, bob = world.qualified("alice", row), world.qualified("bob", column)
+    alice.send_ping(bob)
+    world.internet.run(9)
+    assert [received.packet.payload[:2] for received in alice.received] == [b"\x01\x03"], "address unreachable"
+
+
+@pytest.mark.requirement("T-TX-008", "T-TX-009", "T-TX-005")
+@pytest.mark.parametrize("lost", [0, 1, 2], ids=["opener", "indirect", "direct"])
+def test_a_lost_bubble_costs_two_seconds_at_most(lost: int) -> None:
+    world = teredo_world()
+    alice = world.qualified("alice", NatKind.PORT_RESTRICTED)
+    bob = world.qualified("bob", NatKind.PORT_RESTRICTED)
+    assert alice.site is not None
+    alice.site.outer.set_links(up=Link(delay=0.025, loss=frozenset({lost})))
+    ping = alice.send_ping(bob)
+    world.internet.run(3)
+    assert ping.round_trip is not None
+    assert ping.round_trip < 2.5

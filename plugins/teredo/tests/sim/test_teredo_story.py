@@ -1,0 +1,127 @@
+"""The first day of a client behind an ordinary NAT, with exact times: every link takes 25 ms."""
+
+import pytest
+from tests.teredo_world.internets import TeredoWorld, teredo_world, world
+
+from tunnelmgr.api.events import Down, Notice, PathUp, Up
+from tunnelmgr.lab.vocabulary import NatKind
+
+__all__ = ["world"]
+
+
+@pytest.mark.requirement("T-CL-032", "T-CL-018", "T-CL-021")
+def test_the_story_of_the_first_day(world: TeredoWorld) -> None:
+    alice = world.qualified("alice", NatKind.PORT_RESTRICTED)
+    mapped = alice.status().facts["mapped"]
+    nat, qualified, up = alice.events
+    assert nat == Notice("teredo.nat", f"NAT port-restricted, you appear as {mapped}")
+    assert qualified == Notice("teredo.qualified", "qualified in 0.10 s")
+    assert isinstance(up, Up)
+    assert alice.up_at == pytest.approx(0.1)
+
+
+@pytest.mark.requirement("T-CL-021", "T-CL-018", "T-CL-019")
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        (NatKind.NONE, "none"),
+        (NatKind.FULL_CONE, "port-restricted"),
+        (NatKind.ADDRESS_RESTRICTED, "port-restricted"),
+        (NatKind.PORT_RESTRICTED, "port-restricted"),
+        (NatKind.PORT_RESTRICTED_OPEN_BOX, "port-restricted"),
+        (NatKind.SYMMETRIC, "symmetric"),
+        (NatKind.SYMMETRIC_SEQUENTIAL, "symmetric"),
+        (NatKind.SYMMETRIC_PORT_PRESERVING, "symmetric"),
+    ],
+)
+def test_a_nat_is_named_as_far_as_one_server_can_tell_and_native_hosts_are_reached(kind: NatKind, name: str) -> None:
+    world = teredo_world()
+    alice = world.qualified("alice", kind)
+    assert alice.status().facts["nat"] == name
+    pings = []
+    for _ in range(50):
+        pings.append(alice.send_ping(world.native_host))
+        world.internet.run(0.5)
+    world.internet.run(1)
+    assert sum(ping.answered for ping in pings) == 50, "the first included"
+
+
+@pytest.mark.requirement("T-TX-003", "T-RX-005", "T-RX-011", "T-PE-007")
+def test_the_first_ping_takes_the_echo_test_and_the_next_only_the_way(world: TeredoWorld) -> None:
+    alice = world.qualified("alice", NatKind.PORT_RESTRICTED)
+    first = alice.send_ping(world.native_host)
+    world.internet.run(1)
+    second = alice.send_ping(world.native_host)
+    world.internet.run(1)
+    assert second.round_trip == pytest.approx(0.15), "alice - relay - host and back"
+    # Test to the host and back to the relay; bubble over the server; answer; reply; then the ping itself.
+    assert first.round_trip == pytest.approx(0.05 + 0.05 + 0.1 + 0.05 + 0.05 + 0.15)
+    assert world.relay.carried == 2
+    paths = [event for event in alice.events if isinstance(event, PathUp)]
+    assert str(paths[0].prefix.network_address) == str(world.native_host.address)
+
+
+@pytest.mark.requirement("T-PE-003", "T-TX-003")
+def test_a_host_is_tested_again_after_30_seconds_of_silence_and_not_before(world: TeredoWorld) -> None:
+    alice = world.qualified("alice", NatKind.PORT_RESTRICTED)
+
+    def tests() -> int:
+        return alice.status().counters["echo-tests-sent"]
+
+    alice.send_ping(world.native_host)
+    world.internet.run(2)
+    after_first = tests()
+    for pause in (25, 25):
+        world.internet.run(pause)
+        assert alice.send_ping(world.native_host)
+        world.internet.run(1)
+    assert tests() == after_first
+    world.internet.run(31)
+    ping = alice.send_ping(world.native_host)
+    world.internet.run(2)
+    assert tests() == after_first + 1
+    assert ping.answered
+
+
+@pytest.mark.requirement("T-TX-014", "T-PE-008")
+def test_a_host_that_is_not_there_is_told_within_nine_seconds(world: TeredoWorld) -> None:
+    alice = world.qualified("alice", NatKind.PORT_RESTRICTED)
+    alice.received.clear()
+    world.native_host.answers_echo = False
+    alice.send_ping(world.native_host)
+    world.internet.run(7.9)
+    assert alice.received == []
+    world.internet.run(0.2)
+    assert [received.packet.payload[:2] for received in alice.received] == [b"\x01\x03"], "address unreachable"
+
+
+@pytest.mark.requirement("T-CL-015")
+def test_a_path_lets_data_pass_without_asking_the_client(world: TeredoWorld) -> None:
+    alice = world.qualified("alice", NatKind.PORT_RESTRICTED)
+    alice.send_ping(world.native_host)
+    world.internet.run(2)
+    before = alice.status().counters["datagrams-received"]
+    for _ in range(100):
+        alice.send_ping(world.native_host)
+    world.internet.run(1)
+    assert alice.pings_answered == 101
+    assert alice.status().counters["datagrams-received"] == before
+
+
+def test_nothing_depends_on_the_data_plane() -> None:
+    world = teredo_world(data_plane=False)
+    alice = world.qualified("alice", NatKind.PORT_RESTRICTED)
+    bob = world.qualified("bob", NatKind.PORT_RESTRICTED)
+    pings = [alice.send_ping(target) for _ in range(3) for target in (world.native_host.address, bob.ipv6_address)]
+    world.internet.run(5)
+    assert all(ping.answered for ping in pings)
+
+
+@pytest.mark.requirement("T-MA-001", "T-MA-003", "T-CL-022")
+def test_a_quiet_hour_costs_a_refresh_every_half_minute_and_nothing_else(world: TeredoWorld) -> None:
+    alice = world.qualified("alice", NatKind.PORT_RESTRICTED)
+    world.internet.run(3600)
+    counters = alice.status().counters
+    assert 3600 / 30 <= counters["solicitations-sent"] <= 3600 / 22.5 + 2
+    assert counters.get("bubbles-sent", 0) == 0
+    assert not [event for event in alice.events if isinstance(event, Down)]
