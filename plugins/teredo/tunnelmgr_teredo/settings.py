@@ -66,7 +66,7 @@ def _list_of_one(value: object) -> object:
 class ClientSettings(Settings):
     """A Teredo client: IPv6 for this host behind any NAT that passes UDP."""
 
-    server: Annotated[tuple[str, ...], BeforeValidator(_list_of_one)] = Field(
+    server: Annotated[tuple[str, ...], BeforeValidator(_list_of_one, json_schema_input_type=str | tuple[str, ...])] = Field(
         min_length=1, description="name or IPv4 address of a Teredo server, or a list of them in order of preference"
     )
     secondary: IPv4Address | None = Field(
