@@ -125,6 +125,7 @@ class Profile:
 
     name: str
     file: Path
+    """Absolute: it is compared by processes that run elsewhere."""
     methods: tuple[Method, ...]
     """At least one; the first that suits and carries packets wins."""
     device: str

@@ -46,7 +46,7 @@ def load_profile(path: Path, plugins: PluginRegistry, *, user: int | None = None
     name = file.name or path.stem
     return Profile(
         name=name,
-        file=path,
+        file=path.absolute(),
         methods=methods,
         device=device_name(name),
         network=file.network,

@@ -145,6 +145,14 @@ def test_a_plugin_that_crashes_on_its_settings_is_named(plugins: PluginRegistry,
     assert isinstance(raised.value.__cause__, LookupError)
 
 
+def test_the_file_of_a_profile_is_absolute(
+    plugins: PluginRegistry, write_profile: WriteProfile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_profile("method: {type: paper, server: a}\n")
+    monkeypatch.chdir(path.parent)
+    assert load_profile(Path("home.yaml"), plugins).file == path
+
+
 def test_no_plugin_is_imported_for_a_profile_that_names_none(plugins: PluginRegistry, write_profile: WriteProfile) -> None:
     sys.modules.pop("tunnelmgr_paper", None)
     with pytest.raises(ProfileError):
