@@ -38,11 +38,9 @@ def wished_device(profile: Profile, config: HostConfig, *, default_route: bool) 
         destinations=tuple(
             Destination(prefix, metric) for prefix in (*config.routes, *((_DEFAULT,) if default_route else ()))
         ),
-        # Whoever is called at a tunnel address answers from it, and only the tunnel may carry that answer. Without a
-        # default route to offer the tunnel could not.
-        sources=tuple(IPv6Network(interface.ip) for interface in config.addresses) + config.delegated
-        if config.default_route
-        else (),
+        # Whoever is called at a tunnel address answers from it, and only the tunnel may carry that answer: native routers
+        # drop a source that is not theirs.
+        sources=tuple(IPv6Network(interface.ip) for interface in config.addresses) + config.delegated,
         inbound=profile.firewall.inbound,
         forwarding=Forwarding.OPEN if config.forwarding else Forwarding.OFF,
     )
