@@ -130,7 +130,7 @@ def test_a_plan_becomes_what_iproute2_and_nft_show(journal: Journal) -> None:
         (7200, "2001:db8:1::2", "116"),
         (7201, "2001:db8:1::2", "116"),
     ]
-    listing = sh("nft list table inet tunnelmgr_home")
+    listing = sh("nft list table ip6 tunnelmgr_home")
     assert "hook input" in listing
     assert "hook forward" in listing
     assert Path("/proc/sys/net/ipv6/conf/tm-home/accept_ra").read_text() == "0\n"
@@ -165,7 +165,7 @@ def test_what_somebody_flushed_is_put_back(journal: Journal) -> None:
         Firewall("tm-home", ("input", "forward")),
         Address("tm-home", ADDRESS),
     }
-    sh("nft flush chain inet tunnelmgr_home input")
+    sh("nft flush chain ip6 tunnelmgr_home input")
     assert Step(Firewall("tm-home", ()), Firewall("tm-home", ("input", "forward"))) in applied(journal, HOME)
 
 
@@ -271,7 +271,7 @@ def listening() -> Iterator[int]:
 
 def dropped() -> int:
     """How many packets the firewall of the host itself has dropped."""
-    rules = json.loads(sh("nft -j list chain inet tunnelmgr_home input"))["nftables"]
+    rules = json.loads(sh("nft -j list chain ip6 tunnelmgr_home input"))["nftables"]
     (counter,) = [
         part["counter"]["packets"] for rule in rules if "rule" in rule for part in rule["rule"]["expr"] if "counter" in part
     ]
@@ -455,3 +455,12 @@ def test_a_persistent_device_of_somebody_else_is_not_taken_over() -> None:
     sh("ip tuntap add dev tm-home mode tun")
     with pytest.raises(TunnelError, match="exists already"):
         LinuxHost().open_tun("tm-home")
+
+
+def test_the_firewall_does_not_track_outer_datagrams(journal: Journal, tun: LinuxTun) -> None:
+    applied(journal, HOME)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as outer, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+        peer.bind(("127.0.0.1", 0))
+        outer.sendto(b"outer", peer.getsockname())
+        assert peer.recv(10) == b"outer"
+    assert Path("/proc/sys/net/netfilter/nf_conntrack_count").read_text() == "0\n"

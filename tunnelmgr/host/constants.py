@@ -6,7 +6,7 @@ DEVICE_NAME_MAX = 15  # bytes; IFNAMSIZ of linux/if.h, less the terminating zero
 ROUTE_PROTOCOL = 116  # of our routes and rules; "t", free in iproute2's rt_protos (routing daemons hold 99 and 186..192)
 ROUTE_TABLE_BASE = 0x746D_0000  # "tm": a tunnel's own routing table is this plus 16 bits of a hash of its device's name
 RULE_PRIORITY = 7200  # and the next: after the local table (0) and mesh VPNs (5210..5270), before full-tunnel VPNs (32764)
-NFT_TABLE_PREFIX = "tunnelmgr_"  # one table per tunnel, `inet tunnelmgr_<device>`
+NFT_TABLE_PREFIX = "tunnelmgr_"  # one table per tunnel, `ip6 tunnelmgr_<name>`
 JOURNAL_MAX = 65536  # bytes of a journal, after which it is written anew with the net change alone
 
 # What the kernel fixes.

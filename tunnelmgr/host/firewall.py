@@ -1,8 +1,14 @@
-"""The inbound firewall of one tunnel, as lines for nft: in place before the device has its first address."""
+"""The inbound firewall of one tunnel, as lines for nft: in place before the device has its first address.
+
+The family is ip6 and not inet: a rule that asks for a connection's state makes the kernel track all connections of the
+rule's families, and the outer IPv4 datagrams of a busy relay would fill the table of connections.
+"""
 
 import hashlib
 
 from tunnelmgr.host.device_name import nft_table
+
+FIREWALL_FAMILY = "ip6"
 
 # RFC 4890 section 4.3.1 and 4.4.1: errors must pass; echo requests should.
 _ICMPV6_IN = "destination-unreachable, packet-too-big, time-exceeded, parameter-problem, echo-request"
@@ -20,7 +26,7 @@ def firewall_mark(device: str, hooks: tuple[str, ...]) -> str:
 
 
 def _rules(device: str, hooks: tuple[str, ...]) -> list[str]:
-    table = f"inet {nft_table(device)}"
+    table = f"{FIREWALL_FAMILY} {nft_table(device)}"
     lines = [f"add table {table}", f"delete table {table}", f"add table {table}"]  # whatever was in it before
     for hook in hooks:
         lines += [

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from tunnelmgr.host.constants import MAIN_TABLE, ROUTE_PROTOCOL
 from tunnelmgr.host.device_name import is_ours, nft_table
-from tunnelmgr.host.firewall import firewall_rules
+from tunnelmgr.host.firewall import FIREWALL_FAMILY, firewall_rules
 
 
 class Fate(Enum):
@@ -44,7 +44,7 @@ class Firewall:
         return [f"nft {line}" for line in firewall_rules(self.device, self.hooks)]
 
     def remove_lines(self) -> list[str]:
-        return [f"nft delete table inet {nft_table(self.device)}"]
+        return [f"nft delete table {FIREWALL_FAMILY} {nft_table(self.device)}"]
 
 
 @dataclass(frozen=True, slots=True)

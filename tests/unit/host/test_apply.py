@@ -207,7 +207,7 @@ def test_what_cannot_be_taken_back_stays_in_the_journal(journal: Journal) -> Non
     home = Configurator(host, journal)
     asyncio.run(home.apply(HOME))
     host.failures["nft delete"] = errno.EPERM
-    with pytest.raises(TunnelError, match="nft delete table inet tunnelmgr_home: Operation not permitted"):
+    with pytest.raises(TunnelError, match="nft delete table ip6 tunnelmgr_home: Operation not permitted"):
         asyncio.run(home.clear())
     assert [step.after for step in journal.net() if isinstance(step.after, Firewall | Rule)] == [
         Firewall("tm-home", ("input", "forward"))

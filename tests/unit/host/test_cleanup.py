@@ -35,7 +35,7 @@ def test_the_dead_are_cleaned_up_and_the_living_left_alone(tmp_path: Path) -> No
     work = started(host, tmp_path, "work", 2)
     left = asyncio.run(cleanup(host, tmp_path))
     assert [leftover.profile for leftover in left] == ["home"]
-    assert left[0].lines[-1] == "nft delete table inet tunnelmgr_home"
+    assert left[0].lines[-1] == "nft delete table ip6 tunnelmgr_home"
     assert [item.device for item in host.items.values() if isinstance(item, Firewall)] == ["tm-work"]
     assert [str(item.source) for item in host.items.values() if isinstance(item, Rule)] == ["2001:db8::2/128"] * 2
     assert not (tmp_path / "home.journal").exists()
@@ -81,7 +81,7 @@ def test_one_that_cannot_be_taken_back_does_not_keep_the_others(tmp_path: Path) 
     host = FakeHost()
     killed(host, "home", started(host, tmp_path, "home", 1))
     killed(host, "work", started(host, tmp_path, "work", 2))
-    host.failures["nft delete table inet tunnelmgr_home"] = errno.EPERM
+    host.failures["nft delete table ip6 tunnelmgr_home"] = errno.EPERM
     with pytest.raises(TunnelError, match="tunnelmgr_home: Operation not permitted"):
         asyncio.run(cleanup(host, tmp_path))
     assert [path.name for path in tmp_path.iterdir()] == ["home.journal"]

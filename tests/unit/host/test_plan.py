@@ -18,21 +18,21 @@ HOME = Desired(
 )
 
 FIREWALL = """\
-nft add table inet tunnelmgr_home
-nft delete table inet tunnelmgr_home
-nft add table inet tunnelmgr_home
-nft add chain inet tunnelmgr_home input { type filter hook input priority filter; policy accept; }
-nft add rule inet tunnelmgr_home input iifname != "tm-home" accept
-nft add rule inet tunnelmgr_home input ct state established,related accept
-nft add rule inet tunnelmgr_home input icmpv6 type { destination-unreachable, packet-too-big, time-exceeded, \
+nft add table ip6 tunnelmgr_home
+nft delete table ip6 tunnelmgr_home
+nft add table ip6 tunnelmgr_home
+nft add chain ip6 tunnelmgr_home input { type filter hook input priority filter; policy accept; }
+nft add rule ip6 tunnelmgr_home input iifname != "tm-home" accept
+nft add rule ip6 tunnelmgr_home input ct state established,related accept
+nft add rule ip6 tunnelmgr_home input icmpv6 type { destination-unreachable, packet-too-big, time-exceeded, \
 parameter-problem, echo-request } accept
-nft add rule inet tunnelmgr_home input counter drop comment "tunnelmgr 33bd4b80"
-nft add chain inet tunnelmgr_home forward { type filter hook forward priority filter; policy accept; }
-nft add rule inet tunnelmgr_home forward iifname != "tm-home" accept
-nft add rule inet tunnelmgr_home forward ct state established,related accept
-nft add rule inet tunnelmgr_home forward icmpv6 type { destination-unreachable, packet-too-big, time-exceeded, \
+nft add rule ip6 tunnelmgr_home input counter drop comment "tunnelmgr 03e810fd"
+nft add chain ip6 tunnelmgr_home forward { type filter hook forward priority filter; policy accept; }
+nft add rule ip6 tunnelmgr_home forward iifname != "tm-home" accept
+nft add rule ip6 tunnelmgr_home forward ct state established,related accept
+nft add rule ip6 tunnelmgr_home forward icmpv6 type { destination-unreachable, packet-too-big, time-exceeded, \
 parameter-problem, echo-request } accept
-nft add rule inet tunnelmgr_home forward counter drop comment "tunnelmgr 33bd4b80"
+nft add rule ip6 tunnelmgr_home forward counter drop comment "tunnelmgr 03e810fd"
 """
 DEVICE = """\
 sysctl -w net/ipv6/conf/tm-home/disable_ipv6=0
@@ -120,7 +120,7 @@ ip -6 address add 2001:db8::2/128 dev tm-home nodad
 
 def test_a_firewall_of_another_version_is_replaced() -> None:
     strange = frozenset(EXISTING - {Firewall("tm-home", ("input", "forward"))} | {Firewall("tm-home", ())})
-    assert text(plan(HOME, strange)) == "nft delete table inet tunnelmgr_home\n" + FIREWALL
+    assert text(plan(HOME, strange)) == "nft delete table ip6 tunnelmgr_home\n" + FIREWALL
 
 
 def test_forwarding_does_not_cost_the_host_its_native_ipv6() -> None:
@@ -163,7 +163,7 @@ ip -6 rule delete from 2001:db8::2/128 lookup 1953330794 priority 7201 protocol 
 ip -6 rule delete from 2001:db8::2/128 lookup main suppress_prefixlength 0 priority 7200 protocol 116
 ip -6 route delete default dev tm-home proto 116 metric 1024 table 1953330794
 ip -6 address delete 2001:db8::2/64 dev tm-home
-nft delete table inet tunnelmgr_home
+nft delete table ip6 tunnelmgr_home
 """
     )
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from tunnelmgr.api.errors import TunnelError
 from tunnelmgr.host.device_name import nft_table
-from tunnelmgr.host.firewall import firewall_mark
+from tunnelmgr.host.firewall import FIREWALL_FAMILY, firewall_mark
 from tunnelmgr.host.items import Firewall
 
 # What nft says for a failed system call is strerror's text; these are the ones somebody decides by.
@@ -39,7 +39,7 @@ async def firewall_of(device: str) -> Firewall | None:
     if not shutil.which("nft", path=_PATH):
         return None
     try:
-        listing = await _nft("list", "table", "inet", nft_table(device))
+        listing = await _nft("list", "table", FIREWALL_FAMILY, nft_table(device))
     except FileNotFoundError:
         return None
     for hooks in _HOOKS:

@@ -11,7 +11,7 @@ from tunnelmgr.host.linux.nft import check_nft, failure_of
 @pytest.mark.parametrize(
     ("complaint", "code"),
     [
-        ("Error: No such file or directory\nlist table inet tunnelmgr_home\n                ^^^^^^^^^^^^^^\n", errno.ENOENT),
+        ("Error: No such file or directory\nlist table ip6 tunnelmgr_home\n                ^^^^^^^^^^^^^^\n", errno.ENOENT),
         ("/dev/stdin:1:1-28: Error: Could not process rule: Operation not permitted\nadd table\n^^^\n", errno.EPERM),
         ("netlink: Error: cache initialization failed: Operation not permitted\n", errno.EPERM),
     ],
