@@ -40,7 +40,7 @@ class Session:
         self._unreachables = unreachables
         self._outward_space = QueueSpace(QUEUES_BYTES_MAX)
         self._inward_space = QueueSpace(QUEUES_BYTES_MAX)
-        self._own_network = IPv6Network(identity.address)
+        self._own_network = IPv6Network(identity.address.packed)
         self._sweep_at = now + PEER_SWEEP_INTERVAL
         self._paths_valid_until = now
         """When the last path known to be in use lapses, unless the data plane tells of more."""
@@ -191,13 +191,13 @@ class Session:
         if peer.path == peer.mapped and now - peer.path_said_at < PATH_RENEWAL_INTERVAL:
             return
         peer.path, peer.path_said_at = peer.mapped, now
-        prefix = IPv6Network(peer.address)
+        prefix = IPv6Network(peer.address.packed)  # from bytes: from an address it goes through text, at ten times the cost
         self._outbox.say(PathUp(prefix, peer.mapped, SERVICE, PEER_VALIDITY, local=self._own_network))
 
     def _take_back_path(self, peer: Peer) -> None:
         if peer.path is not None:
             peer.path, peer.path_said_at = None, float("-inf")
-            self._outbox.say(PathDown(IPv6Network(peer.address)))
+            self._outbox.say(PathDown(IPv6Network(peer.address.packed)))
 
     def _forget(self, peer: Peer) -> None:
         """Undo what an entry that has left the list still means elsewhere."""
