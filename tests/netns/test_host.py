@@ -341,6 +341,33 @@ def test_forwarding_keeps_listening_to_routers(journal: Journal) -> None:
     assert (switch.read_text(), Path("/proc/sys/net/ipv6/conf/all/forwarding").read_text()) == ("1\n", "0\n")
 
 
+def test_a_far_end_translates_what_it_passes_on(journal: Journal, tun: LinuxTun) -> None:
+    from scapy.layers.inet import UDP
+    from scapy.layers.inet6 import IPv6
+
+    add_link("wan")
+    sh("ip -6 address add 2001:db8:aaaa::2/64 dev wan nodad")
+    sh("ip -6 neighbour add 2001:db8:aaaa::1 lladdr 02:00:00:00:00:01 dev wan")
+    sh("ip -6 route add default via 2001:db8:aaaa::1 dev wan")
+    relay = Desired(
+        "tm-home",
+        destinations=(Destination(IPv6Network("2001::/32"), 1029),),
+        forwarding=Forwarding.OPEN,
+        translate=(IPv6Network("2001::/32"),),
+    )
+    applied(journal, relay)
+    assert applied(journal, relay) == []
+    with socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(0x86DD)) as far_end:
+        far_end.bind(("wan-far", 0x86DD))
+        far_end.settimeout(10)
+        os.write(tun.fd, bytes(IPv6(src="2001:0:c000:201::1", dst=str(STRANGER)) / UDP(sport=5000, dport=53) / b"?"))
+        while (packet := far_end.recv(2048))[6] != socket.IPPROTO_UDP:
+            pass
+    assert IPv6Address(packet[8:24]) == IPv6Address("2001:db8:aaaa::2")
+    cleared(journal)
+    assert sh("nft list ruleset") == ""
+
+
 def test_two_tunnels_do_not_touch_each_other(journal: Journal, tmp_path: Path) -> None:
     host = LinuxHost()
     tuns = [host.open_tun("tm-home"), host.open_tun("tm-work")]
@@ -371,8 +398,10 @@ def test_the_network_is_read_as_iproute2_reads_it() -> None:
     )
     assert network.default_route == DefaultRoute("wan", IPv4Address("198.51.100.1"))
     assert network.source == IPv4Address("198.51.100.8")
+    sh("ip -6 address add 2001:db8:aaaa::2/64 dev wan nodad")
     sh("ip -6 route add default dev wan")
     assert host.network().native_ipv6 is True
+    assert host.network().native_source == IPv6Address("2001:db8:aaaa::2")
 
 
 def test_our_own_tunnel_is_not_native_ipv6(journal: Journal, tun: LinuxTun) -> None:

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 
 from tunnelmgr.api.errors import ExitCode, TunnelError
-from tunnelmgr.host.desired import Desired, Inbound
+from tunnelmgr.host.desired import Desired
 from tunnelmgr.host.interface import Host
 from tunnelmgr.host.items import Fate, Sysctl
 from tunnelmgr.host.journal import Journal
@@ -36,7 +36,7 @@ class Configurator:
 
         Raises TunnelError after having gone back to what was before the call, the device's sysctls aside.
         """
-        if desired.inbound is Inbound.ESTABLISHED:
+        if desired.needs_nft:
             await self._host.check_firewall()
         try:
             actual = await self._host.actual(desired.device)

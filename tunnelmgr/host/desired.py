@@ -53,6 +53,13 @@ class Desired:
     table (the LAN) still win."""
     inbound: Inbound = Inbound.ESTABLISHED
     forwarding: Forwarding = Forwarding.OFF
+    translate: tuple[IPv6Network, ...] = ()
+    """Whoever sends from these prefixes through another interface appears as this host itself (NAPT66)."""
+
+    @property
+    def needs_nft(self) -> bool:
+        """Whether it can only be had with nftables."""
+        return self.inbound is Inbound.ESTABLISHED or bool(self.translate)
 
 
 class _UnknownAddress(IPv6Interface):

@@ -41,5 +41,10 @@ def nft_table(device: str) -> str:
     return f"{NFT_TABLE_PREFIX}{re.sub(r'[^A-Za-z0-9]', '_', bare)}_{_digest(device)}"
 
 
+def translation_table(device: str) -> str:
+    """Return the name of the device's second nft table, which translates source addresses where that is wished."""
+    return f"{nft_table(device)}_exit"
+
+
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:4]

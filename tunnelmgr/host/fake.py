@@ -10,7 +10,7 @@ from tunnelmgr.api.errors import TunnelError
 from tunnelmgr.api.network import Network
 from tunnelmgr.host.constants import DEVICE_SYSCTLS, FORWARDING
 from tunnelmgr.host.device_name import is_ours, route_table
-from tunnelmgr.host.items import Address, Firewall, Item, Mtu, Route, Rule, Sysctl
+from tunnelmgr.host.items import Address, Firewall, Item, Mtu, Route, Rule, Sysctl, Translation
 from tunnelmgr.host.plan import Step
 
 
@@ -118,7 +118,7 @@ class FakeHost:
 
     def _add(self, item: Item) -> None:
         device = _device(item)
-        if device and device not in self.tuns and not isinstance(item, Firewall):
+        if device and device not in self.tuns and not isinstance(item, Firewall | Translation):
             _fail(errno.ENODEV)
         if item.key in self.items and isinstance(item, Address | Route | Rule):
             _fail(errno.EEXIST)
@@ -134,7 +134,7 @@ class FakeHost:
     def _device_gone(self, device: str) -> None:
         del self.tuns[device]
         for key, item in list(self.items.items()):
-            if _device(item) == device and not isinstance(item, Firewall):
+            if _device(item) == device and not isinstance(item, Firewall | Translation):
                 del self.items[key]
 
 

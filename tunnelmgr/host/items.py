@@ -10,8 +10,8 @@ from ipaddress import IPv6Interface, IPv6Network
 from typing import ClassVar
 
 from tunnelmgr.host.constants import MAIN_TABLE, ROUTE_PROTOCOL
-from tunnelmgr.host.device_name import is_ours, nft_table
-from tunnelmgr.host.firewall import FIREWALL_FAMILY, firewall_rules
+from tunnelmgr.host.device_name import is_ours, nft_table, translation_table
+from tunnelmgr.host.firewall import FIREWALL_FAMILY, firewall_rules, translation_rules
 
 
 class Fate(Enum):
@@ -45,6 +45,26 @@ class Firewall:
 
     def remove_lines(self) -> list[str]:
         return [f"nft delete table {FIREWALL_FAMILY} {nft_table(self.device)}"]
+
+
+@dataclass(frozen=True, slots=True)
+class Translation:
+    """The nft table that gives this host's own address to what leaves it from other people's prefixes (NAPT66)."""
+
+    device: str
+    prefixes: tuple[IPv6Network, ...]
+
+    fate: ClassVar[Fate] = Fate.REMOVED
+
+    @property
+    def key(self) -> Hashable:
+        return Translation, self.device
+
+    def add_lines(self) -> list[str]:
+        return [f"nft {line}" for line in translation_rules(self.device, self.prefixes)]
+
+    def remove_lines(self) -> list[str]:
+        return [f"nft delete table {FIREWALL_FAMILY} {translation_table(self.device)}"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,4 +211,4 @@ class Rule:
         return f"from {self.source} lookup {table}{suppress} priority {self.priority} protocol {ROUTE_PROTOCOL}"
 
 
-Item = Firewall | Sysctl | Mtu | LinkUp | Address | Route | Rule
+Item = Firewall | Translation | Sysctl | Mtu | LinkUp | Address | Route | Rule

@@ -16,7 +16,7 @@ from typing import Any, Self
 
 from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.host.constants import JOURNAL_MAX
-from tunnelmgr.host.items import Address, Firewall, Item, LinkUp, Mtu, Route, Rule, Sysctl
+from tunnelmgr.host.items import Address, Firewall, Item, LinkUp, Mtu, Route, Rule, Sysctl, Translation
 from tunnelmgr.host.plan import Step, net
 
 _OPEN_FLAGS = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
@@ -188,6 +188,7 @@ def _in_use(path: Path, fd: int) -> JournalInUseError:
 
 _ITEMS: Mapping[str, Callable[[list[Any]], Item]] = {
     "firewall": lambda fields: Firewall(fields[0], tuple(fields[1])),
+    "translation": lambda fields: Translation(fields[0], tuple(IPv6Network(prefix) for prefix in fields[1])),
     "sysctl": lambda fields: Sysctl(*fields),
     "mtu": lambda fields: Mtu(*fields),
     "link": lambda fields: LinkUp(*fields),
@@ -205,6 +206,8 @@ def _to_json(item: Item | None) -> list[object] | None:
     match item:
         case Firewall(device, hooks):
             return ["firewall", device, hooks]
+        case Translation(device, prefixes):
+            return ["translation", device, [str(prefix) for prefix in prefixes]]
         case Sysctl(path, value):
             return ["sysctl", path, value]
         case Mtu(device, mtu):

@@ -11,7 +11,7 @@ from ipaddress import IPv6Network
 from tunnelmgr.host.constants import DEVICE_SYSCTLS, FORWARDING, MAIN_TABLE, ROUTE_METRIC, RULE_PRIORITY
 from tunnelmgr.host.desired import Desired, Forwarding, Inbound
 from tunnelmgr.host.device_name import route_table
-from tunnelmgr.host.items import Address, Fate, Firewall, Item, LinkUp, Mtu, Route, Rule, Sysctl
+from tunnelmgr.host.items import Address, Fate, Firewall, Item, LinkUp, Mtu, Route, Rule, Sysctl, Translation
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ def _taken_back(item: Item, before: Item | None) -> Step | None:
             return None
 
 
-_ORDER = (Firewall, Sysctl, Mtu, LinkUp, Address, Route, Rule)
+_ORDER = (Firewall, Translation, Sysctl, Mtu, LinkUp, Address, Route, Rule)
 
 
 def _in_order(items: Iterable[Item]) -> list[Item]:
@@ -85,6 +85,7 @@ def _wanted(desired: Desired, actual: Collection[Item]) -> list[Item]:
     device = desired.device
     return [
         *_firewall(desired),
+        *([Translation(device, desired.translate)] if desired.translate else []),
         *(Sysctl(f"net/ipv6/conf/{device}/{name}", value) for name, value in DEVICE_SYSCTLS.items()),
         Mtu(device, desired.mtu),
         LinkUp(device),

@@ -180,7 +180,10 @@ def test_nft_is_needed_unless_the_tunnel_is_open(journal: Journal) -> None:
     with pytest.raises(TunnelError, match="nft is missing"):
         asyncio.run(Configurator(host, journal).apply(HOME))
     assert host.history == []
-    assert asyncio.run(Configurator(host, journal).apply(replace(HOME, inbound=Inbound.OPEN)))
+    opened = replace(HOME, inbound=Inbound.OPEN)
+    with pytest.raises(TunnelError, match="nft is missing"):
+        asyncio.run(Configurator(host, journal).apply(replace(opened, translate=(IPv6Network("2001::/32"),))))
+    assert asyncio.run(Configurator(host, journal).apply(opened))
 
 
 def test_a_read_only_proc_sys_is_no_hindrance(journal: Journal) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from tunnelmgr.api.errors import TunnelError
 from tunnelmgr.host.constants import JOURNAL_MAX
-from tunnelmgr.host.items import Address, Firewall, Item, LinkUp, Mtu, Route, Rule, Sysctl
+from tunnelmgr.host.items import Address, Firewall, Item, LinkUp, Mtu, Route, Rule, Sysctl, Translation
 from tunnelmgr.host.journal import Journal, JournalInUseError
 from tunnelmgr.host.plan import Step
 
@@ -16,6 +16,7 @@ HERE = "boot-1/4026531840"
 ITEMS: list[Item] = [
     Firewall("tm-home", ("input", "forward")),
     Sysctl("net/ipv6/conf/all/forwarding", "1"),
+    Translation("tm-home", (IPv6Network("2001::/32"),)),
     Mtu("tm-home", 1280),
     LinkUp("tm-home"),
     Address("tm-home", IPv6Interface("2001:db8::2/64")),

@@ -1,5 +1,6 @@
 """From what is to what shall be, as text."""
 
+from dataclasses import replace
 from ipaddress import IPv6Interface, IPv6Network
 
 from tunnelmgr.host.desired import UNKNOWN_ADDRESS, UNKNOWN_SOURCE, Desired, Destination, Forwarding, Inbound
@@ -84,6 +85,22 @@ def test_a_relay_keeps_its_own_doors_closed_and_passes_packets_on() -> None:
     steps = plan(Desired("tm-home", forwarding=Forwarding.OPEN), ())
     assert "input counter drop" in text(steps)
     assert "hook forward" not in text(steps)
+
+
+def test_a_far_end_translates_what_it_passes_on() -> None:
+    exit_nat66 = Desired("tm-home", inbound=Inbound.OPEN, translate=(IPv6Network("2001::/32"),))
+    translation = """\
+nft add table ip6 tunnelmgr_home_exit
+nft delete table ip6 tunnelmgr_home_exit
+nft add table ip6 tunnelmgr_home_exit
+nft add chain ip6 tunnelmgr_home_exit postrouting { type nat hook postrouting priority srcnat; policy accept; }
+nft add rule ip6 tunnelmgr_home_exit postrouting ip6 saddr 2001::/32 oifname != "tm-home" masquerade \
+comment "tunnelmgr 2001::/32"
+"""
+    steps = plan(exit_nat66, ())
+    assert text(steps) == translation + DEVICE
+    assert text(taken_back(steps)) == "nft delete table ip6 tunnelmgr_home_exit\n"
+    assert text(plan(replace(exit_nat66, translate=()), after(steps))) == "nft delete table ip6 tunnelmgr_home_exit\n"
 
 
 def test_a_new_address_is_in_before_the_old_one_is_out() -> None:

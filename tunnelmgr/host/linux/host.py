@@ -5,11 +5,11 @@ import importlib
 from collections.abc import Callable
 
 from tunnelmgr.api.network import Network
-from tunnelmgr.host.items import Firewall, Item, Sysctl
+from tunnelmgr.host.items import Firewall, Item, Sysctl, Translation
 from tunnelmgr.host.linux import facts
 from tunnelmgr.host.linux.monitor import watch
 from tunnelmgr.host.linux.netlink import Netlink
-from tunnelmgr.host.linux.nft import check_nft, firewall_of, run_nft
+from tunnelmgr.host.linux.nft import check_nft, run_nft, tables_of
 from tunnelmgr.host.linux.sysctl import set_sysctl, sysctls_of
 from tunnelmgr.host.linux.tun import LinuxTun, open_tun
 from tunnelmgr.host.plan import Step
@@ -34,8 +34,7 @@ class LinuxHost:
         check_nft()
 
     async def actual(self, device: str) -> frozenset[Item]:
-        firewall = await firewall_of(device)
-        return frozenset([*([firewall] if firewall else []), *sysctls_of(device), *await self._netlink.actual(device)])
+        return frozenset([*await tables_of(device), *sysctls_of(device), *await self._netlink.actual(device)])
 
     async def run(self, step: Step) -> None:
         match step.before, step.after:
@@ -43,12 +42,12 @@ class LinuxHost:
                 set_sysctl(switch)
             case Sysctl(), None:
                 pass  # what it was is not known
-            case (_, Firewall()) | (Firewall(), None):
+            case (_, Firewall() | Translation()) | (Firewall() | Translation(), None):
                 await run_nft([line.removeprefix("nft ") for line in step.lines()])
             case before, after:
-                if before and not isinstance(before, Firewall | Sysctl):
+                if before and not isinstance(before, Firewall | Translation | Sysctl):
                     await self._netlink.remove(before)
-                if after and not isinstance(after, Firewall | Sysctl):
+                if after and not isinstance(after, Firewall | Translation | Sysctl):
                     await self._netlink.add(after)
 
     async def watch(self, changed: Callable[[], None]) -> None:

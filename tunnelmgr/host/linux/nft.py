@@ -7,9 +7,9 @@ import shutil
 from collections.abc import Sequence
 
 from tunnelmgr.api.errors import TunnelError
-from tunnelmgr.host.device_name import nft_table
-from tunnelmgr.host.firewall import FIREWALL_FAMILY, firewall_mark
-from tunnelmgr.host.items import Firewall
+from tunnelmgr.host.device_name import nft_table, translation_table
+from tunnelmgr.host.firewall import FIREWALL_FAMILY, firewall_mark, translated_prefixes
+from tunnelmgr.host.items import Firewall, Translation
 
 # What nft says for a failed system call is strerror's text; these are the ones somebody decides by.
 _TOLD_APART = (errno.ENOENT, errno.EPERM, errno.EEXIST, errno.EBUSY, errno.EOPNOTSUPP)
@@ -34,18 +34,31 @@ async def run_nft(lines: Sequence[str]) -> None:
     await _nft("-f", "-", script="\n".join(lines) + "\n")
 
 
-async def firewall_of(device: str) -> Firewall | None:
-    """Return the device's table; one with no hooks when it is not as this version makes it, None when there is none."""
+async def tables_of(device: str) -> list[Firewall | Translation]:
+    """Return the device's tables as far as there are any."""
     if not shutil.which("nft", path=_PATH):
-        return None
-    try:
-        listing = await _nft("list", "table", FIREWALL_FAMILY, nft_table(device))
-    except FileNotFoundError:
-        return None
+        return []
+    found: list[Firewall | Translation] = []
+    if (listing := await _listing(nft_table(device))) is not None:
+        found.append(Firewall(device, _hooks_in(device, listing)))
+    if (listing := await _listing(translation_table(device))) is not None:
+        found.append(Translation(device, translated_prefixes(listing)))
+    return found
+
+
+def _hooks_in(device: str, listing: str) -> tuple[str, ...]:
+    """Return where the listed firewall filters; nothing when it is not as this version makes it."""
     for hooks in _HOOKS:
         if listing.count(firewall_mark(device, hooks)) == len(hooks):
-            return Firewall(device, hooks)
-    return Firewall(device, ())
+            return hooks
+    return ()
+
+
+async def _listing(table: str) -> str | None:
+    try:
+        return await _nft("list", "table", FIREWALL_FAMILY, table)
+    except FileNotFoundError:
+        return None
 
 
 async def _nft(*arguments: str, script: str = "") -> str:
