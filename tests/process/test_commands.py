@@ -1,6 +1,7 @@
 """`status`, `wait` and `down` against processes that run."""
 
 import json
+import socket
 import subprocess
 import threading
 from pathlib import Path
@@ -63,6 +64,24 @@ def test_status_of_a_killed_process_says_so(up: "subprocess.Popen[str]", capsys:
     up.wait()
     assert run(["status", "home"]) == ExitCode.NOT_UP
     assert "its process was killed" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("up")
+def test_a_process_that_hangs_does_not_hide_the_others(tmp_path: Path, capsys: Captured) -> None:
+    with socket.socket(socket.AF_UNIX) as hanging:
+        hanging.bind(str(tmp_path / "garage.sock"))
+        hanging.listen()
+        threading.Thread(target=hang_up, args=(hanging,)).start()
+        assert run(["status"]) == ExitCode.DONE
+    out = capsys.readouterr().out
+    assert "garage: unknown\n  the process of garage did not answer" in out
+    assert "home: up for" in out
+
+
+def hang_up(listening: socket.socket) -> None:
+    """Close a connection without a word."""
+    connection, _ = listening.accept()
+    connection.close()
 
 
 @pytest.mark.usefixtures("up")

@@ -1,21 +1,18 @@
 """The driver with real sockets on loopback, a socket pair in place of the TUN device, and a scripted Tunnel."""
 
 import asyncio
-import contextlib
 import socket
-from collections.abc import AsyncIterator, Callable
 from errno import ECONNREFUSED
 from ipaddress import IPv4Address, IPv6Address, IPv6Network
 from pathlib import Path
 
-from tests.process.scripted_tunnel import ScriptedTransport, ScriptedTunnel
+from tests.process.bench import GENEROUS, bench, until
 from tunnelmgr.api.datagrams import Accepted, ChannelFailed, ChannelKind, Closed, Connected, Datagram, IcmpReceived
 from tunnelmgr.api.effects import (
     Ask,
     Cancel,
     CloseChannel,
     Done,
-    Effect,
     EffectResult,
     Failed,
     FailureCode,
@@ -24,76 +21,16 @@ from tunnelmgr.api.effects import (
     Remember,
     Resolve,
 )
-from tunnelmgr.api.events import Event, PathDown, PathUp
+from tunnelmgr.api.events import PathDown, PathUp
 from tunnelmgr.api.network import Endpoint, Network
-from tunnelmgr.api.transport import Service
-from tunnelmgr.core.driver import Driver
-from tunnelmgr.core.memory import Memory
 
 LOOPBACK = IPv4Address("127.0.0.1")
 OURS = IPv6Address("2001:db8::2")
 PEER = IPv6Address("2001:db8::1")
-GENEROUS = 10.0  # seconds to wait for what loopback does at once
 
 
 def packet(source: IPv6Address, destination: IPv6Address) -> bytes:
     return b"\x60\0\0\0\0\x04\x11\x40" + source.packed + destination.packed + b"data"
-
-
-class Bench:
-    """A driver, its Tunnel and what it reported."""
-
-    def __init__(self, folder: Path, services: dict[str, Callable[[], Service]] | None = None) -> None:
-        self.tunnel = ScriptedTunnel()
-        self.events: list[Event] = []
-        self.crashes: list[Exception] = []
-        self.lost: list[OSError] = []
-        self.memory = Memory(folder / "bench.memory")
-        self.driver = Driver(
-            ScriptedTransport(self.tunnel, services),
-            self.memory,
-            on_news=lambda _: None,
-            on_crash=self.crashes.append,
-            on_device_lost=self.lost.append,
-            watch=self.events.append,
-        )
-
-    def say(self, *events: Event) -> None:
-        """Let the Tunnel say something: any input makes the pump turn."""
-        self.tunnel.say += events
-        self.driver.status()
-
-    def send(self, *datagrams: Datagram) -> None:
-        self.tunnel.to_send += datagrams
-        self.driver.status()
-
-    async def answer(self, effect: Effect) -> EffectResult:
-        self.say(effect)
-        await until(lambda: any(asked is effect for asked, _ in self.tunnel.answers))
-        return next(result for asked, result in self.tunnel.answers if asked is effect)
-
-    async def open(self, wish: OpenChannel) -> Endpoint:
-        result = await self.answer(wish)
-        assert isinstance(result, Done), result
-        assert isinstance(result.value, Endpoint)
-        return result.value
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(GENEROUS):
-        while not condition():
-            await asyncio.sleep(0.001)
-
-
-@contextlib.asynccontextmanager
-async def bench(folder: Path, services: dict[str, Callable[[], Service]] | None = None) -> AsyncIterator[Bench]:
-    made = Bench(folder, services)
-    made.driver.start(Network())
-    try:
-        yield made
-    finally:
-        await made.driver.stop()
-        await made.driver.close()
 
 
 def udp(channel: str = "service") -> OpenChannel:
@@ -112,6 +49,17 @@ def test_a_datagram_sent_on_one_channel_arrives_on_the_other_with_both_endpoints
             b.send(Datagram("first", b"hello", second, ttl=7))
             await until(lambda: bool(b.tunnel.datagrams))
             assert b.tunnel.datagrams == [Datagram("second", b"hello", first, second)]
+
+    asyncio.run(story())
+
+
+def test_a_datagram_of_the_same_turn_finds_the_channel_it_needs(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with bench(tmp_path) as b:
+            first = await b.open(udp("first"))
+            b.tunnel.say.append(udp("second"))
+            b.send(Datagram("second", b"at once", first))
+            await until(lambda: [seen.data for seen in b.tunnel.datagrams] == [b"at once"])
 
     asyncio.run(story())
 

@@ -18,7 +18,7 @@ from tunnelmgr.api.network import Endpoint, Network
 from tunnelmgr.api.status import PeerStatus, TunnelStatus
 from tunnelmgr.core.lifecycle import Lifecycle
 from tunnelmgr.core.probe import ProbeResult
-from tunnelmgr.core.profile import DatapathWish, DefaultRouteWish, Method, NetworkSettings, Profile
+from tunnelmgr.core.profile import DatapathWish, DefaultRouteWish, LanSettings, Method, NetworkSettings, Profile
 from tunnelmgr.core.runtime import Runtime
 from tunnelmgr.core.snapshot import State
 from tunnelmgr.host.fake import FakeHost
@@ -28,6 +28,7 @@ ADDRESS = IPv6Interface("2001:0:c000:201:0:efff:3fff:fdfe/32")
 OTHER = IPv6Interface("2001:0:c000:201:0:dfff:3fff:fdfe/32")
 TARGET = IPv6Address("2001:db8::1")
 DEFAULT = IPv6Network("::/0")
+NO_LAN = LanSettings()
 GENEROUS = 10.0
 
 
@@ -54,7 +55,15 @@ class Prober:
 class Stage:
     """A life to watch and to disturb."""
 
-    def __init__(self, folder: Path, *, network: NetworkSettings, methods: int, datapath: DatapathWish) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        network: NetworkSettings,
+        methods: int,
+        datapath: DatapathWish = DatapathWish.AUTO,
+        lan: LanSettings = NO_LAN,
+    ) -> None:
         self.host = FakeHost()
         self.tunnels = [ScriptedTunnel() for _ in range(methods)]
         self.tunnel = self.tunnels[0]
@@ -68,6 +77,7 @@ class Stage:
             device="tm-home",
             network=network,
             datapath=datapath,
+            lan=lan,
         )
         self.life = Lifecycle(
             profile,
@@ -116,7 +126,7 @@ async def living(
 ) -> AsyncIterator[Stage]:
     """A profile that runs, stopped at the end with nothing left behind."""
     network = NetworkSettings(probe=probe, default_route=default_route)
-    stage = Stage(folder, network=network, methods=methods, datapath=DatapathWish.AUTO)
+    stage = Stage(folder, network=network, methods=methods)
     stage.host.outer = Network(native_ipv6=native_ipv6)
     running = asyncio.create_task(stage.life.run())
     await until(lambda: stage.has(Firewall) or running.done())
@@ -130,7 +140,7 @@ async def living(
 
 async def ending(folder: Path, disturb: Callable[[Stage], None], *, methods: int = 1) -> tuple[Stage, TunnelError]:
     """A profile that fails for good, with nothing left behind."""
-    stage = Stage(folder, network=NetworkSettings(), methods=methods, datapath=DatapathWish.AUTO)
+    stage = Stage(folder, network=NetworkSettings(), methods=methods)
     disturb(stage)
     async with asyncio.timeout(GENEROUS):
         with pytest.raises(TunnelError) as caught:
@@ -309,7 +319,7 @@ def test_missing_nft_is_found_before_anything_is_sent(tmp_path: Path) -> None:
 
 def test_the_next_method_is_tried_when_one_fails_for_good(tmp_path: Path) -> None:
     async def story() -> None:
-        stage = Stage(tmp_path, network=NetworkSettings(), methods=2, datapath=DatapathWish.AUTO)
+        stage = Stage(tmp_path, network=NetworkSettings(), methods=2)
         stage.tunnel.say.append(Down("nobody home", permanent=True))
         running = asyncio.create_task(stage.life.run())
         await until(lambda: stage.tunnels[1].networks)
@@ -335,9 +345,19 @@ def test_the_last_method_s_failure_is_the_profile_s(tmp_path: Path) -> None:
 def test_a_second_life_of_the_same_name_is_refused(tmp_path: Path) -> None:
     async def story() -> None:
         async with living(tmp_path):
-            second = Stage(tmp_path, network=NetworkSettings(), methods=1, datapath=DatapathWish.AUTO)
+            second = Stage(tmp_path, network=NetworkSettings(), methods=1)
             with pytest.raises(TunnelError, match="home"):
                 await second.life.run()
+
+    asyncio.run(story())
+
+
+def test_a_lan_this_version_cannot_serve_is_said_at_once(tmp_path: Path) -> None:
+    async def story() -> None:
+        stage = Stage(tmp_path, network=NetworkSettings(), methods=1, lan=LanSettings(interfaces=("br-lan",)))
+        with pytest.raises(TunnelError, match="br-lan") as caught:
+            await stage.life.run()
+        assert caught.value.exit_code is ExitCode.INVALID
 
     asyncio.run(story())
 

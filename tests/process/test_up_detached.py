@@ -72,7 +72,7 @@ def test_a_failure_for_good_ends_with_its_own_exit_code(start: Start, path: Path
     parent = start("detached", "refused")
     out, _ = parent.communicate(timeout=PATIENCE)
     assert parent.returncode == ExitCode.REFUSED
-    assert out == "home: starting, fake\nhome: 192.0.2.1 refused; ask its owner\n"
+    assert out == "home: starting, fake\nhome: 192.0.2.1 refused; ask its owner; log: the log\n"
     assert not path.exists()
 
 
@@ -80,7 +80,7 @@ def test_a_bug_says_where_the_log_is(start: Start, path: Path) -> None:
     parent = start("detached", "crash")
     out, _ = parent.communicate(timeout=PATIENCE)
     assert parent.returncode == ExitCode.BUG
-    assert out.endswith("home: internal error: RuntimeError('a bug'); the log has the details: the log\n")
+    assert out.endswith("home: internal error: RuntimeError('a bug'); please report it, with the log; log: the log\n")
     assert not path.exists()
 
 
@@ -88,4 +88,4 @@ def test_a_killed_process_is_noticed(start: Start, path: Path) -> None:
     parent = start("detached", "dies")
     out, _ = parent.communicate(timeout=PATIENCE)
     assert parent.returncode == ExitCode.BUG
-    assert out.endswith("home: the process of home died; its log may say why\n")
+    assert out.endswith("home: the process of home died; its log may say why; log: the log\n")

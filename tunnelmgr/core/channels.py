@@ -36,7 +36,7 @@ _SO_RCVBUFFORCE: Final = 33
 _EXTENDED_ERROR: Final = struct.Struct("=IBBBBII")  # struct sock_extended_err
 _ORIGIN_ICMP: Final = 2
 
-_DATAGRAM_KINDS: Final = {ChannelKind.UDP, ChannelKind.RAW41, ChannelKind.MULTICAST}
+DATAGRAM_KINDS: Final = {ChannelKind.UDP, ChannelKind.RAW41, ChannelKind.MULTICAST}
 
 
 class Channels:
@@ -58,16 +58,27 @@ class Channels:
         self._listeners: dict[str, asyncio.AbstractServer] = {}
         self._connecting: dict[str, asyncio.Task[None]] = {}
 
-    async def open(self, wish: OpenChannel) -> Endpoint:
-        """Open a channel and return its local endpoint. Raises OSError, also when the channel is open already."""
-        if wish.channel in self:
-            raise OSError(errno.EALREADY, f"channel {wish.channel} is open already")
-        if wish.kind in _DATAGRAM_KINDS:
-            return self._open_datagram(wish)
+    def open_datagram(self, wish: OpenChannel) -> Endpoint:
+        """Open a channel of datagrams and return its local endpoint. Raises OSError, also when it is open already."""
+        self._require_free(wish.channel)
+        sock = _datagram_socket(wish)
+        self._sockets[wish.channel] = sock
+        self._datapath.attach_channel(wish.channel, wish.kind, sock)
+        self._loop.add_reader(sock, self._read, wish.channel)
+        address, port = sock.getsockname()[:2]
+        return Endpoint(IPv4Address(address), 0 if wish.kind is ChannelKind.RAW41 else port)
+
+    async def open_stream(self, wish: OpenChannel) -> Endpoint:
+        """Listen for TCP, or begin to connect; return the local endpoint. Raises OSError as `open_datagram` does."""
+        self._require_free(wish.channel)
         if wish.kind is ChannelKind.TCP_LISTEN:
             return await self._listen(wish)
         self._connecting[wish.channel] = self._loop.create_task(self._connect(wish))
         return wish.local
+
+    def _require_free(self, channel: str) -> None:
+        if channel in self:
+            raise OSError(errno.EALREADY, f"channel {channel} is open already")
 
     def __contains__(self, channel: str) -> bool:
         return any(channel in known for known in (self._sockets, self._streams, self._listeners, self._connecting))
@@ -99,14 +110,6 @@ class Channels:
             else:
                 for_datapath.append(datagram)
         self._datapath.send(for_datapath)
-
-    def _open_datagram(self, wish: OpenChannel) -> Endpoint:
-        sock = _datagram_socket(wish)
-        self._sockets[wish.channel] = sock
-        self._datapath.attach_channel(wish.channel, wish.kind, sock)
-        self._loop.add_reader(sock, self._read, wish.channel)
-        address, port = sock.getsockname()[:2]
-        return Endpoint(IPv4Address(address), 0 if wish.kind is ChannelKind.RAW41 else port)
 
     def _read(self, channel: str) -> None:
         try:

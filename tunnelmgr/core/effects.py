@@ -25,7 +25,7 @@ from tunnelmgr.api.effects import (
     UnmapPort,
 )
 from tunnelmgr.api.transport import Service
-from tunnelmgr.core.channels import Channels
+from tunnelmgr.core.channels import DATAGRAM_KINDS, Channels
 from tunnelmgr.core.memory import Memory
 
 _CODES: Final = {
@@ -57,7 +57,14 @@ class Effects:
 
     def perform(self, effect: Effect) -> None:
         """Begin to carry out an effect; the answer comes later, never before this returns."""
-        self._running[id(effect)] = asyncio.get_running_loop().create_task(self._perform(effect))
+        opened: EffectResult | None = None
+        if isinstance(effect, OpenChannel) and effect.kind in DATAGRAM_KINDS:
+            # At once, so that a datagram of the same turn finds its channel.
+            try:
+                opened = Done(self._channels.open_datagram(effect))
+            except OSError as error:
+                opened = _failed(effect, error)
+        self._running[id(effect)] = asyncio.get_running_loop().create_task(self._perform(effect, opened))
 
     def cancel(self, effect: Effect) -> None:
         """Stop waiting: no answer will come."""
@@ -74,24 +81,26 @@ class Effects:
         for service in self._services.values():
             await service.close()
 
-    async def _perform(self, effect: Effect) -> None:
-        try:
-            async with asyncio.timeout(effect.timeout):
-                result: EffectResult = Done(await self._carry_out(effect))
-        except TimeoutError:
-            result = Failed(FailureCode.TIMEOUT, f"{_words(effect)}: no answer in {effect.timeout:g} s")
-        except EffectError as error:
-            result = Failed(error.code, f"{_words(effect)}: {error}")
-        except OSError as error:
-            code = _CODES.get(error.errno or 0, FailureCode.UNREACHABLE)
-            result = Failed(code, f"{_words(effect)}: {error.strerror or error}")
+    async def _perform(self, effect: Effect, known: EffectResult | None) -> None:
+        result = known or await self._result(effect)
         if self._running.pop(id(effect), None) is not None:
             self._answer(effect, result)
+
+    async def _result(self, effect: Effect) -> EffectResult:
+        try:
+            async with asyncio.timeout(effect.timeout):
+                return Done(await self._carry_out(effect))
+        except TimeoutError:
+            return Failed(FailureCode.TIMEOUT, f"{_words(effect)}: no answer in {effect.timeout:g} s")
+        except EffectError as error:
+            return Failed(error.code, f"{_words(effect)}: {error}")
+        except OSError as error:
+            return _failed(effect, error)
 
     def _carry_out(self, effect: Effect) -> Coroutine[None, None, object]:
         match effect:
             case OpenChannel():
-                return self._channels.open(effect)
+                return self._channels.open_stream(effect)
             case CloseChannel():
                 return self._close(effect.channel)
             case Resolve():
@@ -186,6 +195,11 @@ def _response(status: int, body: bytes, effect: Fetch) -> Response:
     if len(body) > effect.response_max:
         raise EffectError(FailureCode.PROTOCOL, f"the answer is longer than {effect.response_max} bytes")
     return Response(status, body)
+
+
+def _failed(effect: Effect, error: OSError) -> Failed:
+    code = _CODES.get(error.errno or 0, FailureCode.UNREACHABLE)
+    return Failed(code, f"{_words(effect)}: {error.strerror or error}")
 
 
 async def _unsupported(text: str) -> object:

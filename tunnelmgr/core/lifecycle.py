@@ -61,7 +61,7 @@ class Lifecycle:
         Raises TunnelError for what ends it: another process runs the profile, this host cannot do it, or every method
         failed for good. Nothing is left behind either way. A host that fails after the tunnel was up is tried again.
         """
-        _check_datapath(self._profile)
+        _require_available(self._profile)
         journal = Journal.take(self._runtime.journal(self._profile.name))
         try:
             configurator = Configurator(self._host, journal)
@@ -174,10 +174,17 @@ class Lifecycle:
         )
 
 
-def _check_datapath(profile: Profile) -> None:
+def _require_available(profile: Profile) -> None:
+    """Refuse what a profile may ask and this version cannot do, rather than leave it out silently."""
     if profile.datapath not in {DatapathWish.AUTO, DatapathWish.PLAIN}:
         raise TunnelError(
             f"{profile.file}: datapath {profile.datapath.value} is not to be had: {ONLY_PLAIN}",
             hint="write `datapath: auto`, which takes the fastest there is",
+            exit_code=ExitCode.INVALID,
+        )
+    if profile.lan.interfaces:
+        raise TunnelError(
+            f"{profile.file}: this version cannot share a tunnel with the LAN ({', '.join(profile.lan.interfaces)})",
+            hint="leave out `lan.interfaces`",
             exit_code=ExitCode.INVALID,
         )
