@@ -1,7 +1,7 @@
 """Reading what the kernel says of the network. Texts from Linux 6.18 on a little-endian machine."""
 
 import sys
-from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Address
+from ipaddress import IPv4Address, IPv4Interface, IPv6Address
 
 import pytest
 
@@ -56,18 +56,6 @@ GLOBAL = f"20000000000000000000000000000000 03 {ZERO} 00 {ZERO} 00000400 0000000
 )
 def test_native_ipv6_is_a_default_route_on_another_interface(lines: list[str] | None, native: bool | None) -> None:
     assert native_ipv6(lines) is native
-
-
-@pytest.mark.parametrize(
-    ("source", "native"), [("2001:db8::2", True), ("2001:db8:1::2", False), ("2001:db8:9::9", False), (None, False)]
-)
-def test_the_native_source_is_on_another_interface(source: str | None, native: bool) -> None:
-    lines = [
-        "20010db8000000000000000000000002 02 40 00 80     eth0",
-        "20010db8000100000000000000000002 05 40 00 82  tm-home",
-    ]
-    address = IPv6Address(source) if source else None
-    assert native_source(lines, address) == (address if native else None)
 
 
 @little_endian
