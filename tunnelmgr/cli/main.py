@@ -15,6 +15,9 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "status": "Show how tunnels stand.",
         "check": "Check profiles without using them.",
     },
+    "Look inside": {
+        "decode": "Explain packets: a capture file, bytes in hex, or a tunnel's address.",
+    },
     "For scripts": {
         "wait": "Wait until a tunnel carries packets.",
         "plugins": "List the methods installed, and what became of each plugin.",

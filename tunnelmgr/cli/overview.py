@@ -9,10 +9,12 @@ from tunnelmgr.core.profile_paths import SHIPPED, find_profile, is_path, known_p
 from tunnelmgr.core.runtime import Runtime
 from tunnelmgr.core.snapshot import Snapshot
 from tunnelmgr.daemon.client import ControlClient, NotRunningError, running
-from tunnelmgr.daemon.health import KILLED, Condition, conditions
+from tunnelmgr.daemon.health import KILLED, Condition, conditions, silent
 
 STOPPED = "stopped"
 """The state of a profile no process runs; the others are those of `State`."""
+UNKNOWN = "unknown"
+"""The state of a profile whose process does not answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +25,7 @@ class ProfileStatus:
     file: str | None
     """None when its process was killed: nobody is left to tell."""
     state: str
-    """"stopped", or the state its process tells."""
+    """"stopped", "unknown", or the state its process tells."""
     snapshot: Snapshot | None
     conditions: tuple[Condition, ...] = ()
 
@@ -83,7 +85,7 @@ def _answering(runtime: Runtime) -> Iterator[tuple[ControlClient, Snapshot]]:
     for client in running(runtime.runtime_dir):
         try:
             yield client, client.status()
-        except NotRunningError:
+        except TunnelError:  # killed, or hanging: `status` tells
             continue
 
 
@@ -96,6 +98,8 @@ def _asked(client: ControlClient) -> ProfileStatus:
         return ProfileStatus.of(client.status())
     except NotRunningError:
         return ProfileStatus(client.name, None, STOPPED, None, (KILLED,))
+    except TunnelError as error:
+        return ProfileStatus(client.name, None, UNKNOWN, None, (silent(error),))
 
 
 def the_only_one(runtime: Runtime) -> ControlClient | None:

@@ -14,6 +14,7 @@ _ORIGINS: Mapping[str, tuple[str, str]] = {
     "status": ("tunnelmgr.cli.overview", "Statuses"),
     "check": ("tunnelmgr.cli.checking", "Checks"),
     "plugins": ("tunnelmgr.cli.commands.plugins", "Plugins"),
+    "decode": ("tunnelmgr.cli.packets", "Decoded"),
     "cleanup": ("tunnelmgr.cli.commands.cleanup", "Leftovers"),
 }
 OUTPUTS = tuple(_ORIGINS)

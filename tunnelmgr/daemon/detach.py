@@ -37,6 +37,8 @@ def up_detached(claim: Claim, work: Callable[[], Ended], *, timeout: float, keep
         claim.hand_over()
         with listening:
             unfinished = accompany(client.name, listening.story(), tell)
+    except TunnelError as error:
+        raise TunnelError(error.message, hint=_and_log(error.hint, log), exit_code=error.exit_code) from error
     except KeyboardInterrupt:
         _undo(client, child, lambda: tell(f"{client.name}: interrupted, undoing everything"))
         raise
@@ -45,7 +47,7 @@ def up_detached(claim: Claim, work: Callable[[], Ended], *, timeout: float, keep
     if not keep:
         _undo(client, child)
     aftermath = "it goes on trying" if keep else "everything was undone"
-    raise not_up_in_time(client.name, timeout, unfinished, f"{aftermath}; log: {log}")
+    raise not_up_in_time(client.name, timeout, unfinished, _and_log(aftermath, log))
 
 
 def accompany(name: str, story: Iterable[Chapter], tell: Tell) -> Change | None:
@@ -74,6 +76,10 @@ def not_up_in_time(name: str, timeout: float, last: Change, aftermath: str) -> T
     reason = f": {last.reason}" if last.reason else ""
     hint = f"{last.hint}; {aftermath}" if last.hint else aftermath
     return TunnelError(f"{name} is not up after {timeout:g} s{reason}", hint=hint, exit_code=last.exit_code)
+
+
+def _and_log(hint: str, log: str) -> str:
+    return f"{hint}; log: {log}" if hint else f"log: {log}"
 
 
 def _fork(work: Callable[[], Ended], listening: Listening) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
+from tunnelmgr.api.errors import TunnelError
 from tunnelmgr.core.snapshot import Snapshot, State
 
 
@@ -43,6 +44,11 @@ KILLED = Condition(
     "run `tunnelmgr cleanup`, or bring it up again",
 )
 """Of a profile whose socket is there and its process is not."""
+
+
+def silent(error: TunnelError) -> Condition:
+    """Return the condition of a profile whose process does not answer."""
+    return Condition("silent", Severity.ERROR, error.message, error.hint)
 
 
 def _down(snapshot: Snapshot) -> Condition | None:

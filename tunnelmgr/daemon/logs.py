@@ -67,16 +67,26 @@ def log_detached(name: str, file: Path, journal: Path = JOURNAL_SOCKET) -> str:
 
 def log_to_stderr() -> str:
     """Send the log to standard error; return where a user finds it."""
+    to_journal = is_journal(os.environ.get("JOURNAL_STREAM", ""), os.fstat(2))
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Prefixed() if "JOURNAL_STREAM" in os.environ else logging.Formatter("%(message)s"))
+    handler.setFormatter(PrefixedFormatter() if to_journal else logging.Formatter("%(message)s"))
     _use(handler)
-    return "standard error"
+    return f"journalctl _PID={os.getpid()}" if to_journal else "standard error"
 
 
-class _Prefixed(logging.Formatter):
+def is_journal(stream: str, file: os.stat_result) -> bool:
+    """Say whether systemd carries this file to the journal; `stream` is its JOURNAL_STREAM (systemd.exec(5)).
+
+    The variable alone proves nothing: terminals of a desktop inherit it.
+    """
+    return stream == f"{file.st_dev}:{file.st_ino}"
+
+
+class PrefixedFormatter(logging.Formatter):
     """Puts the priority before every line, where systemd reads it (sd-daemon(3))."""
 
     def format(self, record: logging.LogRecord) -> str:
+        """Return the record's lines."""
         prefix = f"<{_PRIORITIES.get(record.levelno, 6)}>"
         return "\n".join(prefix + line for line in super().format(record).splitlines())
 

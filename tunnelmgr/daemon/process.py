@@ -66,7 +66,7 @@ class _Process:
             return Ended(ExitCode.FAILED, "ended in a hurry", "run `tunnelmgr cleanup`")
         except Exception as error:
             logger.exception("this is a bug")
-            return Ended(ExitCode.BUG, f"internal error: {error!r}", f"the log has the details: {self._log}")
+            return Ended(ExitCode.BUG, f"internal error: {error!r}", "please report it, with the log")
         if exit_code is ExitCode.DONE:
             return Ended(exit_code)
         snapshot = managed.snapshot()

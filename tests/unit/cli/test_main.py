@@ -48,6 +48,10 @@ def test_an_unknown_option_is_a_usage_error() -> None:
     assert run(["status", "--colour"]) == ExitCode.USAGE
 
 
+def test_keep_has_no_sense_in_the_foreground() -> None:
+    assert run(["up", "-f", "--keep", "./no-such.yaml"]) == ExitCode.USAGE
+
+
 def test_help_is_no_failure() -> None:
     assert run(["--help"]) == ExitCode.DONE
     assert run(["up", "--help"]) == ExitCode.DONE

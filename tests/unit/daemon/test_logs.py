@@ -1,13 +1,14 @@
 """What goes to the journal and to the log file."""
 
 import logging
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tunnelmgr.daemon.constants import LOG_BYTES_MAX
-from tunnelmgr.daemon.logs import journal_field, log_detached, log_to_stderr
+from tunnelmgr.daemon.logs import PrefixedFormatter, is_journal, journal_field, log_detached, log_to_stderr
 
 
 @pytest.fixture(autouse=True)
@@ -45,17 +46,19 @@ def test_the_file_is_rotated_once(tmp_path: Path) -> None:
     assert all(path.stat().st_size <= LOG_BYTES_MAX for path in tmp_path.iterdir())
 
 
-def test_systemd_gets_a_priority_before_every_line(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("JOURNAL_STREAM", "8:1")
-    log_to_stderr()
-    logging.getLogger("tunnelmgr").warning("two\nlines")
-    assert capsys.readouterr().err == "<4>two\n<4>lines\n"
+def test_systemd_gets_a_priority_before_every_line() -> None:
+    record = logging.LogRecord("tunnelmgr", logging.WARNING, "", 0, "two\nlines", (), None)
+    assert PrefixedFormatter().format(record) == "<4>two\n<4>lines"
 
 
-def test_a_terminal_gets_the_bare_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.delenv("JOURNAL_STREAM", raising=False)
-    log_to_stderr()
+def test_the_journal_is_recognised_by_the_file_not_by_the_variable() -> None:
+    file = os.stat(__file__)
+    assert is_journal(f"{file.st_dev}:{file.st_ino}", file)
+    assert not is_journal("8:1", file)
+    assert not is_journal("", file)
+
+
+def test_a_terminal_gets_the_bare_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert log_to_stderr() == "standard error"
     logging.getLogger("tunnelmgr").info("home: starting, teredo, server 192.0.2.1")
     assert capsys.readouterr().err == "home: starting, teredo, server 192.0.2.1\n"

@@ -27,6 +27,8 @@ def up(profile: str, *, timeout: float, keep: bool, foreground: bool, dry_run: b
 
     Not up in time, it says why, undoes everything and exits 75. In the foreground it goes on trying.
     """
+    if foreground and keep:
+        raise click.UsageError("--keep is for the background: in the foreground it always goes on trying")
     file = find_profile(profile)
     if not dry_run:
         privileges.require_net_admin(f"bring {profile} up")

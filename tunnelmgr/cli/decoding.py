@@ -1,0 +1,78 @@
+"""From the words after `decode` to what is told of them."""
+
+import re
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from ipaddress import AddressValueError, IPv6Address
+from pathlib import Path
+from typing import BinaryIO
+
+from tunnelmgr.api.dissection import Dissection, Dissector
+from tunnelmgr.api.errors import ExitCode, TunnelError
+from tunnelmgr.cli.packets import Decoded
+from tunnelmgr.core.capture.reading import read_capture
+from tunnelmgr.core.decoding import Decoder, Explained
+from tunnelmgr.core.plugins import PluginRegistry
+
+STANDARD_INPUT = "-"
+_HEXADECIMAL = re.compile(r"(0x)?[0-9a-fA-F\s:]+")
+
+
+def installed_dissectors(plugins: PluginRegistry, tell: Callable[[str], None]) -> Sequence[Dissector]:
+    """Return new dissectors of every transport installed; `tell` hears of those that are broken."""
+    dissectors: list[Dissector] = []
+    for name in plugins.types():
+        try:
+            dissectors += plugins.transport(name).dissectors()
+        except TunnelError as error:
+            tell(f"packets of {name} are not explained: {error}")
+    return dissectors
+
+
+def decode_word(word: str, dissectors: Callable[[], Sequence[Dissector]]) -> Iterator[Decoded]:
+    """Yield what a word stands for, explained: an address, a capture file, or bytes in hexadecimal. Raises TunnelError."""
+    try:
+        address = IPv6Address(word)
+    except AddressValueError:
+        pass
+    else:
+        yield _address(word, address, Decoder(dissectors()))
+        return
+    if word == STANDARD_INPUT:
+        yield from _capture("standard input", sys.stdin.buffer, Decoder(dissectors()))
+    elif Path(word).is_file():
+        with _opened(Path(word)) as stream:
+            yield from _capture(word, stream, Decoder(dissectors()))
+    else:
+        data = _bytes(word)
+        yield Decoded.of(word, Decoder(dissectors()).payload(data), len(data))
+
+
+def _address(word: str, address: IPv6Address, decoder: Decoder) -> Decoded:
+    nothing = Dissection("ipv6", "address", "no address that a tunnel makes of an IPv4 address: it tells nothing")
+    return Decoded.of(word, Explained(decoder.address(address) or nothing), len(address.packed))
+
+
+def _capture(name: str, stream: BinaryIO, decoder: Decoder) -> Iterator[Decoded]:
+    for frame in read_capture(stream, name):
+        yield Decoded.of(name, decoder.frame(frame), frame.length, frame)
+
+
+def _opened(file: Path) -> BinaryIO:
+    try:
+        return file.open("rb")
+    except OSError as error:
+        raise TunnelError(f"{file}: {error.strerror}") from error
+
+
+def _bytes(word: str) -> bytes:
+    if not _HEXADECIMAL.fullmatch(word.strip()):
+        raise TunnelError(
+            f"{word!r} is no IPv6 address, no bytes in hexadecimal and no file",
+            hint="give one of them; a file by its path",
+            exit_code=ExitCode.USAGE,
+        )
+    digits = re.sub(r"[\s:]", "", word.strip().removeprefix("0x"))
+    if len(digits) % 2:
+        raise TunnelError(f"{len(digits)} hexadecimal digits are no whole bytes", exit_code=ExitCode.USAGE)
+    return bytes.fromhex(digits)
