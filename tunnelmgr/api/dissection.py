@@ -24,7 +24,8 @@ class Outer(NamedTuple):
     destination: Endpoint
 
 
-class Field(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Field:
     """One named part of what was dissected, in the words of its RFC."""
 
     name: str

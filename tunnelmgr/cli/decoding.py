@@ -40,7 +40,7 @@ def decode_word(word: str, dissectors: Callable[[], Sequence[Dissector]]) -> Ite
         return
     if word == STANDARD_INPUT:
         yield from _capture("standard input", sys.stdin.buffer, Decoder(dissectors()))
-    elif Path(word).is_file():
+    elif _is_file(word):
         with _opened(Path(word)) as stream:
             yield from _capture(word, stream, Decoder(dissectors()))
     else:
@@ -56,6 +56,14 @@ def _address(word: str, address: IPv6Address, decoder: Decoder) -> Decoded:
 def _capture(name: str, stream: BinaryIO, decoder: Decoder) -> Iterator[Decoded]:
     for frame in read_capture(stream, name):
         yield Decoded.of(name, decoder.frame(frame), frame.length, frame)
+
+
+def _is_file(word: str) -> bool:
+    """Whether a word is the path of what can be read: a pipe will do."""
+    try:
+        return Path(word).exists() and not Path(word).is_dir()
+    except OSError:  # longer than a path can be
+        return False
 
 
 def _opened(file: Path) -> BinaryIO:

@@ -1,7 +1,7 @@
 """Names every part of a Teredo datagram, as far as it can be read (RFC 4380 section 5.1.1, RFC 6081 section 4)."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv6Address
 
 from tunnelmgr.api.dissection import Field
@@ -156,7 +156,7 @@ def _text(data: bytes) -> str:
 def _with_remark(field: Field) -> Field:
     if field.name not in {"source", "destination"} or field.remark:
         return field
-    return field._replace(remark=address_remark(IPv6Address(field.value)))
+    return replace(field, remark=address_remark(IPv6Address(field.value)))
 
 
 def _trailer(trailer: Trailer, at: int, length: int) -> Field:

@@ -1,0 +1,92 @@
+"""One captured frame, and the IP packet in it."""
+
+import struct
+from enum import IntEnum
+from typing import NamedTuple
+
+from tunnelmgr.api.errors import WireError
+
+FRAME_BYTES_MAX = 262_144
+"""Of one frame, as in tcpdump and Wireshark: a file that says more is damaged."""
+
+ETHERTYPE_IPV4, ETHERTYPE_IPV6 = 0x0800, 0x86DD
+_VLAN_TAGS = frozenset({0x8100, 0x88A8, 0x9100})
+_VLAN_TAGS_MAX = 4
+
+
+class LinkType(IntEnum):
+    """How a frame begins, as https://www.tcpdump.org/linktypes.html numbers it."""
+
+    NULL = 0
+    ETHERNET = 1
+    RAW_OPENBSD = 12
+    RAW_BSDOS = 14
+    RAW = 101
+    LOOP = 108
+    LINUX_COOKED = 113
+    IPV4 = 228
+    IPV6 = 229
+    LINUX_COOKED_2 = 276
+
+
+class Frame(NamedTuple):
+    """What was captured."""
+
+    number: int
+    """From 1, as other programs count."""
+    at: float | None
+    """Seconds since 1970; None when the file does not say."""
+    link_type: int
+    """A LinkType, if we know it."""
+    data: bytes
+    length: int
+    """In bytes, before the capture cut it."""
+    interface: str = ""
+    """Its name where the file tells one."""
+
+
+def ip_packet(frame: Frame) -> bytes:
+    """Return the IPv4 or IPv6 packet in a frame, padding behind it included. Raises WireError when there is none."""
+    data, link_type = frame.data, frame.link_type
+    match link_type:
+        case LinkType.ETHERNET:
+            return _by_ethertype(data, 12)
+        case LinkType.LINUX_COOKED:
+            return _by_ethertype(data, 14)
+        case LinkType.LINUX_COOKED_2:
+            return _without_cooked_2(data)
+        case LinkType.RAW | LinkType.RAW_OPENBSD | LinkType.RAW_BSDOS | LinkType.IPV4 | LinkType.IPV6:
+            return _some(data)
+        case LinkType.NULL | LinkType.LOOP:
+            return _some(data[4:])
+        case _:
+            raise WireError(f"link type {link_type}, which this program does not read")
+
+
+def _by_ethertype(data: bytes, at: int) -> bytes:
+    for _ in range(_VLAN_TAGS_MAX + 1):
+        if at + 2 > len(data):
+            raise WireError(f"frame of {len(data)} bytes, too short for its header")
+        (ethertype,) = struct.unpack_from("!H", data, at)
+        if ethertype not in _VLAN_TAGS:
+            return _of(ethertype, data[at + 2 :])
+        at += 4
+    raise WireError(f"more than {_VLAN_TAGS_MAX} VLAN tags")
+
+
+def _without_cooked_2(data: bytes) -> bytes:
+    if len(data) < 20:
+        raise WireError(f"frame of {len(data)} bytes, too short for its header")
+    return _of(int.from_bytes(data[:2], "big"), data[20:])
+
+
+def _of(ethertype: int, data: bytes) -> bytes:
+    if ethertype not in {ETHERTYPE_IPV4, ETHERTYPE_IPV6}:
+        raise WireError("ARP" if ethertype == 0x0806 else f"Ethernet type {ethertype:#06x}, no IP")
+    return _some(data)
+
+
+def _some(data: bytes) -> bytes:
+    if not data or data[0] >> 4 not in {4, 6}:
+        raise WireError(f"no IP packet: {data[:4].hex() or 'nothing'}")
+    return data

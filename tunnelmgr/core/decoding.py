@@ -1,0 +1,167 @@
+"""Explains packets, payloads and addresses by asking the dissectors of all transports; what none knows is named plainly."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import IPv6Address
+
+from tunnelmgr.api.datagrams import ChannelKind
+from tunnelmgr.api.dissection import MALFORMED, Dissection, Dissector, Field, Outer
+from tunnelmgr.api.errors import WireError
+from tunnelmgr.api.ipv6_dissection import address_remark, dissect_ipv6, shown
+from tunnelmgr.api.network import Endpoint
+from tunnelmgr.api.packets import (
+    Icmpv4Error,
+    IpProtocol,
+    IPv4Packet,
+    IPv4Quote,
+    IPv6Packet,
+    UdpDatagram,
+    ipv6_length,
+    parse_icmpv4,
+)
+from tunnelmgr.core.capture.frame import Frame, ip_packet
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """A packet with its outer ends, and what it is for."""
+
+    dissection: Dissection
+    source: str = ""
+    """Outer address, with the port where there is one; empty when unknown."""
+    destination: str = ""
+
+
+class Decoder:
+    """Explains one capture, or one packet. It remembers what its dissectors do."""
+
+    def __init__(self, dissectors: Sequence[Dissector]) -> None:
+        self._dissectors = dissectors
+
+    def frame(self, frame: Frame) -> Explained:
+        """Explain a captured frame."""
+        try:
+            data = ip_packet(frame)
+        except WireError as error:
+            return Explained(Dissection("link", "not-ip", str(error)))
+        if len(frame.data) < frame.length:
+            explained = self.packet(data)
+            if explained.dissection.kind != MALFORMED:
+                return explained
+            cut = f"cut off: the capture holds {len(frame.data)} of {frame.length} bytes"
+            return Explained(Dissection("link", "cut-off", cut), explained.source, explained.destination)
+        return self.packet(data)
+
+    def packet(self, data: bytes) -> Explained:
+        """Explain an IPv4 or IPv6 packet."""
+        return self._ipv4(data) if data[:1] and data[0] >> 4 == 4 else self._ipv6(data)
+
+    def payload(self, data: bytes) -> Explained:
+        """Explain bytes of which nobody knows whether they are a whole packet or the payload of one."""
+        if data[:1] and data[0] >> 4 == 4:
+            return self._ipv4(data)
+        for dissector in self._dissectors:
+            if found := dissector.dissect(data, None):
+                return Explained(found)
+        return self._ipv6(data)
+
+    def address(self, address: IPv6Address) -> Dissection | None:
+        """Explain an address some tunnel made; None for any other."""
+        for dissector in self._dissectors:
+            if found := dissector.dissect_address(address):
+                return found
+        if remark := address_remark(address):
+            site = Field("site", str(address.sixtofour), 2, 4, "the public IPv4 address of its router")
+            return Dissection("6to4", "address", remark, (Field("prefix", "2002::/16", 0, 2, "6to4"), site))
+        return None
+
+    def _ipv6(self, data: bytes) -> Explained:
+        found = dissect_ipv6(data)
+        ends = {field.name: field.value for field in found.fields}
+        return Explained(found, ends.get("source", ""), ends.get("destination", ""))
+
+    def _ipv4(self, data: bytes) -> Explained:
+        try:
+            packet = IPv4Packet.parse(data)
+        except WireError as error:
+            return Explained(Dissection("ipv4", MALFORMED, f"malformed: {error}"))
+        source, destination = str(packet.source), str(packet.destination)
+        if packet.is_fragment:
+            purpose = f"IPv4 fragment at byte {packet.fragment_offset}, {len(packet.payload)} bytes: not put together here"
+            return Explained(Dissection("ipv4", "fragment", purpose), source, destination)
+        if packet.protocol == IpProtocol.UDP:
+            return self._udp(packet)
+        return Explained(self._other(packet), source, destination)
+
+    def _udp(self, packet: IPv4Packet) -> Explained:
+        try:
+            datagram = _datagram(packet)
+        except WireError as error:
+            dissection = Dissection("udp", MALFORMED, f"malformed: {error}")
+            return Explained(dissection, str(packet.source), str(packet.destination))
+        source = Endpoint(packet.source, datagram.source_port)
+        destination = Endpoint(packet.destination, datagram.destination_port)
+        outer = Outer(ChannelKind.UDP, source, destination)
+        found = self._ask(datagram.payload, outer, {source.port, destination.port}) or _unknown(datagram.payload)
+        return Explained(found, str(source), str(destination))
+
+    def _other(self, packet: IPv4Packet) -> Dissection:
+        data = packet.payload
+        if packet.protocol == IpProtocol.IPV6:
+            outer = Outer(ChannelKind.RAW41, Endpoint(packet.source, 0), Endpoint(packet.destination, 0))
+            return self._ask(data, outer, set()) or _ipv6_in("ipv6-in-ipv4", data)
+        if packet.protocol == IpProtocol.ICMPV4:
+            return _icmpv4(packet)
+        return Dissection("ipv4", "other", f"IPv4 protocol {packet.protocol}, {len(data)} bytes: no tunnel")
+
+    def _ask(self, payload: bytes, outer: Outer, ports: set[int]) -> Dissection | None:
+        """Ask the dissectors that want this kind first, then all others."""
+
+        def stranger(dissector: Dissector) -> bool:
+            return not (dissector.protocol_41 if outer.kind is ChannelKind.RAW41 else ports & dissector.udp_ports)
+
+        answers = (dissector.dissect(payload, outer) for dissector in sorted(self._dissectors, key=stranger))
+        return next((answer for answer in answers if answer), None)
+
+
+def _datagram(packet: IPv4Packet) -> UdpDatagram:
+    """Read the UDP datagram in a packet, whatever its checksum: a sending host leaves that to its network card."""
+    data = packet.payload
+    return UdpDatagram.parse(data[:6] + bytes(2) + data[8:] if len(data) >= 8 else data, packet.source, packet.destination)
+
+
+def _unknown(payload: bytes) -> Dissection:
+    try:
+        whole = ipv6_length(payload) == len(payload)
+    except WireError:
+        whole = False
+    if whole:
+        return _ipv6_in("ipv6-in-udp", payload)
+    fields = (Field("UDP data", shown(payload), 0, len(payload)),)
+    return Dissection("udp", "unknown", f"UDP, {len(payload)} bytes that no transport here knows", fields)
+
+
+def _ipv6_in(protocol: str, data: bytes) -> Dissection:
+    inner = dissect_ipv6(data)
+    if inner.kind == MALFORMED:
+        return Dissection(protocol, MALFORMED, inner.purpose, inner.fields)
+    packet = IPv6Packet.parse(data)
+    return Dissection(protocol, "data", f"data: {inner.purpose}, {packet.source} > {packet.destination}", inner.fields)
+
+
+def _icmpv4(packet: IPv4Packet) -> Dissection:
+    try:
+        message = parse_icmpv4(packet)
+    except WireError as error:
+        return Dissection("icmpv4", MALFORMED, f"malformed: {error}")
+    if not isinstance(message, Icmpv4Error):
+        return Dissection("icmpv4", "other", f"ICMPv4, {len(packet.payload)} bytes: no tunnel")
+    what = f"{message.type.name.replace('_', ' ').lower()} (code {message.code})"
+    return Dissection("icmpv4", "error", f"the network answers {what} to what went to {_quoted(message.quote)}")
+
+
+def _quoted(quote: IPv4Quote) -> str:
+    packet = quote.packet
+    if packet.protocol == IpProtocol.UDP and len(packet.payload) >= 4:
+        return str(Endpoint(packet.destination, int.from_bytes(packet.payload[2:4], "big")))
+    return str(packet.destination)
