@@ -1,0 +1,87 @@
+"""The first day of a user, as text: what `up`, `status` and `down` say behind a port-restricted NAT.
+
+Only what differs from run to run is replaced: `<port>`, `<time>`, `<address>`, `<bytes>`, `<count>`, `<folder>`, `<log>`.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.netns.program import Tunnelmgr, ping
+from tests.peers.teredo_internet import TeredoInternet, teredo_internet
+
+pytestmark = pytest.mark.usefixtures("miredo_programs")
+
+STORY = """
+home: starting, teredo, server teredo.example.net
+home: NAT port-restricted, you appear as 203.0.113.1:<port>
+home: qualified in <time>
+home: tm-home <address>  MTU 1280, default route, inbound closed
+home: carries packets: 2 of 2 probes, <time>, via relay 198.51.100.1
+"""
+
+SCREEN = """
+home: up for <time>
+  method            teredo client, qualified
+  device            tm-home, MTU 1280
+  address           <address>
+  default route     through this tunnel
+  inbound           closed: answers, ICMPv6 errors and echo requests pass
+  proof             carries packets: 2 of 2 probes, <time>, via relay 198.51.100.1
+  server            teredo.example.net (192.0.2.1)
+  NAT               port-restricted
+  nat candidates    full-cone, address-restricted, port-restricted
+  mapped            203.0.113.1:<port>
+  local             192.168.1.2:<port>
+  port preserved    yes
+  round trip        <time>
+  refresh interval  <time>
+  peers             1 (1 relay)
+  traffic           received <bytes> in <count> packets, sent <bytes> in <count>
+  data path         plain (this version carries packets by the plain path only)
+  privacy           not encrypted: whoever carries the packets can read them
+  profile           <folder>/home.yaml
+  log               <log>
+
+  peer           endpoint           path   heard    sent
+  2001:db8:6::1  198.51.100.1:3545  relay  <time> ago  <time> ago
+"""
+
+
+@pytest.fixture
+def far_end(lab_name: Callable[[], str], tmp_path: Path) -> Iterator[TeredoInternet]:
+    with teredo_internet(lab_name(), tmp_path) as internet:
+        yield internet
+
+
+@pytest.fixture
+def home(far_end: TeredoInternet, tmp_path: Path) -> Iterator[Tunnelmgr]:
+    tunnelmgr = Tunnelmgr(far_end.home.inside, tmp_path)
+    tunnelmgr.profile.write_text(f'{tunnelmgr.profile.read_text()}network: {{probe: ["{far_end.native.ipv6}"]}}\n')
+    yield tunnelmgr
+    tunnelmgr.run("down", "home", check=False)
+
+
+def general(text: str, home: Tunnelmgr) -> str:
+    """Return a text without what differs from run to run."""
+    text = text.replace(str(home.folder), "<folder>")
+    for pattern, replacement in (
+        (r"2001:0:c000:201:[0-9a-f:]+", "<address>"),
+        (r"((?:203\.0\.113|10\.\d+\.\d+|192\.168\.\d+|0\.0\.0)\.\d+):\d+", r"\1:<port>"),
+        (r"\b[\d.]+ (ms|s|min)\b", "<time>"),
+        (r"\b[\d.]+ (B|KiB)\b", "<bytes>"),
+        (r"  log +.*", "  log               <log>"),
+        (r"in \d+ packets, sent <bytes> in \d+", "in <count> packets, sent <bytes> in <count>"),
+    ):
+        text = re.sub(pattern, replacement, text)
+    return text
+
+
+def test_the_story_and_the_screen(far_end: TeredoInternet, home: Tunnelmgr) -> None:
+    assert general("\n".join(home.up()), home) == STORY.strip()
+    assert ping(far_end.home.inside, far_end.native.ipv6, 2) == 2
+    assert general(home.run("status", "home", "--peers").stdout, home).strip() == SCREEN.strip()
+    assert home.run("down", "home").stderr == "home: down\n"
+    assert home.traces() == []

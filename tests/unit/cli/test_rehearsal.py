@@ -1,0 +1,47 @@
+"""`up --dry-run`: the changes to this host before the far end has spoken."""
+
+from pathlib import Path
+
+import pytest
+
+from tunnelmgr.api.network import Network
+from tunnelmgr.cli.rehearsal import rehearse
+from tunnelmgr.core.plugins import PluginRegistry
+from tunnelmgr.core.profile_loading import load_profile
+
+UNKNOWN = "<address>"
+
+
+def rehearsed(folder: Path, text: str = "", network: Network | None = None) -> list[str]:
+    file = folder / "home.yaml"
+    file.write_text(f"method: {{type: teredo, server: 192.0.2.1}}\n{text}")
+    return rehearse(load_profile(file, PluginRegistry.from_environment()), network or Network())
+
+
+def test_every_line_is_a_change_and_the_device_comes_first(tmp_path: Path) -> None:
+    lines = rehearsed(tmp_path)
+    assert all(line.startswith("[#] ") for line in lines)
+    assert lines[0] == "[#] ip tuntap add dev tm-home mode tun"
+
+
+def test_the_firewall_stands_before_the_address(tmp_path: Path) -> None:
+    lines = rehearsed(tmp_path)
+    tables = [number for number, line in enumerate(lines) if line.startswith("[#] nft")]
+    addresses = [number for number, line in enumerate(lines) if line.startswith("[#] ip -6 address")]
+    assert max(tables) < min(addresses)
+
+
+def test_what_the_far_end_assigns_is_a_placeholder(tmp_path: Path) -> None:
+    lines = rehearsed(tmp_path)
+    assert f"[#] ip -6 address add {UNKNOWN} dev tm-home nodad" in lines
+    assert any(line.startswith(f"[#] ip -6 rule add from {UNKNOWN} ") for line in lines)
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_the_default_route_is_taken_where_there_is_no_native_ipv6(tmp_path: Path, native: bool) -> None:
+    lines = rehearsed(tmp_path, network=Network(native_ipv6=native))
+    assert any(line.startswith("[#] ip -6 route") and " metric 1029" in line for line in lines) is not native
+
+
+def test_an_open_profile_has_no_firewall(tmp_path: Path) -> None:
+    assert not [line for line in rehearsed(tmp_path, "firewall: {inbound: open}\n") if "nft" in line]
