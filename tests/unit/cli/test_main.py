@@ -1,6 +1,7 @@
 """The command line as a whole: what it imports, how failures end, what help says."""
 
 import json
+import os
 import subprocess
 import sys
 from importlib.metadata import EntryPoint
@@ -103,6 +104,36 @@ def test_a_reader_who_has_seen_enough_is_no_failure() -> None:
     program = "from tests.unit.cli.test_main import end; from tunnelmgr.cli.main import run; exit(run(['pipe'], end))"
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True, capture_output=True, text=True)
     assert done.stderr == ""
+
+
+@pytest.fixture
+def fly(tmp_path: Path) -> Path:
+    """Return a folder with an installed distribution that brings the command `fly`."""
+    metadata = tmp_path / "flight-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: flight\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text("[tunnelmgr.commands]\nfly = flight:fly\n")
+    (tmp_path / "flight.py").write_text('import click\nfly = click.Command("fly", callback=lambda: click.echo("up, up"))\n')
+    return tmp_path
+
+
+def with_path(folder: Path, *words: str) -> str:
+    program = "import sys; from tunnelmgr.cli.main import run; run(sys.argv[1:]); print('flight' in sys.modules)"
+    environment = {**os.environ, "PYTHONPATH": str(folder)}
+    done = subprocess.run(
+        [sys.executable, "-c", program, *words], env=environment, check=True, capture_output=True, text=True
+    )
+    return done.stdout
+
+
+def test_a_command_of_a_plugin_is_listed_without_being_imported(fly: Path) -> None:
+    shown = with_path(fly, "--help")
+    assert "From plugins:\n  fly  See tunnelmgr fly --help.\n" in shown
+    assert shown.endswith("False\n")
+
+
+def test_a_command_of_a_plugin_runs_as_ours_do(fly: Path) -> None:
+    assert with_path(fly, "fly") == "up, up\nTrue\n"
 
 
 def test_a_broken_command_of_a_plugin_is_named() -> None:
