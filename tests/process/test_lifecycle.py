@@ -3,6 +3,9 @@
 import asyncio
 import contextlib
 import errno
+import socket
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from ipaddress import IPv4Address, IPv6Address, IPv6Interface, IPv6Network
 from pathlib import Path
@@ -10,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.process.scripted_tunnel import ScriptedTransport, ScriptedTunnel
-from tunnelmgr.api.datagrams import Datagram
+from tunnelmgr.api.datagrams import ChannelKind, Datagram
+from tunnelmgr.api.effects import OpenChannel
 from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.api.events import Down, Event, Notice, Up
 from tunnelmgr.api.hostconfig import HostConfig
@@ -63,8 +67,9 @@ class Stage:
         methods: int,
         datapath: DatapathWish = DatapathWish.AUTO,
         lan: LanSettings = NO_LAN,
+        host: FakeHost | None = None,
     ) -> None:
-        self.host = FakeHost()
+        self.host = host or FakeHost()
         self.tunnels = [ScriptedTunnel() for _ in range(methods)]
         self.tunnel = self.tunnels[0]
         self.prober = Prober()
@@ -168,6 +173,38 @@ def test_the_firewall_stands_before_the_tunnel_is_up_and_everything_is_there_whe
             assert (snapshot.state, snapshot.default_route, snapshot.mtu) == (State.UP, True, 1280)
 
     asyncio.run(story())
+
+
+def test_the_far_end_is_asked_before_slow_modules_are_imported(tmp_path: Path) -> None:
+    """`Host.prepare` is where pyroute2 is imported; importing the host itself must not do it."""
+
+    class ObservantHost(FakeHost):
+        async def prepare(self) -> None:
+            with contextlib.suppress(BlockingIOError):
+                heard.append(far.recv(2048))
+
+    heard: list[bytes] = []
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as far:
+        far.bind(("127.0.0.1", 0))
+        far.setblocking(False)
+
+        async def story() -> None:
+            stage = Stage(tmp_path, network=NetworkSettings(), methods=1, host=ObservantHost())
+            service = OpenChannel("service", ChannelKind.UDP)
+            stage.tunnel.say.append(service)
+            remote = Endpoint(IPv4Address("127.0.0.1"), far.getsockname()[1])
+            stage.tunnel.on_answer = lambda effect, result: stage.tunnel.to_send.append(
+                Datagram("service", b"solicitation", remote)
+            )
+            running = asyncio.create_task(stage.life.run())
+            await until(lambda: stage.has(Firewall))
+            stage.life.stop()
+            await running
+
+        asyncio.run(story())
+    assert heard == [b"solicitation"]
+    importing = "import sys, tunnelmgr.host.linux.host, tunnelmgr.core.lifecycle; print('pyroute2' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", importing], capture_output=True, text=True).stdout == "False\n"
 
 
 def test_the_default_route_and_the_word_up_wait_for_an_answered_probe(tmp_path: Path) -> None:
