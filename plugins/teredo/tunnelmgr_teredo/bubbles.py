@@ -34,6 +34,11 @@ class RoundLimit:
         last = max((*self._rounds, *(() if sent_at is None else (sent_at,))), default=None)
         return now if last is None else max(now, last + BUBBLE_INTERVAL)
 
+    @property
+    def unanswered(self) -> int:
+        """Rounds that count at the moment."""
+        return len(self._rounds)
+
     def count(self, now: float) -> None:
         """Note a round."""
         self._rounds = (*self._rounds, now)
@@ -46,9 +51,10 @@ class RoundLimit:
 class BubbleBudget:
     """How many bubbles one IPv4 host may get from us: thousands of Teredo addresses can name the same one."""
 
-    def __init__(self) -> None:
+    def __init__(self, servers: tuple[float, float] = SERVER_BUDGET) -> None:
+        """Limit direct bubbles, and those to one server: burst, then per second."""
         self._direct: TokenBuckets[IPv4Address] = TokenBuckets(*DIRECT_BUDGET, BUDGETS_MAX)
-        self._servers: TokenBuckets[IPv4Address] = TokenBuckets(*SERVER_BUDGET, BUDGETS_MAX)
+        self._servers: TokenBuckets[IPv4Address] = TokenBuckets(*servers, BUDGETS_MAX)
 
     def allows(self, remote: Endpoint, now: float) -> bool:
         """Whether one may be sent now; it counts as sent."""

@@ -240,7 +240,7 @@ class TeredoClient:
             return
         self._end_session(now)
         self._unreachables.source = identity.address
-        session = Session(identity, self._settings.peers_max, self._random, self._outbox, self._unreachables, now)
+        session = Session(identity, self._settings, self._random, self._outbox, self._unreachables, now)
         self._session = session
         self._reception = Reception(session, self._unicast, self._settings.relays, self._outbox)
         self._transmission = Transmission(session, self._unicast, self._unreachables, self._outbox)

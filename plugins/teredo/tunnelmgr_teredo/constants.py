@@ -39,6 +39,7 @@ RANDOM_FLAGS = 0x3CFF  # Random1 and Random2; C, z, U and G stay 0: RFC 5991 sec
 CLIENT_LINK_LOCAL = IPv6Address("fe80::ffff:ffff:ffff")  # as Miredo: cone bit 0, nothing told; teredo.md section 2
 BUBBLE_HOP_LIMIT = 255  # teredo.md section 3.4
 DISCOVERY_HOP_LIMIT = 1  # RFC 4380 section 5.2.8
+PROOF_KEY_LENGTH = 16  # bytes of the key behind the link-local sources of bubbles: see return_routability.py
 ECHO_HOP_LIMIT = 128  # as Miredo; teredo.md section 4.10
 ECHO_NONCE_LENGTH = 16  # bytes; RFC 4380 section 5.2.9 wants eight at least
 ECHO_NONCE_VALIDITY = 30.0  # seconds; teredo.md section 4.10
@@ -67,6 +68,38 @@ ICMP_STRIKES = 3  # ICMPv4 errors in a row after which a peer's mapping is not t
 STATUS_PEERS_MAX = 256  # peers told in a status; api/status.py
 DISSECTOR_MEMORY = 4096  # echo tests, and endpoints that talked to a server, kept while explaining a capture
 CHANNEL_ATTEMPTS = 4  # random service ports tried when they are taken
+
+# What we chose for servers (teredo.md section 6.4). A pair is a burst, then how many a second.
+SERVER_ICMPV6_MAX = 88  # bytes of IPv6 payload in an ICMPv6 message a server passes on; as Miredo
+SOLICITATIONS_PER_ADDRESS = (8, 4.0)  # answers to one IPv4 address
+SOLICITATIONS_PER_NETWORK = (128, 64.0)  # answers to one IPv4 network
+SOLICITATIONS_NETWORK = 24  # bits of its prefix
+SOLICITATIONS_IN_ALL = (5000, 5000.0)  # of 150,000 clients that refresh every 30 seconds
+FORWARDED_PER_DESTINATION = (64, 16.0)  # bubbles and ICMPv6 to one IPv4 address, which may hide many clients
+ECHOES_PER_SOURCE = (64, 8.0)  # to native hosts, on behalf of one IPv4 address; a page of the web asks for dozens at once
+SERVER_BUDGETS_MAX = 16_384  # IPv4 addresses or networks whose budget is kept, of each kind
+SOLICITATIONS_KEPT = 64  # different ones read before; nearly all clients send one of half a dozen
+SERVER_RETRANSMIT_TIMER = 2000  # milliseconds, in our advertisements; as Miredo
+
+# What we chose for relays (teredo.md section 7).
+RELAY_PORT = 3545  # UDP; fixed, because a firewall may have to let it in
+RELAY_PEERS_MAX = 65_536  # entries
+RELAY_CONTACTS_SHARE = 0.25  # of the peer list, at most, for clients that have not answered yet
+RELAY_NETWORK_SHARE = 0.25  # of the peer list, at most, on behalf of one native network
+RELAY_NETWORK = 64  # bits of its prefix; RFC 4380 section 7.3.5 leaves the measure open
+RELAY_NEWCOMERS_PER_NETWORK = (256, 64.0)  # entries on behalf of one native network: burst, then per second
+RELAY_NEWCOMERS_IN_ALL = (4096, 2000.0)
+RELAY_NETWORKS_MAX = 16_384  # native networks whose budget is kept
+RELAY_SERVER_BUDGET = (256, 200.0)  # bubbles through one server, which every client of it needs: burst, then per second
+RELAY_ERRORS = 100  # ICMPv6 errors in any second, to all native hosts together
+RELAY_PEER_MEMORY = 300.0  # seconds since the last reception until a client is forgotten
+RELAY_CHECK_INTERVAL = 10.0  # seconds between looks at whether a client is still heard
+RELAY_CHORES_MAX = 128  # entries looked at in one go: a hundred thousand may fall silent at once, and packets go on
+RELAY_CHORES_PAUSE = 0.001  # seconds between two goes
+RELAY_BUSY = 1000  # clients from which on the data plane is asked more often, so that no answer is long
+RELAY_BUSY_REPORT_INTERVAL = 0.05  # seconds
+RELAY_KEY_LENGTH = 32  # bytes of the key behind the sources of our bubbles
+RELAY_HOST_ADDRESSES_MAX = 64  # addresses of this host a host-specific relay has seen it use
 
 # "Global unicast": what RFC 4380 section 5.2.4 refuses, then what we add (teredo.md section 2). Documentation blocks pass:
 # they are routed nowhere, and every laboratory and every example of the RFCs uses them.

@@ -8,6 +8,9 @@ packet of each side must leave its own NAT before the other side's arrives there
     at once     the indirect bubble; the peer answers it directly, through its own NAT
     a little    the direct bubble, by when the peer's answer has opened the peer's NAT. The delay is one round trip to
     later       our server, about what an indirect bubble takes: both direct bubbles cross on their way
+
+With symmetric NATs (RFC 6081 section 5.2) either side may have to hear from the other through the server before a direct
+bubble can be believed, so an indirect bubble is answered with one of each.
 """
 
 import heapq
@@ -17,6 +20,7 @@ from random import Random
 
 from tunnelmgr.api.datagrams import Datagram
 from tunnelmgr.api.network import Endpoint
+from tunnelmgr.api.packets.ipv6 import IPv6Packet
 from tunnelmgr_teredo.bubbles import BubbleBudget
 from tunnelmgr_teredo.constants import BUBBLE_INTERVAL, BUBBLES_MAX, DIRECT_BUBBLE_DELAY, OPENER_TTL, STRANGER_ECHO_TESTS
 from tunnelmgr_teredo.drops import Drop
@@ -24,8 +28,11 @@ from tunnelmgr_teredo.echo_test import EchoTest, with_test
 from tunnelmgr_teredo.identity import Identity
 from tunnelmgr_teredo.outbox import SERVICE, Outbox
 from tunnelmgr_teredo.peers import Peer, Standing
+from tunnelmgr_teredo.return_routability import ReturnRoutability
+from tunnelmgr_teredo.settings import ExtensionSettings
 from tunnelmgr_teredo.token_bucket import TokenBucket
-from tunnelmgr_teredo.wire import bubble
+from tunnelmgr_teredo.trailers import Trailer
+from tunnelmgr_teredo.wire import bubble, with_trailers
 
 CONTACT_TIME = BUBBLES_MAX * BUBBLE_INTERVAL  # seconds until a peer that does not answer is given up
 
@@ -33,10 +40,12 @@ CONTACT_TIME = BUBBLES_MAX * BUBBLE_INTERVAL  # seconds until a peer that does n
 class Contacts:
     """Sends what gets us in touch, now or when it is due."""
 
-    def __init__(self, identity: Identity, random: Random, outbox: Outbox) -> None:
+    def __init__(self, identity: Identity, extensions: ExtensionSettings, random: Random, outbox: Outbox) -> None:
         self._identity = identity
         self._random = random
         self._outbox = outbox
+        self._extensions = extensions
+        self._proofs = ReturnRoutability(random)
         self._budget = BubbleBudget()
         self._stranger_tests = TokenBucket(STRANGER_ECHO_TESTS, STRANGER_ECHO_TESTS)
         shortest, longest = DIRECT_BUBBLE_DELAY
@@ -65,8 +74,11 @@ class Contacts:
         """Drop what is due for a peer."""
         peer.contact_until = peer.round_at = peer.direct_bubble_at = peer.answer_at = None
 
-    def answer(self, peer: Peer, now: float) -> None:
-        """Answer an indirect bubble of a Teredo peer with a direct one, as soon as the limits allow."""
+    def answer(self, peer: Peer, trailers: tuple[Trailer, ...], now: float) -> None:
+        """Answer an indirect bubble of a Teredo peer as soon as the limits allow; `trailers` came with it."""
+        self._proofs.asked(peer, trailers)
+        if peer.round_at is not None:
+            return  # the next round is as good an answer
         if peer.answer_at is None:
             peer.answer_at = peer.rounds.earliest(now, peer.sent_at)
             if peer.answer_at is None:
@@ -77,6 +89,14 @@ class Contacts:
     def answer_relay(self, relay: IPv6Address, origin: Endpoint, now: float) -> None:
         """Answer the bubble of a relay, which opens our NAT for it; `relay` may be a link-local address (Miredo)."""
         self._bubble(relay, origin, now)
+
+    def is_proof(self, peer: Peer, trailers: tuple[Trailer, ...]) -> bool:
+        """Whether a direct bubble with these trailers answers an indirect one of ours."""
+        return self._extensions.symmetric and self._proofs.is_answered(peer, trailers)
+
+    def is_proof_of_source(self, packet: IPv6Packet) -> bool:
+        """Whether a bubble answers one that we sent from a link-local address."""
+        return self._extensions.symmetric and self._proofs.is_answer_to_link_local(packet)
 
     def handle_timeout(self, now: float) -> list[Peer]:
         """Do what is due; return the peers that are given up."""
@@ -111,6 +131,8 @@ class Contacts:
             peer.answer_at = None
             peer.rounds.count(now)
             self._direct_bubble(peer, now)
+            if self._extensions.symmetric and not peer.is_valid(now):
+                self._indirect_bubble(peer, now)
         if peer.round_at is not None and peer.round_at <= now:
             # An answer given meanwhile counts as a round, too.
             earliest = peer.rounds.earliest(now, peer.sent_at)
@@ -130,10 +152,14 @@ class Contacts:
         if peer.is_local(now) and peer.local is not None:
             self._bubble(peer.address, peer.local, now)
             return
-        if self._identity.behind_nat:
-            self._bubble(peer.address, peer.teredo.mapped, now, ttl=OPENER_TTL)
-        self._bubble(peer.address, peer.teredo.server_endpoint, now)
-        peer.direct_bubble_at = now + self._direct_delay
+        if peer.nonce_received is not None:
+            # It has heard of us: the race is over, and the bubble proves where we are.
+            self._direct_bubble(peer, now)
+        else:
+            if self._identity.behind_nat:
+                self._bubble(peer.address, peer.teredo.mapped, now, ttl=OPENER_TTL)
+            peer.direct_bubble_at = now + self._direct_delay
+        self._indirect_bubble(peer, now)
 
     def _echo_test(self, peer: Peer, now: float) -> None:
         if peer.standing is Standing.UNSOLICITED and not self._stranger_tests.take(now):
@@ -147,11 +173,34 @@ class Contacts:
 
     def _direct_bubble(self, peer: Peer, now: float) -> None:
         if peer.teredo is not None:
-            self._bubble(peer.address, peer.teredo.mapped, now)
+            remote = peer.mapped if peer.trusted else peer.teredo.mapped
+            trailers = self._proofs.answer(peer) if self._extensions.symmetric else ()
+            self._bubble(peer.address, remote, now, trailers)
 
-    def _bubble(self, destination: IPv6Address, remote: Endpoint, now: float, ttl: int | None = None) -> None:
+    def _indirect_bubble(self, peer: Peer, now: float) -> None:
+        if peer.teredo is None:
+            return
+        if not self._extensions.symmetric:
+            self._bubble(peer.address, peer.teredo.server_endpoint, now)
+            return
+        self._bubble(peer.address, peer.teredo.server_endpoint, now, (self._proofs.question(peer),))
+        if peer.rounds.unanswered > 1:
+            # Not the first: it may be Miredo behind a symmetric NAT, which answers to a link-local address only.
+            source = self._proofs.link_local(peer.address)
+            self._bubble(peer.address, peer.teredo.server_endpoint, now, source=source)
+
+    def _bubble(
+        self,
+        destination: IPv6Address,
+        remote: Endpoint,
+        now: float,
+        trailers: tuple[Trailer, ...] = (),
+        ttl: int | None = None,
+        source: IPv6Address | None = None,
+    ) -> None:
         if not self._budget.allows(remote, now):
             self._outbox.drop(Drop.BUBBLE_LIMIT)
             return
         self._outbox.count("bubbles-sent")
-        self._outbox.send(Datagram(SERVICE, bubble(self._identity.address, destination), remote, ttl=ttl))
+        packet = bubble(source or self._identity.address, destination)
+        self._outbox.send(Datagram(SERVICE, with_trailers(packet, *trailers), remote, ttl=ttl))

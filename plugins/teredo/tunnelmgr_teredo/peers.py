@@ -50,6 +50,10 @@ class Peer:
     direct_bubble_at: float | None = None
     answer_at: float | None = None
     echo_tests: tuple[EchoTest, ...] = ()
+    nonce_sent: bytes | None = None
+    """Of our last indirect bubble: a direct one that repeats it is the peer's, wherever it comes from."""
+    nonce_received: bytes | None = None
+    """Of the peer's last indirect bubble, for our direct ones."""
     path: Endpoint | None = None
     """Where the data plane was told to send."""
     path_said_at: float = float("-inf")

@@ -11,7 +11,10 @@ from tunnelmgr_teredo.outbox import Outbox
 from tunnelmgr_teredo.peers import Peer, Standing
 from tunnelmgr_teredo.session import Session
 from tunnelmgr_teredo.settings import RelaySettings
+from tunnelmgr_teredo.trailers import Trailer
 from tunnelmgr_teredo.wire import Payload, is_bubble
+
+Trailers = tuple[Trailer, ...]
 
 
 class Reception:
@@ -26,16 +29,19 @@ class Reception:
 
     def receive(self, payload: Payload, packet: IPv6Packet, datagram: Datagram, now: float) -> None:
         """Take one datagram that is no answer to a solicitation. Raises WireError, Refused for the most part."""
-        payload.trailers()  # may condemn the datagram
+        trailers = payload.trailers()  # may condemn the datagram
+        if self._session.contacts.is_proof_of_source(packet):
+            self._answer_to_link_local(packet, datagram.remote, now)
+            return
         if packet.destination != self._identity.address:
             raise Refused(Drop.INNER_DESTINATION)
         if datagram.remote == self._identity.server.primary_endpoint and is_bubble(packet):
-            self._bubble_from_server(payload, packet, now)
+            self._bubble_from_server(payload, packet, trailers, now)
             return
         if packet.source == self._identity.address:
             raise Refused(Drop.INNER_SOURCE)
         if is_teredo(packet.source):
-            self._from_teredo(payload, packet, datagram.remote, now)
+            self._from_teredo(payload, packet, trailers, datagram.remote, now)
         elif is_native(packet.source):
             self._from_native(payload, packet, datagram.remote, now)
         else:
@@ -43,10 +49,10 @@ class Reception:
 
     # -- bubbles through our server -----------------------------------------------------------------------------------
 
-    def _bubble_from_server(self, payload: Payload, packet: IPv6Packet, now: float) -> None:
+    def _bubble_from_server(self, payload: Payload, packet: IPv6Packet, trailers: Trailers, now: float) -> None:
         """Somebody wants to reach us and asks us to open our NAT."""
         if is_teredo(packet.source):
-            self._indirect_bubble(payload, packet, now)
+            self._indirect_bubble(payload, packet, trailers, now)
             return
         if payload.origin is None or not self._unicast.has_endpoint(payload.origin.endpoint):
             raise Refused(Drop.ORIGIN)
@@ -60,18 +66,18 @@ class Reception:
             if not peer.is_valid(now):
                 self._session.contacts.begin(peer, now)
 
-    def _indirect_bubble(self, payload: Payload, packet: IPv6Packet, now: float) -> None:
+    def _indirect_bubble(self, payload: Payload, packet: IPv6Packet, trailers: Trailers, now: float) -> None:
         teredo = TeredoAddress.parse(packet.source)
         origin = payload.origin.endpoint if payload.origin is not None else teredo.mapped
         if packet.source == self._identity.address or teredo.mapped == self._identity.mapped:
             raise Refused(Drop.INNER_SOURCE)
         if not self._unicast.has_endpoint(origin) or not self._unicast.has_client(teredo):
             raise Refused(Drop.ORIGIN)
-        self._session.contacts.answer(self._session.meet(packet.source, Standing.UNSOLICITED, now), now)
+        self._session.contacts.answer(self._session.meet(packet.source, Standing.UNSOLICITED, now), trailers, now)
 
     # -- packets of peers ---------------------------------------------------------------------------------------------
 
-    def _from_teredo(self, payload: Payload, packet: IPv6Packet, remote: Endpoint, now: float) -> None:
+    def _from_teredo(self, payload: Payload, packet: IPv6Packet, trailers: Trailers, remote: Endpoint, now: float) -> None:
         peer = self._session.peers.get(packet.source)
         if peer is not None and peer.trusted and peer.mapped == remote:
             self._session.heard(peer, now)
@@ -80,9 +86,24 @@ class Reception:
             self._session.trust(peer, remote, now)
         elif peer is not None and peer.is_local(now) and peer.local == remote:
             self._session.trust(peer, remote, now)
+        elif peer is not None and is_bubble(packet) and self._session.contacts.is_proof(peer, trailers):
+            self._trust_elsewhere(peer, remote, now)
         else:
             raise Refused(Drop.MISMATCH)
         self._pass_up(payload.packet, packet)
+
+    def _answer_to_link_local(self, packet: IPv6Packet, remote: Endpoint, now: float) -> None:
+        peer = self._session.peers.get(packet.source)
+        if peer is None:
+            raise Refused(Drop.UNPROVEN)
+        self._trust_elsewhere(peer, remote, now)
+
+    def _trust_elsewhere(self, peer: Peer, remote: Endpoint, now: float) -> None:
+        """A bubble has proven that the peer's NAT gave it another mapping towards us than towards its server."""
+        if not self._unicast.has_endpoint(remote):
+            raise Refused(Drop.ORIGIN)
+        self._session.trust(peer, remote, now)
+        self._outbox.count("bubbles-received")
 
     def _from_native(self, payload: Payload, packet: IPv6Packet, remote: Endpoint, now: float) -> None:
         if not self._relays.accepts(remote.address):

@@ -24,6 +24,7 @@ from tunnelmgr_teredo.identity import Identity
 from tunnelmgr_teredo.outbox import SERVICE, Outbox
 from tunnelmgr_teredo.packet_queue import PacketQueue, QueueSpace, Waiting
 from tunnelmgr_teredo.peers import Peer, PeerList, Standing
+from tunnelmgr_teredo.settings import ClientSettings
 from tunnelmgr_teredo.unreachables import Unreachables
 
 
@@ -31,11 +32,17 @@ class Session:
     """One identity's peers, queues and paths."""
 
     def __init__(
-        self, identity: Identity, peers_max: int, random: Random, outbox: Outbox, unreachables: Unreachables, now: float
+        self,
+        identity: Identity,
+        settings: ClientSettings,
+        random: Random,
+        outbox: Outbox,
+        unreachables: Unreachables,
+        now: float,
     ) -> None:
         self.identity = identity
-        self.peers = PeerList(peers_max)
-        self.contacts = Contacts(identity, random, outbox)
+        self.peers = PeerList(settings.peers_max)
+        self.contacts = Contacts(identity, settings.extensions, random, outbox)
         self._outbox = outbox
         self._unreachables = unreachables
         self._outward_space = QueueSpace(QUEUES_BYTES_MAX)

@@ -59,6 +59,12 @@ class RelaySettings(Settings):
         return not self.allow or any(relay in network for network in self.allow)
 
 
+class ExtensionSettings(Settings):
+    """The section `extensions`: what RFC 6081 adds to get through more kinds of NAT."""
+
+    symmetric: bool = Field(default=True, description="reach clients behind symmetric NATs, or from behind one")
+
+
 def _list_of_one(value: object) -> object:
     return (value,) if isinstance(value, str) else value
 
@@ -93,6 +99,7 @@ class ClientSettings(Settings):
     )
     secure: SecureSettings | None = Field(default=None, description="secure qualification, where the server demands it")
     relays: RelaySettings = Field(default=RelaySettings(), description="relays allowed or denied by IPv4 prefix")
+    extensions: ExtensionSettings = Field(default=ExtensionSettings(), description="extensions of RFC 6081, each on or off")
     local_discovery: bool = Field(
         default=False, description="find Teredo clients on the same link by multicast; only on links you trust"
     )

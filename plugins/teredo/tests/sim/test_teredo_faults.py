@@ -205,8 +205,7 @@ def test_thirty_percent_loss_slows_a_client_and_does_not_stop_it(seed: int) -> N
     world = teredo_world(seed)
     alice = world.client("alice", NatKind.PORT_RESTRICTED, link=Link(delay=0.025, loss_rate=0.3))
     assert world.internet.run_until(lambda: alice.up, within=120)
-    assert pings(world, alice, 120) > 30
-    world.internet.run(120)
+    assert pings(world, alice, 400) > 30
     assert world.internet.run_until(lambda: alice.up, within=60)
 
 

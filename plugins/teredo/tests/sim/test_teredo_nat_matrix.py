@@ -10,7 +10,11 @@ from tunnelmgr.lab.vocabulary import Link, NatKind
 
 OPEN = [NatKind.NONE, NatKind.FULL_CONE, NatKind.ADDRESS_RESTRICTED]
 RESTRICTED = [NatKind.PORT_RESTRICTED, NatKind.PORT_RESTRICTED_OPEN_BOX]
-SYMMETRIC = [NatKind.SYMMETRIC, NatKind.SYMMETRIC_SEQUENTIAL]
+SYMMETRIC = [NatKind.SYMMETRIC, NatKind.SYMMETRIC_SEQUENTIAL, NatKind.SYMMETRIC_PORT_PRESERVING]
+
+
+def _words(kind: NatKind) -> str:
+    return kind.value
 
 
 def meet(world: TeredoWorld, first: SimulatedHost, second: SimulatedHost) -> tuple[int, int]:
@@ -27,16 +31,20 @@ def meet(world: TeredoWorld, first: SimulatedHost, second: SimulatedHost) -> tup
 
 
 @pytest.mark.requirement("T-TX-005", "T-RX-004", "T-RX-013")
-@pytest.mark.parametrize(("row", "column"), list(product(OPEN + RESTRICTED, repeat=2)), ids=lambda kind: kind.value)
-def test_clients_behind_cone_and_restricted_nats_meet_and_lose_nothing(row: NatKind, column: NatKind) -> None:
+@pytest.mark.parametrize(("row", "column"), list(product(OPEN + RESTRICTED, repeat=2)), ids=_words)
+@pytest.mark.parametrize("symmetric", [True, False], ids=["RFC 6081", "RFC 4380"])
+def test_clients_behind_cone_and_restricted_nats_meet_and_lose_nothing(
+    row: NatKind, column: NatKind, symmetric: bool
+) -> None:
     world = teredo_world()
-    alice, bob = world.qualified("alice", row), world.qualified("bob", column)
+    extensions = {"symmetric": symmetric}
+    alice, bob = world.qualified("alice", row, extensions=extensions), world.qualified("bob", column, extensions=extensions)
     assert meet(world, alice, bob) == (24, 4)
     assert alice.received_directly_from(bob)
 
 
 @pytest.mark.requirement("T-TX-005")
-@pytest.mark.parametrize(("row", "column"), list(product(RESTRICTED, repeat=2)), ids=lambda kind: kind.value)
+@pytest.mark.parametrize(("row", "column"), list(product(RESTRICTED, repeat=2)), ids=_words)
 @pytest.mark.parametrize("delay", [0.001, 0.010, 0.060, 0.200], ids=lambda delay: f"{delay * 1000:.0f} ms")
 def test_the_race_is_won_whatever_the_links_take(row: NatKind, column: NatKind, delay: float) -> None:
     world = teredo_world()
@@ -55,8 +63,39 @@ def test_first_contact_takes_one_way_over_the_server_and_the_direct_one_back() -
     assert ping.round_trip == pytest.approx(0.1 + 0.05 + 0.1)
 
 
+@pytest.mark.requirement("T-EX-001", "T-EX-002", "T-EX-004", "T-EX-005")
+@pytest.mark.parametrize(("row", "column"), [*product(OPEN, SYMMETRIC), *product(SYMMETRIC, OPEN)], ids=_words)
+def test_a_symmetric_nat_meets_every_nat_that_does_not_filter_by_port(row: NatKind, column: NatKind) -> None:
+    world = teredo_world()
+    alice, bob = world.qualified("alice", row), world.qualified("bob", column)
+    assert meet(world, alice, bob) == (24, 4)
+    assert alice.received_directly_from(bob)
+
+
+@pytest.mark.requirement("T-EX-005")
+@pytest.mark.parametrize("row", SYMMETRIC, ids=_words)
+def test_from_behind_a_symmetric_nat_contact_takes_one_timeout(row: NatKind) -> None:
+    world = teredo_world()
+    alice, bob = world.qualified("alice", row), world.qualified("bob", NatKind.ADDRESS_RESTRICTED)
+    ping = alice.send_ping(bob)
+    world.internet.run(5)
+    assert ping.round_trip is not None
+    assert 2 < ping.round_trip < 2.5
+
+
+@pytest.mark.requirement("T-EX-026", "T-CL-019")
+@pytest.mark.parametrize("row", SYMMETRIC, ids=_words)
+def test_without_the_extension_a_symmetric_nat_reaches_native_hosts_only(row: NatKind) -> None:
+    world = teredo_world()
+    off = {"symmetric": False}
+    alice, bob = world.qualified("alice", row, extensions=off), world.qualified("bob", NatKind.FULL_CONE, extensions=off)
+    to_bob, to_native = alice.send_ping(bob), alice.send_ping(world.native_host)
+    world.internet.run(10)
+    assert (to_bob.answered, to_native.answered) == (False, True)
+
+
 @pytest.mark.requirement("T-TX-014", "T-CL-019")
-@pytest.mark.parametrize(("row", "column"), list(product(SYMMETRIC, RESTRICTED)), ids=lambda kind: kind.value)
+@pytest.mark.parametrize(("row", "column"), list(product(SYMMETRIC, RESTRICTED)), ids=_words)
 def test_symmetric_and_port_restricted_clients_fail_cleanly(row: NatKind, column: NatKind) -> None:
     world = teredo_world()
     alice, bob = world.qualified("alice", row), world.qualified("bob", column)

@@ -12,6 +12,7 @@ from tests.teredo_world.vectors import (
     NATIVE_HOST,
     PACKETS,
     RELAY,
+    SERVER_1,
     SERVER_2,
 )
 
@@ -20,10 +21,11 @@ from tunnelmgr.api.events import PathDown, PathUp
 from tunnelmgr.api.network import Endpoint
 from tunnelmgr.api.packets import EchoReply, EchoRequest, IPv6Packet, OtherIcmpv6, icmpv6_packet, parse_icmpv6
 from tunnelmgr_teredo.address import TeredoAddress
-from tunnelmgr_teredo.trailers import NonceTrailer
+from tunnelmgr_teredo.trailers import NonceTrailer, first_trailer, parse_trailers
 from tunnelmgr_teredo.wire import OriginIndication, Payload, bubble, is_bubble, with_trailers
 
 SERVER = Endpoint(SERVER_2, 3544)
+SERVER_OF_A = Endpoint(SERVER_1, 3544)
 STRANGER = Endpoint(IPv4Address("192.0.2.77"), 9999)
 
 
@@ -112,11 +114,21 @@ def test_data_is_refused_until_there_is_an_address() -> None:
 @pytest.mark.parametrize("name", ["bubble-origin", "bubble-unknown-trailer-skip", "bubble-malformed-trailer"])
 def test_an_indirect_bubble_is_answered_directly_and_at_once(client_b: Bench, name: str) -> None:
     receive(client_b, name)
-    (sent,) = client_b.sent()
-    assert sent.remote == CLIENT_A_MAPPED
-    assert sent.data == bubble(CLIENT_B, CLIENT_A)
-    assert sent.ttl is None
+    direct, indirect = client_b.sent()
+    assert direct.remote == CLIENT_A_MAPPED
+    assert direct.data == PACKETS["bubble-direct-nonce-reply"].payload, "with the nonce that came"
+    assert direct.ttl is None
+    assert indirect.remote == SERVER_OF_A, "so that a client behind a symmetric NAT learns our nonce"
+    assert indirect.data[:40] == bubble(CLIENT_B, CLIENT_A)
     assert client_b.delivered() == []
+
+
+@pytest.mark.requirement("T-RX-004", "T-EX-026")
+def test_without_the_extension_an_indirect_bubble_is_answered_as_rfc_4380_says() -> None:
+    bench = Bench(ScriptedRandom(flags=0x2081), server=str(SERVER_2), extensions={"symmetric": False})
+    bench.qualified(CLIENT_B_MAPPED, SERVER_2)
+    receive(bench, "bubble-origin")
+    assert [(sent.remote, sent.data) for sent in bench.sent()] == [(CLIENT_A_MAPPED, bubble(CLIENT_B, CLIENT_A))]
 
 
 @pytest.mark.requirement("T-RX-004")
@@ -130,7 +142,7 @@ def test_an_indirect_bubble_earns_no_trust(client_b: Bench) -> None:
 @pytest.mark.requirement("T-RX-006")
 def test_without_an_origin_the_mapping_is_taken_from_the_source_address(client_b: Bench) -> None:
     client_b.receive(bubble(CLIENT_A, CLIENT_B), SERVER)
-    assert [sent.remote for sent in client_b.sent()] == [CLIENT_A_MAPPED]
+    assert [sent.remote for sent in client_b.sent()] == [CLIENT_A_MAPPED, SERVER_OF_A]
 
 
 @pytest.mark.requirement("T-RX-005")
@@ -206,17 +218,20 @@ def test_a_packet_of_someone_else_does_not(client_b: Bench) -> None:
 
 @pytest.mark.requirement("T-TX-008", "T-TX-009")
 def test_indirect_bubbles_are_answered_within_the_limits_and_late_rather_than_never(client_b: Bench) -> None:
+    def answers() -> int:
+        return sum(sent.remote == CLIENT_A_MAPPED for sent in client_b.sent())
+
     receive(client_b, "bubble-origin")
-    assert len(client_b.sent()) == 1
+    assert answers() == 1
     client_b.wait(1)
     receive(client_b, "bubble-origin")
-    assert client_b.sent() == []
+    assert answers() == 0
     assert client_b.wake() == pytest.approx(1)
-    assert len(client_b.sent()) == 1, "two seconds after the one before"
+    assert answers() == 1, "two seconds after the one before"
     for _ in range(20):
         client_b.wait(3)
         receive(client_b, "bubble-origin")
-    assert len([sent for sent in client_b.sent() if sent.remote == CLIENT_A_MAPPED]) == 2, "four in all"
+    assert answers() == 2, "four in all"
 
 
 # -- Teredo peers -------------------------------------------------------------------------------------------------------
@@ -460,3 +475,94 @@ def test_only_relays_that_are_allowed_are_believed() -> None:
 def test_a_nonce_trailer_of_a_stranger_earns_nothing(client_b: Bench) -> None:
     client_b.receive(with_trailers(bubble(CLIENT_A, CLIENT_B), NonceTrailer(b"abcd")), STRANGER)
     assert client_b.dropped("mismatch") == 1
+
+
+# -- peers behind symmetric NATs ----------------------------------------------------------------------------------------
+
+ELSEWHERE = PACKETS["bubble-direct-symmetric-nonce"].source
+
+
+def contacting_a(bench: Bench) -> bytes:
+    """Let client B try to reach client A; return the nonce of its indirect bubble."""
+    bench.send(udp_packet(CLIENT_B, CLIENT_A))
+    return nonce_of(next(sent.data for sent in bench.sent() if sent.remote == SERVER_OF_A))
+
+
+def nonce_of(data: bytes) -> bytes:
+    trailer = first_trailer(parse_trailers(data[40:]), NonceTrailer)
+    assert trailer is not None, "indirect bubbles have a nonce"
+    return trailer.nonce
+
+
+@pytest.mark.requirement("T-EX-001")
+def test_every_indirect_bubble_has_a_nonce_of_its_own(client_b: Bench) -> None:
+    nonces = {contacting_a(client_b)}
+    for _ in range(3):
+        client_b.wait(2)
+        nonces |= {nonce_of(sent.data) for sent in client_b.sent() if sent.remote == SERVER_OF_A and sent.data[40:]}
+    assert len(nonces) == 4
+
+
+@pytest.mark.requirement("T-EX-004")
+def test_the_nonce_we_sent_proves_another_mapping_and_packets_go_there(client_b: Bench) -> None:
+    nonce = contacting_a(client_b)
+    client_b.receive(with_trailers(bubble(CLIENT_A, CLIENT_B), NonceTrailer(nonce)), ELSEWHERE)
+    assert client_b.take_events(PathUp)[0].remote == ELSEWHERE
+    assert [(sent.remote, sent.data) for sent in client_b.sent()] == [(ELSEWHERE, udp_packet(CLIENT_B, CLIENT_A))]
+    client_b.receive(udp_packet(CLIENT_A, CLIENT_B), ELSEWHERE)
+    assert client_b.delivered() == [udp_packet(CLIENT_A, CLIENT_B)]
+
+
+@pytest.mark.requirement("T-EX-004", "T-RX-016")
+@pytest.mark.parametrize("trailers", [(), (NonceTrailer(b"\xde\xad\xbe\xef"),)], ids=["none", "wrong"])
+def test_without_the_right_nonce_another_mapping_is_not_believed(
+    client_b: Bench, trailers: tuple[NonceTrailer, ...]
+) -> None:
+    contacting_a(client_b)
+    client_b.receive(with_trailers(bubble(CLIENT_A, CLIENT_B), *trailers), ELSEWHERE)
+    assert client_b.take_events(PathUp) == []
+    assert client_b.dropped("mismatch") == 1
+
+
+@pytest.mark.requirement("T-EX-004", "T-AD-007")
+def test_a_nonce_does_not_make_a_private_mapping_a_place_to_send_to(client_b: Bench) -> None:
+    nonce = contacting_a(client_b)
+    inside = Endpoint(IPv4Address("10.0.0.53"), 53)
+    client_b.receive(with_trailers(bubble(CLIENT_A, CLIENT_B), NonceTrailer(nonce)), inside)
+    assert client_b.take_events(PathUp) == []
+
+
+@pytest.mark.requirement("T-EX-004")
+def test_data_with_the_right_nonce_proves_nothing(client_b: Bench) -> None:
+    nonce = contacting_a(client_b)
+    client_b.receive(with_trailers(udp_packet(CLIENT_A, CLIENT_B), NonceTrailer(nonce)), ELSEWHERE)
+    assert client_b.dropped("mismatch") == 1
+
+
+@pytest.mark.requirement("T-EX-002", "T-EX-003")
+def test_direct_bubbles_repeat_the_last_nonce_received_and_none_if_the_last_bubble_had_none(client_b: Bench) -> None:
+    client_b.receive(bubble(CLIENT_A, CLIENT_B), SERVER)
+    assert client_b.sent()[0].data == bubble(CLIENT_B, CLIENT_A), "none was received"
+    client_b.wait(3)
+    receive(client_b, "bubble-origin")
+    assert client_b.sent()[0].data == PACKETS["bubble-direct-nonce-reply"].payload
+    client_b.wait(3)
+    client_b.receive(bubble(CLIENT_A, CLIENT_B), SERVER)
+    assert client_b.sent()[0].data == bubble(CLIENT_B, CLIENT_A)
+
+
+@pytest.mark.requirement("T-RX-001")
+def test_miredo_behind_a_symmetric_nat_is_asked_from_a_link_local_address_in_the_second_round(client_b: Bench) -> None:
+    contacting_a(client_b)
+    client_b.wait(2)
+    sources = [IPv6Packet.parse(sent.data).source for sent in client_b.sent() if sent.remote == SERVER_OF_A]
+    own, hidden = sources
+    assert own == CLIENT_B
+    assert hidden.is_link_local
+    client_b.receive(bubble(CLIENT_A, IPv6Address("fe80::1")), ELSEWHERE)
+    other = TeredoAddress(SERVER_1, 1, CLIENT_A_MAPPED).ipv6
+    client_b.receive(bubble(other, hidden), ELSEWHERE)
+    assert client_b.take_events(PathUp) == [], "another address, or another source"
+    client_b.receive(bubble(CLIENT_A, hidden), ELSEWHERE)
+    assert client_b.take_events(PathUp)[0].remote == ELSEWHERE
+    assert client_b.delivered() == []

@@ -30,6 +30,7 @@ from tunnelmgr.api.packets import (
 from tunnelmgr.api.status import PathUse
 from tunnelmgr_teredo.address import TeredoAddress
 from tunnelmgr_teredo.constants import OPENER_TTL
+from tunnelmgr_teredo.trailers import NonceTrailer, parse_trailers
 from tunnelmgr_teredo.wire import bubble
 
 SERVER = Endpoint(SERVER_1, 3544)
@@ -224,7 +225,8 @@ def test_a_round_is_an_opener_an_indirect_bubble_and_a_direct_one_a_little_later
     assert 0 < client_a.wake() <= 0.5
     (direct,) = client_a.sent()
     assert (direct.remote, direct.ttl) == (CLIENT_B_MAPPED, None)
-    assert {datagram.data for datagram in (opener, indirect, direct)} == {bubble(CLIENT_A, CLIENT_B)}
+    assert opener.data == direct.data == bubble(CLIENT_A, CLIENT_B) == indirect.data[:40]
+    assert isinstance(parse_trailers(indirect.data[40:])[0], NonceTrailer)
 
 
 @pytest.mark.requirement("T-TX-005", "T-TX-009", "T-TX-014", "T-PE-008")
@@ -232,7 +234,8 @@ def test_four_rounds_two_seconds_apart_then_the_host_is_told(client_a: Bench) ->
     client_a.send(DATA)
     began, indirect = client_a.now, []
     while not (told := errors(client_a)):
-        indirect += [client_a.now - began for sent in client_a.sent() if sent.remote.port == 3544]
+        sent = [datagram for datagram in client_a.sent() if datagram.remote.port == 3544]
+        indirect += [client_a.now - began for datagram in sent if datagram.data[:40] == bubble(CLIENT_A, CLIENT_B)]
         client_a.wake()
     assert indirect == [0, 2, 4, 6]
     assert client_a.now - began == 8
@@ -271,7 +274,7 @@ def test_a_peer_silent_for_30_seconds_is_contacted_again_before_anything_is_sent
     client_a.wait(2.1)
     client_a.sent()
     client_a.send(DATA)
-    assert {sent.data for sent in client_a.sent()} == {bubble(CLIENT_A, CLIENT_B)}
+    assert {sent.data[:40] for sent in client_a.sent()} == {bubble(CLIENT_A, CLIENT_B)}
     client_a.receive(bubble(CLIENT_B, CLIENT_A), CLIENT_B_MAPPED)
     assert [sent.data for sent in client_a.sent()] == [DATA]
 
