@@ -30,6 +30,20 @@ class Drop(Enum):
     DISCOVERY = "discovery"
     LINK_ONLY = "link-only"  # neighbour discovery and its like, never from a tunnel
     ROUTING_HEADER = "routing-header"
+    # Datagrams a server or a relay gets.
+    PROTOCOL = "protocol"  # neither bubble nor ICMPv6, which is all a server passes on
+    LOOP = "loop"  # from ourselves or to ourselves
+    SOLICITATION = "solicitation"  # a router solicitation that RFC 4861 refuses
+    UNSIGNED = "unsigned"  # without the signature this server demands
+    NO_SECONDARY = "no-secondary"  # wants an answer from a second address, and there is none
+    FOREIGN_CLIENT = "foreign-client"  # for a client of another server
+    ICMP_TYPE = "icmp-type"
+    SOLICITATION_LIMIT = "solicitation-limit"
+    FORWARD_LIMIT = "forward-limit"
+    NO_ENTRY = "no-entry"  # from a client nobody here talks to
+    NOT_SERVED = "not-served"  # to a destination this relay does not serve
+    NEWCOMER_LIMIT = "newcomer-limit"  # too many new clients for one native network, or in all
+    TABLE_FULL = "table-full"
     # Packets from this host.
     SCOPE = "scope"  # multicast and link-local destinations
     SOURCE = "source"

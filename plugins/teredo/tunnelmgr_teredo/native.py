@@ -6,6 +6,7 @@ from tunnelmgr.api.packets.extension_headers import UpperLayer
 from tunnelmgr.api.packets.icmpv6 import Icmpv6Type
 from tunnelmgr.api.packets.ipv6 import IPv6Packet
 from tunnelmgr.api.packets.protocol import IpProtocol
+from tunnelmgr_teredo.address import GlobalUnicast
 from tunnelmgr_teredo.constants import NOT_NATIVE
 
 _LINK_ONLY = range(Icmpv6Type.ROUTER_SOLICITATION, Icmpv6Type.REDIRECT + 1)
@@ -14,6 +15,12 @@ _LINK_ONLY = range(Icmpv6Type.ROUTER_SOLICITATION, Icmpv6Type.REDIRECT + 1)
 def is_native(address: IPv6Address) -> bool:
     """Whether an address may belong to a host that is reached through relays."""
     return not any(address in network for network in NOT_NATIVE)
+
+
+def leads_astray(address: IPv6Address, unicast: GlobalUnicast) -> bool:
+    """Whether this is a 6to4 address of an IPv4 address nobody may be sent to: another tunnel's loop (RFC 6324)."""
+    behind = address.sixtofour
+    return behind is not None and behind not in unicast
 
 
 def is_link_only(packet: IPv6Packet, upper: UpperLayer) -> bool:

@@ -1,4 +1,4 @@
-"""ICMPv6 errors to this host for packets that cannot be sent (RFC 4443): ten a second at most."""
+"""ICMPv6 errors for packets that cannot be sent (RFC 4443), to this host or whoever it forwards for: few a second."""
 
 from collections import deque
 from ipaddress import IPv6Address
@@ -10,11 +10,12 @@ from tunnelmgr_teredo.outbox import Outbox
 
 
 class Unreachables:
-    """Answers packets of this host with errors."""
+    """Answers packets with errors, `limit` of them in any second at most."""
 
-    def __init__(self, outbox: Outbox) -> None:
+    def __init__(self, outbox: Outbox, limit: int = HOST_ERRORS) -> None:
         self._outbox = outbox
-        self._answered_at: deque[float] = deque(maxlen=HOST_ERRORS)
+        self._limit = limit
+        self._answered_at: deque[float] = deque(maxlen=limit)
         self.source: IPv6Address = CLIENT_LINK_LOCAL
         """Who says so: our Teredo address while there is one."""
 
@@ -32,7 +33,7 @@ class Unreachables:
 
     def _answer(self, error: Icmpv6Error, now: float) -> None:
         answer = icmpv6_error(error, self.source)
-        if answer is None or (len(self._answered_at) == HOST_ERRORS and now - self._answered_at[0] < 1.0):
+        if answer is None or (len(self._answered_at) == self._limit and now - self._answered_at[0] < 1.0):
             return
         self._answered_at.append(now)
         self._outbox.count("errors-to-host")

@@ -1,0 +1,106 @@
+"""The Teredo relay (RFC 4380 section 5.4): a router between the clients of all servers and native IPv6."""
+
+from collections.abc import Mapping, Sequence
+from random import Random
+
+from tunnelmgr.api.datagrams import ChannelEvent, Datagram
+from tunnelmgr.api.effects import Effect, EffectResult
+from tunnelmgr.api.errors import TunnelError
+from tunnelmgr.api.events import Event, Stopped, Up
+from tunnelmgr.api.hostconfig import HostConfig
+from tunnelmgr.api.network import Endpoint, Network
+from tunnelmgr.api.status import Fact, PathUse, TunnelStatus
+from tunnelmgr_teredo.constants import LINK_MTU, TEREDO_PREFIX
+from tunnelmgr_teredo.listening import Listening
+from tunnelmgr_teredo.outbox import Outbox
+from tunnelmgr_teredo.relay_settings import RelayServiceSettings
+from tunnelmgr_teredo.relaying import RELAY, RelayIdentity, Relaying
+
+
+class TeredoRelay:
+    """The Tunnel. Owns its port, and what it does with packets."""
+
+    def __init__(self, settings: RelayServiceSettings, random: Random) -> None:
+        self._settings = settings
+        self._outbox = Outbox()
+        self._unicast = settings.unicast
+        self._local = Endpoint(settings.address, settings.port)
+        self._listening = Listening({RELAY: self._local}, self._outbox)
+        own = frozenset({settings.address} if int(settings.address) else ())
+        self._relaying = Relaying(
+            RelayIdentity(own, settings.bubble_source, settings.behind_nat),
+            settings.served(self._unicast),
+            settings.peers_max,
+            settings.relay_limits(),
+            self._unicast,
+            random,
+            self._outbox,
+        )
+
+    def start(self, now: float, network: Network, memory: Mapping[str, bytes]) -> None:
+        self.network_changed(network, now)
+        self._listening.begin()
+
+    def receive_datagram(self, datagram: Datagram, now: float) -> None:
+        self._relaying.receive(datagram, now)
+
+    def receive_packet(self, packet: bytes, now: float) -> None:
+        self._relaying.transmit(packet, now)
+
+    def channel_changed(self, event: ChannelEvent, now: float) -> None:
+        """A client that went away is noticed by its silence."""
+        self._outbox.count("channel-events-ignored")
+
+    def network_changed(self, network: Network, now: float) -> None:
+        self._unicast.network_changed(network)
+        self._relaying.network_changed(network)
+
+    def paths_used(self, uses: Sequence[PathUse], now: float) -> None:
+        self._relaying.paths_used(uses, now)
+
+    def effect_done(self, effect: Effect, result: EffectResult, now: float) -> None:
+        if self._listening.effect_done(effect, result, now):
+            serves = self._served_words()
+            # A host-specific relay leaves routing between others to others (RFC 4380 section 8.2).
+            config = HostConfig(
+                routes=(TEREDO_PREFIX,), mtu=LINK_MTU, listening=True, forwarding=not self._settings.is_for_this_host
+            )
+            self._outbox.say(Up(config, {"relay": str(self._local), "serves": serves}))
+
+    def handle_timeout(self, now: float) -> None:
+        self._listening.handle_timeout(now)
+        self._relaying.handle_timeout(now)
+
+    def next_timeout(self) -> float | None:
+        timers = (self._listening.next_timeout(), self._relaying.next_timeout())
+        return min((at for at in timers if at is not None), default=None)
+
+    def datagrams_to_send(self) -> list[Datagram]:
+        return self._outbox.drain_datagrams()
+
+    def packets_to_deliver(self) -> list[bytes]:
+        return self._outbox.drain_packets()
+
+    def events(self) -> list[Event]:
+        return self._outbox.drain_events()
+
+    def status(self, now: float) -> TunnelStatus:
+        return TunnelStatus(
+            state="listening" if self._listening.ready else "not listening",
+            facts={"relay": str(self._local), "serves": self._served_words(), **self._relaying.facts(), "encrypted": False},
+            peers=self._relaying.peer_statuses(now),
+            peers_total=len(self._relaying.peers),
+            counters=dict(self._outbox.counters),
+        )
+
+    def command(self, name: str, arguments: Mapping[str, Fact], now: float) -> Mapping[str, object]:
+        raise TunnelError(f"a Teredo relay has no command {name!r}")
+
+    def stop(self, now: float) -> None:
+        """There is nobody to say good-bye to: clients find another relay by their next echo test."""
+        self._listening.end()
+        self._outbox.say(Stopped())
+
+    def _served_words(self) -> str:
+        serves = self._settings.serves
+        return serves if isinstance(serves, str) else ", ".join(map(str, serves))

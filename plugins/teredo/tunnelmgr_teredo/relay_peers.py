@@ -1,0 +1,146 @@
+"""The clients a relay knows: bounded, and fair to the native networks on whose behalf they were entered.
+
+    CONTACTING  --answers-->  TRUSTED  --30 s unheard-->  SILENT  --300 s unheard--> (forgotten)
+        |  ^                     ^                          | | ^
+        |  |                     '----------heard-----------' | '--
+        |  '-----------------a packet for it------------------'
+        '--four bubbles without an answer--> (forgotten)
+
+A native host that sweeps the Teredo address space can fill neither the list nor other networks' share of it: new entries
+are limited per second and network, a network holds no more than a quarter of the list, entries without an answer no more
+than a quarter, and the only entries that ever go for a new one are silent, the one longest silent first.
+"""
+
+from collections import Counter, OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from ipaddress import IPv6Address
+
+from tunnelmgr.api.network import Endpoint
+from tunnelmgr_teredo.constants import (
+    PEER_VALIDITY,
+    RELAY_CONTACTS_SHARE,
+    RELAY_NETWORK,
+)
+from tunnelmgr_teredo.drops import Drop, Refused
+from tunnelmgr_teredo.packet_queue import PacketQueue
+from tunnelmgr_teredo.relay_limits import RelayLimits
+
+
+class Standing(Enum):
+    """Where a client stands with the relay; drawn above."""
+
+    CONTACTING = "contacting"
+    TRUSTED = "trusted"
+    SILENT = "silent"
+
+
+@dataclass(slots=True, eq=False)
+class RelayPeer:
+    """One client. A hundred thousand of them are nothing special, so there is little in it."""
+
+    packed: bytes
+    """Its Teredo address."""
+    network: int
+    """The native network on whose behalf it was entered."""
+    standing: Standing = Standing.CONTACTING
+    mapped: Endpoint | None = None
+    """Where it answers from, if that is not the mapping in its address: it is behind a symmetric NAT."""
+    received_at: float = float("-inf")
+    path_said_at: float = float("-inf")
+    check_at: float = float("-inf")
+    """When to look whether it is still heard."""
+    bubbles: int = 0
+    """Sent since it was last heard."""
+    outward: PacketQueue | None = None
+
+    @property
+    def address(self) -> IPv6Address:
+        return IPv6Address(self.packed)
+
+    def is_valid(self, now: float) -> bool:
+        """Whether packets may be sent at once (RFC 4380 section 5.4.1)."""
+        return self.standing is Standing.TRUSTED and now - self.received_at < PEER_VALIDITY
+
+
+class RelayPeers:
+    """Clients by address."""
+
+    def __init__(self, peers_max: int, limits: RelayLimits) -> None:
+        self._peers_max = peers_max
+        self._contacts_max = int(peers_max * RELAY_CONTACTS_SHARE)
+        self._network_max = int(peers_max * limits.network_share)
+        self._limits = limits
+        self._peers: dict[bytes, RelayPeer] = {}
+        self._silent: OrderedDict[bytes, RelayPeer] = OrderedDict()
+        self._contacting = 0
+        self._per_network: Counter[int] = Counter()
+
+    def __len__(self) -> int:
+        return len(self._peers)
+
+    def __iter__(self) -> Iterator[RelayPeer]:
+        return iter(self._peers.values())
+
+    def __contains__(self, peer: RelayPeer) -> bool:
+        return self._peers.get(peer.packed) is peer
+
+    @property
+    def trusted(self) -> int:
+        """How many are trusted."""
+        return len(self._peers) - len(self._silent) - self._contacting
+
+    @property
+    def networks(self) -> int:
+        """How many native networks they were entered for."""
+        return len(self._per_network)
+
+    def get(self, packed: bytes) -> RelayPeer | None:
+        return self._peers.get(packed)
+
+    def enter(self, packed: bytes, source: bytes, now: float) -> RelayPeer:
+        """Enter a client a native host wants to reach. Raises Refused while that may not be."""
+        network = network_of(source)
+        if self._contacting >= self._contacts_max or self._per_network[network] >= self._network_max:
+            raise Refused(Drop.TABLE_FULL)
+        if len(self._peers) >= self._peers_max and not self._silent:
+            raise Refused(Drop.TABLE_FULL)
+        if not self._limits.allows_newcomer(network, now):
+            raise Refused(Drop.NEWCOMER_LIMIT)
+        if len(self._peers) >= self._peers_max:
+            self.remove(next(iter(self._silent.values())))
+        peer = self._peers[packed] = RelayPeer(packed, network)
+        self._contacting += 1
+        self._per_network[network] += 1
+        return peer
+
+    def move(self, peer: RelayPeer, standing: Standing) -> None:
+        """Change a client's standing."""
+        self._leave(peer)
+        peer.standing = standing
+        if standing is Standing.SILENT:
+            self._silent[peer.packed] = peer
+        elif standing is Standing.CONTACTING:
+            self._contacting += 1
+
+    def remove(self, peer: RelayPeer) -> None:
+        self._leave(peer)
+        del self._peers[peer.packed]
+        self._per_network[peer.network] -= 1
+        if not self._per_network[peer.network]:
+            del self._per_network[peer.network]
+
+    def longest_silent(self) -> RelayPeer | None:
+        return next(iter(self._silent.values()), None)
+
+    def _leave(self, peer: RelayPeer) -> None:
+        if peer.standing is Standing.SILENT:
+            del self._silent[peer.packed]
+        elif peer.standing is Standing.CONTACTING:
+            self._contacting -= 1
+
+
+def network_of(source: bytes) -> int:
+    """Return the native network a packed source address is in, as the number of its prefix."""
+    return int.from_bytes(source) >> 128 - RELAY_NETWORK
