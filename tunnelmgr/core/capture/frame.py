@@ -82,7 +82,7 @@ def _without_cooked_2(data: bytes) -> bytes:
 
 def _of(ethertype: int, data: bytes) -> bytes:
     if ethertype not in {ETHERTYPE_IPV4, ETHERTYPE_IPV6}:
-        raise WireError("ARP" if ethertype == 0x0806 else f"Ethernet type {ethertype:#06x}, no IP")
+        raise WireError("ARP, no IP" if ethertype == 0x0806 else f"Ethernet type {ethertype:#06x}, no IP")
     return _some(data)
 
 
