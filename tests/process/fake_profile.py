@@ -94,11 +94,15 @@ def main() -> int:
         log_to_stderr()
         return run().exit_code
     try:
-        up_detached(held, run, timeout=float(timeout[0]), keep=how == "keep", log="the log", tell=print)
+        up_detached(held, run, timeout=float(timeout[0]), keep=how == "keep", log="the log", tell=tell)
     except TunnelError as error:
         print(error)
         return error.exit_code
     return 0
+
+
+def tell(line: str) -> None:
+    print(line, flush=True)  # into a pipe, where Python holds lines back
 
 
 if __name__ == "__main__":
