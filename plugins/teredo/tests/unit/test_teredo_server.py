@@ -68,8 +68,6 @@ def refused(bench: ServedBench, payload: bytes, remote: Endpoint = CLIENT_A_MAPP
     assert bench.delivered() == []
     counted = bench.dropped()
     return {reason: count - before.get(reason, 0) for reason, count in counted.items() if count != before.get(reason)}
-        reason: count - before.get(reason, 0) for reason, count in bench.dropped().items() if count != before.get(reason)
-    }
 
 
 # -- answering solicitations -----------------------------------------------------------------------------------------------
