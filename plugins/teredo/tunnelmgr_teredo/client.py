@@ -7,9 +7,9 @@ from random import Random
 from typing import cast
 
 from tunnelmgr.api.datagrams import ChannelEvent, ChannelFailed, ChannelKind, Datagram, IcmpReceived
-from tunnelmgr.api.effects import Done, Effect, EffectResult, FailureCode, OpenChannel
+from tunnelmgr.api.effects import Done, Effect, EffectResult, Failed, FailureCode, OpenChannel
 from tunnelmgr.api.errors import ExitCode, TunnelError, WireError
-from tunnelmgr.api.events import Down, Event, Stopped, Up
+from tunnelmgr.api.events import Down, Event, Notice, Stopped, Up
 from tunnelmgr.api.hostconfig import HostConfig
 from tunnelmgr.api.network import Endpoint, Network
 from tunnelmgr.api.packets.ipv6 import IPv6Packet, ipv6_length
@@ -18,6 +18,7 @@ from tunnelmgr.api.status import Fact, PathUse, TunnelStatus
 from tunnelmgr_teredo.address import TeredoAddress
 from tunnelmgr_teredo.advertisement import is_advertisement
 from tunnelmgr_teredo.constants import CHANNEL_ATTEMPTS, RESTART_DELAY, SERVICE_PORTS, TEREDO_PREFIX
+from tunnelmgr_teredo.discovery import DISCOVERY, LocalDiscovery
 from tunnelmgr_teredo.drops import Drop, Refused
 from tunnelmgr_teredo.identity import Identity
 from tunnelmgr_teredo.outbox import SERVICE, Outbox
@@ -44,6 +45,8 @@ class TeredoClient:
         self._unicast = settings.unicast
         self._unreachables = Unreachables(self._outbox)
         self._qualification = Qualification(settings, self._unicast, random, self._outbox)
+        self._discovery = LocalDiscovery(random, self._outbox) if settings.local_discovery else None
+        self._joining: OpenChannel | None = None
         self._network = Network()
         self._opening: OpenChannel | None = None
         self._attempts = 0
@@ -64,6 +67,10 @@ class TeredoClient:
         self._unicast.network_changed(network)
         self._qualification.remembered(memory)
         self._open()
+        if self._discovery is not None:
+            self._discovery.network_changed(network)
+            self._joining = self._discovery.opening()
+            self._outbox.say(self._joining)
 
     def receive_datagram(self, datagram: Datagram, now: float) -> None:
         self._outbox.count("datagrams-received")
@@ -100,6 +107,8 @@ class TeredoClient:
     def network_changed(self, network: Network, now: float) -> None:
         before, self._network = self._network, network
         self._unicast.network_changed(network)
+        if self._discovery is not None:
+            self._discovery.network_changed(network)
         if self._port is None:
             return
         local = self._local(self._port)
@@ -120,6 +129,8 @@ class TeredoClient:
         if effect is self._opening:
             self._opening = None
             self._opened(result, now)
+        elif effect is self._joining:
+            self._joined(result)
         else:
             self._qualification.resolved(effect, result, now)
         self._act_on_news(now)
@@ -133,11 +144,15 @@ class TeredoClient:
         self._act_on_news(now)
         if self._session is not None:
             self._session.handle_timeout(now)
+        if self._discovery is not None:
+            self._discovery.handle_timeout(now)
 
     def next_timeout(self) -> float | None:
         timers = [self._reopen_at, self._qualification.next_timeout()]
         if self._session is not None:
             timers.append(self._session.next_timeout())
+        if self._discovery is not None:
+            timers.append(self._discovery.next_timeout())
         return min((at for at in timers if at is not None), default=None)
 
     def datagrams_to_send(self) -> list[Datagram]:
@@ -195,6 +210,11 @@ class TeredoClient:
         self._outbox.say(Down(f"no UDP port: {result.text}", hint, code))
         self._reopen_at = now + RESTART_DELAY
 
+    def _joined(self, result: EffectResult) -> None:
+        if isinstance(result, Failed):
+            self._outbox.say(Notice("teredo.no-discovery", f"no local client discovery: {result.text}"))
+            self._discovery = None
+
     def _local(self, port: Endpoint) -> Endpoint:
         """Return our own endpoint as far as it is known: a socket bound to no address leaves it to the route."""
         address = port.address
@@ -216,6 +236,10 @@ class TeredoClient:
             return
         if self._reception is None or self._session is None:
             raise Refused(Drop.NOT_QUALIFIED)
+        if self._discovery is not None and datagram.channel == DISCOVERY:
+            self._discovery.require_neighbour(packet, datagram)
+            self._reception.receive_announcement(packet, datagram, now)
+            return
         self._reception.receive(payload, packet, datagram, now)
         if remote == self._session.identity.server.primary_endpoint:
             self._qualification.server_heard(now)
@@ -240,10 +264,12 @@ class TeredoClient:
             return
         self._end_session(now)
         self._unreachables.source = identity.address
-        session = Session(identity, self._settings, self._random, self._outbox, self._unreachables, now)
+        session = Session(identity, self._settings, self._discovery, self._random, self._outbox, self._unreachables, now)
         self._session = session
         self._reception = Reception(session, self._unicast, self._settings.relays, self._outbox)
         self._transmission = Transmission(session, self._unicast, self._unreachables, self._outbox)
+        if self._discovery is not None:
+            self._discovery.begin(identity, now)
         self._say_up()
 
     def _identity(self, news: Qualified) -> Identity:
@@ -256,6 +282,8 @@ class TeredoClient:
     def _end_session(self, now: float) -> None:
         if self._session is not None:
             self._session.end(now)
+        if self._discovery is not None:
+            self._discovery.end()
         self._session = self._reception = self._transmission = None
 
     def _say_up(self) -> None:

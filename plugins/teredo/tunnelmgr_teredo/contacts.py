@@ -23,6 +23,7 @@ from tunnelmgr.api.network import Endpoint
 from tunnelmgr.api.packets.ipv6 import IPv6Packet
 from tunnelmgr_teredo.bubbles import BubbleBudget
 from tunnelmgr_teredo.constants import BUBBLE_INTERVAL, BUBBLES_MAX, DIRECT_BUBBLE_DELAY, OPENER_TTL, STRANGER_ECHO_TESTS
+from tunnelmgr_teredo.discovery import LocalDiscovery
 from tunnelmgr_teredo.drops import Drop
 from tunnelmgr_teredo.echo_test import EchoTest, with_test
 from tunnelmgr_teredo.identity import Identity
@@ -40,8 +41,16 @@ CONTACT_TIME = BUBBLES_MAX * BUBBLE_INTERVAL  # seconds until a peer that does n
 class Contacts:
     """Sends what gets us in touch, now or when it is due."""
 
-    def __init__(self, identity: Identity, extensions: ExtensionSettings, random: Random, outbox: Outbox) -> None:
+    def __init__(
+        self,
+        identity: Identity,
+        extensions: ExtensionSettings,
+        discovery: LocalDiscovery | None,
+        random: Random,
+        outbox: Outbox,
+    ) -> None:
         self._identity = identity
+        self._discovery = discovery
         self._random = random
         self._outbox = outbox
         self._extensions = extensions
@@ -85,6 +94,14 @@ class Contacts:
                 self._outbox.drop(Drop.BUBBLE_LIMIT)
                 return
         self._work(peer, now)
+
+    def answer_neighbour(self, peer: Peer, now: float) -> None:
+        """Answer a discovery bubble on the link it came from, if the limits allow."""
+        if peer.local is None or peer.rounds.earliest(now, peer.sent_at) != now:
+            self._outbox.drop(Drop.BUBBLE_LIMIT)
+            return
+        peer.rounds.count(now)
+        self._bubble(peer.address, peer.local, now)
 
     def answer_relay(self, relay: IPv6Address, origin: Endpoint, now: float) -> None:
         """Answer the bubble of a relay, which opens our NAT for it; `relay` may be a link-local address (Miredo)."""
@@ -151,6 +168,8 @@ class Contacts:
             return
         if peer.is_local(now) and peer.local is not None:
             self._bubble(peer.address, peer.local, now)
+            if self._discovery is not None:
+                self._discovery.announce(now)  # so that the peer knows where we are, too
             return
         if peer.nonce_received is not None:
             # It has heard of us: the race is over, and the bubble proves where we are.

@@ -75,6 +75,12 @@ class Reception:
             raise Refused(Drop.ORIGIN)
         self._session.contacts.answer(self._session.meet(packet.source, Standing.UNSOLICITED, now), trailers, now)
 
+    def receive_announcement(self, packet: IPv6Packet, datagram: Datagram, now: float) -> None:
+        """Take a discovery bubble that was found to be a neighbour's."""
+        peer = self._session.meet(packet.source, Standing.UNSOLICITED, now)
+        peer.local, peer.discovered_at = datagram.remote, now
+        self._session.contacts.answer_neighbour(peer, now)
+
     # -- packets of peers ---------------------------------------------------------------------------------------------
 
     def _from_teredo(self, payload: Payload, packet: IPv6Packet, trailers: Trailers, remote: Endpoint, now: float) -> None:

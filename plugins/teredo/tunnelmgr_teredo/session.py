@@ -19,6 +19,7 @@ from tunnelmgr_teredo.constants import (
     STATUS_PEERS_MAX,
 )
 from tunnelmgr_teredo.contacts import Contacts
+from tunnelmgr_teredo.discovery import LocalDiscovery
 from tunnelmgr_teredo.drops import Drop
 from tunnelmgr_teredo.identity import Identity
 from tunnelmgr_teredo.outbox import SERVICE, Outbox
@@ -35,6 +36,7 @@ class Session:
         self,
         identity: Identity,
         settings: ClientSettings,
+        discovery: LocalDiscovery | None,
         random: Random,
         outbox: Outbox,
         unreachables: Unreachables,
@@ -42,7 +44,7 @@ class Session:
     ) -> None:
         self.identity = identity
         self.peers = PeerList(settings.peers_max)
-        self.contacts = Contacts(identity, settings.extensions, random, outbox)
+        self.contacts = Contacts(identity, settings.extensions, discovery, random, outbox)
         self._outbox = outbox
         self._unreachables = unreachables
         self._outward_space = QueueSpace(QUEUES_BYTES_MAX)
@@ -121,6 +123,7 @@ class Session:
     def give_up(self, peer: Peer, now: float) -> None:
         """The peer did not answer: tell whoever waits for it."""
         self.distrust(peer)
+        peer.discovered_at = None  # it may have left our link
         for waiting in _drain(peer.outward):
             self._outbox.drop(Drop.UNREACHABLE)
             self._unreachables.unreachable(waiting.packet, now)

@@ -85,8 +85,12 @@ class Bench:
         """Start, and open the service port."""
         self.client.start(self.now, net or network(), memory or {})
         (opening,) = self.take_events(OpenChannel)
-        self.answer(opening, Done(Endpoint(IPv4Address(0), opening.local.port)))
+        self.open(opening)
         return self
+
+    def open(self, opening: OpenChannel) -> None:
+        """Let a channel be opened as the client wishes."""
+        self.answer(opening, Done(Endpoint(IPv4Address(0), opening.local.port)))
 
     def answer(self, effect: Effect, result: EffectResult) -> None:
         self.client.effect_done(effect, result, self.now)
