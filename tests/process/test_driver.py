@@ -23,6 +23,7 @@ from tunnelmgr.api.effects import (
 )
 from tunnelmgr.api.events import PathDown, PathUp
 from tunnelmgr.api.network import Endpoint, Network
+from tunnelmgr.core.snapshot import OuterSocket
 
 LOOPBACK = IPv4Address("127.0.0.1")
 OURS = IPv6Address("2001:db8::2")
@@ -49,6 +50,15 @@ def test_a_datagram_sent_on_one_channel_arrives_on_the_other_with_both_endpoints
             b.send(Datagram("first", b"hello", second, ttl=7))
             await until(lambda: bool(b.tunnel.datagrams))
             assert b.tunnel.datagrams == [Datagram("second", b"hello", first, second)]
+
+    asyncio.run(story())
+
+
+def test_the_sockets_of_datagrams_are_told(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with bench(tmp_path) as b:
+            endpoint = await b.open(udp())
+            assert b.driver.outer_sockets() == (OuterSocket("udp", "127.0.0.1", endpoint.port),)
 
     asyncio.run(story())
 

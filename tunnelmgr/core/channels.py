@@ -21,6 +21,7 @@ from tunnelmgr.api.datagrams import (
 )
 from tunnelmgr.api.effects import OpenChannel
 from tunnelmgr.api.network import Endpoint
+from tunnelmgr.core.snapshot import OuterSocket
 from tunnelmgr.dataplane.path import DataPath
 
 BUFFER_SIZE: Final = 4 * 1024 * 1024
@@ -82,6 +83,10 @@ class Channels:
 
     def __contains__(self, channel: str) -> bool:
         return any(channel in known for known in (self._sockets, self._streams, self._listeners, self._connecting))
+
+    def outer_sockets(self) -> tuple[OuterSocket, ...]:
+        """Return the sockets of datagrams that are open."""
+        return tuple(map(_described, self._sockets.values()))
 
     def close(self, channel: str) -> None:
         """Close a channel; one that is not open is no failure."""
@@ -228,6 +233,15 @@ def _datagram_socket(wish: OpenChannel) -> socket.socket:
         sock.close()
         raise
     return sock
+
+
+def _described(sock: socket.socket) -> OuterSocket:
+    remote: str | None = None
+    with contextlib.suppress(OSError):  # ENOTCONN: it talks to many
+        remote = str(sock.getpeername()[0])
+    address, port = sock.getsockname()[:2]
+    raw = sock.type == socket.SOCK_RAW
+    return OuterSocket("raw41" if raw else "udp", address, 0 if raw else port, remote)
 
 
 def _enlarge_buffers(sock: socket.socket) -> None:

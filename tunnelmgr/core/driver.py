@@ -19,7 +19,7 @@ from tunnelmgr.api.transport import Transport
 from tunnelmgr.core.channels import Channels
 from tunnelmgr.core.effects import Effects
 from tunnelmgr.core.memory import Memory
-from tunnelmgr.core.snapshot import Traffic
+from tunnelmgr.core.snapshot import OuterSocket, Traffic
 from tunnelmgr.dataplane.plain import PlainPath
 from tunnelmgr.dataplane.table import ForwardingTable
 
@@ -112,6 +112,10 @@ class Driver:
     def traffic(self) -> Traffic:
         """Return what passed since the start, as of the last call of `status`."""
         return Traffic(**self._traffic)
+
+    def outer_sockets(self) -> tuple[OuterSocket, ...]:
+        """Return the sockets the tunnel's datagrams travel on."""
+        return self._channels.outer_sockets()
 
     async def stop(self) -> None:
         """Let the Tunnel say good-bye, for two seconds at most."""

@@ -170,6 +170,7 @@ class Lifecycle:
             peers_total=status.peers_total,
             counters=status.counters,
             traffic=session.traffic() if session else Traffic(),
+            sockets=session.outer_sockets() if session else (),
             log=str(self._runtime.log(self._profile.name)),
         )
 

@@ -20,7 +20,7 @@ from tunnelmgr.core.driver import Driver
 from tunnelmgr.core.memory import Memory
 from tunnelmgr.core.probe import Prober, ProbeResult
 from tunnelmgr.core.profile import Method, Profile
-from tunnelmgr.core.snapshot import Progress, State, Traffic
+from tunnelmgr.core.snapshot import OuterSocket, Progress, State, Traffic
 from tunnelmgr.core.wishes import bare_device, wants_default_route, wished_device
 from tunnelmgr.host.apply import Configurator
 from tunnelmgr.host.desired import Desired, Inbound
@@ -142,6 +142,10 @@ class Session:
     def traffic(self) -> Traffic:
         """Return what passed since the start, as of the last call of `status`."""
         return self._driver.traffic()
+
+    def outer_sockets(self) -> tuple[OuterSocket, ...]:
+        """Return the sockets the tunnel's datagrams travel on."""
+        return self._driver.outer_sockets()
 
     @property
     def device(self) -> Desired | None:

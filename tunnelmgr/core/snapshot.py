@@ -47,6 +47,20 @@ class Traffic:
 
 
 @dataclass(frozen=True, slots=True)
+class OuterSocket:
+    """A socket the tunnel's datagrams travel on."""
+
+    kind: str
+    """"udp" or "raw41"."""
+    address: str
+    """Local; "0.0.0.0" for all of this host."""
+    port: int
+    """0 for protocol 41."""
+    remote: str | None = None
+    """The only address it talks to, where there is only one."""
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """One profile at one moment. Durations are seconds; `None` is unknown."""
 
@@ -78,5 +92,7 @@ class Snapshot:
     peers_total: int = 0
     counters: Mapping[str, int] = field(default_factory=dict)
     traffic: Traffic = Traffic()
+    sockets: tuple[OuterSocket, ...] = ()
+    """Those of datagrams; what `trace` listens for."""
     log: str = ""
     """Where the log of this profile is."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from tunnelmgr.api.errors import TunnelError
 from tunnelmgr.api.status import PeerStatus
-from tunnelmgr.core.snapshot import Snapshot, State, Traffic
+from tunnelmgr.core.snapshot import OuterSocket, Snapshot, State, Traffic
 
 
 def as_plain(value: object) -> Any:
@@ -36,6 +36,7 @@ def snapshot_from_plain(data: Mapping[str, Any]) -> Snapshot:
         values["state"] = State(values["state"])
         values["addresses"] = tuple(values.get("addresses", ()))
         values["peers"] = tuple(PeerStatus(**_known(PeerStatus, peer)) for peer in values.get("peers", ()))
+        values["sockets"] = tuple(OuterSocket(**_known(OuterSocket, sock)) for sock in values.get("sockets", ()))
         values["traffic"] = Traffic(**_known(Traffic, values.get("traffic", {})))
         return Snapshot(**values)
     except (KeyError, TypeError, ValueError) as error:
