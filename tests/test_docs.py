@@ -10,7 +10,7 @@ from tunnelmgr.api import hookspecs
 
 ROOT = Path(__file__).resolve().parent.parent
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)\s]*)?\)")
-REQUIREMENT = re.compile(r"^\| *([A-Z]+-[A-Z0-9]+-\d{3}) *\|", re.MULTILINE)
+REQUIREMENT = re.compile(r"^\| *([A-Z]+(?:-[A-Z0-9]+)?-\d{2,3}) *\|", re.MULTILINE)
 
 DOCUMENTS = sorted(
     [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md"), *ROOT.glob("benchmarks/*.md")]

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
-ROW = re.compile(r"^\| *([A-Z]+-[A-Z0-9]+-\d{3}) *\|(.*)\|\s*$")
+ROW = re.compile(r"^\| *([A-Z]+(?:-[A-Z0-9]+)?-\d{2,3}) *\|(.*)\|\s*$")
 LEVEL_COLUMN = 2  # cells after the id: requirement, source, level
 
 
