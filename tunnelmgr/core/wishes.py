@@ -43,4 +43,5 @@ def wished_device(profile: Profile, config: HostConfig, *, default_route: bool) 
         sources=tuple(IPv6Network(interface.ip) for interface in config.addresses) + config.delegated,
         inbound=profile.firewall.inbound,
         forwarding=Forwarding.OPEN if config.forwarding else Forwarding.OFF,
+        translate=config.translate,
     )

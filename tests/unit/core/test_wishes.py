@@ -70,3 +70,8 @@ def test_an_open_profile_and_a_relay_say_so() -> None:
     profile = replace(PROFILE, firewall=FirewallSettings(inbound=Inbound.OPEN))
     device = wished_device(profile, replace(CONFIG, forwarding=True), default_route=False)
     assert (device.inbound, device.forwarding) == (Inbound.OPEN, Forwarding.OPEN)
+
+
+def test_what_is_to_be_translated_is_told_to_the_host() -> None:
+    prefix = IPv6Network("2001::/32")
+    assert wished_device(PROFILE, replace(CONFIG, translate=(prefix,)), default_route=False).translate == (prefix,)
