@@ -24,6 +24,7 @@ from tunnelmgr_teredo.identity import Identity
 from tunnelmgr_teredo.outbox import SERVICE, Outbox
 from tunnelmgr_teredo.qualification import Lost, NatNamed, Qualification, Qualified, State
 from tunnelmgr_teredo.reception import Reception
+from tunnelmgr_teredo.refresh_interval import SECOND, RefreshInterval
 from tunnelmgr_teredo.session import Session
 from tunnelmgr_teredo.settings import ClientSettings, NativeMode
 from tunnelmgr_teredo.transmission import Transmission
@@ -47,6 +48,8 @@ class TeredoClient:
         self._qualification = Qualification(settings, self._unicast, random, self._outbox)
         self._discovery = LocalDiscovery(random, self._outbox) if settings.local_discovery else None
         self._joining: OpenChannel | None = None
+        self._interval: RefreshInterval | None = None
+        self._opening_second: OpenChannel | None = None
         self._network = Network()
         self._opening: OpenChannel | None = None
         self._attempts = 0
@@ -131,6 +134,9 @@ class TeredoClient:
             self._opened(result, now)
         elif effect is self._joining:
             self._joined(result)
+        elif effect is self._opening_second:
+            if self._interval is not None and isinstance(result, Done):
+                self._interval.begin(now)
         else:
             self._qualification.resolved(effect, result, now)
         self._act_on_news(now)
@@ -146,6 +152,8 @@ class TeredoClient:
             self._session.handle_timeout(now)
         if self._discovery is not None:
             self._discovery.handle_timeout(now)
+        if self._interval is not None:
+            self._interval.handle_timeout(now)
 
     def next_timeout(self) -> float | None:
         timers = [self._reopen_at, self._qualification.next_timeout()]
@@ -153,6 +161,8 @@ class TeredoClient:
             timers.append(self._session.next_timeout())
         if self._discovery is not None:
             timers.append(self._discovery.next_timeout())
+        if self._interval is not None:
+            timers.append(self._interval.next_timeout())
         return min((at for at in timers if at is not None), default=None)
 
     def datagrams_to_send(self) -> list[Datagram]:
@@ -229,6 +239,10 @@ class TeredoClient:
         nobody = remote.port == 0 or remote.address.is_multicast or remote.address == IPv4Address(0)
         if nobody or remote == self._qualification.local:
             raise Refused(Drop.OUTER_SOURCE)
+        if datagram.channel == SECOND and self._interval is not None:
+            self._interval.receive(datagram, now)
+            self._qualification.refresh_interval = max(self._settings.refresh_interval, self._interval.interval)
+            return
         payload = Payload.parse(datagram.data)
         packet = IPv6Packet.parse(payload.packet)
         if is_advertisement(payload, packet):
@@ -270,6 +284,12 @@ class TeredoClient:
         self._transmission = Transmission(session, self._unicast, self._unreachables, self._outbox)
         if self._discovery is not None:
             self._discovery.begin(identity, now)
+        if self._settings.determine_interval:
+            self._interval = RefreshInterval(
+                identity, self._unicast, self._settings.shared_secret, self._random, self._outbox
+            )
+            self._opening_second = self._interval.opening(self._settings.bind)
+            self._outbox.say(self._opening_second)
         self._say_up()
 
     def _identity(self, news: Qualified) -> Identity:
@@ -284,6 +304,10 @@ class TeredoClient:
             self._session.end(now)
         if self._discovery is not None:
             self._discovery.end()
+        if self._interval is not None:
+            self._interval.end()
+            self._interval = None
+            self._qualification.refresh_interval = self._settings.refresh_interval
         self._session = self._reception = self._transmission = None
 
     def _say_up(self) -> None:

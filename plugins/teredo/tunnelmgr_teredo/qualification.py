@@ -92,9 +92,8 @@ class Qualification:
         self._outbox = outbox
         self._prefixes = accepted_prefixes(obsolete=settings.accept_obsolete_prefix)
         self._servers = ServerOrder(settings.server_names)
-        secret = settings.secure.shared_secret if settings.secure is not None else None
-        self._primary = Solicitation(random, outbox, secret)
-        self._secondary = Solicitation(random, outbox, secret)
+        self._primary = Solicitation(random, outbox, settings.shared_secret)
+        self._secondary = Solicitation(random, outbox, settings.shared_secret)
         self.state = State.DISABLED
         self.server: Server | None = None
         self.local = ANY

@@ -127,5 +127,9 @@ class ClientSettings(Settings):
         return tuple(ServerName(name, self.secondary) for name in self.server)
 
     @property
+    def shared_secret(self) -> SharedSecret | None:
+        return self.secure.shared_secret if self.secure is not None else None
+
+    @property
     def unicast(self) -> GlobalUnicast:
         return GlobalUnicast(self.private_deployment)

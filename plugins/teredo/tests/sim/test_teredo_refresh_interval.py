@@ -1,0 +1,71 @@
+"""Interval determination behind NATs that forget mappings after different times."""
+
+import pytest
+from tests.teredo_world.internets import TeredoWorld, world
+
+from tunnelmgr.api.datagrams import ChannelKind
+from tunnelmgr.api.effects import CloseChannel, OpenChannel
+from tunnelmgr.api.events import Down
+from tunnelmgr.lab.simulated import SimulatedHost
+from tunnelmgr.lab.vocabulary import Nat
+
+__all__ = ["world"]
+
+
+def found(world: TeredoWorld, mapping_timeout: float) -> SimulatedHost:
+    """Let a client find out how long its NAT keeps mappings."""
+    client = world.qualified("alice", Nat(mapping_timeout=mapping_timeout), determine_interval=True)
+    assert world.internet.run_until(lambda: "teredo.refresh-interval" in client.notices, within=1200)
+    return client
+
+
+@pytest.mark.requirement("T-MA-010")
+@pytest.mark.parametrize(
+    ("mapping_timeout", "interval"),
+    # 60 works, then 90, which is three quarters of 120; 60 fails, 45 works; 60 works, 90 fails, 75 works.
+    [(180, 90), (50, 45), (80, 75), (100, 90)],
+)
+def test_the_interval_found_is_one_that_works_and_close_to_one_that_does_not(
+    world: TeredoWorld, mapping_timeout: float, interval: float
+) -> None:
+    client = found(world, mapping_timeout)
+    assert client.status().facts["refresh_interval"] == interval
+    assert interval < mapping_timeout
+
+
+@pytest.mark.requirement("T-MA-010")
+def test_the_second_port_is_closed_at_the_end_and_used_for_nothing_else(world: TeredoWorld) -> None:
+    client = found(world, 180)
+    opened = [effect for effect in client.effects if isinstance(effect, OpenChannel)]
+    assert [effect.kind for effect in opened] == [ChannelKind.UDP, ChannelKind.UDP]
+    assert opened[0].local.port != opened[1].local.port
+    assert [effect.channel for effect in client.effects if isinstance(effect, CloseChannel)] == [opened[1].channel]
+
+
+@pytest.mark.requirement("T-MA-010", "T-MA-001")
+def test_the_longer_interval_saves_solicitations_and_keeps_the_client_reachable(world: TeredoWorld) -> None:
+    client = found(world, 180)
+    before = client.status().counters["solicitations-sent"]
+    world.internet.run(3600)
+    assert 3600 / 90 <= client.status().counters["solicitations-sent"] - before <= 3600 / 67.5 + 1
+    ping = client.send_ping(world.native_host)
+    world.internet.run(2)
+    assert ping.answered
+    assert not [event for event in client.events if isinstance(event, Down)]
+
+
+@pytest.mark.requirement("T-MA-010")
+def test_a_server_that_dies_meanwhile_leaves_30_seconds(world: TeredoWorld) -> None:
+    client = world.qualified("alice", Nat(), determine_interval=True)
+    world.server.silent = True
+    world.internet.run(60)
+    world.server.silent = False
+    assert world.internet.run_until(lambda: client.up, within=60)
+    assert client.status().facts["refresh_interval"] == 30
+
+
+@pytest.mark.requirement("T-MA-010")
+def test_it_is_off_by_default(world: TeredoWorld) -> None:
+    client = world.qualified("alice", Nat())
+    world.internet.run(1000)
+    assert len([effect for effect in client.effects if isinstance(effect, OpenChannel)]) == 1
