@@ -44,6 +44,16 @@ class _Commands(click.Group):
         entry = _foreign().get(cmd_name)
         return foreign_command(entry) if entry else None
 
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            from tunnelmgr.core.guess import closest
+
+            if guess := closest(args[0], self.list_commands(ctx)):
+                error.message = f"{error.message.removesuffix('.')}; {guess}"
+            raise
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         foreign = sorted(set(_foreign()) - set(_OURS))
         sections = {**SECTIONS, "From plugins": {name: f"See tunnelmgr {name} --help." for name in foreign}}

@@ -44,7 +44,12 @@ def find_profile(word: str = DEFAULT, folders: tuple[Path, ...] | None = None) -
         for ending in ENDINGS:
             if (file := folder / f"{word}{ending}").is_file():
                 return file
-    raise _not_found(f"no profile {word!r} in {', '.join(map(str, searched))}", word, known_profiles(searched))
+    raise _not_found(
+        f"no profile {word!r} in {', '.join(map(str, searched))}",
+        word,
+        known_profiles(searched),
+        "write a profile there, or name a file",
+    )
 
 
 def known_profiles(folders: tuple[Path, ...] | None = None) -> tuple[str, ...]:
@@ -57,7 +62,9 @@ def _existing(path: Path) -> Path:
     if path.is_file():
         return path
     names = [file.name for file in _files(path.parent)]
-    raise _not_found(f"no profile at {path}" if not path.exists() else f"{path} is no file", path.name, names)
+    raise _not_found(
+        f"no profile at {path}" if not path.exists() else f"{path} is no file", path.name, names, "check the path"
+    )
 
 
 def _files(folder: Path) -> list[Path]:
@@ -67,12 +74,13 @@ def _files(folder: Path) -> list[Path]:
         return []
 
 
-def _not_found(message: str, word: str, names: tuple[str, ...] | list[str]) -> TunnelError:
+def _not_found(message: str, word: str, names: tuple[str, ...] | list[str], nowhere: str) -> TunnelError:
+    """`nowhere` is the next step where there is no profile at all."""
     close = difflib.get_close_matches(word, names, n=3, cutoff=0.6)
     if close:
         hint = f"did you mean {' or '.join(map(repr, close))}?"
     elif word == DEFAULT:
         hint = f"name a profile{': ' + ', '.join(names) if names else ''}"
     else:
-        hint = f"there are: {', '.join(names)}" if names else "there are no profiles"
+        hint = f"there are: {', '.join(names)}" if names else nowhere
     return TunnelError(message, hint=hint, exit_code=ExitCode.NO_PROFILE)

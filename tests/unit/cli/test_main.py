@@ -45,6 +45,11 @@ def test_an_unknown_command_is_a_usage_error(capsys: pytest.CaptureFixture[str])
     assert "fly" in capsys.readouterr().err
 
 
+def test_a_mistyped_command_is_guessed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["staus"]) == ExitCode.USAGE
+    assert "did you mean 'status'?" in capsys.readouterr().err
+
+
 def test_an_unknown_option_is_a_usage_error() -> None:
     assert run(["status", "--colour"]) == ExitCode.USAGE
 

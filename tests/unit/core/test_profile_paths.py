@@ -59,7 +59,7 @@ def test_a_name_that_is_nowhere_names_the_folders_and_close_names(folders: tuple
 
 def test_a_name_like_no_other_is_answered_by_all_there_are(folders: tuple[Path, ...]) -> None:
     assert missing("xyzzy", folders).hint == "there are: garden, home, office"
-    assert missing("xyzzy", ()).hint == "there are no profiles"
+    assert missing("xyzzy", ()).hint == "write a profile there, or name a file"
 
 
 def test_without_a_word_the_profile_is_default(folders: tuple[Path, ...]) -> None:
@@ -74,7 +74,7 @@ def test_a_path_that_leads_nowhere_is_answered_by_its_neighbours(folders: tuple[
     error = missing(str(folders[0] / "hme.yaml"))
     assert error.message == f"no profile at {folders[0] / 'hme.yaml'}"
     assert error.hint == "did you mean 'home.yaml'?"
-    assert missing("/nowhere/at/all.yaml").hint == "there are no profiles"
+    assert missing("/nowhere/at/all.yaml").hint == "check the path"
     assert missing(f"{folders[0]}/").message == f"{folders[0]} is no file"
 
 
