@@ -51,7 +51,7 @@ class _Commands(click.Group):
             from tunnelmgr.core.guess import closest
 
             if guess := closest(args[0], self.list_commands(ctx)):
-                error.message = f"{error.message.removesuffix('.')}; {guess}"
+                raise click.UsageError(f"{error.message.removesuffix('.')}; {guess}", ctx) from error
             raise
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
