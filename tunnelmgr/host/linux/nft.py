@@ -38,11 +38,13 @@ async def tables_of(device: str) -> list[Firewall | Translation]:
     """Return the device's tables as far as there are any."""
     if not shutil.which("nft", path=_PATH):
         return []
+    # Side by side: most of each is starting a process.
+    filtering, translating = await asyncio.gather(_listing(nft_table(device)), _listing(translation_table(device)))
     found: list[Firewall | Translation] = []
-    if (listing := await _listing(nft_table(device))) is not None:
-        found.append(Firewall(device, _hooks_in(device, listing)))
-    if (listing := await _listing(translation_table(device))) is not None:
-        found.append(Translation(device, translated_prefixes(listing)))
+    if filtering is not None:
+        found.append(Firewall(device, _hooks_in(device, filtering)))
+    if translating is not None:
+        found.append(Translation(device, translated_prefixes(translating)))
     return found
 
 
