@@ -1,5 +1,6 @@
 """What is run to build a host of the namespace internet, as text."""
 
+import sys
 from ipaddress import IPv4Address, IPv6Address
 
 import pytest
@@ -65,8 +66,21 @@ def test_offloads_are_switched_off_at_both_ends() -> None:
     assert "ip netns exec tml-x-net ethtool -K server tx off\n" in text
 
 
-@pytest.mark.parametrize("link", [Link(delay=0.1), Link(late=frozenset({1})), Link(duplicated=frozenset({1}))])
-def test_links_that_need_netem_are_refused(link: Link) -> None:
+def test_a_link_that_delays_is_two_taps_with_a_program_between() -> None:
+    text = wiring.public_host(SERVER, NET, "server", (), link=Link(delay=0.02))
+    assert "veth" not in text
+    assert (
+        f"""\
+ip -n tml-x-server tuntap add dev eth0 mode tap
+ip -n tml-x-net tuntap add dev server mode tap
+ip netns exec tml-x-net {sys.executable} -m tunnelmgr.lab.namespaces.delay_line 0.02 tml-x-server eth0 tml-x-net server
+"""
+        in text
+    )
+
+
+@pytest.mark.parametrize("link", [Link(late=frozenset({1})), Link(duplicated=frozenset({1}))])
+def test_links_that_duplicate_or_reorder_are_refused(link: Link) -> None:
     with pytest.raises(TunnelError, match="simulated internet only"):
         wiring.public_host(SERVER, NET, "server", (), link=link)
 

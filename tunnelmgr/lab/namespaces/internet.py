@@ -106,6 +106,7 @@ class NamespaceInternet:
         public = IPv4Address(address) if address else FIRST_SITE + len(self.sites)
         description = nat.nat if isinstance(nat, NatKind) else nat
         site = Site(self.name, name, public, description, link, self.offload)
+        site.build()
         self.sites.append(site)
         return site
 

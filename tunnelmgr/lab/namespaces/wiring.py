@@ -4,9 +4,10 @@
 
 All public links are unnumbered: a host has its address as /32 or /128, its gateway is the one address of the backbone
 (IPv4) or fe80::1 (IPv6), and the backbone has a route to each address. So any two addresses can be given to any two
-hosts, whatever prefix they are from.
+hosts, whatever prefix they are from. A link that delays is two TAP devices with a program between them (`delay_line`).
 """
 
+import sys
 from enum import Enum
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Network
 
@@ -64,10 +65,10 @@ def public_host(
 ) -> str:
     """A namespace on the backbone, whose side of the link is the interface `port`.
 
-    Raises TunnelError for a link that would need netem, which many kernels lack.
+    Raises TunnelError for a link that duplicates packets or changes their order.
     """
-    if link.delay or link.late or link.duplicated:
-        raise TunnelError(f"{namespace}: links that delay or duplicate exist in the simulated internet only")
+    if link.late or link.duplicated:
+        raise TunnelError(f"{namespace}: links that duplicate or reorder packets exist in the simulated internet only")
     here = [f"link set lo up\nlink set {interface} mtu {link.mtu} up\n"]
     # The same link-local address on all ports, so that every host has the same gateway.
     there = [
@@ -82,7 +83,7 @@ def public_host(
         here.append(f"route add default via fe80::1 dev {interface}\n")
     return (
         f"{_namespace(namespace, settings)}"
-        f"{_veth(namespace, interface, backbone, port, offload)}"
+        f"{_cable(namespace, interface, backbone, port, link, offload)}"
         f"ip -n {namespace} -batch - <<'END'\n{''.join(here)}END\n"
         f"ip -n {backbone} -batch - <<'END'\n{''.join(there)}END\n"
         f"{_loss(backbone, port, link)}"
@@ -124,9 +125,37 @@ def route(namespace: str, prefix: IPv4Network | IPv6Network, gateway: IPv4Addres
     return f"ip -n {namespace} route replace {prefix} via {gateway} dev {port} onlink\n"
 
 
+def renumber(router: str, backbone: str, port: str, before: IPv4Address, after: IPv4Address) -> str:
+    """Give a router on the backbone another address."""
+    return (
+        f"ip -n {router} -batch - <<'END'\n"
+        f"address add {after}/32 dev wan\n"
+        # The default route goes with the address it was added for.
+        f"address del {before}/32 dev wan\n"
+        f"route replace default via {BACKBONE_ADDRESS} dev wan onlink\n"
+        "END\n"
+        f"ip -n {backbone} -batch - <<'END'\n"
+        f"route add {after}/32 dev {port}\n"
+        f"route del {before}/32 dev {port}\n"
+        "END\n"
+    )
+
+
 def _namespace(namespace: str, settings: str = "") -> str:
     # -e: a kernel without IPv6 or one of the limits is none the worse for it.
     return f"ip netns add {namespace}\nip netns exec {namespace} sysctl -eqw {SETTINGS} {settings}".rstrip() + "\n"
+
+
+def _cable(namespace: str, interface: str, peer: str, port: str, link: Link, offload: Offload) -> str:
+    if not link.delay:
+        return _veth(namespace, interface, peer, port, offload)
+    # Devices that stay when the program is killed: then the cable is cut, and the host is still configured.
+    return (
+        f"ip -n {namespace} tuntap add dev {interface} mode tap\n"
+        f"ip -n {peer} tuntap add dev {port} mode tap\n"
+        f"ip netns exec {peer} {sys.executable} -m tunnelmgr.lab.namespaces.delay_line"
+        f" {link.delay} {namespace} {interface} {peer} {port}\n"
+    )
 
 
 def _veth(namespace: str, interface: str, peer: str, port: str, offload: Offload) -> str:
