@@ -21,7 +21,7 @@ from tunnelmgr.core.when import WhenSettings
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 PROFILES = sorted(CONFIGS.glob("*.yaml"))
 UNIT = CONFIGS / "tunnelmgr@.service"
-SETTING = re.compile(r"^\s*(?:- )?#?(\w+):(?: |$)", re.MULTILINE)
+SETTING = re.compile(r"^\s*#?(?:- )?#?(\w+):(?: |$)", re.MULTILINE)
 
 
 def load(path: Path) -> Profile:
@@ -57,7 +57,7 @@ def test_a_shipped_profile_is_found_by_its_name(path: Path) -> None:
 
 @pytest.mark.parametrize("path", PROFILES, ids=lambda path: path.name)
 def test_a_setting_behind_a_hash_is_valid_once_the_hash_is_removed(path: Path, tmp_path: Path) -> None:
-    text = re.sub(r"^(\s*)#(?=\w+:)", r"\1", path.read_text(), flags=re.MULTILINE)
+    text = re.sub(r"^(\s*)#(?=(?:- )?\w+:)", r"\1", path.read_text(), flags=re.MULTILINE)
     copy = tmp_path / path.name
     copy.write_text(text)
     for name in re.findall(r"\{file: ([\w.]+)\}", text):
