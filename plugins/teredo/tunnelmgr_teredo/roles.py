@@ -1,4 +1,7 @@
-"""The roles of the transport: what each one is called, where it fits, and the Tunnel it makes."""
+"""The roles of the transport: what each one is called, where it fits, and the Tunnel it makes.
+
+The Tunnels are imported when they are made, so that a client does not wait for the modules of a server and a relay.
+"""
 
 from random import Random
 from typing import Protocol
@@ -7,10 +10,7 @@ from tunnelmgr.api.report import NatKind, NetworkReport
 from tunnelmgr.api.settings import Settings
 from tunnelmgr.api.transport import Fit, Suitability
 from tunnelmgr.api.tunnel import Tunnel
-from tunnelmgr_teredo.client import TeredoClient
-from tunnelmgr_teredo.relay import TeredoRelay
 from tunnelmgr_teredo.relay_settings import RelayServiceSettings
-from tunnelmgr_teredo.server import TeredoServer
 from tunnelmgr_teredo.server_settings import ServerSettings
 from tunnelmgr_teredo.settings import ClientSettings
 
@@ -55,6 +55,8 @@ class _Client:
         return Suitability(Fit.GOOD, "UDP passes, and Teredo needs no more")
 
     def tunnel(self, random: Random) -> Tunnel:
+        from tunnelmgr_teredo.client import TeredoClient
+
         return TeredoClient(self._settings, random)
 
 
@@ -72,6 +74,8 @@ class _Server:
         return Suitability(Fit.GOOD, "clients can be served from here")
 
     def tunnel(self, random: Random) -> Tunnel:
+        from tunnelmgr_teredo.server import TeredoServer
+
         return TeredoServer(self._settings, random)
 
 
@@ -89,4 +93,6 @@ class _Relay:
         return Suitability(Fit.GOOD, "clients can be reached from native IPv6 here")
 
     def tunnel(self, random: Random) -> Tunnel:
+        from tunnelmgr_teredo.relay import TeredoRelay
+
         return TeredoRelay(self._settings, random)
