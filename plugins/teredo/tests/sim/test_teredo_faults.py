@@ -113,7 +113,7 @@ def test_a_dead_second_address_costs_a_tenth_of_a_second_and_the_name_of_the_nat
     assert alice.up
 
 
-@pytest.mark.requirement("T-MA-005", "T-MA-007", "T-CL-032")
+@pytest.mark.requirement("T-MA-005", "T-MA-006", "T-MA-007", "T-CL-032")
 def test_a_nat_that_changes_the_mapping_under_load_costs_seconds_and_leaves_no_old_address(world: TeredoWorld) -> None:
     alice = world.qualified("alice", NatKind.PORT_RESTRICTED)
     assert pings(world, alice, 5) == 5

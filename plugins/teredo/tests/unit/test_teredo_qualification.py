@@ -122,10 +122,8 @@ REFUSED_ADVERTISEMENTS = {
 }
 
 
-@pytest.mark.requirement(
-    *("T-CL-008", "T-CL-009", "T-CL-010", "T-CL-011", "T-CL-012", "T-CL-013", "T-CL-014", "T-CL-015", "T-CL-016"),
-    "T-CL-031",
-)
+@pytest.mark.requirement("T-CL-008", "T-CL-009", "T-CL-010", "T-CL-011", "T-CL-012")
+@pytest.mark.requirement("T-CL-013", "T-CL-014", "T-CL-015", "T-CL-016", "T-CL-031")
 @pytest.mark.parametrize(("name", "reason"), list(REFUSED_ADVERTISEMENTS.items()))
 def test_an_advertisement_that_must_not_qualify_does_not(name: str, reason: str) -> None:
     bench = client_a()
