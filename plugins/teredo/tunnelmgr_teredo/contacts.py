@@ -6,8 +6,9 @@ packet of each side must leave its own NAT before the other side's arrives there
 
     at once     a direct bubble with an outer TTL that ends behind our own NAT: it opens that NAT and reaches no other
     at once     the indirect bubble; the peer answers it directly, through its own NAT
-    a little    the direct bubble, by when the peer's answer has opened the peer's NAT. The delay is one round trip to
-    later       our server, about what an indirect bubble takes: both direct bubbles cross on their way
+    later       the direct bubble, by when the peer's answer has opened the peer's NAT: as soon as an indirect bubble of the
+                peer says that it has answered, else a second later. It is needed where the first one opened too little,
+                as behind two NATs; the delay is not to be short, because the peer may be busy, or asleep on its radio
 
 With symmetric NATs (RFC 6081 section 5.2) either side may have to hear from the other through the server before a direct
 bubble can be believed, so an indirect bubble is answered with one of each.
@@ -57,8 +58,6 @@ class Contacts:
         self._proofs = ReturnRoutability(random)
         self._budget = BubbleBudget()
         self._stranger_tests = TokenBucket(STRANGER_ECHO_TESTS, STRANGER_ECHO_TESTS)
-        shortest, longest = DIRECT_BUBBLE_DELAY
-        self._direct_delay = min(max(identity.round_trip, shortest), longest)
         self._due: list[tuple[float, int, Peer]] = []
         self._number = count()
 
@@ -86,9 +85,11 @@ class Contacts:
     def answer(self, peer: Peer, trailers: tuple[Trailer, ...], now: float) -> None:
         """Answer an indirect bubble of a Teredo peer as soon as the limits allow; `trailers` came with it."""
         self._proofs.asked(peer, trailers)
-        if peer.round_at is not None:
+        if peer.direct_bubble_at is not None:
+            peer.direct_bubble_at = now  # its NAT is open: nothing is left to wait for
+        elif peer.round_at is not None:
             return  # the next round is as good an answer
-        if peer.answer_at is None:
+        elif peer.answer_at is None:
             peer.answer_at = peer.rounds.earliest(now, peer.sent_at)
             if peer.answer_at is None:
                 self._outbox.drop(Drop.BUBBLE_LIMIT)
@@ -177,7 +178,7 @@ class Contacts:
         else:
             if self._identity.behind_nat:
                 self._bubble(peer.address, peer.teredo.mapped, now, ttl=OPENER_TTL)
-            peer.direct_bubble_at = now + self._direct_delay
+            peer.direct_bubble_at = now + DIRECT_BUBBLE_DELAY
         self._indirect_bubble(peer, now)
 
     def _echo_test(self, peer: Peer, now: float) -> None:

@@ -29,9 +29,9 @@ from tunnelmgr.api.packets import (
 )
 from tunnelmgr.api.status import PathUse
 from tunnelmgr_teredo.address import TeredoAddress
-from tunnelmgr_teredo.constants import OPENER_TTL
+from tunnelmgr_teredo.constants import DIRECT_BUBBLE_DELAY, OPENER_TTL
 from tunnelmgr_teredo.trailers import NonceTrailer, parse_trailers
-from tunnelmgr_teredo.wire import bubble
+from tunnelmgr_teredo.wire import OriginIndication, Payload, bubble
 
 SERVER = Endpoint(SERVER_1, 3544)
 DATA = PACKETS["data-direct"].payload
@@ -222,11 +222,21 @@ def test_a_round_is_an_opener_an_indirect_bubble_and_a_direct_one_a_little_later
     opener, indirect = client_a.sent()
     assert (opener.remote, opener.ttl) == (CLIENT_B_MAPPED, OPENER_TTL)
     assert (indirect.remote, indirect.ttl) == (Endpoint(SERVER_2, 3544), None), "through the peer's server, not ours"
-    assert 0 < client_a.wake() <= 0.5
+    assert client_a.wake() == DIRECT_BUBBLE_DELAY
     (direct,) = client_a.sent()
     assert (direct.remote, direct.ttl) == (CLIENT_B_MAPPED, None)
     assert opener.data == direct.data == bubble(CLIENT_A, CLIENT_B) == indirect.data[:40]
     assert isinstance(parse_trailers(indirect.data[40:])[0], NonceTrailer)
+
+
+@pytest.mark.requirement("T-TX-005")
+def test_the_direct_bubble_goes_as_soon_as_the_peer_says_that_it_has_answered(client_a: Bench) -> None:
+    client_a.send(DATA)
+    client_a.sent()
+    client_a.now += 0.3
+    client_a.receive(Payload(bubble(CLIENT_B, CLIENT_A), None, OriginIndication(CLIENT_B_MAPPED)).serialize(), SERVER)
+    (direct,) = client_a.sent()
+    assert (direct.remote, direct.ttl, direct.data) == (CLIENT_B_MAPPED, None, bubble(CLIENT_A, CLIENT_B))
 
 
 @pytest.mark.requirement("T-TX-005", "T-TX-009", "T-TX-014", "T-PE-008")
