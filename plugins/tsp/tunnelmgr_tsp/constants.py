@@ -1,0 +1,64 @@
+"""Every number of TSP, with its unit and source. "Section" is one of docs/protocols/tsp.md."""
+
+# What the specification fixes, or deployed software.
+
+PORT = 3653  # UDP and TCP; IANA
+SEQUENCE_FIRST = 240  # old brokers test byte 3 of the header in place of byte 0: section 3
+SEQUENCE_BITS = 28  # RFC 5572; section 3
+KEEPALIVE_DEFAULT = 30  # seconds; RFC 5572
+LIFETIME_DEFAULT = 1440  # minutes; RFC 5572
+MTU_UDP = 1280  # bytes; what gogoc configures: section 9
+MTU_PROTOCOL41 = 1280  # bytes; RFC 4213 section 3.2
+VERSION = "2.0.0"  # RFC 5572
+
+# What we chose.
+
+RETRANSMISSION_TIMEOUT = 1.0  # seconds until the first retransmission; TSP-03
+RETRANSMISSION_TIMEOUT_MAX = 16.0  # seconds; doubled up to here: TSP-03
+SENDS_MAX = 5  # transmissions before the broker has answered once; TSP-03
+SENDS_MAX_BEFORE_TCP = 3  # the same where TCP is tried next: gogoc's number, section 2
+SENDS_MAX_ANSWERED = 7  # transmissions of one request once it has answered; TSP-03
+STREAM_TIMEOUT = 10.0  # seconds to wait for a TCP connection, and for each answer on it
+CONTENT_MAX = 16384  # bytes behind Content-length; TSP-06
+STATUS_LINE_MAX = 512  # bytes; TSP-06
+XML_DEPTH_MAX = 8  # section 7.5
+XML_ELEMENTS_MAX = 64  # section 7.5
+XML_TEXT_MAX = 1024  # bytes in one element; section 7.5
+QUOTE_MAX = 200  # bytes of a broker's own words shown to the user; section 17
+
+REDIRECT_BROKERS_MAX = 16  # taken from one list; TSP-18
+REDIRECT_HOPS_MAX = 5  # TSP-18
+BACKOFF_FIRST = 5.0  # seconds, after one attempt at once; TSP-21
+BACKOFF_MAX = 300.0  # seconds; TSP-21
+BACKOFF_JITTER = 0.2  # of the delay, either way; TSP-21
+UNKNOWN_CODES_MAX = 3  # tries before an unknown refusal is taken for permanent; TSP-13
+
+KEEPALIVE_TIMEOUT = 5.0  # seconds until an echo counts as lost; TSP-17
+KEEPALIVE_LOSSES_MAX = 3  # in a row; TSP-17
+KEEPALIVE_SPREAD = 0.75  # each wait is uniform between this part of the interval and all of it; TSP-16
+KEEPALIVE_INTERVAL_MIN = 5  # seconds; what a broker asks for is brought into these bounds
+KEEPALIVE_INTERVAL_MAX = 600  # seconds
+FIRST_KEEPALIVES_INTERVAL = 1.0  # seconds between echoes until the first answer: a dead path shows soon
+GRACE = 60.0  # seconds a silent tunnel stays configured while a new session is tried; section 12
+RENEWAL = 0.8  # of the lifetime, after which it is renewed in the background; section 12
+LIFETIME_MIN = 10  # minutes; shorter lifetimes are taken for this
+LIFETIME_MAX = 525600  # minutes, a year; longer ones are taken for this
+
+# The broker.
+
+SESSIONS_MAX = 1024  # half-open sessions; section 18
+SESSIONS_PER_ADDRESS_MAX = 8  # half-open sessions of one IPv4 address; section 18
+SESSION_TIMEOUT = 30.0  # seconds without a word before the tunnel is up; section 18
+REQUESTS_PER_SECOND = 20.0  # of one IPv4 address, on average; section 18
+REQUESTS_BURST = 40.0  # of one IPv4 address at once
+ADDRESSES_COUNTED_MAX = 4096  # IPv4 addresses whose requests are counted
+AUTHENTICATIONS_MAX = 3  # failures before a session is silenced; section 18
+SILENCE = 10.0  # seconds of it; section 18
+RSPAUTH_PAUSE = 0.3  # seconds between rspauth and 200 on TCP, which gogoc must receive apart: section 15
+TUNNEL_SILENCE_MIN = 180.0  # seconds without a packet until a tunnel is dead; section 18
+TUNNEL_SILENCE_INTERVALS = 5  # the same in keepalive intervals: the longer counts
+SWEEP_INTERVAL = 5.0  # seconds between two looks for dead tunnels
+ANONYMOUS_GRACE = 300.0  # seconds a dead anonymous tunnel's lease is kept; section 18
+BROKER_KEEPALIVE_MIN = 10  # seconds; a client's wish is brought into these bounds: section 18
+BROKER_KEEPALIVE_MAX = 120  # seconds
+NONCE_BITS = 128  # section 6.3 wants 64

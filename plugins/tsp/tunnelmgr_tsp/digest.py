@@ -1,0 +1,165 @@
+"""DIGEST-MD5 as TSP uses it: RFC 2831, `auth` only, one exchange a nonce (docs/protocols/tsp.md section 6.3).
+
+Names and passwords are bytes here, because the two ends must hash the same ones whatever they call the encoding.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import re
+from dataclasses import dataclass
+from typing import Self
+
+from tunnelmgr.api.errors import WireError
+
+NONCE_COUNT = "00000001"
+URI_PREFIX = b"tsp/"
+_DIRECTIVE = re.compile(rb'[\s,]*([a-z-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]*))\s*(?=,|$)', re.IGNORECASE | re.DOTALL)
+_CHALLENGE_MAX = 2048  # bytes; RFC 2831 section 2.1.1
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """What the broker wants proved."""
+
+    realm: bytes
+    nonce: bytes
+    charset: bytes | None = b"utf-8"
+    """As spelled by the broker; None when it said nothing."""
+
+    @classmethod
+    def parse(cls, line: bytes) -> Self:
+        found = _directives(line)
+        nonce = found.get(b"nonce", [])
+        if len(nonce) != 1 or not nonce[0]:
+            raise WireError(f"a challenge with {len(nonce)} nonces")
+        if b"auth" not in [one.strip() for one in b",".join(found.get(b"qop", [b"auth"])).split(b",")]:
+            raise WireError("a challenge without qop=auth")
+        if found.get(b"algorithm", [b"md5-sess"])[0].lower() != b"md5-sess":
+            raise WireError("a challenge with another algorithm than md5-sess")
+        return cls(found.get(b"realm", [b""])[0], nonce[0], found.get(b"charset", [None])[0])
+
+    def serialize(self) -> bytes:
+        """Return the line, laid out for clients that split it at commas and want each of these words (section 15)."""
+        words = b'realm="%s",nonce="%s",qop="auth",algorithm=md5-sess,charset=%s'
+        return _line(words % (_escaped(self.realm), self.nonce, self.charset or b"utf-8"))
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What a client answers to a challenge."""
+
+    username: bytes
+    realm: bytes
+    nonce: bytes
+    cnonce: bytes
+    uri: bytes
+    response: bytes
+    charset: bytes | None = b"utf-8"
+
+    @classmethod
+    def parse(cls, line: bytes) -> Self:
+        found = _directives(line)
+        try:
+            values = {name: found[name][0] for name in (b"username", b"nonce", b"cnonce", b"digest-uri", b"response")}
+        except KeyError as error:
+            raise WireError(f"a digest response without {error}") from error
+        if found.get(b"nc", [NONCE_COUNT.encode()])[0] != NONCE_COUNT.encode():
+            raise WireError("a digest response whose nonce was used before")
+        if not values[b"digest-uri"].startswith(URI_PREFIX):
+            raise WireError("a digest response for another service than tsp")
+        return cls(
+            values[b"username"],
+            found.get(b"realm", [b""])[0],
+            values[b"nonce"],
+            values[b"cnonce"],
+            values[b"digest-uri"],
+            values[b"response"],
+            found.get(b"charset", [None])[0],
+        )
+
+    def serialize(self) -> bytes:
+        charset = b"charset=%s," % self.charset if self.charset else b""
+        words = b'username="%s",realm="%s",nonce="%s",nc=%s,cnonce="%s",digest-uri="%s",response=%s,qop=auth'
+        realm, nonce = _escaped(self.realm), _escaped(self.nonce)
+        user, count = _escaped(self.username), NONCE_COUNT.encode()
+        return _line(charset + words % (user, realm, nonce, count, self.cnonce, self.uri, self.response))
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """What both ends hash: MD5(user:realm:password), which is as good as the password."""
+
+    hash: bytes
+
+    @classmethod
+    def of(cls, user: bytes, realm: bytes, password: bytes) -> Self:
+        return cls(_md5(b":".join((user, realm, password))))
+
+    def response(self, nonce: bytes, cnonce: bytes, uri: bytes) -> bytes:
+        """Return what proves to the broker that the client knows the password, in hexadecimal."""
+        return self._digest(b"AUTHENTICATE:" + uri, nonce, cnonce)
+
+    def rspauth(self, nonce: bytes, cnonce: bytes, uri: bytes) -> bytes:
+        """Return what proves to the client that the broker knows it too."""
+        return self._digest(b":" + uri, nonce, cnonce)
+
+    def _digest(self, action: bytes, nonce: bytes, cnonce: bytes) -> bytes:
+        first = _hex(self.hash + b":" + nonce + b":" + cnonce)
+        return _hex(b":".join((first, nonce, NONCE_COUNT.encode(), cnonce, b"auth", _hex(action))))
+
+
+def prove(challenge: Challenge, username: str, password: str, host: str, cnonce: bytes) -> tuple[Proof, bytes]:
+    """Return the answer to a challenge, and the rspauth the broker must answer in turn."""
+    user, uri = username.encode(), URI_PREFIX + host.encode()  # raw UTF-8: TSP-10
+    secret = Secret.of(user, challenge.realm, password.encode())
+    response = secret.response(challenge.nonce, cnonce, uri)
+    proof = Proof(user, challenge.realm, challenge.nonce, cnonce, uri, response, challenge.charset)
+    return proof, secret.rspauth(challenge.nonce, cnonce, uri)
+
+
+def rspauth_line(value: bytes) -> bytes:
+    """Return the line that carries rspauth."""
+    return _line(b"rspauth=" + value)
+
+
+def is_rspauth(line: bytes, expected: bytes) -> bool:
+    """Whether a line carries the rspauth expected. Raises WireError when it is no such line at all."""
+    return hmac.compare_digest(_directives(line).get(b"rspauth", [b""])[0].lower(), expected)
+
+
+def _line(words: bytes) -> bytes:
+    return base64.b64encode(words) + b"\r\n"
+
+
+def _directives(line: bytes) -> dict[bytes, list[bytes]]:
+    """Read a base64 line of `name=value` words; a name may come more than once."""
+    try:
+        text = base64.b64decode(line.strip(bytes(range(33))), validate=True).strip(b"\0\r\n ")
+    except (binascii.Error, ValueError) as error:
+        raise WireError("not base64") from error
+    if len(text) > _CHALLENGE_MAX:
+        raise WireError(f"{len(text)} bytes of SASL, expected {_CHALLENGE_MAX} at most")
+    found: dict[bytes, list[bytes]] = {}
+    position = 0
+    while position < len(text.rstrip(b", ")):
+        match = _DIRECTIVE.match(text, position)
+        if match is None:
+            raise WireError("SASL words that cannot be told apart")
+        value = re.sub(rb"\\(.)", rb"\1", match[2], flags=re.DOTALL) if match[2] is not None else match[3]
+        found.setdefault(match[1].lower(), []).append(value)
+        position = match.end()
+    return found
+
+
+def _escaped(value: bytes) -> bytes:
+    return value.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
+
+
+def _md5(data: bytes) -> bytes:
+    return hashlib.md5(data, usedforsecurity=False).digest()
+
+
+def _hex(data: bytes) -> bytes:
+    return _md5(data).hex().encode()
