@@ -12,7 +12,7 @@ from tunnelmgr.api.effects import OpenChannel
 from tunnelmgr.api.events import PathUp
 from tunnelmgr.api.network import Endpoint
 from tunnelmgr.lab.namespaces import Host, NamespaceInternet
-from tunnelmgr.lab.vocabulary import NatKind
+from tunnelmgr.lab.vocabulary import Link, NatKind
 
 Story = Callable[[], Coroutine[None, None, None]]
 
@@ -103,6 +103,27 @@ def test_a_host_without_protocol_41_answers_with_icmp(internet: NamespaceInterne
         assert event.reporter == Endpoint(right.ipv4, 0)
 
     on_hosts((left, _with_bench(tmp_path, send)))
+
+
+def test_what_is_too_large_for_the_way_is_reported_where_path_mtu_discovery_is_on(
+    internet: NamespaceInternet, tmp_path: Path
+) -> None:
+    left, right = internet.host("left", "192.0.2.10"), internet.host("right", "192.0.2.20", link=Link(mtu=1400))
+
+    async def send(b: Bench) -> None:
+        await b.open(OpenChannel("raw", ChannelKind.RAW41, path_mtu_discovery=True))
+        large = packet(OURS, THEIRS) + bytes(1480 - 44)
+        for count, reporter in enumerate((Endpoint(IPv4Address("192.0.2.254"), 0), None), 1):
+            b.send(Datagram("raw", large, Endpoint(right.ipv4, 0)))
+            await until(lambda count=count: len(_too_big(b)) >= count)  # type: ignore[misc]
+            event = _too_big(b)[-1]
+            assert (event.mtu, event.reporter) == (1400, reporter), "first a router tells, then this host knows"
+
+    on_hosts((left, _with_bench(tmp_path, send)))
+
+
+def _too_big(b: Bench) -> list[IcmpReceived]:
+    return [event for event in b.tunnel.channel_events if isinstance(event, IcmpReceived) and event.code == 4]
 
 
 def test_a_multicast_channel_hears_the_group_and_nothing_else(internet: NamespaceInternet, tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ class IcmpReceived:
     mtu: int
     """Next-hop MTU in bytes when type is 3 and code is 4 (RFC 1191), else 0."""
     reporter: Endpoint | None
-    """Who sent the error."""
+    """Who sent the error; None when this host itself knows that a datagram is too large for its way (type 3, code 4)."""
     remote: Endpoint
     """Where our datagram was going."""
     quote: bytes

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv6Address, IPv6Network
+from typing import NamedTuple
 
 from tunnelmgr.api.effects import Cancel, Effect
 from tunnelmgr.api.errors import ExitCode
@@ -10,6 +11,19 @@ from tunnelmgr.api.hostconfig import HostConfig
 from tunnelmgr.api.network import Endpoint
 
 EVERYWHERE = IPv6Network("::/0")
+
+
+class OuterTos(NamedTuple):
+    """How the outer TOS octet of a path comes about. On protocol 41 only."""
+
+    value: int = 0
+    """What it says where nothing is inherited."""
+    inherited: int = 0
+    """The bits taken from the inner traffic class: 0x03 for ECN (RFC 6040, normal mode), 0xFC for the DSCP (RFC 2983,
+    uniform model), which is then copied back on the way in."""
+
+
+_TOS_ZERO = OuterTos()
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +53,19 @@ class Down:
 
 
 @dataclass(frozen=True, slots=True)
+class PeerSilent:
+    """The far end does not answer, not yet or not any more: all that `Up` configured stays, but the default route waits.
+
+    Said after `Up`; when the far end is heard, `Up` is said again.
+    """
+
+    reason: str
+    """Names the thing, the value seen, like that of `Down`."""
+    hint: str = ""
+    """The next step, worded as an instruction."""
+
+
+@dataclass(frozen=True, slots=True)
 class PathUp:
     """Packets for `prefix` may be carried to `remote` on `channel` without asking the Tunnel. Replaces an older one.
 
@@ -58,6 +85,10 @@ class PathUp:
     """The inner addresses on this side of the path."""
     local_except: tuple[IPv6Network, ...] = ()
     """Inner addresses that are not on this side although within `local`: the Tunnel judges packets from and to them."""
+    local_also: tuple[IPv6Network, ...] = ()
+    """Further inner addresses on this side."""
+    tos: OuterTos = _TOS_ZERO
+    """On protocol 41: the outer TOS octet of what is sent. Received ECN marks are always honoured (RFC 6040)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,4 +112,4 @@ class Stopped:
     """The answer to `stop`: nothing more will come."""
 
 
-Event = Up | Down | PathUp | PathDown | Notice | Stopped | Effect | Cancel
+Event = Up | Down | PeerSilent | PathUp | PathDown | Notice | Stopped | Effect | Cancel

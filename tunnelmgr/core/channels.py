@@ -30,12 +30,15 @@ BUFFER_SIZE: Final = 4 * 1024 * 1024
 # linux/in.h and linux/errqueue.h; the socket module has no names for these before Python 3.14.
 _IP_MTU_DISCOVER: Final = 10
 _IP_PMTUDISC_DONT: Final = 0
+_IP_PMTUDISC_DO: Final = 2
 _IP_PKTINFO: Final = 8
 _IP_RECVERR: Final = 11
 _SO_SNDBUFFORCE: Final = 32
 _SO_RCVBUFFORCE: Final = 33
 _EXTENDED_ERROR: Final = struct.Struct("=IBBBBII")  # struct sock_extended_err
+_ORIGIN_LOCAL: Final = 1
 _ORIGIN_ICMP: Final = 2
+_FRAGMENTATION_NEEDED: Final = (3, 4)  # ICMPv4 type and code
 
 DATAGRAM_KINDS: Final = {ChannelKind.UDP, ChannelKind.RAW41, ChannelKind.MULTICAST}
 
@@ -221,7 +224,10 @@ def _datagram_socket(wish: OpenChannel) -> socket.socket:
         sock.setblocking(False)
         _enlarge_buffers(sock)
         # DF clear: the network may fragment, as RFC 4380 section 5.1.2 and RFC 4213 section 3.2.1 have it.
-        sock.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _IP_PMTUDISC_DONT)
+        discovery = _IP_PMTUDISC_DO if wish.path_mtu_discovery else _IP_PMTUDISC_DONT
+        sock.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, discovery)
+        if wish.ttl is not None:
+            sock.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, wish.ttl)
         sock.setsockopt(socket.IPPROTO_IP, _IP_RECVERR, 1)
         if wish.kind is ChannelKind.MULTICAST:
             _join(sock, wish)
@@ -276,9 +282,11 @@ def _queued_error(channel: str, sock: socket.socket) -> ChannelEvent | None:
             continue
         number, origin, icmp_type, icmp_code, _, info, _ = _EXTENDED_ERROR.unpack_from(value)
         destination = Endpoint(IPv4Address(remote[0]), remote[1])
+        if origin == _ORIGIN_LOCAL and number == errno.EMSGSIZE:
+            return IcmpReceived(channel, *_FRAGMENTATION_NEEDED, info, None, destination, quote)
         if origin != _ORIGIN_ICMP:
             return ChannelFailed(channel, number, destination)
-        mtu = info if (icmp_type, icmp_code) == (3, 4) else 0
+        mtu = info if (icmp_type, icmp_code) == _FRAGMENTATION_NEEDED else 0
         offender = value[_EXTENDED_ERROR.size :]  # a sockaddr_in: family, port, address
         reporter = Endpoint(IPv4Address(offender[4:8]), 0) if len(offender) >= 8 else None
         return IcmpReceived(channel, icmp_type, icmp_code, mtu, reporter, destination, quote)

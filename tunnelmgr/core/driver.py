@@ -11,7 +11,7 @@ from typing import Final, ParamSpec
 
 from tunnelmgr.api.datagrams import ChannelEvent, Datagram
 from tunnelmgr.api.effects import Cancel, Effect, EffectResult
-from tunnelmgr.api.events import Down, Event, Notice, PathDown, PathUp, Stopped, Up
+from tunnelmgr.api.events import Down, Event, Notice, PathDown, PathUp, PeerSilent, Stopped, Up
 from tunnelmgr.api.network import Network
 from tunnelmgr.api.pump import Pump
 from tunnelmgr.api.status import Fact, PathUse, TunnelStatus
@@ -26,7 +26,7 @@ from tunnelmgr.dataplane.table import ForwardingTable
 STOP_TIMEOUT: Final = 2.0  # seconds a Tunnel may take to say good-bye; design, section 4
 SLEEP_NOTICED: Final = 2.0  # seconds of sleep that count as such; clocks drift by less
 
-News = Up | Down | Notice
+News = Up | Down | PeerSilent | Notice
 """What a Tunnel says that the driver does not carry out by itself."""
 
 P = ParamSpec("P")
@@ -146,7 +146,7 @@ class Driver:
                 self._table.add(event, self._loop.time())
             case PathDown():
                 self._table.remove(event.prefix)
-            case Up() | Down() | Notice():
+            case Up() | Down() | PeerSilent() | Notice():
                 self._on_news(event)
             case Stopped():
                 self._stopped.set()

@@ -13,7 +13,7 @@ from random import SystemRandom
 from typing import Final
 
 from tunnelmgr.api.errors import ExitCode, TunnelError
-from tunnelmgr.api.events import Down, Event, Notice, Up
+from tunnelmgr.api.events import Down, Event, Notice, PeerSilent, Up
 from tunnelmgr.api.status import Fact, TunnelStatus
 from tunnelmgr.core.backoff import Backoff
 from tunnelmgr.core.driver import Driver
@@ -60,6 +60,10 @@ class _NotProbed:
     error: OSError
 
 
+class NotInTimeError(TunnelError):
+    """A method was given its time and nothing came of it. It may work later."""
+
+
 class _NetworkChanged:
     """Addresses, routes or links changed."""
 
@@ -68,7 +72,7 @@ class _StopAsked:
     """Somebody wants this tunnel down."""
 
 
-_Inboxed = Up | Down | Notice | _Crashed | _HostFailed | _Probed | _NotProbed | _NetworkChanged | _StopAsked
+_Inboxed = Up | Down | PeerSilent | Notice | _Crashed | _HostFailed | _Probed | _NotProbed | _NetworkChanged | _StopAsked
 
 
 class Session:
@@ -83,7 +87,9 @@ class Session:
         memory: Memory,
         listener: Listener,
         prober: Prober,
+        patience: float | None = None,
     ) -> None:
+        """`patience`: seconds without packets flowing after which another method shall have its turn; None is for ever."""
         self._profile = profile
         self._method = method
         self._host = host
@@ -95,6 +101,9 @@ class Session:
         self._backoff = Backoff(SystemRandom())
         self._up: Up | None = None
         self._carries = False
+        self._patience = patience
+        self._give_up_at: float | None = None
+        self._trouble = "no answer yet"
         self.verified = ""
         """How it is known that packets flow."""
         self.failure = ExitCode.NO_ANSWER
@@ -109,7 +118,11 @@ class Session:
         )
 
     async def run(self) -> None:
-        """Return when stopped. Raises TunnelError when this method cannot work here or failed for good."""
+        """Return when stopped.
+
+        Raises TunnelError when this method cannot work here or failed for good, NotInTimeError when patience ended.
+        """
+        self._lose_patience_later()
         if self._profile.firewall.inbound is Inbound.ESTABLISHED:
             await self._host.check_firewall()
         tun = self._host.open_tun(self._profile.device)
@@ -166,19 +179,30 @@ class Session:
     async def _attend(self) -> None:
         watching = asyncio.create_task(self._watch())
         try:
-            while not isinstance(news := await self._inbox.get(), _StopAsked):
+            while not isinstance(news := await self._next(), _StopAsked):
                 await self._hear(news)
         finally:
             watching.cancel()
+
+    async def _next(self) -> _Inboxed:
+        try:
+            async with asyncio.timeout_at(self._give_up_at):
+                return await self._inbox.get()
+        except TimeoutError:
+            raise NotInTimeError(
+                f"no packets flowed for {self._patience:g} s: {self._trouble}", exit_code=self.failure
+            ) from None
+
+    def _lose_patience_later(self) -> None:
+        if self._patience is not None and self._give_up_at is None:
+            self._give_up_at = asyncio.get_running_loop().time() + self._patience
 
     async def _hear(self, news: _Inboxed) -> None:
         match news:
             case Notice():
                 self._listener.progress(Progress(news.code, news.text))
-            case Up():
-                await self._came_up(news)
-            case Down():
-                await self._went_down(news)
+            case Up() | Down() | PeerSilent():
+                await self._hear_tunnel(news)
             case _Probed():
                 await self._probed(news.result)
             case _NotProbed():
@@ -197,6 +221,15 @@ class Session:
                     exit_code=ExitCode.BUG,
                 ) from news.error
 
+    async def _hear_tunnel(self, news: Up | Down | PeerSilent) -> None:
+        match news:
+            case Up():
+                await self._came_up(news)
+            case Down():
+                await self._went_down(news)
+            case PeerSilent():
+                await self._fell_silent(news)
+
     async def _came_up(self, up: Up) -> None:
         self._stop_probing()
         self._up = up
@@ -214,8 +247,16 @@ class Session:
         if down.permanent:
             raise TunnelError(down.reason, hint=down.hint, exit_code=down.code)
         self.failure = down.code
-        self._listener.progress(Progress("down", down.reason))
-        self._listener.state(State.DOWN, down.reason, down.hint)
+        self._trouble_is("down", State.DOWN, down.reason, down.hint)
+
+    async def _fell_silent(self, silent: PeerSilent) -> None:
+        """Keep what is configured, but send nobody into a tunnel that leads nowhere."""
+        self._stop_probing()
+        state = State.IMPAIRED if self.verified else State.WAITING_FOR_PEER
+        self._carries = False
+        if self._up:
+            await self._configurator.apply(self._wished(self._up))
+        self._trouble_is("silent", state, silent.reason, silent.hint)
 
     async def _probe(self, source: IPv6Address, targets: tuple[IPv6Address, ...]) -> None:
         """Probe until somebody answers, with growing pauses."""
@@ -245,14 +286,21 @@ class Session:
             self._unproven(f"{result.target} does not answer through the tunnel (0 of {result.sent} probes)")
 
     def _unproven(self, reason: str) -> None:
-        self._listener.progress(Progress("unproven", reason))
-        self._listener.state(State.STARTING, reason, "check network.probe; status --peers shows where packets went")
+        hint = "check network.probe; status --peers shows where packets went"
+        self._trouble_is("unproven", State.STARTING, reason, hint)
+
+    def _trouble_is(self, code: str, state: State, reason: str, hint: str) -> None:
+        """Say why no packets flow; from the first trouble on patience runs."""
+        self._trouble = reason
+        self._lose_patience_later()
+        self._listener.progress(Progress(code, reason))
+        self._listener.state(state, reason, hint)
 
     async def _proven(self, how: str) -> None:
         """Packets flow, or nobody can tell: give the tunnel what waited for that."""
         assert self._up  # noqa: S101 - both callers have just looked
         self._backoff.reset()
-        self._carries, self.verified = True, how
+        self._carries, self.verified, self._give_up_at = True, how, None
         device = self._wished(self._up)
         await self._configurator.apply(device)
         self._listener.progress(Progress("up", describe_device(device)))

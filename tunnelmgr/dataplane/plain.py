@@ -7,13 +7,14 @@ import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from errno import EAGAIN, ENOBUFS, ENODEV
+from functools import lru_cache
 from ipaddress import IPv4Address
 from typing import Final
 
 from tunnelmgr.api.datagrams import ChannelEvent, ChannelFailed, ChannelKind, Datagram
 from tunnelmgr.api.network import Endpoint
 from tunnelmgr.dataplane.path import BATCH
-from tunnelmgr.dataplane.table import ForwardingTable, RawEndpoint
+from tunnelmgr.dataplane.table import ForwardingTable, RawEndpoint, ecn_is_plain
 
 _DATAGRAM_MAX: Final = 65535  # bytes; no IPv4 datagram is larger
 _IP_PKTINFO: Final = 8  # linux/in.h; the socket module has no name for it before Python 3.14
@@ -66,6 +67,8 @@ class PlainPath:
                 raise OSError(ENODEV, os.strerror(ENODEV))
             if (path := outward(packet, now)) is None:
                 for_tunnel.append(packet)
+            elif path.marks:
+                send(path.channel, packet, path.remote, _tos(path.outer_tos(packet)))
             else:
                 send(path.channel, packet, path.remote)
         return for_tunnel
@@ -110,9 +113,10 @@ class PlainPath:
                 if not count:
                     raise
                 break
-            data = packet[(packet[0] & 0x0F) * 4 :]
-            if self._table.inward(name, data, (remote[0], 0), now) is not None:
-                self._write(data)
+            data, tos = packet[(packet[0] & 0x0F) * 4 :], packet[1]
+            path = self._table.inward(name, data, (remote[0], 0), now) if ecn_is_plain(data, tos) else None
+            if path is not None:
+                self._write(path.marked(data, tos))
             else:
                 local = Endpoint(IPv4Address(packet[16:20]), 0)
                 remote_endpoint = Endpoint(IPv4Address(remote[0]), 0)
@@ -200,11 +204,16 @@ def _endpoint(remote: RawEndpoint) -> Endpoint:
     return Endpoint(IPv4Address(remote[0]), remote[1])
 
 
+@lru_cache(maxsize=256)
+def _tos(value: int) -> _Ancillary:
+    return ((socket.IPPROTO_IP, socket.IP_TOS, value.to_bytes(1, "big")),)
+
+
 def _ancillary(datagram: Datagram) -> _Ancillary:
     """Return the control messages for what a datagram asks beyond its channel's defaults (ip(7))."""
-    messages = []
+    messages: list[tuple[int, int, bytes]] = []
     if datagram.tos:
-        messages.append((socket.IPPROTO_IP, socket.IP_TOS, datagram.tos.to_bytes(1, "big")))
+        messages += _tos(datagram.tos)
     if datagram.ttl is not None:
         messages.append((socket.IPPROTO_IP, socket.IP_TTL, datagram.ttl.to_bytes(4, sys.byteorder)))
     if datagram.local is not None or datagram.interface is not None:

@@ -5,7 +5,8 @@ table is filled from `PathUp` and `PathDown` alone. A packet that no entry fully
 table may refuse anything at any time; it must never let a packet pass that the Tunnel would not.
 
 Never on a path, whatever the entry says: inner next headers that need a look (hop-by-hop and destination options,
-routing, fragment, no next header: bubbles), Neighbour Discovery, and the martians below.
+routing, fragment, no next header: bubbles; IPv4 and IPv6: tunnels in the tunnel), Neighbour Discovery, and the martians
+below.
 """
 
 from collections.abc import Sequence
@@ -14,21 +15,40 @@ from ipaddress import IPv6Network
 from typing import Final
 
 from tunnelmgr.api.events import PathUp
+from tunnelmgr.api.packets.ecn import Ecn, decapsulated_ecn, is_suspicious_ecn
+from tunnelmgr.api.packets.ipv6 import traffic_class, with_traffic_class
 from tunnelmgr.api.status import PathUse
 
 RawEndpoint = tuple[str, int]
 """An outer endpoint as the socket module writes it, so that no object is made for a packet."""
 
-_TO_TUNNEL: Final = frozenset({0, 43, 44, 59, 60})
+_TO_TUNNEL: Final = frozenset({0, 4, 41, 43, 44, 59, 60})
 _ICMPV6: Final = 58
 _NEIGHBOUR_DISCOVERY: Final = range(133, 138)  # RFC 4861: valid on a link only, never through a tunnel
 _FOREVER: Final = float("inf")
+_ECN: Final = 0x03
+_DSCP: Final = 0xFC
 
 
 def _martian(address: bytes) -> bool:
     """Whether an inner address may not appear on a path: ::/8 (unspecified, loopback, mapped), link-local, multicast."""
     first = address[0]
     return first in {0x00, 0xFF} or (first == 0xFE and address[1] & 0xC0 == 0x80)
+
+
+def ecn_is_plain(packet: bytes, outer_tos: int) -> bool:
+    """Whether the outer ECN field makes no packet of a path suspicious; such as are go to the Tunnel (RFC 6040)."""
+    if not outer_tos & _ECN or len(packet) < 2:
+        return True
+    inner, outer = Ecn(traffic_class(packet) & _ECN), Ecn(outer_tos & _ECN)
+    return not is_suspicious_ecn(inner, outer)
+
+
+def ecn_mark(packet: bytes, outer_tos: int) -> int:
+    """Return the traffic class of a packet with the congestion marks of its outer header taken over."""
+    inner = traffic_class(packet)
+    mark = decapsulated_ecn(Ecn(inner & _ECN), Ecn(outer_tos & _ECN))
+    return inner if mark is None else inner & _DSCP | mark
 
 
 class _Within:
@@ -59,10 +79,13 @@ class Path:
         "_ingress",
         "_local",
         "_local_address",
+        "_local_also",
         "_local_except",
         "_packets_received",
         "_packets_sent",
+        "_tos",
         "channel",
+        "marks",
         "prefix",
         "received_at",
         "remote",
@@ -81,16 +104,36 @@ class Path:
         self.sent_at: float | None = None
         self._ingress = [_Within(prefix) for prefix in event.ingress]
         # Most paths have one address on our side: comparing it beats arithmetic.
-        self._local_address = event.local.network_address.packed if event.local.prefixlen == 128 else None
+        self._local_address = (
+            event.local.network_address.packed if event.local.prefixlen == 128 and not event.local_also else None
+        )
         self._local = _Within(event.local)
+        self._local_also = _within_any(event.local_also)
         self._local_except = _within_any(event.local_except)
+        self._tos = event.tos
+        self.marks = any(event.tos)
+        """Whether packets that go out have an outer TOS octet other than 0: see `outer_tos`."""
         self._packets_received = self._bytes_received = self._packets_sent = self._bytes_sent = 0
 
     def is_local(self, address: bytes) -> bool:
         """Whether an inner address is on our side of this path."""
         if self._local_address is not None:
             return address == self._local_address
-        return self._local(address) and not any(within(address) for within in self._local_except)
+        if not self._local(address) and not any(within(address) for within in self._local_also):
+            return False
+        return not any(within(address) for within in self._local_except)
+
+    def outer_tos(self, packet: bytes) -> int:
+        """Return the outer TOS octet for a packet that goes out."""
+        value, inherited = self._tos
+        return traffic_class(packet) & inherited | value & ~inherited if inherited else value
+
+    def marked(self, packet: bytes, outer_tos: int) -> bytes:
+        """Return a packet that was let in with the marks of its outer header: see `ecn_mark`, which comes first."""
+        inherited = self._tos.inherited & _DSCP
+        inner = ecn_mark(packet, outer_tos)
+        value = outer_tos & inherited | inner & ~inherited
+        return packet if value == traffic_class(packet) else with_traffic_class(packet, value)
 
     def refuses(self, source: bytes) -> bool:
         """Whether an inner source within the prefix is excluded all the same."""

@@ -4,9 +4,10 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network
 
 import pytest
 
-from tunnelmgr.api.events import EVERYWHERE, PathUp
+from tunnelmgr.api.events import EVERYWHERE, OuterTos, PathUp
 from tunnelmgr.api.network import Endpoint
-from tunnelmgr.dataplane.table import ForwardingTable
+from tunnelmgr.api.packets import with_traffic_class
+from tunnelmgr.dataplane.table import ForwardingTable, ecn_is_plain
 
 OURS = IPv6Address("2001:0:c000:201:0:efff:3fff:fdfe")
 PEER = IPv6Address("2001:db8::1")
@@ -172,3 +173,72 @@ def test_addresses_excepted_from_our_side_are_for_the_tunnel_to_judge() -> None:
     assert not inward(table, packet(OURS, stranger_to_teredo))
     assert not table.outward(packet(stranger_to_teredo, OURS), 101.0)
     assert not inward(table, packet(OURS, IPv6Address("fd00::1")))
+
+
+def test_our_side_may_be_several_prefixes() -> None:
+    table = ForwardingTable()
+    site = IPv6Network("2001:db8:5::/48")
+    table.add(PathUp(EVERYWHERE, RELAY, "service", None, local=IPv6Network(OURS), local_also=(site,)), now=100.0)
+    assert inward(table, packet(PEER, OURS))
+    assert inward(table, packet(PEER, IPv6Address("2001:db8:5::1")))
+    assert table.outward(packet(IPv6Address("2001:db8:5::1"), PEER), 101.0)
+    assert not inward(table, packet(PEER, STRANGER))
+
+
+@pytest.mark.parametrize("next_header", [4, 41])
+def test_a_tunnel_within_the_tunnel_is_for_the_tunnel_to_judge(table: ForwardingTable, next_header: int) -> None:
+    assert not inward(table, packet(PEER, OURS, next_header=next_header))
+    assert table.outward(packet(OURS, PEER, next_header=next_header), 101.0) is None
+
+
+@pytest.mark.parametrize(
+    ("tos", "octet"),
+    [
+        pytest.param(OuterTos(), 0, id="pipe, compatibility"),
+        pytest.param(OuterTos(0x28), 0x28, id="pipe with a DSCP"),
+        pytest.param(OuterTos(0x28, 0x03), 0x2B, id="pipe, normal"),
+        pytest.param(OuterTos(0, 0xFC), 0xB8, id="uniform, compatibility"),
+        pytest.param(OuterTos(0, 0xFF), 0xBB, id="uniform, normal"),
+    ],
+)
+@pytest.mark.requirement("S-EC-001", "S-EC-004")
+def test_the_outer_tos_octet_is_of_the_paths_own_or_inherited(tos: OuterTos, octet: int) -> None:
+    table = ForwardingTable()
+    table.add(PathUp(EVERYWHERE, RELAY, "service", None, tos=tos), now=100.0)
+    sent = with_traffic_class(packet(OURS, PEER), 0xBB)
+    path = table.outward(sent, 101.0)
+    assert path is not None
+    assert path.outer_tos(sent) == octet
+    assert path.marks is (tos != OuterTos())
+
+
+@pytest.mark.parametrize(
+    ("tos", "inner", "outer", "delivered"),
+    [
+        pytest.param(OuterTos(), 0xBA, 0x03, 0xBB, id="congestion is passed on"),
+        pytest.param(OuterTos(), 0xBA, 0x28, 0xBA, id="pipe keeps the inner DSCP"),
+        pytest.param(OuterTos(0, 0xFC), 0xBA, 0x28, 0x2A, id="uniform copies the DSCP back"),
+        pytest.param(OuterTos(), 0x02, 0x01, 0x01, id="ECT(1) outside is passed on"),
+    ],
+)
+@pytest.mark.requirement("S-EC-002", "S-EC-004")
+def test_what_came_in_takes_over_the_marks_of_its_outer_header(
+    tos: OuterTos, inner: int, outer: int, delivered: int
+) -> None:
+    table = ForwardingTable()
+    table.add(PathUp(EVERYWHERE, RELAY, "service", None, tos=tos), now=100.0)
+    data = with_traffic_class(packet(PEER, OURS), inner)
+    assert ecn_is_plain(data, outer)
+    path = table.inward("service", data, RAW_RELAY, 101.0)
+    assert path is not None
+    assert path.marked(data, outer) == with_traffic_class(data, delivered)
+
+
+@pytest.mark.parametrize(("inner", "outer"), [(0, 3), (0, 2), (0, 1), (1, 2), (3, 1)])
+def test_suspicious_marks_are_for_the_tunnel_to_judge(inner: int, outer: int) -> None:
+    assert not ecn_is_plain(with_traffic_class(packet(PEER, OURS), inner), outer)
+
+
+def test_marks_on_something_without_a_traffic_class_change_nothing() -> None:
+    assert ecn_is_plain(b"", 3)
+    assert ecn_is_plain(b"\x60", 3)

@@ -24,7 +24,7 @@ from tunnelmgr.api.packets.discovery_options import (
     PrefixInformation,
 )
 from tunnelmgr.api.packets.echo import EchoReply, EchoRequest
-from tunnelmgr.api.packets.ecn import Ecn
+from tunnelmgr.api.packets.ecn import Ecn, decapsulated_ecn, is_suspicious_ecn
 from tunnelmgr.api.packets.extension_headers import FragmentHeader, RoutingHeader, UpperLayer, find_upper_layer
 from tunnelmgr.api.packets.icmpv4 import (
     Icmpv4Error,
@@ -65,6 +65,8 @@ from tunnelmgr.api.packets.ipv6 import (
     IPv6Packet,
     IPv6Quote,
     ipv6_length,
+    traffic_class,
+    with_traffic_class,
 )
 from tunnelmgr.api.packets.protocol import IpProtocol
 from tunnelmgr.api.packets.udp import UDP_HEADER_LENGTH, UdpDatagram
@@ -118,13 +120,17 @@ __all__ = [
     "UnreachableCode",
     "UpperLayer",
     "checksum_is_valid",
+    "decapsulated_ecn",
     "find_upper_layer",
     "icmpv4_packet",
     "icmpv6_error",
     "icmpv6_packet",
     "internet_checksum",
     "ipv6_length",
+    "is_suspicious_ecn",
     "parse_icmpv4",
     "parse_icmpv6",
     "pseudo_header_sum",
+    "traffic_class",
+    "with_traffic_class",
 ]

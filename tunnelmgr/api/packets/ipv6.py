@@ -34,6 +34,16 @@ def ipv6_length(data: bytes | memoryview) -> int:
     return length
 
 
+def traffic_class(packet: bytes) -> int:
+    """Return the traffic class of a raw packet of two bytes at least."""
+    return (packet[0] & 0x0F) << 4 | packet[1] >> 4
+
+
+def with_traffic_class(packet: bytes, value: int) -> bytes:
+    """Return a raw packet with another traffic class; no checksum covers it."""
+    return bytes((0x60 | value >> 4, (value & 0x0F) << 4 | packet[1] & 0x0F)) + packet[2:]
+
+
 @dataclass(frozen=True, slots=True)
 class IPv6Packet:
     """One IPv6 packet; `payload` begins with the header `next_header` names, extension headers included.

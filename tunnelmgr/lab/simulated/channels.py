@@ -23,6 +23,8 @@ class Channel:
     local: Endpoint
     remote: Endpoint | None = None
     group: IPv4Address | None = None
+    path_mtu_discovery: bool = False
+    ttl: int | None = None
 
     @property
     def protocol(self) -> IpProtocol:
@@ -62,7 +64,9 @@ class Channels:
             return Failed(FailureCode.IN_USE, f"{local} is taken")
         if wish.kind is ChannelKind.MULTICAST and wish.group is None:
             raise ValueError(f"channel {wish.channel}: multicast needs a group")
-        self._open[wish.channel] = Channel(wish.channel, wish.kind, local, wish.remote, wish.group)
+        self._open[wish.channel] = Channel(
+            wish.channel, wish.kind, local, wish.remote, wish.group, wish.path_mtu_discovery, wish.ttl
+        )
         return local
 
     def close(self, name: str) -> None:

@@ -6,14 +6,14 @@ from random import Random
 
 from tunnelmgr.api.datagrams import ChannelEvent, Datagram
 from tunnelmgr.api.effects import Cancel, Effect, EffectResult, Failed, MapPort, OpenChannel, UnmapPort
-from tunnelmgr.api.events import Down, Event, Notice, PathDown, PathUp, Stopped, Up
+from tunnelmgr.api.events import Down, Event, Notice, PathDown, PathUp, PeerSilent, Stopped, Up
 from tunnelmgr.api.hostconfig import HostConfig
 from tunnelmgr.api.network import DefaultRoute, Endpoint, LocalAddress, Network
 from tunnelmgr.api.pump import Pump
 from tunnelmgr.api.status import Fact, PathUse, TunnelStatus
 from tunnelmgr.api.transport import Service
 from tunnelmgr.api.tunnel import Tunnel
-from tunnelmgr.dataplane.table import ForwardingTable
+from tunnelmgr.dataplane.table import ForwardingTable, ecn_is_plain
 from tunnelmgr.lab.simulated.clock import Alarm
 from tunnelmgr.lab.simulated.echo import PING_SIZE, Ping
 from tunnelmgr.lab.simulated.effects import Directory, Effects
@@ -245,7 +245,7 @@ class SimulatedHost:
     def on_event(self, event: Event) -> None:
         if isinstance(event, Cancel):
             self._effects.cancel(event.effect)
-        elif isinstance(event, Up | Down | PathUp | PathDown | Notice | Stopped):
+        elif isinstance(event, Up | Down | PeerSilent | PathUp | PathDown | Notice | Stopped):
             self.events.append(event)
             self._obey(event)
         else:
@@ -285,7 +285,7 @@ class SimulatedHost:
             self._alarm.cancel()
             self._alarm = None
 
-    def _obey(self, event: Up | Down | PathUp | PathDown | Notice | Stopped) -> None:
+    def _obey(self, event: Up | Down | PeerSilent | PathUp | PathDown | Notice | Stopped) -> None:
         match event:
             case Up(config):
                 self.up_at = self._world.clock.now if self.up_at is None else self.up_at
@@ -294,6 +294,8 @@ class SimulatedHost:
             case Down(reason):
                 self.inner.config = self.up_at = None
                 self._say(f"down: {reason}")
+            case PeerSilent(reason):
+                self._say(f"peer silent: {reason}")
             case PathUp(prefix, remote):
                 self._say(f"path {prefix} via {remote}")
                 if self._table is not None:
@@ -346,10 +348,12 @@ class SimulatedHost:
     def _carried_in(self, datagram: Datagram) -> bool:
         """Let the forwarding table take a datagram in; False gives it to the Tunnel."""
         remote = (str(datagram.remote.address), datagram.remote.port)
-        if self._table is None or self._table.inward(datagram.channel, datagram.data, remote, self.now()) is None:
+        if self._table is None or not ecn_is_plain(datagram.data, datagram.tos):
             return False
-        self.inner.receive(datagram.data, self._carrier)
-        return True
+        path = self._table.inward(datagram.channel, datagram.data, remote, self.now())
+        if path is not None:
+            self.inner.receive(path.marked(datagram.data, datagram.tos), self._carrier)
+        return path is not None
 
     def _into_tunnel(self, packet: bytes) -> None:
         if not self._is_awake:
@@ -358,7 +362,8 @@ class SimulatedHost:
         if path is None:
             self._later(lambda: self.pump.packets_received([packet]))
         else:
-            self.outer.send(Datagram(path.channel, packet, Endpoint(IPv4Address(path.remote[0]), path.remote[1])))
+            remote = Endpoint(IPv4Address(path.remote[0]), path.remote[1])
+            self.outer.send(Datagram(path.channel, packet, remote, tos=path.outer_tos(packet)))
 
     # What effects need of this host.
 

@@ -17,7 +17,7 @@ class OneWay:
         self._entered = 0
 
     def too_big(self, packet: OuterPacket) -> bool:
-        return packet.length > self.link.mtu
+        return packet.dont_fragment and packet.length > self.link.mtu
 
     def delays(self, packet: OuterPacket) -> Sequence[float]:
         """Return after how many seconds a copy of the packet comes out; nothing when it is lost.

@@ -177,6 +177,7 @@ class OuterStack:
 
 def _packet(datagram: Datagram, channel: Channel, source: IPv4Address) -> OuterPacket:
     remote = Endpoint(datagram.remote.address, 0) if channel.kind is ChannelKind.RAW41 else datagram.remote
-    ttl = datagram.ttl or (1 if remote.address.is_multicast else DEFAULT_TTL)
+    ttl = datagram.ttl or channel.ttl or (1 if remote.address.is_multicast else DEFAULT_TTL)
     local = Endpoint(source, channel.local.port)
-    return OuterPacket(channel.protocol, local, remote, datagram.data, tos=datagram.tos, ttl=ttl)
+    whole = channel.kind is not ChannelKind.RAW41 or channel.path_mtu_discovery
+    return OuterPacket(channel.protocol, local, remote, datagram.data, tos=datagram.tos, ttl=ttl, dont_fragment=whole)

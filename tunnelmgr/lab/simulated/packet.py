@@ -35,6 +35,8 @@ class OuterPacket:
     origin: str = ""
     tos: int = 0
     ttl: int = DEFAULT_TTL
+    dont_fragment: bool = True
+    """Off, the packet passes links it is too large for: it is taken apart and put together out of sight."""
     segment: Segment | None = None
     error: "IcmpError | None" = None
 

@@ -2,8 +2,9 @@
 
 import pytest
 
-from tests.unit.lab.simulated.scripted import listener, member, script, send
-from tunnelmgr.api.datagrams import IcmpReceived
+from tests.unit.lab.simulated.scripted import ScriptedTunnel, listener, member, script, send
+from tunnelmgr.api.datagrams import ChannelKind, IcmpReceived
+from tunnelmgr.api.effects import OpenChannel
 from tunnelmgr.lab.simulated import Internet, SimulatedHost
 from tunnelmgr.lab.simulated.segment import BACKBONE_HOPS
 from tunnelmgr.lab.vocabulary import Link, NatKind
@@ -240,3 +241,23 @@ def test_a_site_that_gets_another_address_is_seen_from_there_and_hears_nothing_a
     internet.run(seconds=1)
     assert str(script(bob).heard[1].remote.address) == "203.0.113.200"
     assert script(alice).payloads == []
+
+
+def test_protocol_41_without_df_passes_a_link_it_is_too_large_for_and_with_df_it_is_reported() -> None:
+    internet = Internet(icmp_errors=True)
+    alice = internet.add(protocol41(discovery=True), address="192.0.2.1", name="alice", link=Link(mtu=1400))
+    carol = internet.add(protocol41(discovery=False), address="192.0.2.3", name="carol", link=Link(mtu=1400))
+    bob = internet.add(protocol41(discovery=False), address="192.0.2.2", name="bob")
+    internet.run(seconds=0)
+    for sender in (alice, carol):
+        send(sender, bytes(1381), "192.0.2.2", channel="raw")
+    internet.run(seconds=1)
+    assert [str(seen.remote.address) for seen in script(bob).heard] == ["192.0.2.3"]
+    assert [seen.ttl for seen in script(bob).heard] == [77 - BACKBONE_HOPS]
+    (error,) = script(alice).changes
+    assert isinstance(error, IcmpReceived)
+    assert (error.type, error.code, error.mtu) == (3, 4, 1400)
+
+
+def protocol41(*, discovery: bool) -> ScriptedTunnel:
+    return ScriptedTunnel(opening=[OpenChannel("raw", ChannelKind.RAW41, path_mtu_discovery=discovery, ttl=77)])
