@@ -16,6 +16,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "check": "Check profiles without using them.",
     },
     "Look inside": {
+        "trace": "Watch the packets of a tunnel, and what each is for.",
         "decode": "Explain packets: a capture file, bytes in hex, or a tunnel's address.",
     },
     "For scripts": {

@@ -69,13 +69,15 @@ class Objects:
 class Lines:
     """Prints packets of one capture below each other; times count from the first."""
 
-    def __init__(self, *, fields: bool) -> None:
+    def __init__(self, *, fields: bool, interfaces: bool = False) -> None:
         self._fields = fields
+        self._interfaces = interfaces
         self._first_at: float | None = None
 
     def __call__(self, packet: Decoded) -> str:
         """Return one line, and below it the fields where they are wanted."""
-        head = "  ".join(filter(None, (self._frame(packet), _ends(packet), packet.purpose)))
+        interface = f"{packet.interface or '':<5}" if self._interfaces else ""
+        head = "  ".join(filter(None, (self._frame(packet), interface, _ends(packet), packet.purpose)))
         wanted = self._fields or packet.kind == ADDRESS  # of an address, its parts are all there is to tell
         return "\n".join([head, *_field_lines(packet.fields)]) if wanted else head
 

@@ -15,6 +15,7 @@ _ORIGINS: Mapping[str, tuple[str, str]] = {
     "check": ("tunnelmgr.cli.checking", "Checks"),
     "plugins": ("tunnelmgr.cli.commands.plugins", "Plugins"),
     "decode": ("tunnelmgr.cli.packets", "Decoded"),
+    "trace": ("tunnelmgr.cli.packets", "Decoded"),
     "cleanup": ("tunnelmgr.cli.commands.cleanup", "Leftovers"),
 }
 OUTPUTS = tuple(_ORIGINS)
