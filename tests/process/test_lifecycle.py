@@ -20,11 +20,12 @@ from tunnelmgr.api.events import Down, Event, Notice, Up
 from tunnelmgr.api.hostconfig import HostConfig
 from tunnelmgr.api.network import Endpoint, Network
 from tunnelmgr.api.status import PeerStatus, TunnelStatus
-from tunnelmgr.core.lifecycle import Lifecycle
+from tunnelmgr.core.lifecycle import TRIAL_TIMEOUT, Lifecycle
 from tunnelmgr.core.probe import ProbeResult
 from tunnelmgr.core.profile import DatapathWish, DefaultRouteWish, LanSettings, Method, NetworkSettings, Profile
 from tunnelmgr.core.runtime import Runtime
 from tunnelmgr.core.snapshot import State
+from tunnelmgr.core.when import When
 from tunnelmgr.host.fake import FakeHost
 from tunnelmgr.host.items import Address, Firewall, Item, Route, Rule
 
@@ -68,6 +69,8 @@ class Stage:
         datapath: DatapathWish = DatapathWish.AUTO,
         lan: LanSettings = NO_LAN,
         host: FakeHost | None = None,
+        when: When | None = None,
+        trial_timeout: float = TRIAL_TIMEOUT,
     ) -> None:
         self.host = host or FakeHost()
         self.tunnels = [ScriptedTunnel() for _ in range(methods)]
@@ -78,7 +81,7 @@ class Stage:
         profile = Profile(
             name="home",
             file=folder / "home.yaml",
-            methods=tuple(Method("scripted", "client", ScriptedTransport(tunnel), None, 1) for tunnel in self.tunnels),
+            methods=tuple(Method("scripted", "client", ScriptedTransport(tunnel), when, 1) for tunnel in self.tunnels),
             device="tm-home",
             network=network,
             datapath=datapath,
@@ -90,6 +93,7 @@ class Stage:
             Runtime(folder, folder),
             lambda progress: self.story.append(progress.text),
             prober=self.prober,
+            trial_timeout=trial_timeout,
         )
         self.life.subscribe(lambda state, _: self.states.append(state))
         self.untouched = dict(self.host.items)
@@ -365,6 +369,51 @@ def test_the_next_method_is_tried_when_one_fails_for_good(tmp_path: Path) -> Non
         assert "scripted: nobody home; trying scripted" in stage.story
         stage.life.stop()
         await running
+        assert stage.clean
+
+    asyncio.run(story())
+
+
+def test_a_method_that_carries_nothing_gives_way_to_the_next(tmp_path: Path) -> None:
+    async def story() -> None:
+        stage = Stage(tmp_path, network=NetworkSettings(), methods=2, trial_timeout=0.2)
+        stage.tunnel.say.append(Down("no answer from 192.0.2.1:3544"))
+        running = asyncio.create_task(stage.life.run())
+        await until(lambda: stage.tunnels[1].networks)
+        failed = "scripted: no packets flowed for 0.2 s: no answer from 192.0.2.1:3544; trying scripted"
+        assert failed in stage.story
+        stage.say(up(), tunnel=stage.tunnels[1])
+        await until(lambda: State.UP in stage.states)
+        await asyncio.sleep(0.3)
+        assert stage.states[-1] is State.UP, "a method that carries is not hurried"
+        stage.life.stop()
+        await running
+        assert stage.clean
+
+    asyncio.run(story())
+
+
+def test_when_no_method_carries_they_are_tried_again_in_turn(tmp_path: Path) -> None:
+    async def story() -> None:
+        stage = Stage(tmp_path, network=NetworkSettings(), methods=2, trial_timeout=0.05)
+        running = asyncio.create_task(stage.life.run())
+        await until(lambda: len(stage.tunnel.networks) == 2)
+        assert stage.states[:2] == [State.DOWN, State.STARTING]
+        stage.life.stop()
+        await running
+        assert stage.clean
+
+    asyncio.run(story())
+
+
+def test_no_method_that_suits_ends_with_every_reason(tmp_path: Path) -> None:
+    async def story() -> None:
+        stage = Stage(tmp_path, network=NetworkSettings(), methods=2, when=When(native_ipv6=True))
+        stage.host.outer = Network(native_ipv6=False)
+        with pytest.raises(TunnelError) as caught:
+            await stage.life.run()
+        assert caught.value.exit_code is ExitCode.NO_ANSWER
+        assert caught.value.message.count("scripted: `when: native_ipv6` does not hold here") == 2
         assert stage.clean
 
     asyncio.run(story())

@@ -10,17 +10,22 @@ from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.api.events import Event
 from tunnelmgr.api.status import Fact, TunnelStatus
 from tunnelmgr.core.backoff import Backoff
+from tunnelmgr.core.choice import choose, report_on
 from tunnelmgr.core.memory import Memory
 from tunnelmgr.core.probe import Prober, probe
 from tunnelmgr.core.profile import DatapathWish, Method, Profile
 from tunnelmgr.core.runtime import Runtime
-from tunnelmgr.core.session import Listener, Session, has_default_route
+from tunnelmgr.core.session import Listener, NotInTimeError, Session, has_default_route
 from tunnelmgr.core.snapshot import Progress, Snapshot, State, Traffic
 from tunnelmgr.host.apply import Configurator
 from tunnelmgr.host.interface import Host
 from tunnelmgr.host.journal import Journal
 
 ONLY_PLAIN: Final = "this version carries packets by the plain path only"
+
+TRIAL_TIMEOUT: Final = 15.0
+"""Seconds a method of several may go without carrying packets before the next has its turn: more than the 12 s after which
+a Teredo client knows that its server is silent."""
 
 StateListener = Callable[[State, str], None]
 
@@ -36,6 +41,7 @@ class Lifecycle:
         on_progress: Callable[[Progress], None],
         on_event: Callable[[Event], None] = lambda _: None,
         prober: Prober = probe,
+        trial_timeout: float = TRIAL_TIMEOUT,
     ) -> None:
         """`on_progress` hears the story of the start; `on_event` every event of the Tunnel, for plugins that listen."""
         self._profile = profile
@@ -44,6 +50,7 @@ class Lifecycle:
         self._on_progress = on_progress
         self._on_event = on_event
         self._prober = prober
+        self._trial_timeout = trial_timeout
         self._subscribers: list[StateListener] = []
         self._method: Method = profile.methods[0]
         self._session: Session | None = None
@@ -95,14 +102,19 @@ class Lifecycle:
         return self._session.failure if self._session else ExitCode.NO_ANSWER
 
     async def _try_methods(self, configurator: Configurator) -> None:
-        """Run the methods in order, each until it fails for good; after the last, give up or wait."""
-        for number, method in enumerate(self._profile.methods, 1):
+        """Run the methods that may suit this network, in order, each as long as packets flow; then wait, or give up.
+
+        Raises the last failure when no method can work here, or none did before the first time the profile was up.
+        """
+        methods = self._suitable()
+        patience = self._trial_timeout if len(methods) > 1 else None
+        for number, method in enumerate(methods, 1):
             try:
-                await self._run_method(method, configurator)
+                await self._run_method(method, configurator, patience)
             except TunnelError as error:
-                if number < len(self._profile.methods):
-                    self._progress("failed", f"{method.type}: {error}; trying {self._profile.methods[number].type}")
-                elif not self._been_up or error.exit_code.permanent or error.exit_code is ExitCode.BUG:
+                if number < len(methods):
+                    self._progress("failed", f"{method.type}: {error}; trying {methods[number].type}")
+                elif not isinstance(error, NotInTimeError) and (not self._been_up or _is_final(error)):
                     raise
                 else:
                     self._set_state(State.DOWN, error.message, error.hint)
@@ -110,12 +122,28 @@ class Lifecycle:
             if self._stopping.is_set():
                 return
 
-    async def _run_method(self, method: Method, configurator: Configurator) -> None:
+    def _suitable(self) -> list[Method]:
+        """Return the methods to try. One that stands alone and without a condition is what the user wants, here too."""
+        if len(self._profile.methods) == 1 and self._profile.methods[0].when is None:
+            return list(self._profile.methods)
+        chosen, refused = choose(self._profile.methods, report_on(self._host.network()))
+        for judgement in refused:
+            self._progress("refused", f"{judgement.method.type} does not suit: {judgement.reason}")
+        if not chosen:
+            reasons = "; ".join(f"{judgement.method.type}: {judgement.reason}" for judgement in refused)
+            raise TunnelError(
+                f"no method of {self._profile.file} suits this network: {reasons}",
+                hint="add a method that does, or change `when:`",
+                exit_code=ExitCode.NO_ANSWER,
+            )
+        return [judgement.method for judgement in chosen]
+
+    async def _run_method(self, method: Method, configurator: Configurator, patience: float | None) -> None:
         self._method = method
         listener = Listener(self._set_state, self._on_progress, self._on_event)
         memory = Memory(self._runtime.memory(self._profile.name))
         self._progress("starting", f"starting, {method.type}, {method.transport.describe()}")
-        self._session = Session(self._profile, method, self._host, configurator, memory, listener, self._prober)
+        self._session = Session(self._profile, method, self._host, configurator, memory, listener, self._prober, patience)
         try:
             await self._session.run()
         finally:
@@ -173,6 +201,10 @@ class Lifecycle:
             sockets=session.outer_sockets() if session else (),
             log=str(self._runtime.log(self._profile.name)),
         )
+
+
+def _is_final(error: TunnelError) -> bool:
+    return error.exit_code.permanent or error.exit_code is ExitCode.BUG
 
 
 def _require_available(profile: Profile) -> None:
