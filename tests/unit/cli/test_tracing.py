@@ -1,0 +1,74 @@
+"""Where the packets of a profile pass, and how what was seen is printed."""
+
+from dataclasses import replace
+from ipaddress import IPv4Address, IPv4Interface
+
+import pytest
+
+from tests.unit.daemon.test_documents import SNAPSHOT
+from tunnelmgr.api.network import LocalAddress, Network
+from tunnelmgr.api.packets.protocol import IpProtocol
+from tunnelmgr.cli.commands.trace import trace
+from tunnelmgr.cli.main import run
+from tunnelmgr.cli.packets import Decoded, Lines
+from tunnelmgr.cli.tracing import Side, Tap, taps_of
+from tunnelmgr.core.snapshot import OuterSocket
+from tunnelmgr.host.linux.packet_filter import OuterEnd
+
+ANYWHERE = "0.0.0.0"  # noqa: S104 - nothing is bound here
+HERE = Network((LocalAddress("eth0", IPv4Interface("192.0.2.9/24")), LocalAddress("wlan0", IPv4Interface("10.0.0.9/8"))))
+BOTH = tuple(Side)
+
+
+def taps(*sockets: OuterSocket, sides: tuple[Side, ...] = BOTH, device: str | None = None) -> frozenset[Tap]:
+    return taps_of(replace(SNAPSHOT, device=device, sockets=sockets), HERE, sides)
+
+
+def test_a_socket_with_an_address_is_watched_where_that_address_is() -> None:
+    end = OuterEnd(IpProtocol.UDP, IPv4Address("192.0.2.9"), 3544)
+    assert taps(OuterSocket("udp", "192.0.2.9", 3544)) == {Tap(Side.OUTER, "eth0", (end,))}
+
+
+@pytest.mark.parametrize(("address", "wanted"), [(ANYWHERE, None), ("224.0.0.253", IPv4Address("224.0.0.253"))])
+def test_a_socket_without_an_address_is_watched_on_every_interface(address: str, wanted: IPv4Address | None) -> None:
+    ends = (OuterEnd(IpProtocol.UDP, wanted, 3544),)
+    assert taps(OuterSocket("udp", address, 3544)) == {Tap(Side.OUTER, name, ends) for name in ("eth0", "wlan0")}
+
+
+def test_sockets_of_one_interface_share_a_tap() -> None:
+    (tap,) = taps(OuterSocket("udp", "192.0.2.9", 1), OuterSocket("raw41", "192.0.2.9", 0, "192.0.2.1"))
+    assert [(end.protocol, end.port, end.remote) for end in tap.ends] == [
+        (IpProtocol.UDP, 1, None),
+        (IpProtocol.IPV6, 0, IPv4Address("192.0.2.1")),
+    ]
+
+
+def test_loopback_is_watched_for_sockets_on_it_only() -> None:
+    assert {tap.interface for tap in taps(OuterSocket("udp", "127.0.0.1", 9))} == {"lo"}
+
+
+def test_the_device_is_watched_for_everything_as_soon_as_it_is_there() -> None:
+    assert taps(device="tm-home") == {Tap(Side.INNER, "tm-home")}
+    assert taps() == frozenset()
+
+
+def test_only_the_sides_wanted_are_watched() -> None:
+    outer = OuterSocket("udp", "192.0.2.9", 1)
+    assert {tap.side for tap in taps(outer, device="tm-home", sides=(Side.INNER,))} == {Side.INNER}
+    assert {tap.side for tap in taps(outer, device="tm-home", sides=(Side.OUTER,))} == {Side.OUTER}
+
+
+def test_an_address_that_has_left_this_host_is_watched_nowhere() -> None:
+    assert taps(OuterSocket("udp", "192.0.2.77", 1)) == frozenset()
+
+
+def test_lines_name_the_side_where_both_are_watched() -> None:
+    packet = Decoded("home", 3, 10.5, "inner", "a", "b", 40, "ipv6", "udp", "UDP 1 > 2, 3 bytes", ())
+    assert " ".join(Lines(fields=False, interfaces=True)(packet).split()) == "3 0.0000 inner a > b UDP 1 > 2, 3 bytes"
+    assert "inner" not in Lines(fields=False)(packet)
+
+
+def test_help_tells_what_to_do_with_a_capture(capsys: pytest.CaptureFixture[str]) -> None:
+    run(["trace", "--help"])
+    assert trace.help
+    assert "wireshark -k -i -" in " ".join(capsys.readouterr().out.split())
