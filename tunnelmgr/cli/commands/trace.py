@@ -37,6 +37,8 @@ def trace(profile: str, *, sides: str, output: str | None, count: int | None, ve
     Until Ctrl-C, or until the tunnel ends. Every packet gets one line; a data packet passes twice, inside and outside. With
     -o they go to a file for Wireshark, what each is for as its comment: `tunnelmgr trace home -o - | wireshark -k -i -`.
     """
+    if output is not None and (as_json or verbose):
+        raise click.UsageError("-o writes pcapng: neither --json nor -v goes with it")
     client = _client_of(profile)
     privileges.require_net_admin(f"watch the packets of {client.name}")
     decoder = Decoder(installed_dissectors(PluginRegistry.from_environment(), _say))
