@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tunnelmgr.lab.namespaces import Host
+from tunnelmgr.lab.waiting import wait_for
 
 HOME = """\
 name: home
@@ -81,3 +82,12 @@ def ping(host: Host, target: IPv6Address, count: int, *, interval: float = 0.1) 
     words: Sequence[str] = ["ping", "-6", "-n", "-c", str(count), "-i", str(interval), "-W", "5", str(target)]
     said = host.run(words, check=False).stdout
     return sum("bytes from" in line for line in said.splitlines())
+
+
+def bulk(client: Host, server: Host, target: IPv6Address, *options: str) -> int:
+    """Send TCP for two seconds and return the bytes that arrived."""
+    listening = server.popen(["iperf3", "-s", "-1"])
+    wait_for("iperf3 server", lambda: "5201" in server.run(["ss", "-ltn"]).stdout or None)
+    said = client.run(["iperf3", "-J", "-t", "2", "-c", str(target), *options]).stdout
+    server.stop(listening)
+    return int(json.loads(said)["end"]["sum_received"]["bytes"])

@@ -1,18 +1,14 @@
 """`tunnelmgr up` behind a real NAT, with Debian's Miredo as server, relay and peer: software nobody here wrote."""
 
-import json
 from collections.abc import Callable, Iterator
-from ipaddress import IPv6Address
 from pathlib import Path
 
 import pytest
 
-from tests.netns.program import Tunnelmgr, ping
+from tests.netns.program import Tunnelmgr, bulk, ping
 from tests.peers.miredo import MiredoClient
 from tests.peers.teredo_internet import SERVER_NAME, TeredoInternet, teredo_internet
-from tunnelmgr.lab.namespaces import Host
 from tunnelmgr.lab.vocabulary import NatKind
-from tunnelmgr.lab.waiting import wait_for
 
 pytestmark = pytest.mark.usefixtures("miredo_programs")
 
@@ -31,15 +27,6 @@ def home(far_end: TeredoInternet, tmp_path: Path) -> Iterator[Tunnelmgr]:
     yield tunnelmgr
     tunnelmgr.run("down", "home")
     assert tunnelmgr.traces() == []
-
-
-def bulk(client: Host, server: Host, target: IPv6Address, *options: str) -> int:
-    """Send TCP for two seconds and return the bytes that arrived."""
-    listening = server.popen(["iperf3", "-s", "-1"])
-    wait_for("iperf3 server", lambda: "5201" in server.run(["ss", "-ltn"]).stdout or None)
-    said = client.run(["iperf3", "-J", "-t", "2", "-c", str(target), *options]).stdout
-    server.stop(listening)
-    return int(json.loads(said)["end"]["sum_received"]["bytes"])
 
 
 def test_none_of_fifty_pings_to_an_ipv6_only_host_is_lost_the_first_included(

@@ -195,10 +195,10 @@ class TeredoServer:
             forwarding=True,
             translate=(TEREDO_PREFIX,) if settings.exit is Exit.NAT66 else (),
         )
-        self._outbox.say(Up(config, {name: str(fact) for name, fact in self._facts().items() if isinstance(fact, str)}))
         self._outbox.say(
             Notice("teredo.client-profile", f"clients use `method: {{type: teredo, server: {self._identity.primary}}}`")
         )
+        self._outbox.say(Up(config, {name: str(fact) for name, fact in self._facts().items() if isinstance(fact, str)}))
 
     def _facts(self) -> dict[str, Fact]:
         settings, relaying = self._settings, self._relaying
