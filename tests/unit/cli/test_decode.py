@@ -15,6 +15,7 @@ from tunnelmgr.cli.decoding import installed_dissectors
 from tunnelmgr.cli.main import run
 from tunnelmgr.core.plugins import PLUGINS, TRANSPORTS, PluginRegistry
 
+VECTORS = json.loads((Path(__file__).parents[2] / "data" / "teredo-vectors.json").read_text())
 BUBBLE = "6000000000003bff20010000cb0071781c2defff3ffffdfe20010000c63364762081dfff3ffffdf5"
 TOLD = "bubble from 192.0.2.1:4096 to 192.0.2.10:8192: direct, or on its way to a server; only the envelope tells"
 DEAD = "3ffe:831f:8ac3:9ddd:0:3650:ba0c:d759"
@@ -33,6 +34,14 @@ def capture(*payloads: bytes) -> bytes:
 @pytest.mark.parametrize("word", [BUBBLE, BUBBLE.upper(), f"0x{BUBBLE}", f"{BUBBLE[:8]} {BUBBLE[8:]}\n"])
 def test_bytes_may_be_written_in_any_usual_way(word: str) -> None:
     assert printed(word) == f"{TOLD}\n"
+
+
+def test_a_whole_ipv4_datagram_tells_its_ends() -> None:
+    datagram = "450000440001000080110fbdc0000201c633640a10002000003000006000"
+    assert printed(datagram).startswith("malformed: IPv4 total length 68 in 30 bytes")
+    whole = next(packet for packet in VECTORS["packets"] if packet["name"] == "bubble-direct")["ipv4_hex"]
+    told = "192.0.2.1:4096 > 192.0.2.10:8192  direct bubble: opens the sender's NAT to 192.0.2.10:8192"
+    assert printed(whole) == f"{told}\n"
 
 
 def test_an_address_is_taken_apart() -> None:
