@@ -79,7 +79,7 @@ class NamespaceInternet:
     ) -> Host:
         """Add a host on the backbone with these addresses; all hosts find it by `name` and by `names`."""
         naming.check_host_name(name)
-        host = Host(name, naming.namespace_of(self.name, name), [ip_address(address) for address in addresses])
+        host = self._host(name, addresses)
         naming.share_files(self.name, name)
         run_script(
             wiring.public_host(
@@ -104,9 +104,20 @@ class NamespaceInternet:
         """
         naming.check_host_name(name)
         public = IPv4Address(address) if address else FIRST_SITE + len(self.sites)
-        description = nat.nat if isinstance(nat, NatKind) else nat
-        site = Site(self.name, name, public, description, link, self.offload)
+        site = self._site(name, nat, public, link)
         site.build()
+        self.sites.append(site)
+        return site
+
+    def find_host(self, name: str, *addresses: str) -> Host:
+        """Know a host that another process has added."""
+        host = self._host(name, addresses)
+        self.hosts.append(host)
+        return host
+
+    def find_site(self, name: str, nat: NatKind, address: IPv4Address, link: Link) -> Site:
+        """Know a site that another process has added, with what it was added."""
+        site = self._site(name, nat, address, link)
         self.sites.append(site)
         return site
 
@@ -115,3 +126,10 @@ class NamespaceInternet:
         network = ip_network(prefix)
         gateway = via.ipv4 if network.version == 4 else via.ipv6
         run_script(wiring.route(self.backbone.namespace, network, gateway, via.name))
+
+    def _host(self, name: str, addresses: Iterable[str | IPv4Address | IPv6Address]) -> Host:
+        return Host(name, naming.namespace_of(self.name, name), [ip_address(address) for address in addresses])
+
+    def _site(self, name: str, nat: NatKind | Nat | None, address: IPv4Address, link: Link) -> Site:
+        description = nat.nat if isinstance(nat, NatKind) else nat
+        return Site(self.name, name, address, description, link, self.offload)

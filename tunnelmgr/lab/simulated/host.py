@@ -145,7 +145,8 @@ class SimulatedHost:
         source = self.outer.source
         gateway = self.site.router if self.site is not None else None
         route = DefaultRoute(INTERFACE, gateway) if source is not None else None
-        return Network(addresses, route, source, native_ipv6=self.native is not None, resumed=resumed)
+        native = next(iter(self.inner.native_addresses), None)
+        return Network(addresses, route, source, self.native is not None, resumed, native)
 
     # What a test does.
 

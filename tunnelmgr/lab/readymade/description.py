@@ -1,0 +1,116 @@
+"""What a ready-made lab was built with, and the file that tells it to processes that did not build it. Pure.
+
+Everything else about a lab is read from its namespaces.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from ipaddress import IPv4Address
+from typing import Self, TypeVar
+
+from tunnelmgr.api.errors import TunnelError
+from tunnelmgr.lab.vocabulary import Link, NatKind
+
+CLIENTS = ("client1", "client2")
+DEFAULT_NAT = NatKind.PORT_RESTRICTED
+_FIRST_ADDRESS = IPv4Address("203.0.113.1")
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """A host and the router in front of it; `address` is the router's public one."""
+
+    name: str
+    address: IPv4Address
+    nat: NatKind = DEFAULT_NAT
+    link: Link = field(default_factory=Link)
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """A lab by its name, and what its maker chose. Not `complete` while it is being built, and when that was cut off."""
+
+    lab: str
+    clients: tuple[Client, ...]
+    complete: bool = False
+
+    def client(self, name: str) -> Client:
+        """Return one client. Raises TunnelError when there is none of this name."""
+        for client in self.clients:
+            if client.name == name:
+                return client
+        raise TunnelError(f"lab {self.lab} has no client {name!r}", hint=f"there are {', '.join(CLIENTS)}")
+
+    def with_client(self, changed: Client) -> Self:
+        """Return the description with one client replaced by another of its name."""
+        return replace(self, clients=tuple(changed if changed.name == old.name else old for old in self.clients))
+
+    def serialize(self) -> str:
+        """Return it as JSON."""
+        clients = [
+            {
+                "name": client.name,
+                "address": str(client.address),
+                "nat": client.nat.value,
+                "delay": client.link.delay,
+                "loss": client.link.loss_rate,
+                "mtu": client.link.mtu,
+            }
+            for client in self.clients
+        ]
+        return json.dumps({"lab": self.lab, "complete": self.complete, "clients": clients}, indent=1) + "\n"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read what `serialize` wrote. Raises TunnelError for anything else."""
+        try:
+            data = json.loads(text)
+            clients = (
+                Client(
+                    client["name"],
+                    IPv4Address(client["address"]),
+                    NatKind(client["nat"]),
+                    Link(delay=client["delay"], loss_rate=client["loss"], mtu=client["mtu"]),
+                )
+                for client in data["clients"]
+            )
+            return cls(data["lab"], tuple(clients), data["complete"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise TunnelError(f"the description of the lab cannot be read: {error!r}", hint="remove the lab") from error
+
+
+def describe(
+    lab: str,
+    nats: Sequence[NatKind] = (),
+    delays: Sequence[float] = (),
+    losses: Sequence[float] = (),
+    mtus: Sequence[int] = (),
+) -> Description:
+    """Return a lab whose clients have these NATs and links, in their order; the last word of a list holds for the rest.
+
+    Delays are seconds one way, losses probabilities, MTUs bytes.
+    """
+    default = Link()
+    return Description(
+        lab,
+        tuple(
+            Client(
+                name,
+                _FIRST_ADDRESS + number,
+                _nth(nats, number, DEFAULT_NAT),
+                Link(
+                    delay=_nth(delays, number, default.delay),
+                    loss_rate=_nth(losses, number, default.loss_rate),
+                    mtu=_nth(mtus, number, default.mtu),
+                ),
+            )
+            for number, name in enumerate(CLIENTS)
+        ),
+    )
+
+
+def _nth(given: Sequence[_T], number: int, default: _T) -> _T:
+    return given[min(number, len(given) - 1)] if given else default

@@ -1,0 +1,78 @@
+"""What stands in the ready-made lab. Addresses and names are those of the shipped profiles, which work there unchanged.
+
+client1 --- NAT 203.0.113.1 ---.
+client2 --- NAT 203.0.113.2 ---+--- the backbone ---+--- server    192.0.2.1, .2    teredo.example.net
+public      203.0.113.66    ---'                    +--- relay     198.51.100.1     2001::/32 is routed to it
+                                                    +--- far-end   192.0.2.17, .18  far-end.example.net
+                                                    '--- web       no IPv4 at all   ipv6-only.example.net
+"""
+
+import sys
+from dataclasses import dataclass
+
+TEREDO = "2001::/32"
+RELAY = "relay"
+WEB_NAME = "ipv6-only.example.net"
+WEB_PORT = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What runs on a host.
+
+    `words` return when the service is ready and has left for the background; where they stay, `port` is the TCP port they
+    are ready on.
+    """
+
+    words: tuple[str, ...]
+    port: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PublicHost:
+    """A host on the backbone; the others find it by its name, and by `names`."""
+
+    name: str
+    purpose: str
+    addresses: tuple[str, ...]
+    names: tuple[str, ...] = ()
+    service: Service | None = None
+
+
+PUBLIC_HOSTS = (
+    PublicHost(
+        "server",
+        "Teredo server",
+        ("192.0.2.1", "192.0.2.2", "2001:db8:1::1"),
+        ("teredo.example.net",),
+        Service(("tunnelmgr", "up", "teredo-server")),
+    ),
+    PublicHost(
+        RELAY,
+        "Teredo relay",
+        ("198.51.100.1", "2001:db8:2::1"),
+        ("relay.example.net",),
+        Service(("tunnelmgr", "up", "teredo-relay")),
+    ),
+    PublicHost(
+        "far-end",
+        "Teredo server and relay in one, exit nat66",
+        ("192.0.2.17", "192.0.2.18", "2001:db8:3::1"),
+        ("far-end.example.net",),
+        None,
+    ),
+    PublicHost(
+        "web",
+        "web server, IPv6 only",
+        ("2001:db8:6::1",),
+        (WEB_NAME,),
+        Service((sys.executable, "-m", "http.server", str(WEB_PORT), "--bind", "::", "--directory", "."), WEB_PORT),
+    ),
+    PublicHost("public", "host with a public IPv4 address, and nothing else", ("203.0.113.66",)),
+)
+
+WEB_PAGE = """\
+<!doctype html>
+<title>IPv6 only</title>
+<p>This page has no IPv4 address. You read it through IPv6.</p>
+"""
