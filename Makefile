@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help test lint unit netns demo requirements shape clean system-packages
+.PHONY: help test lint unit netns demo requirements nat-matrix mutants shape clean system-packages
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -37,6 +37,12 @@ demo: .venv/installed system-packages  ## a host behind a NAT gets IPv6, shown o
 
 requirements: .venv/installed  ## numbered requirements of docs/protocols and the tests that show them
 	@$(BIN)/python tools/requirements.py
+
+nat-matrix: .venv/installed system-packages  ## Teredo clients behind every kind of NAT call each other (3 minutes)
+	@$(BIN)/python -m tools.nat_matrix
+
+mutants: .venv/installed  ## break the code behind 20 requirements, one at a time: the cited test must fail (SEED=1)
+	@$(BIN)/python -m tools.mutants $(SEED)
 
 shape: .venv/installed  ## the largest files and functions
 	@$(BIN)/python tools/shape.py
