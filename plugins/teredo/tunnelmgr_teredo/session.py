@@ -79,13 +79,10 @@ class Session:
 
     def heard(self, peer: Peer, now: float) -> None:
         """A packet of a trusted peer arrived from where it should: what waited for it may go."""
-        self.contacts.end(peer)
         peer.received_at = now
-        peer.strikes = 0
         self._used(peer, now)
         self._say_path(peer, now)
-        for waiting in _drain(peer.outward):
-            self.send(peer, waiting.packet, now)
+        self._reached(peer, now)
 
     def distrust(self, peer: Peer) -> None:
         """Send nothing more to where the peer was."""
@@ -122,9 +119,12 @@ class Session:
 
     def give_up(self, peer: Peer, now: float) -> None:
         """The peer did not answer: tell whoever waits for it."""
-        self.distrust(peer)
-        peer.discovered_at = None  # it may have left our link
-        for waiting in _drain(peer.outward):
+        wanted = _drain(peer.outward)
+        if wanted and not peer.is_valid(now):
+            # Only what this host began may end trust: a stranger makes us test any address by sending in its name.
+            self.distrust(peer)
+            peer.discovered_at = None  # it may have left our link
+        for waiting in wanted:
             self._outbox.drop(Drop.UNREACHABLE)
             self._unreachables.unreachable(waiting.packet, now)
         for _ in _drain(peer.inward):
@@ -141,8 +141,8 @@ class Session:
                 continue
             if use.received_at is not None and use.packets_received:
                 peer.received_at = max(use.received_at, peer.received_at or use.received_at)
-                peer.rounds.answered()
-                peer.strikes = 0
+                if peer.is_valid(now):
+                    self._reached(peer, now)
                 from_server = from_server or peer.mapped == self.identity.server.primary_endpoint
             if use.sent_at is not None:
                 peer.sent_at = max(use.sent_at, peer.sent_at or use.sent_at)
@@ -181,6 +181,7 @@ class Session:
         """The address is gone: no paths, no trust, and an answer for packets that wait."""
         for peer in list(self.peers):
             self.contacts.forget(peer)
+            self.distrust(peer)
             self.give_up(peer, now)
 
     def peer_statuses(self, now: float) -> tuple[PeerStatus, ...]:
@@ -189,6 +190,13 @@ class Session:
         return tuple(self._peer_status(peer, now) for peer in recent)
 
     # -- inside -------------------------------------------------------------------------------------------------------
+
+    def _reached(self, peer: Peer, now: float) -> None:
+        """Packets of the peer arrive: nothing need be done to reach it, and what waited for that may go."""
+        self.contacts.end(peer)
+        peer.strikes = 0
+        for waiting in _drain(peer.outward):
+            self.send(peer, waiting.packet, now)
 
     def _used(self, peer: Peer, now: float) -> None:
         self.peers.touch(peer)

@@ -436,6 +436,19 @@ def test_strangers_do_not_use_up_the_tests_of_this_host(client_b: Bench) -> None
     assert len(echo_requests(client_b)) == 1
 
 
+@pytest.mark.requirement("T-RX-017", "T-RX-016")
+def test_a_stranger_who_speaks_in_a_friends_name_cannot_end_the_friendship(client_b: Bench) -> None:
+    client_b.send(udp_packet(CLIENT_B, NATIVE_HOST))
+    (request,) = echo_requests(client_b)
+    client_b.receive(reply_to(request), RELAY)
+    for _ in range(5):
+        client_b.receive(udp_packet(NATIVE_HOST, CLIENT_B, b"forged"), STRANGER)
+        client_b.wait(5)
+    assert client_b.take_events(PathDown) == []
+    assert client_b.client.status(client_b.now).peers[0].endpoint == str(RELAY)
+    assert client_b.delivered() == []
+
+
 @pytest.mark.requirement("T-AD-011", "T-RX-019")
 @pytest.mark.parametrize("source", ["::1", "::", "ff02::1", "fc00::1", "fe80::1", "::ffff:192.0.2.1", "3ffe:831f::1"])
 def test_sources_no_host_can_have_are_refused(client_b: Bench, source: str) -> None:
