@@ -6,6 +6,7 @@ Nothing is remembered of any client.
 from collections.abc import Mapping
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, IPv6Network
+from typing import NamedTuple
 
 from tunnelmgr.api.datagrams import Datagram
 from tunnelmgr.api.errors import WireError
@@ -55,14 +56,12 @@ class Advertising:
         """Answer the solicitation in `payload`. Raises Refused."""
         client = _solicitor(payload.packet)
         secret = self._secret_of(payload)
-        # Old clients that want to know whether unasked packets reach them set the cone bit (RFC 4380 section 5.2.1).
-        cone = InterfaceIdentifier.parse(client.packed[8:]).cone
-        channel = self._others.get(datagram.channel) if cone else datagram.channel
+        channel = self._others.get(datagram.channel) if client.cone else datagram.channel
         if channel is None:
             raise Refused(Drop.NO_SECONDARY)
         if not self._limits.allows_answer(datagram.remote.address, now):
             raise Refused(Drop.SOLICITATION_LIMIT)
-        packet = self._advertisement_for(client)
+        packet = self._advertisement_for(client.address)
         answer = _answer(packet, payload.authentication, OriginIndication(datagram.remote), secret)
         self._outbox.count("advertisements-sent")
         self._outbox.send(Datagram(channel, answer.serialize(), datagram.remote))
@@ -82,9 +81,17 @@ class Advertising:
         return icmpv6_packet(message, self._link_local, client).serialize()
 
 
+class _Solicitor(NamedTuple):
+    """Who sent a router solicitation."""
+
+    address: IPv6Address
+    cone: bool
+    """Whether it wants to know if unasked packets reach it, as old clients do (RFC 4380 section 5.2.1)."""
+
+
 @lru_cache(SOLICITATIONS_KEPT)
-def _solicitor(packet: bytes) -> IPv6Address:
-    """Return who sent a router solicitation. Raises Refused for one that RFC 4861 section 6.1.1 refuses."""
+def _solicitor(packet: bytes) -> _Solicitor:
+    """Read a router solicitation. Raises Refused for one that RFC 4861 section 6.1.1 refuses."""
     try:
         parsed = IPv6Packet.parse(packet)
         message = parse_icmpv6(parsed)
@@ -92,7 +99,7 @@ def _solicitor(packet: bytes) -> IPv6Address:
         raise Refused(Drop.SOLICITATION) from None
     if not isinstance(message, RouterSolicitation) or not parsed.source.is_link_local:
         raise Refused(Drop.SOLICITATION)
-    return parsed.source
+    return _Solicitor(parsed.source, InterfaceIdentifier.parse(parsed.source.packed[8:]).cone)
 
 
 def _answer(packet: bytes, asked: Authentication | None, origin: OriginIndication, secret: SharedSecret | None) -> Payload:
