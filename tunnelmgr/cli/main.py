@@ -19,6 +19,9 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "trace": "Watch the packets of a tunnel, and what each is for.",
         "decode": "Explain packets: a capture file, bytes in hex, or a tunnel's address.",
     },
+    "Try it": {
+        "lab": "Build an internet on this machine to try tunnels in.",
+    },
     "For scripts": {
         "wait": "Wait until a tunnel carries packets.",
         "plugins": "List the methods installed, and what became of each plugin.",

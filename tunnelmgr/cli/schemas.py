@@ -16,6 +16,7 @@ _ORIGINS: Mapping[str, tuple[str, str]] = {
     "plugins": ("tunnelmgr.cli.commands.plugins", "Plugins"),
     "decode": ("tunnelmgr.cli.packets", "Decoded"),
     "trace": ("tunnelmgr.cli.packets", "Decoded"),
+    "lab": ("tunnelmgr.lab.readymade.state", "LabState"),
     "cleanup": ("tunnelmgr.cli.commands.cleanup", "Leftovers"),
 }
 OUTPUTS = tuple(_ORIGINS)

@@ -4,8 +4,9 @@ import contextlib
 import os
 import shutil
 import socket
+import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from ipaddress import IPv4Address
@@ -15,6 +16,7 @@ from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.lab.namespaces import Host, NamespaceInternet, Site, destroy, naming
 from tunnelmgr.lab.namespaces.programs import kill_programs
 from tunnelmgr.lab.readymade.description import Description
+from tunnelmgr.lab.readymade.scenario import Answer
 from tunnelmgr.lab.readymade.topology import PUBLIC_HOSTS, RELAY, TEREDO, WEB_PAGE, Service
 from tunnelmgr.lab.vocabulary import NatKind
 from tunnelmgr.lab.waiting import wait_for
@@ -88,6 +90,19 @@ class Lab:
             "TUNNELMGR_STATE_DIR": str(folder / "state"),
             "debian_chroot": host.name,  # Debian's shells show it in their prompt
         }
+
+    def command(self, host: Host, words: Sequence[str]) -> list[str]:
+        """The words that run `words` on a host, in its environment, when executed on the machine itself."""
+        settings = (f"{name}={value}" for name, value in self.environment(host).items())
+        return host.command(["env", *settings, *words])
+
+    def type(self, host: str, words: Sequence[str]) -> Answer:
+        """Run a command on a host and return what it said, as it would stand on a terminal."""
+        command = self.command(self.host(host), words)
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        )
+        return Answer(done.stdout, done.returncode)
 
     def start(self, name: str) -> None:
         """Start the service of a public host."""
@@ -163,6 +178,17 @@ class Lab:
         written = file.with_suffix(".new")
         written.write_text(description.serialize())
         written.replace(file)
+
+
+@contextlib.contextmanager
+def standing(description: Description, folder: Path, tell: Tell) -> Iterator[Lab]:
+    """Build a lab for the time of a with block. Raises TunnelError."""
+    lab = Lab(description, folder)
+    lab.build(tell)
+    try:
+        yield lab
+    finally:
+        remove(description.lab, folder)
 
 
 def remove(name: str, folder: Path) -> bool:

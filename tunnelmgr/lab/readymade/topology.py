@@ -56,7 +56,7 @@ PUBLIC_HOSTS = (
     ),
     PublicHost(
         "far-end",
-        "Teredo server and relay in one, exit nat66",
+        "Teredo server and relay, exit nat66",
         ("192.0.2.17", "192.0.2.18", "2001:db8:3::1"),
         ("far-end.example.net",),
         None,
@@ -68,7 +68,7 @@ PUBLIC_HOSTS = (
         (WEB_NAME,),
         Service((sys.executable, "-m", "http.server", str(WEB_PORT), "--bind", "::", "--directory", "."), WEB_PORT),
     ),
-    PublicHost("public", "host with a public IPv4 address, and nothing else", ("203.0.113.66",)),
+    PublicHost("public", "public IPv4 address, no IPv6", ("203.0.113.66",)),
 )
 
 WEB_PAGE = """\
