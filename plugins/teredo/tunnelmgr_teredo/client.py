@@ -22,7 +22,7 @@ from tunnelmgr_teredo.discovery import DISCOVERY, LocalDiscovery
 from tunnelmgr_teredo.drops import Drop, Refused
 from tunnelmgr_teredo.identity import Identity
 from tunnelmgr_teredo.outbox import SERVICE, Outbox
-from tunnelmgr_teredo.qualification import Lost, NatNamed, Qualification, Qualified, State
+from tunnelmgr_teredo.qualification import Lost, NatNamed, Qualification, Qualified
 from tunnelmgr_teredo.reception import Reception
 from tunnelmgr_teredo.refresh_interval import SECOND, RefreshInterval
 from tunnelmgr_teredo.session import Session
@@ -62,6 +62,9 @@ class TeredoClient:
         self._teredo: TeredoAddress | None = None
         """The address last used, to be used again if nothing changed."""
         self._up: Up | None = None
+        """What was said last."""
+        self._standing_down = False
+        """Whether native IPv6 keeps us from having an address."""
 
     # -- verbs --------------------------------------------------------------------------------------------------------
 
@@ -102,6 +105,7 @@ class TeredoClient:
             case ChannelFailed(errno=number) if number in _NO_WAY_OUT:
                 self._qualification.unreachable(now)
             case IcmpReceived(type=kind, code=code, remote=remote) if kind == _UNREACHABLE and code in _HOST_OR_PORT:
+                self._qualification.icmp_unreachable(remote)
                 if self._session is not None:
                     self._session.icmp_unreachable(remote)
             case _:
@@ -117,9 +121,12 @@ class TeredoClient:
         local = self._local(self._port)
         if self._must_stop():
             self._stand_down(now)
-        elif self._qualification.state is State.DISABLED:
+        elif self._standing_down:
+            self._standing_down = False
             self._qualification.begin(local, now)
         elif network.resumed or (network.source, network.default_route) != (before.source, before.default_route):
+            if self._session is not None:
+                self._session.doubt()
             self._qualification.requalify(local, now)
         self._act_on_news(now)
         self._say_up()
@@ -332,6 +339,9 @@ class TeredoClient:
 
     def _stand_down(self, now: float) -> None:
         """Have no address while there is native IPv6."""
+        if self._standing_down:
+            return
+        self._standing_down = True
         self._qualification.abandon()
         self._end_session(now)
         self._up = None
@@ -356,6 +366,7 @@ class TeredoClient:
             "address": str(session.identity.address) if session is not None else None,
             "round_trip": qualification.round_trip,
             "refresh_interval": qualification.refresh_interval,
+            "relay": str(session.relay) if session is not None and session.relay is not None else None,
             "encrypted": False,
         }
 

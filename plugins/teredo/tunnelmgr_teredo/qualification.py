@@ -110,6 +110,8 @@ class Qualification:
         self._in_use: Advertisement | None = None
         """The one the address was made from."""
         self._mapped_secondary: Endpoint | None = None
+        self._refused = False
+        """Whether an ICMP error came for what we asked."""
         self._began_at = 0.0
         self._patient_until: float | None = None
         self._refresh_at: float | None = None
@@ -154,6 +156,11 @@ class Qualification:
         if self.state is State.QUALIFIED:
             # Not at once: asking is sending, which fails likewise while the host has no route at all.
             self._refresh_at = min(self._refresh_at or now, now + UNREACHABLE_PATIENCE)
+
+    def icmp_unreachable(self, remote: Endpoint) -> None:
+        """Hear that a datagram could not be delivered. That proves nothing, but is worth telling if no answer comes."""
+        if self._primary.is_from(remote):
+            self._refused = True
 
     def server_heard(self, now: float) -> None:
         """Note a valid packet from the server: the mapping is alive (RFC 4380 section 5.2.5)."""
@@ -252,6 +259,7 @@ class Qualification:
     def _ask_both(self, server: Server, now: float) -> None:
         self._refresh_at = self._patient_until = None
         self._advertisement = self._mapped_secondary = None
+        self._refused = False
         self._primary.ask(server.primary_endpoint, now)
         self._secondary.ask(server.secondary_endpoint, now)
 
@@ -260,7 +268,8 @@ class Qualification:
         self._secondary.handle_timeout(now)
         if self._primary.outcome is Outcome.SILENT:
             hint = "check that UDP may leave to port 3544, and that the server runs"
-            self._fail(Lost(_silence(server.primary_endpoint), hint), now)
+            told = "; the network says it is unreachable" if self._refused else ""
+            self._fail(Lost(_silence(server.primary_endpoint) + told, hint), now)
             return
         if self._secondary.outcome is Outcome.SILENT:
             self._secondary.cancel()
@@ -341,6 +350,7 @@ class Qualification:
 
     def _refresh(self, server: Server, now: float) -> None:
         self._refresh_at = self._mapped_secondary = None
+        self._refused = False
         self.state = State.REFRESHING
         self._primary.ask(server.primary_endpoint, now)
 

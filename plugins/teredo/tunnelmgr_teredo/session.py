@@ -45,6 +45,8 @@ class Session:
         self.identity = identity
         self.peers = PeerList(settings.peers_max)
         self.contacts = Contacts(identity, settings.extensions, discovery, random, outbox)
+        self.relay: Endpoint | None = None
+        """The relay that has proven last to be the way to some native host."""
         self._outbox = outbox
         self._unreachables = unreachables
         self._outward_space = QueueSpace(QUEUES_BYTES_MAX)
@@ -73,6 +75,8 @@ class Session:
         """The peer has proven to be at `mapped`: packets flow from here on."""
         peer.trusted = True
         peer.mapped = mapped
+        if peer.teredo is None:
+            self.relay = mapped
         if peer.standing is Standing.SOLICITED:
             self.peers.promote(peer, Standing.ESTABLISHED)
         self.heard(peer, now)
@@ -88,6 +92,13 @@ class Session:
         """Send nothing more to where the peer was."""
         peer.trusted = False
         self._take_back_path(peer)
+
+    def doubt(self) -> None:
+        """The network changed: NATs on the way may know nothing of us, so every path must be proven again."""
+        for peer in self.peers:
+            self.contacts.end(peer)
+            self._take_back_path(peer)
+            peer.received_at = peer.sent_at = None
 
     # -- packets ------------------------------------------------------------------------------------------------------
 

@@ -169,12 +169,18 @@ def test_another_network_brings_another_address_in_a_tenth_of_a_second(world: Te
 @pytest.mark.requirement("T-CL-030")
 def test_a_host_that_wakes_up_asks_at_once(world: TeredoWorld) -> None:
     alice = world.qualified("alice", NatKind.PORT_RESTRICTED)
+    bob = world.qualified("bob", NatKind.PORT_RESTRICTED)
+    assert pings(world, alice, 3) == 3
+    alice.send_ping(bob)
+    world.internet.run(1)
     alice.suspend()
     world.internet.run(3600)
     alice.resume()
     world.internet.run(0.2)
     assert alice.status().state == "qualified"
+    ping = alice.send_ping(bob)
     assert pings(world, alice, 3) == 3
+    assert ping.answered, "although the clock of the sleeper says that the path is fresh"
 
 
 @pytest.mark.requirement("T-CL-030")

@@ -79,7 +79,7 @@ def test_a_host_is_tested_again_after_30_seconds_of_silence_and_not_before(world
     world.internet.run(31)
     ping = alice.send_ping(world.native_host)
     world.internet.run(2)
-    assert tests() == after_first + 1
+    assert tests() > after_first
     assert ping.answered
 
 

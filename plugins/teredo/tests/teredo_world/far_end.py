@@ -19,7 +19,7 @@ from tunnelmgr.api.packets import (
 )
 from tunnelmgr.api.status import Fact, PathUse, TunnelStatus
 from tunnelmgr_teredo.address import TeredoAddress, is_teredo, server_link_local
-from tunnelmgr_teredo.constants import SERVER_PORT
+from tunnelmgr_teredo.constants import PEER_VALIDITY, SERVER_PORT
 from tunnelmgr_teredo.wire import OriginIndication, Payload, SharedSecret, bubble, is_bubble
 
 
@@ -147,6 +147,7 @@ class FakeRelay(_Role):
         self._port = port
         self._waiting: dict[IPv6Address, list[bytes]] = defaultdict(list)
         self.known: dict[IPv6Address, Endpoint] = {}
+        self._heard_at: dict[IPv6Address, float] = {}
         self.carried = 0
 
     def start(self, now: float, network: Network, memory: Mapping[str, bytes]) -> None:
@@ -160,6 +161,7 @@ class FakeRelay(_Role):
         if mapped != datagram.remote and not is_bubble(packet):
             return
         self.known[packet.source] = datagram.remote
+        self._heard_at[packet.source] = now
         for waiting in self._waiting.pop(packet.source, []):
             self._datagrams.append(Datagram("service", waiting, datagram.remote))
         if not is_bubble(packet):
@@ -168,7 +170,7 @@ class FakeRelay(_Role):
 
     def receive_packet(self, packet: bytes, now: float) -> None:
         destination = IPv6Packet.parse(packet).destination
-        if destination in self.known:
+        if destination in self.known and now - self._heard_at[destination] < PEER_VALIDITY:
             self._datagrams.append(Datagram("service", packet, self.known[destination]))
             return
         self._waiting[destination].append(packet)

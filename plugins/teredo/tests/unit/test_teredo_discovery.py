@@ -68,13 +68,13 @@ def test_a_client_announces_itself_at_once_and_every_200_to_300_seconds() -> Non
     assert (first.channel, first.ttl, first.interface) == ("service", 1, "eth0")
     assert first.data == bubble(CLIENT_B, ALL_NODES, 1)
     times = []
-    for _ in range(25_000):
+    for _ in range(10_000):
         bench.wait(1)
         times += [bench.now] * len(announcements(bench))
     gaps = [later - earlier for earlier, later in pairwise(times)]
-    assert len(gaps) > 80
-    assert 199 <= min(gaps) < 210
-    assert 290 < max(gaps) <= 301
+    assert len(gaps) > 30
+    assert 199 <= min(gaps) < 215
+    assert 285 < max(gaps) <= 301
 
 
 @pytest.mark.requirement("T-LD-002")

@@ -61,7 +61,7 @@ def test_a_flood_of_strangers_leaves_a_hundred_friends() -> None:
     friends = [peer(number, Standing.ESTABLISHED) for number in range(100)]
     for friend in friends:
         peers.add(friend)
-    for number in range(1000, 101_000):  # each one finds the list as the one before left it: a million would not differ
+    for number in range(1000, 21_000):  # each one finds the list as the one before left it: a million would not differ
         peers.add(peer(number))
     assert all(peers.get(friend.address) is friend for friend in friends)
     assert len(peers) == 100 + 2048
@@ -76,7 +76,7 @@ def test_forged_packets_from_matching_mappings_leave_the_paths_of_friends_alone(
         bench.receive(bubble(friend, bench.address), CLIENT_B_MAPPED)
     friends = {str(path.prefix) for path in bench.take_events(PathUp)}
     assert len(friends) == 10
-    for number in range(1000):
+    for number in range(300):
         mapped = Endpoint(IPv4Address("198.51.100.0") + number % 250 + 1, 1024 + number)
         bench.receive(bubble(TeredoAddress(SERVER_2, 0, mapped).ipv6, bench.address), mapped)
     gone = {str(path.prefix) for path in bench.take_events(PathDown)}

@@ -6,7 +6,7 @@ import pytest
 from tests.teredo_world.bench import MAPPED, SECONDARY, SERVER, Bench, ScriptedRandom, advertisement, network
 from tests.teredo_world.vectors import CLIENT_A, CLIENT_A_MAPPED, NONCE, PACKETS
 
-from tunnelmgr.api.datagrams import ChannelFailed
+from tunnelmgr.api.datagrams import ChannelFailed, IcmpReceived
 from tunnelmgr.api.effects import Done, Failed, FailureCode, OpenChannel, Remember, Resolve
 from tunnelmgr.api.errors import ExitCode
 from tunnelmgr.api.events import Down, Notice, Stopped, Up
@@ -276,6 +276,14 @@ def test_strictness_waits_for_the_second_address_and_goes_offline_without_it() -
     bench.wait(0.2)
     (down,) = bench.take_events(Down)
     assert str(SECONDARY_ENDPOINT) in down.reason
+
+
+def test_an_icmp_error_of_the_server_is_part_of_the_reason() -> None:
+    bench = Bench().start()
+    bench.client.channel_changed(IcmpReceived("service", 3, 3, 0, None, PRIMARY_ENDPOINT, b""), bench.now)
+    bench.wait(12)
+    (down,) = bench.take_events(Down)
+    assert down.reason == "no answer from 203.0.113.120:3544 (3 tries); the network says it is unreachable"
 
 
 # -- servers ------------------------------------------------------------------------------------------------------------
@@ -552,6 +560,17 @@ def test_native_ipv6_stops_a_client_that_is_to_stop_and_its_end_starts_it() -> N
     assert bench.sent() == []
     bench.client.network_changed(network(), bench.now)
     assert len(bench.sent()) == 2
+
+
+@pytest.mark.requirement("T-CL-027")
+def test_a_client_that_stands_down_says_so_once() -> None:
+    bench = Bench(native="stop")
+    bench.client.start(bench.now, network(native_ipv6=True), {})
+    bench.open(bench.take_events(OpenChannel)[0])
+    assert len(bench.take_events(Down)) == 1
+    bench.client.network_changed(network("10.0.0.21", native_ipv6=True), bench.now)
+    assert bench.take_events(Down) == []
+    assert bench.sent() == []
 
 
 @pytest.mark.requirement("T-CL-027")

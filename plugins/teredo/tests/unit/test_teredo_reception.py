@@ -332,7 +332,9 @@ def test_a_packet_of_an_unknown_host_is_held_until_its_relay_is_proven(client_b:
     client_b.receive(reply_to(request), RELAY)
     assert client_b.delivered() == [packet], "and not the echo reply"
     assert client_b.take_events(PathUp)[0].remote == RELAY
-    assert client_b.client.status(client_b.now).peers[0].path == "relay"
+    status = client_b.client.status(client_b.now)
+    assert status.peers[0].path == "relay"
+    assert status.facts["relay"] == str(RELAY)
 
 
 @pytest.mark.requirement("T-RX-017")
