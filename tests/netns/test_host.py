@@ -117,6 +117,7 @@ def add_link(name: str) -> None:
     sh(f"ip link set {name}-far up")
 
 
+@pytest.mark.requirement("T-TX-017")
 @pytest.mark.usefixtures("tun")
 def test_a_plan_becomes_what_iproute2_and_nft_show(journal: Journal) -> None:
     applied(journal, HOME)
@@ -311,6 +312,7 @@ def test_answers_to_our_own_questions_pass(journal: Journal, tun: LinuxTun) -> N
         assert question.recv(10) == b"!"
 
 
+@pytest.mark.requirement("T-TX-017")
 @pytest.mark.usefixtures("tun")
 def test_the_tunnel_address_answers_through_the_tunnel_beside_native_ipv6(journal: Journal) -> None:
     add_link("native")

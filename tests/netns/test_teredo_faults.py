@@ -16,7 +16,7 @@ import pytest
 from tests.netns.program import Tunnelmgr, ping
 from tests.peers.miredo import MiredoServer
 from tests.peers.teredo_internet import TeredoInternet, teredo_internet
-from tunnelmgr.lab.vocabulary import NatKind
+from tunnelmgr.lab.vocabulary import Nat, NatKind
 from tunnelmgr.lab.waiting import wait_for
 
 pytestmark = pytest.mark.usefixtures("miredo_programs")
@@ -37,7 +37,7 @@ class Home:
         self.host = world.home.inside
 
     def is_up(self) -> bool:
-        return self.program.status()["state"] == "up"
+        return bool(self.program.status()["state"] == "up")
 
     def reaches_native(self) -> bool:
         return ping(self.host, self.world.native.ipv6, 1) == 1
@@ -79,10 +79,10 @@ def build(lab_name: Callable[[], str], tmp_path: Path) -> Iterator[Callable[...,
 @pytest.mark.requirement("T-MA-009", "T-CL-022")
 def test_udp_that_is_blocked_and_passes_again(build: Callable[..., Home]) -> None:
     home = build()
-    home.world.home.change_nat(NatKind.UDP_BLOCKED.nat)
+    home.world.home.change_nat(Nat(passes_udp=False))
     wait_for("the loss", lambda: not home.is_up() or None, LOSS_TIMEOUT)
     assert home.addresses() == []
-    home.world.home.change_nat(NatKind.PORT_RESTRICTED.nat)
+    home.world.home.change_nat(Nat())
     wait_for("the return", lambda: home.is_up() or None, RETURN_TIMEOUT)
     assert home.reaches_native()
 
