@@ -95,3 +95,20 @@ def test_lab_name_that_could_begin_another_is_refused(name: str) -> None:
 def test_host_name_that_does_not_fit_an_interface_is_refused(name: str) -> None:
     with pytest.raises(TunnelError, match="host name"):
         check_host_name(name)
+
+
+def test_a_router_gets_another_address() -> None:
+    assert (
+        wiring.renumber("tml-x-home-nat", NET, "home-nat", IPv4Address("203.0.113.1"), IPv4Address("203.0.113.9"))
+        == """\
+ip -n tml-x-home-nat -batch - <<'END'
+address add 203.0.113.9/32 dev wan
+address del 203.0.113.1/32 dev wan
+route replace default via 192.0.2.254 dev wan onlink
+END
+ip -n tml-x-net -batch - <<'END'
+route add 203.0.113.9/32 dev home-nat
+route del 203.0.113.1/32 dev home-nat
+END
+"""
+    )

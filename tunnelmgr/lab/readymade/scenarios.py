@@ -10,6 +10,8 @@ from tunnelmgr.lab.vocabulary import NatKind
 
 NOTICED_WITHIN = 90.0
 """Seconds; a client asks its server every 30 s at most, and takes up to 12 s to find out what its NAT has become."""
+BACK_WITHIN = 90
+"""Seconds; a client without a server asks ever less often."""
 _PING = f"ping -6 -c 3 -i 0.3 -W 5 {WEB_NAME}"
 _PING_AGAIN = Type("client1", f"ping -6 -c 1 -W 2 {WEB_NAME}", within=NOTICED_WITHIN)
 _UP = Type("client1", "tunnelmgr up home")
@@ -100,10 +102,11 @@ SERVER_DIES = Scenario(
         _UP,
         Type("client1", _PING),
         Kill("server"),
-        Say("The server carries no packets: whom the client knows already, it reaches for a while."),
+        Say("The server carries no packets: whom the client knows already, it reaches until it misses the server."),
         Type("client1", _PING),
+        Type("client1", "tunnelmgr status home", shows="no answer from 192.0.2.1", fails=True, within=NOTICED_WITHIN),
         Start("server"),
-        Type("client1", "tunnelmgr wait home --timeout 90"),
+        Type("client1", f"tunnelmgr wait home --timeout {BACK_WITHIN}"),
         _PING_AGAIN,
         _DOWN,
     ),
