@@ -1,0 +1,100 @@
+"""STUN binding requests and their answers (RFC 8489), with what RFC 5780 adds to explore a NAT. The codec is aioice's."""
+
+import struct
+from dataclasses import dataclass
+from enum import Enum
+from ipaddress import IPv4Address
+from typing import Self
+
+from aioice.stun import Class, Message, Method, parse_message
+
+from tunnelmgr.api.errors import WireError
+from tunnelmgr.api.network import Endpoint
+
+TRANSACTION_ID_LENGTH = 12  # bytes; RFC 8489 section 5
+
+
+class Change(Enum):
+    """From where the server is asked to answer: the flags of CHANGE-REQUEST (RFC 5780 section 7.2)."""
+
+    NOTHING = 0
+    PORT = 2
+    ADDRESS_AND_PORT = 6
+
+
+@dataclass(frozen=True, slots=True)
+class BindingRequest:
+    """Asks a server where it sees us."""
+
+    transaction_id: bytes
+    change: Change = Change.NOTHING
+
+    def serialize(self) -> bytes:
+        attributes = {"CHANGE-REQUEST": self.change.value} if self.change is not Change.NOTHING else {}
+        return bytes(Message(Method.BINDING, Class.REQUEST, self.transaction_id, attributes))
+
+
+@dataclass(frozen=True, slots=True)
+class BindingResponse:
+    """Where the server sees us, and where else it can be asked."""
+
+    transaction_id: bytes
+    mapped: Endpoint
+    other: Endpoint | None = None
+    """Another address and another port of the server's (OTHER-ADDRESS); None where it has no second address."""
+
+    @classmethod
+    def parse(cls, data: bytes) -> Self:
+        """Raises WireError for anything but a success response to a binding request, over IPv4."""
+        message = _message(data)
+        if message.message_class is not Class.RESPONSE:
+            raise WireError(f"not a success response: {message.message_class.name}")
+        # Servers from before RFC 5389 have no XOR-MAPPED-ADDRESS, and call OTHER-ADDRESS by its old name (RFC 3489).
+        mapped = _endpoint(message, "XOR-MAPPED-ADDRESS", "MAPPED-ADDRESS")
+        if mapped is None:
+            raise WireError("the response maps no IPv4 address")
+        return cls(message.transaction_id, mapped, _endpoint(message, "OTHER-ADDRESS", "CHANGED-ADDRESS"))
+
+
+@dataclass(frozen=True, slots=True)
+class BindingError:
+    """The server understood the question and refuses it."""
+
+    transaction_id: bytes
+    code: int
+    """As in RFC 8489 section 14.8: 420 for an attribute it does not know, such as CHANGE-REQUEST."""
+
+    @classmethod
+    def parse(cls, data: bytes) -> Self:
+        """Raises WireError for anything but an error response to a binding request."""
+        message = _message(data)
+        if message.message_class is not Class.ERROR or "ERROR-CODE" not in message.attributes:
+            raise WireError(f"not an error response: {message.message_class.name}")
+        return cls(message.transaction_id, message.attributes["ERROR-CODE"][0])
+
+
+def parse_answer(data: bytes) -> BindingResponse | BindingError:
+    """Return what a server says. Raises WireError."""
+    try:
+        return BindingResponse.parse(data)
+    except WireError:
+        return BindingError.parse(data)
+
+
+def _message(data: bytes) -> Message:
+    try:
+        message = parse_message(data)
+    except (ValueError, struct.error) as error:
+        raise WireError(f"not a STUN message: {error}") from error
+    if message.message_method is not Method.BINDING:
+        raise WireError(f"not about a binding: {message.message_method.name}")
+    return message
+
+
+def _endpoint(message: Message, *names: str) -> Endpoint | None:
+    for name in names:
+        if name in message.attributes:
+            address, port = message.attributes[name]
+            if ":" not in address:
+                return Endpoint(IPv4Address(address), port)
+    return None
