@@ -16,12 +16,13 @@ def main() -> None:
     parser.add_argument("port", type=int)
     parser.add_argument("payload", type=bytes.fromhex)
     parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument("--source", default="", help="local address")
     parser.add_argument("--source-port", type=int, default=0)
     parser.add_argument("--rate", type=float, default=0.0, help="datagrams a second; 0 for all there is")
     options = parser.parse_args()
     family = socket.AF_INET6 if ":" in options.address else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as sock:
-        sock.bind(("", options.source_port))
+        sock.bind((options.source, options.source_port))
         sock.connect((options.address, options.port))
         sock.setsockopt(socket.IPPROTO_UDP, UDP_SEGMENT, len(options.payload))
         blast(sock, options.payload, options.seconds, options.rate)

@@ -24,7 +24,11 @@ from tunnelmgr.lab.waiting import wait_for
 
 ADDRESSES = ("192.0.2.1", "192.0.2.2")
 PROFILE = f"name: bench\nmethod: {{type: teredo, role: server, addresses: [{', '.join(ADDRESSES)}], limits: off}}\n"
-SOLICITATION = "000100001122334455667788006000000000083afffe800000000000000000ffffffffffffff02000000000000000000000000000285007d3700000000"
+SOLICITATION = (
+    "00010000112233445566778800"
+    "6000000000083afffe800000000000000000ffffffffffffff020000000000000000000000000002"
+    "85007d3700000000"
+)
 """The vector rs-restricted-nonce of docs/protocols/teredo.md."""
 SETTLING = 1.0  # seconds of the flood before counting begins
 ABOUT = """Router solicitations with a nonce, all of one client, more than the server can answer; veth offloads off, limits
@@ -101,15 +105,8 @@ def main() -> None:
 
 def measures(server: Host, client: Host, seconds: float) -> Iterator[tuple[str, float]]:
     """Yield every figure of one running server."""
-    words = [
-        "-m",
-        "benchmarks.blast",
-        ADDRESSES[0],
-        str(SERVER_PORT),
-        SOLICITATION,
-        "--seconds",
-        str(seconds + 2 * SETTLING),
-    ]
+    length = str(seconds + 2 * SETTLING)
+    words = ["-m", "benchmarks.blast", ADDRESSES[0], str(SERVER_PORT), SOLICITATION, "--seconds", length]
     flood = client.popen([sys.executable, *words])
     time.sleep(SETTLING)
     answered, used, began_at = udp_datagrams_sent(server), cpu_time(server), time.monotonic()
