@@ -243,8 +243,16 @@ class Relaying:
             peer.path_said_at = float("-inf")
         if moved or now - peer.path_said_at >= PATH_RENEWAL_INTERVAL:
             peer.path_said_at = now
-            local, exceptions = self._served.path
-            path = PathUp(IPv6Network(peer.packed), remote, RELAY, PEER_VALIDITY, local=local, local_except=exceptions)
+            side = self._served.side
+            path = PathUp(
+                IPv6Network(peer.packed),
+                remote,
+                RELAY,
+                PEER_VALIDITY,
+                local=side.local,
+                local_also=side.also,
+                local_except=side.exceptions,
+            )
             self._outbox.say(path)
         for waiting in _drain(peer):
             self._send(peer, waiting.packet)

@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 from ipaddress import IPv6Address, IPv6Network
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from tunnelmgr_teredo.address import GlobalUnicast
 from tunnelmgr_teredo.constants import OBSOLETE_PREFIX, RELAY_HOST_ADDRESSES_MAX, TEREDO_PREFIX
@@ -11,6 +11,14 @@ from tunnelmgr_teredo.native import is_native, leads_astray
 GLOBAL = IPv6Network("2000::/3")  # RFC 4291 section 2.4; what IANA assigns from
 SIX_TO_FOUR = IPv6Network("2002::/16")  # RFC 3056
 _NOBODY = IPv6Address("::")
+
+
+class Side(NamedTuple):
+    """The native side of a path, in the words of `PathUp`."""
+
+    local: IPv6Network
+    also: tuple[IPv6Network, ...] = ()
+    exceptions: tuple[IPv6Network, ...] = ()
 
 
 class Served(Protocol):
@@ -23,8 +31,8 @@ class Served(Protocol):
         """Whether this host, or one it forwards for, may send from there; being asked is being told."""
 
     @property
-    def path(self) -> tuple[IPv6Network, tuple[IPv6Network, ...]]:
-        """What the data plane may carry without asking: addresses, and exceptions. Never more than is served."""
+    def side(self) -> Side:
+        """What the data plane may carry without asking: never more than is served."""
 
 
 class Everyone:
@@ -40,8 +48,8 @@ class Everyone:
         return address in self
 
     @property
-    def path(self) -> tuple[IPv6Network, tuple[IPv6Network, ...]]:
-        return GLOBAL, (TEREDO_PREFIX, SIX_TO_FOUR, OBSOLETE_PREFIX)
+    def side(self) -> Side:
+        return Side(GLOBAL, exceptions=(TEREDO_PREFIX, SIX_TO_FOUR, OBSOLETE_PREFIX))
 
 
 class Prefixes:
@@ -58,9 +66,9 @@ class Prefixes:
         return address in self
 
     @property
-    def path(self) -> tuple[IPv6Network, tuple[IPv6Network, ...]]:
-        # A path has one prefix on this side; for the others the relay itself carries.
-        return self._prefixes[0], (SIX_TO_FOUR,)
+    def side(self) -> Side:
+        first, *others = self._prefixes
+        return Side(first, tuple(others), exceptions=(SIX_TO_FOUR,))
 
 
 class ThisHost:
@@ -82,5 +90,6 @@ class ThisHost:
         return True
 
     @property
-    def path(self) -> tuple[IPv6Network, tuple[IPv6Network, ...]]:
-        return IPv6Network(next(reversed(self._addresses), _NOBODY)), ()
+    def side(self) -> Side:
+        latest, *others = (IPv6Network(address) for address in reversed(self._addresses or [_NOBODY]))
+        return Side(latest, tuple(others))
