@@ -2,7 +2,7 @@
 
 home -- NAT -- backbone -- server 192.0.2.1, .2
                   |------- relay 198.51.100.1, 2001::/32 is routed to it
-                  |------- far-end 192.0.2.1, .2: server and relay in one, and nobody routes 2001::/32
+                  |------- far-end 192.0.2.17, .18: server and relay in one, and nobody routes 2001::/32
                   '------- native, IPv6 only
 """
 
@@ -12,6 +12,7 @@ import pytest
 
 from tests.netns.program import Tunnelmgr, bulk, ping
 from tests.peers.miredo import TEREDO, MiredoClient, MiredoRelay, MiredoServer
+from tests.peers.teredo_internet import SERVER_NAME
 from tunnelmgr.lab.namespaces import Host, NamespaceInternet, Site
 from tunnelmgr.lab.vocabulary import NatKind
 from tunnelmgr.lab.waiting import wait_for
@@ -19,7 +20,7 @@ from tunnelmgr.lab.waiting import wait_for
 pytestmark = pytest.mark.usefixtures("miredo_programs")
 
 CONFIGS = Path(__file__).parents[2] / "configs"
-CLIENT = "name: home\nmethod: {type: teredo, server: 192.0.2.1}\n"
+CLIENT = "name: home\nmethod: {type: teredo, server: teredo.example.net}\n"
 
 
 def profile(name: str) -> str:
@@ -29,7 +30,7 @@ def profile(name: str) -> str:
 
 @pytest.fixture
 def server(internet: NamespaceInternet) -> Host:
-    return internet.host("server", "192.0.2.1", "192.0.2.2", "2001:db8:1::1")
+    return internet.host("server", "192.0.2.1", "192.0.2.2", "2001:db8:1::1", names=[SERVER_NAME])
 
 
 @pytest.fixture
@@ -72,7 +73,7 @@ class Served:
 
 def debians_client(site: Site, folder: Path) -> MiredoClient:
     """Return Debian's client, up behind the site's NAT with its default route, which comes after its address."""
-    client = MiredoClient(site.inside, server="192.0.2.1", folder=folder)
+    client = MiredoClient(site.inside, server=SERVER_NAME, folder=folder)
     client.start()
     wait_for("Miredo's default route", lambda: site.inside.run(["ip", "-6", "route", "show", "default"]).stdout)
     return client
@@ -143,7 +144,8 @@ def test_two_of_debians_clients_meet_through_our_server(internet: NamespaceInter
 @pytest.fixture
 def far_end(internet: NamespaceInternet, tmp_path: Path) -> Served:
     """Server and relay in one, to which nobody routes 2001::/32."""
-    return Served(internet.host("far-end", "192.0.2.1", "192.0.2.2", "2001:db8:1::1"), "far-end", tmp_path)
+    host = internet.host("far-end", "192.0.2.17", "192.0.2.18", "2001:db8:1::1", names=[SERVER_NAME])
+    return Served(host, "far-end", tmp_path)
 
 
 @pytest.mark.requirement("T-RL-003", "T-RL-008")
@@ -151,7 +153,7 @@ def far_end(internet: NamespaceInternet, tmp_path: Path) -> Served:
 def test_a_far_end_alone_gives_our_client_ipv6(
     internet: NamespaceInternet, far_end: Served, native: Host, kind: NatKind, iperf3: str, tmp_path: Path
 ) -> None:
-    assert "clients use `method: {type: teredo, server: 192.0.2.1}`" in far_end.story
+    assert "clients use `method: {type: teredo, server: 192.0.2.17}`" in far_end.story
     home = internet.site("home", kind)
     client = our_client(home, tmp_path)
     assert ping(home.inside, native.ipv6, 20) == 20

@@ -59,7 +59,7 @@ PUBLIC_HOSTS = (
         "Teredo server and relay, exit nat66",
         ("192.0.2.17", "192.0.2.18", "2001:db8:3::1"),
         ("far-end.example.net",),
-        None,
+        Service(("tunnelmgr", "up", "far-end")),
     ),
     PublicHost(
         "web",
