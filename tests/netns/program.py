@@ -1,8 +1,11 @@
 """`tunnelmgr` as a user runs it, on a host of the lab, with directories of its own."""
 
+import atexit
 import json
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from ipaddress import IPv6Address
 from pathlib import Path
@@ -18,13 +21,15 @@ method: {type: teredo, server: teredo.example.net}
 
 
 class Tunnelmgr:
-    """The command line of this checkout. Each instance has its own runtime and state directories below `folder`."""
+    """The command line of this checkout. Each instance has directories of its own, most below `folder`."""
 
     def __init__(self, host: Host, folder: Path, profile: str = HOME) -> None:
         self.host = host
         self.folder = folder / host.namespace
         self.folder.mkdir(parents=True)
-        self.runtime_dir = self.folder / "run"
+        # The path of a socket has 107 bytes at most, and pytest's folders have long names.
+        self.runtime_dir = Path(tempfile.mkdtemp(prefix="tm"))
+        atexit.register(shutil.rmtree, self.runtime_dir, ignore_errors=True)
         self.environment = {
             "TUNNELMGR_RUNTIME_DIR": str(self.runtime_dir),
             "TUNNELMGR_STATE_DIR": str(self.folder / "state"),
