@@ -18,6 +18,7 @@ from tunnelmgr.api.effects import (
     FailureCode,
     Fetch,
     OpenChannel,
+    Ping,
     Remember,
     Resolve,
 )
@@ -188,6 +189,19 @@ def test_names_are_resolved_and_a_name_that_does_not_exist_is_not_found(tmp_path
         async with bench(tmp_path) as b:
             assert await b.answer(Resolve("127.0.0.1")) == Done((LOOPBACK,))
             assert failure_of(await b.answer(Resolve("-.invalid"))) in {FailureCode.NOT_FOUND, FailureCode.TIMEOUT}
+
+    asyncio.run(story())
+
+
+def test_a_ping_is_answered_by_the_loopback_address_or_says_that_this_process_may_not(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with bench(tmp_path) as b:
+            result = await b.answer(Ping(IPv6Address("::1")))
+            if isinstance(result, Failed):
+                assert result.code is FailureCode.NO_PERMISSION
+                assert result.text.startswith("pinging ::1: ")
+            else:
+                assert isinstance(result.value, float)
 
     asyncio.run(story())
 

@@ -10,6 +10,7 @@
 | `datagrams`, `network` | what goes in: datagrams, channel events, network facts |
 | `events`, `effects`, `hostconfig`, `status` | what comes out |
 | `report` | what is known of the network when a method is chosen |
+| `reach` | how to find out whether a far end can be reached |
 | `dissection`, `ipv6_dissection` | what packets are for, told to people |
 | `errors` | `WireError`, `TunnelError`, exit codes |
 | `pump` | drives a Tunnel against anything that offers an outside |

@@ -8,7 +8,7 @@ two askings; `label` tells them apart where a Tunnel needs to.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 from typing import Generic, TypeVar
 
 from tunnelmgr.api.datagrams import ChannelKind
@@ -56,6 +56,19 @@ class Resolve:
 
     name: str
     timeout: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """Send one ICMPv6 echo request the way this host's IPv6 goes without us. Done: the round trip in seconds.
+
+    Failed TIMEOUT: nobody answered; UNREACHABLE: there is no way; NO_PERMISSION: this process may not ping.
+    """
+
+    target: IPv6Address
+    source: IPv6Address | None = None
+    """None lets the host choose."""
+    timeout: float = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +141,7 @@ class Cancel:
     effect: "Effect"
 
 
-Effect = OpenChannel | CloseChannel | Resolve | Fetch | MapPort | UnmapPort | Remember | Ask
+Effect = OpenChannel | CloseChannel | Resolve | Ping | Fetch | MapPort | UnmapPort | Remember | Ask
 
 
 class FailureCode(Enum):

@@ -10,6 +10,7 @@ from tunnelmgr.api.tunnel import Tunnel
 
 if TYPE_CHECKING:  # pydantic is slow to import, and `tunnelmgr plugins` need not pay for it
     from tunnelmgr.api.dissection import Dissector
+    from tunnelmgr.api.reach import ReachProbe
     from tunnelmgr.api.report import NetworkReport
     from tunnelmgr.api.settings import Settings
 
@@ -69,6 +70,10 @@ class Transport(Protocol):
     def services(self) -> Mapping[str, Callable[[], Service]]:
         """Return the services its Tunnel asks for, by name; each factory is called in the thread that serves it."""
         return {}
+
+    def probes(self, random: Random) -> "Sequence[ReachProbe]":
+        """Return what to ask its far ends to find out whether they can be reached from here; none where nobody is to be."""
+        return ()
 
     @classmethod
     def dissectors(cls) -> "Sequence[Dissector]":

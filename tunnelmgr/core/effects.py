@@ -19,6 +19,7 @@ from tunnelmgr.api.effects import (
     Fetch,
     MapPort,
     OpenChannel,
+    Ping,
     Remember,
     Resolve,
     Response,
@@ -27,6 +28,7 @@ from tunnelmgr.api.effects import (
 from tunnelmgr.api.transport import Service
 from tunnelmgr.core.channels import DATAGRAM_KINDS, Channels
 from tunnelmgr.core.memory import Memory
+from tunnelmgr.core.ping import ping
 
 _CODES: Final = {
     EADDRINUSE: FailureCode.IN_USE,
@@ -105,6 +107,8 @@ class Effects:
                 return self._close(effect.channel)
             case Resolve():
                 return _resolve(effect.name)
+            case Ping():
+                return ping(effect.target, effect.source)
             case Fetch():
                 return asyncio.to_thread(_fetch, effect)
             case Remember():
@@ -215,6 +219,8 @@ def _words(effect: Effect) -> str:
             return f"closing channel {channel}"
         case Resolve(name=name):
             return f"looking up {name}"
+        case Ping(target=target):
+            return f"pinging {target}"
         case Fetch(url=url):
             return f"fetching {url.partition('?')[0]}"  # the query may hold a key
         case MapPort(internal_port=port) | UnmapPort(internal_port=port):

@@ -84,10 +84,7 @@ def test_arbitrary_bytes_raise_nothing_but_wire_errors(data: bytes) -> None:
 
 @given(st.lists(st.tuples(st.sampled_from([1, 3, 5, 9, 0x20, 0x802C, 0x8028]), st.binary(max_size=12)), max_size=4))
 def test_arbitrary_attributes_raise_nothing_but_wire_errors(attributes: list[tuple[int, bytes]]) -> None:
-    body = b"".join(
-        kind.to_bytes(2, "big") + len(value).to_bytes(2, "big") + value + bytes(-len(value) % 4)
-        for kind, value in attributes
-    )
+    body = b"".join(struct.pack("!HH", kind, len(value)) + value + bytes(-len(value) % 4) for kind, value in attributes)
     header = b"\x01\x01" + len(body).to_bytes(2, "big") + bytes.fromhex("2112a442") + TRANSACTION
     try:
         parse_answer(header + body)

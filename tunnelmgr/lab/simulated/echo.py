@@ -1,5 +1,6 @@
 """Pings through IPv6: asking, answering, and knowing which were answered."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import IPv6Address
 
@@ -19,6 +20,8 @@ class Ping:
     sequence: int
     sent_at: float
     answered_at: float | None = None
+    on_answer: Callable[[float], None] | None = None
+    """Told the round trip in seconds."""
 
     @property
     def answered(self) -> bool:
@@ -60,6 +63,8 @@ class Pinger:
                 ping = self._waiting.pop((packet.source, reply.sequence), None)
                 if ping is not None:
                     ping.answered_at = now
+                    if ping.on_answer is not None:
+                        ping.on_answer(now - ping.sent_at)
         return None
 
 

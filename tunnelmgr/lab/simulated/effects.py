@@ -16,6 +16,7 @@ from tunnelmgr.api.effects import (
     Fetch,
     MapPort,
     OpenChannel,
+    Ping,
     Remember,
     Resolve,
     Response,
@@ -55,6 +56,8 @@ class Surroundings(Protocol):
     def map_port(self, wish: MapPort) -> Endpoint | None: ...
 
     def unmap_port(self, wish: UnmapPort) -> None: ...
+
+    def ping(self, wish: Ping, answered: Callable[[float], None]) -> bool: ...
 
     def is_online(self) -> bool: ...
 
@@ -101,6 +104,18 @@ class Effects:
         self._pending.pop(id(effect), None)  # gone already when one object was asked for twice
         self._answer(effect, result)
 
+    def _ping(self, effect: Ping) -> tuple[float | None, EffectResult]:
+        """Let the host ping; its answer comes before the timeout, or the timeout does."""
+
+        def answered(round_trip: float) -> None:
+            if (pending := self._pending.get(id(effect))) is not None:
+                pending[1].cancel()
+                self._finish(effect, Done(round_trip))
+
+        if self._host.ping(effect, answered):
+            return None, Done(None)
+        return 0.0, Failed(FailureCode.UNREACHABLE, f"no way to {effect.target}")
+
     def _carry_out(self, effect: Effect) -> tuple[float | None, EffectResult]:
         """Return the result and how many seconds it takes; None for never."""
         match effect:
@@ -116,6 +131,8 @@ class Effects:
                 return self._fetch(effect)
             case MapPort() | UnmapPort():
                 return 0.0, self._port_mapping(effect)
+            case Ping():
+                return self._ping(effect)
             case Remember(key, value):
                 return 0.0, self._remember(key, value)
             case Ask():

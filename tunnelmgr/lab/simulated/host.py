@@ -6,6 +6,7 @@ from random import Random
 
 from tunnelmgr.api.datagrams import ChannelEvent, Datagram
 from tunnelmgr.api.effects import Cancel, Effect, EffectResult, Failed, MapPort, OpenChannel, UnmapPort
+from tunnelmgr.api.effects import Ping as PingWish
 from tunnelmgr.api.events import Down, Event, Notice, PathDown, PathUp, PeerSilent, Stopped, Up
 from tunnelmgr.api.hostconfig import HostConfig
 from tunnelmgr.api.network import DefaultRoute, Endpoint, LocalAddress, Network
@@ -381,6 +382,16 @@ class SimulatedHost:
     def unmap_port(self, wish: UnmapPort) -> None:
         if self.site is not None:
             self.site.unmap_port(Endpoint(self.address, wish.internal_port))
+
+    def ping(self, wish: PingWish, answered: Callable[[float], None]) -> bool:
+        """Ping past the tunnel; False where there is no native IPv6."""
+        if self.native is None:
+            return False
+        source = wish.source or self.inner.native_addresses[0]
+        ping, packet = self.inner.pinger.ask(source, wish.target, PING_SIZE, self._world.clock.now)
+        ping.on_answer = answered
+        self.native.send(packet)
+        return True
 
     def is_online(self) -> bool:
         return self.outer.source is not None

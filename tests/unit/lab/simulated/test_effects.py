@@ -1,7 +1,7 @@
 """What a Tunnel asks for: answered once, in its time, or when its deadline passes."""
 
 from dataclasses import dataclass
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 
 import pytest
 
@@ -16,13 +16,14 @@ from tunnelmgr.api.effects import (
     FailureCode,
     Fetch,
     MapPort,
+    Ping,
     Remember,
     Resolve,
     Response,
     UnmapPort,
 )
 from tunnelmgr.lab.simulated import Internet, SimulatedHost
-from tunnelmgr.lab.vocabulary import Nat, NatKind
+from tunnelmgr.lab.vocabulary import Link, Nat, NatKind
 
 
 @pytest.fixture
@@ -185,3 +186,20 @@ def test_a_mapped_port_lets_strangers_in_until_it_is_given_back(internet: Intern
     send(stranger, b"again", "203.0.113.1:4000")
     internet.run(seconds=1)
     assert script(inside).payloads == [b"let me in"]
+
+
+def test_a_ping_tells_its_round_trip_past_the_tunnel(internet: Internet) -> None:
+    far = internet.ipv6_host("2001:db8::9", link=Link(delay=0.05))
+    host = internet.add(ScriptedTunnel(), native_ipv6=True)
+    internet.run(seconds=0)
+    assert answer(internet, host, Ping(far.address)) == Done(pytest.approx(0.1))
+
+
+def test_a_ping_nobody_answers_times_out_and_one_without_a_way_is_unreachable(
+    internet: Internet, host: SimulatedHost
+) -> None:
+    native = internet.add(ScriptedTunnel(), native_ipv6=True)
+    internet.run(seconds=0)
+    nobody = IPv6Address("2001:db8::dead")
+    assert code(answer(internet, native, Ping(nobody))) is FailureCode.TIMEOUT
+    assert code(answer(internet, host, Ping(nobody))) is FailureCode.UNREACHABLE
