@@ -9,6 +9,7 @@ from collections.abc import Callable
 from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.core.snapshot import Progress, State
 from tunnelmgr.daemon.claim import Claim
+from tunnelmgr.daemon.garbage import keep_pauses_short
 from tunnelmgr.daemon.managed import Begin, Managed
 from tunnelmgr.daemon.messages import Change, Ended
 from tunnelmgr.daemon.readiness import Readiness
@@ -81,6 +82,7 @@ class _Process:
         self._readiness.status(f"{state.value}: {reason}" if reason else state.value)
         if state is State.UP:
             self._readiness.ready()
+            keep_pauses_short()
 
 
 def _obey_signals(managed: Managed, running: "asyncio.Task[ExitCode]", readiness: Readiness) -> None:
