@@ -119,6 +119,11 @@ def prove(challenge: Challenge, username: str, password: str, host: str, cnonce:
     return proof, secret.rspauth(challenge.nonce, cnonce, uri)
 
 
+def is_same(response: bytes, expected: bytes) -> bool:
+    """Compare two hashes in hexadecimal, in constant time."""
+    return hmac.compare_digest(response.lower(), expected)
+
+
 def rspauth_line(value: bytes) -> bytes:
     """Return the line that carries rspauth."""
     return _line(b"rspauth=" + value)
@@ -126,7 +131,7 @@ def rspauth_line(value: bytes) -> bytes:
 
 def is_rspauth(line: bytes, expected: bytes) -> bool:
     """Whether a line carries the rspauth expected. Raises WireError when it is no such line at all."""
-    return hmac.compare_digest(_directives(line).get(b"rspauth", [b""])[0].lower(), expected)
+    return is_same(_directives(line).get(b"rspauth", [b""])[0], expected)
 
 
 def _line(words: bytes) -> bytes:

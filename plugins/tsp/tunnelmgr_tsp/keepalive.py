@@ -1,0 +1,103 @@
+"""Watches a tunnel by echo requests through it (docs/protocols/tsp.md section 10).
+
+Any packet from the tunnel is a sign of life. Until the first one, echoes leave every second, so that a path that was
+never there shows soon; afterwards at the broker's interval, and at once after a loss.
+"""
+
+from ipaddress import IPv6Address
+from random import Random
+
+from tunnelmgr.api.packets import EchoReply, EchoRequest, IpProtocol, IPv6Packet, icmpv6_packet, parse_icmpv6
+from tunnelmgr_tsp.constants import (
+    FIRST_KEEPALIVES_INTERVAL,
+    KEEPALIVE_LOSSES_MAX,
+    KEEPALIVE_SPREAD,
+    KEEPALIVE_TIMEOUT,
+)
+
+_DATA_LENGTH = 16  # bytes, as many as gogoc sends
+
+
+class Keepalive:
+    """Echo requests of one tunnel. `fatal`: whether their loss means that the tunnel is gone."""
+
+    def __init__(
+        self, own: IPv6Address, target: IPv6Address, interval: float, random: Random, now: float, *, fatal: bool
+    ) -> None:
+        self._own = own
+        self._target = target
+        self._interval = interval
+        self._random = random
+        self._fatal = fatal
+        self._identifier = random.getrandbits(16)
+        self._data = random.randbytes(_DATA_LENGTH)
+        self._sequence = 0
+        self._send_at: float | None = now
+        self._outstanding: dict[int, float] = {}
+        self._losses = 0
+        self.alive = False
+        """Whether anything came through the tunnel yet."""
+        self.heard_at: float | None = None
+        """Instant of the last sign of life."""
+        self.round_trip: float | None = None
+        """Seconds the latest echo took."""
+
+    @property
+    def lost(self) -> bool:
+        """Whether nothing comes through any more."""
+        return self._fatal and self._losses >= KEEPALIVE_LOSSES_MAX
+
+    def heard(self, at: float) -> None:
+        """Note a packet that came through the tunnel at this instant."""
+        if self.heard_at is not None and at <= self.heard_at:
+            return
+        self.heard_at = at
+        self._losses = 0
+        self._outstanding = {number: sent for number, sent in self._outstanding.items() if sent > at}
+        if not self.alive:
+            self.alive = True
+            self._schedule(at)
+
+    def is_answer(self, packet: IPv6Packet, now: float) -> bool:
+        """Whether a packet, its checksum found good, answers one of our echoes; takes note of it if so."""
+        if packet.source != self._target or packet.destination != self._own or packet.next_header != IpProtocol.ICMPV6:
+            return False
+        message = parse_icmpv6(packet)
+        if not isinstance(message, EchoReply) or (message.identifier, message.data) != (self._identifier, self._data):
+            return False
+        sent_at = self._outstanding.get(message.sequence)
+        if sent_at is not None:
+            self.round_trip = now - sent_at
+            self.heard(now)
+        return True
+
+    def handle_timeout(self, now: float) -> bytes | None:
+        """Count what was lost; return the echo request that is due."""
+        late = [number for number, sent in self._outstanding.items() if now >= sent + KEEPALIVE_TIMEOUT]
+        for number in late:
+            del self._outstanding[number]
+            self._losses += 1
+        if late and self.alive and not self.lost:
+            self._send_at = now
+        if self._send_at is None or now < self._send_at:
+            return None
+        return self._request(now)
+
+    def next_timeout(self) -> float | None:
+        deadlines = [sent + KEEPALIVE_TIMEOUT for sent in self._outstanding.values()]
+        return min([*deadlines, *([self._send_at] if self._send_at is not None else [])], default=None)
+
+    def _request(self, now: float) -> bytes:
+        self._sequence = (self._sequence + 1) & 0xFFFF
+        self._outstanding[self._sequence] = now
+        self._schedule(now)
+        echo = EchoRequest(self._identifier, self._sequence, self._data)
+        return icmpv6_packet(echo, self._own, self._target).serialize()
+
+    def _schedule(self, now: float) -> None:
+        if self.alive or not self._fatal:
+            self._send_at = now + self._interval * self._random.uniform(KEEPALIVE_SPREAD, 1.0)
+        elif self._sequence < KEEPALIVE_LOSSES_MAX:
+            self._send_at = now + FIRST_KEEPALIVES_INTERVAL
+        else:
+            self._send_at = None  # the first ones are out; what becomes of them decides

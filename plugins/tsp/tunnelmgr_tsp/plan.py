@@ -1,0 +1,66 @@
+"""The broker's address plan: from a lease's numbers to addresses and prefixes (docs/protocols/tsp.md section 18)."""
+
+from dataclasses import dataclass
+from ipaddress import IPv6Address, IPv6Network
+
+_FIRST_CLIENT = 2  # 0 is the subnet-router anycast address, 1 the server's
+_SLOTS_MAX = 1 << 24  # as many leases as anybody will keep in one database
+
+
+@dataclass(frozen=True, slots=True)
+class AddressPlan:
+    """Clients are numbered in `link`; prefixes of `delegated_length` are cut out of `pool`, but not the one around `link`.
+
+    Raises ValueError when that cannot be.
+    """
+
+    link: IPv6Network
+    pool: IPv6Network
+    delegated_length: int | None
+    """None: nothing is delegated."""
+
+    def __post_init__(self) -> None:
+        if self.delegated_length is None:
+            return
+        if self.delegated_length <= self.pool.prefixlen:
+            raise ValueError(f"prefixes of length {self.delegated_length} cannot be cut out of {self.pool}")
+        if self.link.overlaps(self.pool) and not self.link.subnet_of(self._block(0)):
+            raise ValueError(f"the link {self.link} is in the way; put it at the beginning of {self.pool}, or elsewhere")
+
+    @property
+    def server(self) -> IPv6Address:
+        """The one address at our end of every tunnel (TSP-23)."""
+        return self.link.network_address + 1
+
+    @property
+    def slots(self) -> int:
+        """How many clients there can be."""
+        return min(self.link.num_addresses - _FIRST_CLIENT, _SLOTS_MAX)
+
+    @property
+    def prefix_slots(self) -> int:
+        """How many prefixes there can be."""
+        if self.delegated_length is None:
+            return 0
+        return min((1 << self.delegated_length - self.pool.prefixlen) - self._blocks_left_out, _SLOTS_MAX)
+
+    def client(self, slot: int) -> IPv6Address:
+        """Return the address of a client, from 0."""
+        return self.link.network_address + _FIRST_CLIENT + slot
+
+    def prefix(self, slot: int) -> IPv6Network:
+        """Return a delegated prefix, from 0."""
+        return self._block(slot + self._blocks_left_out)
+
+    @property
+    def routed(self) -> tuple[IPv6Network, ...]:
+        """What goes into the tunnel device."""
+        return (self.pool,) if self.link.subnet_of(self.pool) else (self.link, self.pool)
+
+    @property
+    def _blocks_left_out(self) -> int:
+        return int(self.link.overlaps(self.pool))
+
+    def _block(self, number: int) -> IPv6Network:
+        length = self.delegated_length or self.pool.prefixlen
+        return IPv6Network((int(self.pool.network_address) + (number << 128 - length), length))

@@ -1,0 +1,105 @@
+"""The half-open sessions of a broker: which client is in the middle of what, and what it was answered last.
+
+Over UDP a request that comes again is answered again and never done twice, whatever came in between
+(docs/protocols/tsp.md section 3).
+"""
+
+from collections import Counter, OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address
+
+from tunnelmgr.api.network import Endpoint
+from tunnelmgr_tsp.broker_dialogue import BrokerDialogue, Stage
+from tunnelmgr_tsp.constants import SESSION_TIMEOUT, SESSIONS_MAX, SESSIONS_PER_ADDRESS_MAX
+from tunnelmgr_tsp.dialogue import Medium
+from tunnelmgr_tsp.framing import StreamReader
+
+_ANSWERS_MAX = 16  # remembered in one session; a client's sequence leaves no room for more (section 3)
+
+
+@dataclass(slots=True)
+class Answered:
+    """One request over UDP, and its answer once there is one."""
+
+    text: bytes
+    timestamp: int
+    """Of the latest copy: that is the one to be answered."""
+    answer: bytes | None = None
+
+
+@dataclass(slots=True)
+class Session:
+    """One client in the middle of it."""
+
+    channel: str
+    remote: Endpoint
+    medium: Medium
+    dialogue: BrokerDialogue
+    heard_at: float
+    answered: OrderedDict[int, Answered] = field(default_factory=OrderedDict)
+    """By sequence number; empty over TCP."""
+    sequence: int = 0
+    """Of the request being worked on."""
+    reader: StreamReader = field(default_factory=StreamReader)
+    later: bytes = b""
+    """What is said when the pause is over."""
+    later_at: float | None = None
+    waiting: list[bytes] = field(default_factory=list)
+    """Messages of a stream that came while one was being worked on."""
+    silenced_until: float | None = None
+
+    def is_silenced(self, now: float) -> bool:
+        """Whether this client is left without an answer for having tried too often."""
+        return self.silenced_until is not None and now < self.silenced_until
+
+    def remember(self, sequence: int, text: bytes, timestamp: int) -> None:
+        """Note a new request."""
+        self.sequence = sequence
+        self.answered[sequence] = Answered(text, timestamp)
+        while len(self.answered) > _ANSWERS_MAX:
+            self.answered.popitem(last=False)
+
+
+class Sessions:
+    """All of them, bounded in total and for each address."""
+
+    def __init__(self) -> None:
+        self._sessions: OrderedDict[tuple[str, Endpoint], Session] = OrderedDict()
+        self._per_address: Counter[IPv4Address] = Counter()
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    def __iter__(self) -> Iterator[Session]:
+        return iter(list(self._sessions.values()))
+
+    def get(self, channel: str, remote: Endpoint) -> Session | None:
+        return self._sessions.get((channel, remote))
+
+    def has_room_for(self, address: IPv4Address) -> bool:
+        """Whether one more session from an address may begin."""
+        return len(self._sessions) < SESSIONS_MAX and self._per_address[address] < SESSIONS_PER_ADDRESS_MAX
+
+    def add(self, session: Session) -> None:
+        """Enter a session, in place of an older one of the same client."""
+        self.remove(self.get(session.channel, session.remote))
+        self._sessions[session.channel, session.remote] = session
+        self._per_address[session.remote.address] += 1
+
+    def remove(self, session: Session | None) -> None:
+        """Forget a session; None, or one that is gone already, is no failure."""
+        if session is None or self.get(session.channel, session.remote) is not session:
+            return
+        del self._sessions[session.channel, session.remote]
+        self._per_address[session.remote.address] -= 1
+        if not self._per_address[session.remote.address]:
+            del self._per_address[session.remote.address]
+
+    def idle(self, now: float) -> list[Session]:
+        """Return those that said nothing for too long; one that is up is kept as long for lost acknowledgements."""
+        return [
+            one
+            for one in self._sessions.values()
+            if now - one.heard_at >= SESSION_TIMEOUT and one.dialogue.stage is not Stage.CLAIMING
+        ]

@@ -1,0 +1,88 @@
+"""TSP as the core sees it."""
+
+from collections.abc import Callable, Mapping
+from importlib.util import find_spec
+from random import Random
+from typing import ClassVar
+
+from tunnelmgr.api.errors import ExitCode, TunnelError
+from tunnelmgr.api.report import NatKind, NetworkReport
+from tunnelmgr.api.settings import Settings
+from tunnelmgr.api.transport import Fit, Service, Suitability, Transport
+from tunnelmgr.api.tunnel import Tunnel
+from tunnelmgr_tsp.broker_settings import BrokerSettings
+from tunnelmgr_tsp.settings import ClientSettings, Signalling, TunnelWish
+
+
+class Tsp(Transport):
+    """IPv6 by agreement with a broker: a stable address, and a prefix for those with an account."""
+
+    type_name: ClassVar[str] = "tsp"
+    summary: ClassVar[str] = "IPv6 and a prefix from a tunnel broker, behind any NAT (RFC 5572)"
+    roles: ClassVar[Mapping[str, type[Settings]]] = {"client": ClientSettings, "broker": BrokerSettings}
+
+    def __init__(self, role: str, settings: Settings) -> None:
+        """Bind to settings. Raises TunnelError when a broker's database cannot be opened by this installation."""
+        self._settings = settings
+        if isinstance(settings, BrokerSettings) and find_spec("sqlalchemy") is None:
+            raise TunnelError(
+                "a TSP broker keeps its leases with SQLAlchemy, which is not installed",
+                hint="pip install 'tunnelmgr[broker]'",
+                exit_code=ExitCode.FAILED,
+            )
+
+    def describe(self) -> str:
+        match self._settings:
+            case ClientSettings(broker=brokers, user=user):
+                return f"broker {', '.join(brokers)}, {'anonymous' if user is None else f'user {user}'}"
+            case BrokerSettings(address=address, prefix=prefix):
+                return f"broker on {address} for {prefix}"
+        raise TypeError(self._settings)
+
+    def suits(self, report: NetworkReport) -> Suitability:
+        match self._settings:
+            case ClientSettings() as settings:
+                return _suits_client(settings, report)
+        held = {one.address.ip for one in report.network.addresses}
+        assert isinstance(self._settings, BrokerSettings)  # noqa: S101 - roles has no third model
+        if self._settings.address in held:
+            return Suitability(Fit.GOOD, "the broker's address is one of this host")
+        return Suitability(Fit.UNSUITABLE, f"{self._settings.address} is no address of this host")
+
+    def tunnel(self, random: Random) -> Tunnel:
+        match self._settings:
+            case BrokerSettings() as settings:
+                # Imported here: clients need no database.
+                from tunnelmgr_tsp.broker import TspBroker
+
+                return TspBroker(settings, random)
+            case ClientSettings() as settings:
+                from tunnelmgr_tsp.client import TspClient
+
+                return TspClient(settings, random)
+        raise TypeError(self._settings)
+
+    def services(self) -> Mapping[str, Callable[[], Service]]:
+        if not isinstance(self._settings, BrokerSettings):
+            return {}
+        settings, plan = self._settings, self._settings.plan()
+
+        def leases() -> Service:
+            from tunnelmgr_tsp.leases import Leases
+
+            return Leases(settings.leases, str(settings.address), plan.slots, plan.prefix_slots)
+
+        return {"leases": leases}
+
+
+def _suits_client(settings: ClientSettings, report: NetworkReport) -> Suitability:
+    no_udp = report.udp is False or report.nat is NatKind.BLOCKED
+    if settings.tunnel is TunnelWish.V6UDPV4 and no_udp:
+        return Suitability(Fit.UNSUITABLE, "no UDP leaves this network")
+    if settings.tunnel is TunnelWish.V6V4 and report.protocol41 is False:
+        return Suitability(Fit.UNSUITABLE, "protocol 41 does not pass")
+    if no_udp and settings.signalling is Signalling.UDP:
+        return Suitability(Fit.UNSUITABLE, "no UDP leaves this network")
+    if no_udp:
+        return Suitability(Fit.POSSIBLE, "without UDP only a tunnel over protocol 41 is left")
+    return Suitability(Fit.GOOD, "a broker works behind any NAT")
