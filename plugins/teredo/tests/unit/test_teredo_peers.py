@@ -84,6 +84,18 @@ def test_forged_packets_from_matching_mappings_leave_the_paths_of_friends_alone(
     assert bench.client.status(bench.now).peers_total <= 64
 
 
+@pytest.mark.requirement("T-PE-002", "T-PE-005")
+def test_peers_that_answered_us_may_fill_the_whole_list() -> None:
+    bench = Bench(ScriptedRandom(flags=0x1C2D), peers_max=16).qualified(CLIENT_A_MAPPED)
+    for number in range(16):
+        mapped = Endpoint(IPv4Address("198.51.100.1") + number, 4096)
+        friend = TeredoAddress(SERVER_2, 0, mapped).ipv6
+        bench.send(udp_packet(bench.address, friend))
+        bench.receive(bubble(friend, bench.address), mapped)
+    assert bench.client.status(bench.now).peers_total == 16
+    assert bench.take_events(PathDown) == []
+
+
 @pytest.mark.requirement("T-PE-006")
 def test_a_peer_that_spoke_first_becomes_a_friend_by_lasting() -> None:
     bench = Bench(ScriptedRandom(flags=0x1C2D), peers_max=16).qualified(CLIENT_A_MAPPED)

@@ -1,20 +1,37 @@
 """How a client gets its address and keeps it, verb by verb; whole stories are in the simulated tests."""
 
-from ipaddress import IPv4Address, IPv6Address, IPv6Interface
+from ipaddress import IPv4Address, IPv6Address, IPv6Interface, IPv6Network
 
 import pytest
-from tests.teredo_world.bench import MAPPED, SECONDARY, SERVER, Bench, ScriptedRandom, advertisement, network
-from tests.teredo_world.vectors import CLIENT_A, CLIENT_A_MAPPED, NONCE, PACKETS
+from tests.teredo_world.bench import (
+    MAPPED,
+    SECONDARY,
+    SERVER,
+    Bench,
+    ScriptedRandom,
+    advertisement,
+    network,
+    udp_packet,
+)
+from tests.teredo_world.vectors import CLIENT_A, CLIENT_A_MAPPED, NATIVE_HOST, NONCE, PACKETS
 
 from tunnelmgr.api.datagrams import ChannelFailed, IcmpReceived
-from tunnelmgr.api.effects import Done, Failed, FailureCode, OpenChannel, Remember, Resolve
+from tunnelmgr.api.effects import Cancel, Done, Failed, FailureCode, OpenChannel, Remember, Resolve
 from tunnelmgr.api.errors import ExitCode
 from tunnelmgr.api.events import Down, Notice, Stopped, Up
 from tunnelmgr.api.network import Endpoint
-from tunnelmgr.api.packets import IPv6Packet, RouterSolicitation, parse_icmpv6
+from tunnelmgr.api.packets import (
+    IPv6Packet,
+    PrefixInformation,
+    RouterAdvertisement,
+    RouterSolicitation,
+    icmpv6_packet,
+    parse_icmpv6,
+)
+from tunnelmgr_teredo.address import server_link_local
 from tunnelmgr_teredo.constants import CLIENT_LINK_LOCAL, SERVICE_PORTS, TEREDO_PREFIX
 from tunnelmgr_teredo.settings import ClientSettings
-from tunnelmgr_teredo.wire import Authentication, Payload
+from tunnelmgr_teredo.wire import Authentication, OriginIndication, Payload
 
 PRIMARY_ENDPOINT = Endpoint(SERVER, 3544)
 SECONDARY_ENDPOINT = Endpoint(SECONDARY, 3544)
@@ -139,6 +156,28 @@ def test_an_advertisement_that_must_not_qualify_does_not(name: str, reason: str)
 
 def test_there_is_a_reason_for_every_negative_advertisement_of_the_vectors() -> None:
     assert {name for name in PACKETS if name.startswith("neg-ra-")} <= REFUSED_ADVERTISEMENTS.keys()
+
+
+@pytest.mark.requirement("T-CL-013", "T-CL-014")
+@pytest.mark.parametrize(
+    ("source", "prefix", "reason"),
+    [
+        (IPv6Address("2001:db8::1"), IPv6Network("2001:0:cb00:7178::/64"), "ra-link"),
+        (server_link_local(SERVER), IPv6Network("2001:0:cb00:7178::/63"), "ra-prefix"),
+        (server_link_local(SERVER), IPv6Network("2001:0:cb00:7178:1::/80"), "ra-prefix"),
+    ],
+    ids=["global source", "/63", "/80"],
+)
+def test_an_advertisement_from_a_global_address_or_of_another_length_is_refused(
+    source: IPv6Address, prefix: IPv6Network, reason: str
+) -> None:
+    bench = client_a()
+    message = RouterAdvertisement(options=(PrefixInformation(prefix, False, True, 1, 1),))
+    packet = icmpv6_packet(message, source, CLIENT_LINK_LOCAL).serialize()
+    payload = Payload(packet, Authentication(NONCE), OriginIndication(CLIENT_A_MAPPED))
+    bench.receive(payload.serialize(), PRIMARY_ENDPOINT)
+    assert bench.dropped(reason) == 1
+    assert bench.state == "probing-primary"
 
 
 @pytest.mark.requirement("T-CL-013", "T-CL-021", "T-CL-032")
@@ -307,6 +346,22 @@ def test_a_name_is_resolved_and_resolved_again_after_a_loss() -> None:
     assert bench.state == "offline"
     bench.wake()
     assert bench.take_events(Resolve)
+
+
+@pytest.mark.requirement("T-CL-023", "T-CL-030")
+def test_a_name_is_asked_for_again_where_the_network_changed_meanwhile() -> None:
+    bench = Bench(server="teredo.example")
+    bench.start()
+    (first,) = bench.take_events(Resolve)
+    bench.client.network_changed(network("10.0.0.21"), bench.now)
+    events = bench.client.events()
+    assert [type(event) for event in events] == [Cancel, Resolve]
+    bench.answer(first, Done((IPv4Address("198.51.100.1"),)))
+    assert bench.sent() == [], "the answer of the network before"
+    again = events[1]
+    assert isinstance(again, Resolve)
+    bench.answer(again, Done((SERVER,)))
+    assert bench.sent()[0].remote == PRIMARY_ENDPOINT
 
 
 @pytest.mark.requirement("T-CL-003")
@@ -494,9 +549,15 @@ def test_nothing_happens_before_its_time_and_a_long_pause_only_once() -> None:
     bench = Bench().qualified()
     bench.client.handle_timeout(bench.now)
     assert bench.sent() == []
+    bench.send(udp_packet(bench.address, NATIVE_HOST))
+    bench.sent()
     bench.now += 3600  # the process was stopped
     bench.client.handle_timeout(bench.now)
-    assert len(bench.sent()) == 1
+    (solicitation,) = bench.sent()
+    assert solicitation.remote == PRIMARY_ENDPOINT
+    again = bench.client.next_timeout()
+    assert again is not None
+    assert again > bench.now
 
 
 # -- changes of the network ---------------------------------------------------------------------------------------------
@@ -510,6 +571,19 @@ def test_a_changed_network_is_asked_about_at_once_and_the_address_stays_meanwhil
     assert {sent.remote for sent in bench.sent()} == {PRIMARY_ENDPOINT, SECONDARY_ENDPOINT}
     assert bench.state == "refreshing"
     assert bench.take_events(Down) == []
+
+
+@pytest.mark.requirement("T-CL-018", "T-CL-030")
+@pytest.mark.parametrize("first", ["primary", "secondary"])
+def test_the_kind_of_nat_is_found_out_anew_whichever_address_answers_first(first: str) -> None:
+    bench = Bench().qualified()
+    bench.client.network_changed(network("10.0.0.21"), bench.now)
+    primary, secondary = bench.sent()
+    answers = [(primary, Endpoint(MAPPED.address, 1111)), (secondary, Endpoint(MAPPED.address, 2222))]
+    for sent, mapped in answers if first == "primary" else reversed(answers):
+        bench.advertise(sent, mapped)
+    assert bench.take_events(Up)[-1].details["nat"] == "symmetric"
+    assert bench.sent() == [], "nobody is asked twice"
 
 
 @pytest.mark.requirement("T-CL-030")

@@ -20,6 +20,7 @@ from tunnelmgr.api.datagrams import Datagram, IcmpReceived
 from tunnelmgr.api.events import PathDown, PathUp
 from tunnelmgr.api.network import Endpoint
 from tunnelmgr.api.packets import EchoReply, EchoRequest, IPv6Packet, OtherIcmpv6, icmpv6_packet, parse_icmpv6
+from tunnelmgr.api.status import PathUse
 from tunnelmgr_teredo.address import TeredoAddress
 from tunnelmgr_teredo.trailers import NonceTrailer, first_trailer, parse_trailers
 from tunnelmgr_teredo.wire import OriginIndication, Payload, bubble, is_bubble, with_trailers
@@ -208,6 +209,19 @@ def test_a_packet_of_the_server_puts_the_refresh_off(client_b: Bench) -> None:
     assert client_b.client.status(client_b.now).counters["solicitations-sent"] == 3
 
 
+@pytest.mark.requirement("T-RX-003")
+def test_packets_the_data_plane_had_from_the_server_put_the_refresh_off_too(client_b: Bench) -> None:
+    client_b.send(udp_packet(CLIENT_B, NATIVE_HOST))
+    (request,) = echo_requests(client_b)
+    client_b.receive(reply_to(request), SERVER)
+    assert client_b.client.status(client_b.now).peers[0].path == "server", "which is a relay as well"
+    client_b.wait(20)
+    use = PathUse(IPv6Network(NATIVE_HOST), client_b.now, None, 1, 100, 0, 0)
+    client_b.client.paths_used([use], client_b.now)
+    client_b.wait(22)
+    assert client_b.client.status(client_b.now).counters["solicitations-sent"] == 2
+
+
 @pytest.mark.requirement("T-RX-003", "T-MA-003")
 def test_a_packet_of_someone_else_does_not(client_b: Bench) -> None:
     client_b.wait(20)
@@ -252,6 +266,14 @@ def test_a_direct_bubble_from_the_embedded_mapping_is_trusted_and_goes_no_furthe
 def test_data_from_the_embedded_mapping_reaches_the_host_without_trailers(client_b: Bench, name: str) -> None:
     receive(client_b, name)
     assert client_b.delivered() == [PACKETS["data-direct"].payload]
+
+
+@pytest.mark.requirement("T-AD-007", "T-RX-013")
+def test_a_mapping_that_is_not_public_is_not_believed_although_it_matches(client_b: Bench) -> None:
+    inside = Endpoint(IPv4Address("10.0.0.53"), 53)
+    client_b.receive(bubble(TeredoAddress(SERVER_2, 0, inside).ipv6, CLIENT_B), inside)
+    assert client_b.dropped("mismatch") == 1
+    assert client_b.take_events(PathUp) == []
 
 
 @pytest.mark.requirement("T-RX-016")
@@ -345,6 +367,23 @@ def test_held_packets_that_came_from_elsewhere_are_dropped(client_b: Bench) -> N
     client_b.receive(reply_to(request), RELAY)
     assert client_b.delivered() == [udp_packet(NATIVE_HOST, CLIENT_B, b"real")]
     assert client_b.dropped("unproven") == 1
+
+
+@pytest.mark.requirement("T-RX-017", "T-RX-018", "T-RX-019", "T-RX-021")
+@pytest.mark.parametrize(
+    ("packet", "reason"),
+    [
+        (bubble(NATIVE_HOST, CLIENT_B), "unproven"),
+        (icmpv6_packet(OtherIcmpv6(137, 0, bytes(36)), NATIVE_HOST, CLIENT_B).serialize(), "link-only"),
+        (IPv6Packet(NATIVE_HOST, CLIENT_B, 43, bytes((59, 0, 0, 1, 0, 0, 0, 0))).serialize(), "routing-header"),
+    ],
+    ids=["bubble", "redirect", "routing header"],
+)
+def test_what_would_never_reach_the_host_is_not_worth_a_test(client_b: Bench, packet: bytes, reason: str) -> None:
+    client_b.receive(packet, RELAY)
+    assert client_b.dropped(reason) == 1
+    assert client_b.sent() == []
+    assert client_b.client.status(client_b.now).peers_total == 0
 
 
 @pytest.mark.requirement("T-RX-012")
