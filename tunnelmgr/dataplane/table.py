@@ -64,14 +64,23 @@ class _Within:
         return int.from_bytes(address, "big") >> self._shift == self._network
 
 
+@lru_cache(maxsize=64)
+def _within(prefix: IPv6Network) -> _Within:
+    """One for all paths that name the same prefix, too."""
+    return _Within(prefix)
+
+
 @lru_cache(maxsize=16)
 def _within_any(prefixes: tuple[IPv6Network, ...]) -> tuple[_Within, ...]:
     """One tuple for all paths that say the same: a relay has a hundred thousand."""
-    return tuple(map(_Within, prefixes))
+    return tuple(map(_within, prefixes))
 
 
 class Path:
-    """One entry, with what was carried on it. Instants are on the clock the table is called with."""
+    """One entry, with what was carried on it. Instants are on the clock the table is called with.
+
+    A relay has a hundred thousand of them, so an entry holds as little as it can: the raw address in place of a network.
+    """
 
     __slots__ = (
         "_bytes_received",
@@ -86,7 +95,8 @@ class Path:
         "_tos",
         "channel",
         "marks",
-        "prefix",
+        "packed",
+        "prefix_length",
         "received_at",
         "remote",
         "sent_at",
@@ -95,25 +105,30 @@ class Path:
     )
 
     def __init__(self, event: PathUp, now: float) -> None:
-        self.prefix = event.prefix
+        self.packed = event.prefix.network_address.packed
+        self.prefix_length = event.prefix.prefixlen
         self.remote: RawEndpoint = (str(event.remote.address), event.remote.port)
         self.channel = event.channel
         self.valid_for = _FOREVER if event.valid_for is None else event.valid_for
         self.usable_until = now + self.valid_for
         self.received_at: float | None = None
         self.sent_at: float | None = None
-        self._ingress = [_Within(prefix) for prefix in event.ingress]
+        self._ingress = _within_any(event.ingress)
         # Most paths have one address on our side: comparing it beats arithmetic.
         self._local_address = (
             event.local.network_address.packed if event.local.prefixlen == 128 and not event.local_also else None
         )
-        self._local = _Within(event.local)
+        self._local = _within(event.local)
         self._local_also = _within_any(event.local_also)
         self._local_except = _within_any(event.local_except)
         self._tos = event.tos
         self.marks = any(event.tos)
         """Whether packets that go out have an outer TOS octet other than 0: see `outer_tos`."""
         self._packets_received = self._bytes_received = self._packets_sent = self._bytes_sent = 0
+
+    @property
+    def prefix(self) -> IPv6Network:
+        return IPv6Network((self.packed, self.prefix_length))
 
     def is_local(self, address: bytes) -> bool:
         """Whether an inner address is on our side of this path."""
@@ -171,36 +186,36 @@ class ForwardingTable:
     """All paths of one tunnel, found by longest prefix."""
 
     def __init__(self) -> None:
-        self._paths: dict[IPv6Network, Path] = {}
         self._hosts: dict[bytes, Path] = {}
         """Paths to single addresses, by raw address: nearly all of Teredo's."""
+        self._paths: dict[IPv6Network, Path] = {}
+        """All others."""
         self._prefixes: list[tuple[_Within, Path]] = []
-        """All others, longest prefix first."""
+        """The same, longest prefix first."""
         self._used: set[Path] = set()
 
     def __len__(self) -> int:
-        return len(self._paths)
+        return len(self._hosts) + len(self._paths)
 
     def add(self, event: PathUp, now: float) -> None:
         """Enter a path, in place of an older one of the same prefix."""
         self.remove(event.prefix)
         path = Path(event, now)
-        self._paths[event.prefix] = path
-        if event.prefix.prefixlen == 128:
-            self._hosts[event.prefix.network_address.packed] = path
+        if path.prefix_length == 128:
+            self._hosts[path.packed] = path
         else:
+            self._paths[event.prefix] = path
             self._prefixes.append((_Within(event.prefix), path))
-            self._prefixes.sort(key=lambda entry: -entry[1].prefix.prefixlen)
+            self._prefixes.sort(key=lambda entry: -entry[1].prefix_length)
 
     def remove(self, prefix: IPv6Network) -> None:
         """Take the path of exactly this prefix out; one that is not there is no failure."""
-        if (path := self._paths.pop(prefix, None)) is None:
-            return
-        self._used.discard(path)
         if prefix.prefixlen == 128:
-            del self._hosts[prefix.network_address.packed]
-        else:
+            path = self._hosts.pop(prefix.network_address.packed, None)
+        elif path := self._paths.pop(prefix, None):
             self._prefixes = [entry for entry in self._prefixes if entry[1] is not path]
+        if path is not None:
+            self._used.discard(path)
 
     def clear(self) -> None:
         """Take all paths out."""

@@ -11,7 +11,7 @@ are limited per second and network, a network holds no more than a quarter of th
 than a quarter, and the only entries that ever go for a new one are silent, the one longest silent first.
 """
 
-from collections import Counter, OrderedDict
+from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
@@ -49,8 +49,8 @@ class RelayPeer:
     """Where it answers from, if that is not the mapping in its address: it is behind a symmetric NAT."""
     received_at: float = float("-inf")
     path_said_at: float = float("-inf")
-    check_at: float = float("-inf")
-    """When to look whether it is still heard."""
+    check_at: float | None = None
+    """When to look whether it is still heard; None while it is in no queue for that."""
     bubbles: int = 0
     """Sent since it was last heard."""
     outward: PacketQueue | None = None
@@ -73,9 +73,12 @@ class RelayPeers:
         self._network_max = int(peers_max * limits.network_share)
         self._limits = limits
         self._peers: dict[bytes, RelayPeer] = {}
-        self._silent: OrderedDict[bytes, RelayPeer] = OrderedDict()
-        self._contacting = 0
+        self._silences: deque[tuple[float, RelayPeer]] = deque()
+        """Who fell silent, and when it was heard last; who was heard since is skipped."""
+        self._contacting = self._silent = 0
         self._per_network: Counter[int] = Counter()
+        self._networks: dict[int, int] = {}
+        """Each network's number once, for all of its clients."""
 
     def __len__(self) -> int:
         return len(self._peers)
@@ -89,7 +92,7 @@ class RelayPeers:
     @property
     def trusted(self) -> int:
         """How many are trusted."""
-        return len(self._peers) - len(self._silent) - self._contacting
+        return len(self._peers) - self._silent - self._contacting
 
     @property
     def networks(self) -> int:
@@ -109,8 +112,8 @@ class RelayPeers:
         if not self._limits.allows_newcomer(network, now):
             raise Refused(Drop.NEWCOMER_LIMIT)
         if len(self._peers) >= self._peers_max:
-            self.remove(next(iter(self._silent.values())))
-        peer = self._peers[packed] = RelayPeer(packed, network)
+            self._remove_longest_silent()
+        peer = self._peers[packed] = RelayPeer(packed, self._networks.setdefault(network, network))
         self._contacting += 1
         self._per_network[network] += 1
         return peer
@@ -120,7 +123,8 @@ class RelayPeers:
         self._leave(peer)
         peer.standing = standing
         if standing is Standing.SILENT:
-            self._silent[peer.packed] = peer
+            self._silent += 1
+            self._silences.append((peer.received_at, peer))
         elif standing is Standing.CONTACTING:
             self._contacting += 1
 
@@ -129,14 +133,23 @@ class RelayPeers:
         del self._peers[peer.packed]
         self._per_network[peer.network] -= 1
         if not self._per_network[peer.network]:
-            del self._per_network[peer.network]
+            del self._per_network[peer.network], self._networks[peer.network]
 
     def longest_silent(self) -> RelayPeer | None:
-        return next(iter(self._silent.values()), None)
+        while self._silences:
+            received_at, peer = self._silences[0]
+            if peer.standing is Standing.SILENT and peer.received_at == received_at and peer in self:
+                return peer
+            self._silences.popleft()
+        return None
+
+    def _remove_longest_silent(self) -> None:
+        if peer := self.longest_silent():
+            self.remove(peer)
 
     def _leave(self, peer: RelayPeer) -> None:
         if peer.standing is Standing.SILENT:
-            del self._silent[peer.packed]
+            self._silent -= 1
         elif peer.standing is Standing.CONTACTING:
             self._contacting -= 1
 

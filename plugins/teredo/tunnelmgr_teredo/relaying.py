@@ -5,6 +5,7 @@ client is, and from there on packets flow without us: the data plane carries the
 """
 
 import hmac
+import itertools
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -89,8 +90,8 @@ class Relaying:
         self._space = QueueSpace(QUEUES_BYTES_MAX)
         self._rounds: deque[tuple[float, RelayPeer]] = deque()
         """When the next bubble to each client is due. All wait equally long, so this is in order."""
-        self._checks: deque[tuple[float, RelayPeer]] = deque()
-        """When to look whether each client is still heard; in order, too."""
+        self._checks: deque[RelayPeer] = deque()
+        """Whom to look at next, whether it is still heard; in order, too."""
         self._resume_at = float("-inf")
         """Not before this instant, because the last go left something to do."""
         self._report_at = float("inf")
@@ -238,7 +239,8 @@ class Relaying:
         peer.received_at = now
         if peer.standing is not Standing.TRUSTED:
             self.peers.move(peer, Standing.TRUSTED)
-            self._check_later(peer, now)
+            if peer.check_at is None:
+                self._check_later(peer, now)
             self._report_at = min(self._report_at, now + self._report_interval)
             peer.path_said_at = float("-inf")
         if moved or now - peer.path_said_at >= PATH_RENEWAL_INTERVAL:
@@ -282,8 +284,8 @@ class Relaying:
         while chores and self._rounds and self._rounds[0][0] <= now:
             self._continue(self._rounds.popleft()[1], now)
             chores -= 1
-        while chores and self._checks and self._checks[0][0] <= now:
-            self._check(*self._checks.popleft(), now)
+        while chores and self._checks and _check_at(self._checks[0]) <= now:
+            self._check(self._checks.popleft(), now)
             chores -= 1
         while chores and (peer := self.peers.longest_silent()) and peer.received_at + RELAY_PEER_MEMORY <= now:
             self.peers.remove(peer)
@@ -293,7 +295,8 @@ class Relaying:
             self._report_at = now + self._report_interval if self.peers.trusted else float("inf")
 
     def next_timeout(self) -> float | None:
-        chores = [queue[0][0] for queue in (self._rounds, self._checks) if queue]
+        chores = [at for at, _ in itertools.islice(self._rounds, 1)]
+        chores += [_check_at(peer) for peer in itertools.islice(self._checks, 1)]
         if peer := self.peers.longest_silent():
             chores.append(peer.received_at + RELAY_PEER_MEMORY)
         at = min((max(at, self._resume_at) for at in chores), default=float("inf"))
@@ -319,10 +322,11 @@ class Relaying:
 
     def _check_later(self, peer: RelayPeer, now: float) -> None:
         peer.check_at = now + RELAY_CHECK_INTERVAL
-        self._checks.append((peer.check_at, peer))
+        self._checks.append(peer)
 
-    def _check(self, at: float, peer: RelayPeer, now: float) -> None:
-        if peer.standing is not Standing.TRUSTED or at != peer.check_at or peer not in self.peers:
+    def _check(self, peer: RelayPeer, now: float) -> None:
+        peer.check_at = None
+        if peer.standing is not Standing.TRUSTED or peer not in self.peers:
             return
         if peer.is_valid(now):
             self._check_later(peer, now)
@@ -348,6 +352,10 @@ class Relaying:
 
 def _mapped(peer: RelayPeer) -> Endpoint:
     return peer.mapped if peer.mapped is not None else TeredoAddress.parse(peer.address).mapped
+
+
+def _check_at(peer: RelayPeer) -> float:
+    return peer.check_at if peer.check_at is not None else float("-inf")
 
 
 def _drain(peer: RelayPeer) -> list[Waiting]:
