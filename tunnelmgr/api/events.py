@@ -87,6 +87,8 @@ class PathUp:
     """Inner addresses that are not on this side although within `local`: the Tunnel judges packets from and to them."""
     local_also: tuple[IPv6Network, ...] = ()
     """Further inner addresses on this side."""
+    watch_echo: bool = False
+    """Whether ICMPv6 echo replies that come in go to the Tunnel, which asked for some of them itself."""
     tos: OuterTos = _TOS_ZERO
     """On protocol 41: the outer TOS octet of what is sent. Received ECN marks are always honoured (RFC 6040)."""
 

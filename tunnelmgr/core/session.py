@@ -310,7 +310,7 @@ class Session:
     def _via(self, target: IPv6Address) -> str:
         for peer in self._driver.status().peers:
             if peer.address == str(target) and peer.endpoint:
-                return f", via {peer.path} {peer.endpoint.rpartition(':')[0]}"
+                return f", via {peer.path} {peer.endpoint.partition(':')[0]}"
         return ""
 
     def _wished(self, up: Up) -> Desired:

@@ -40,7 +40,7 @@ def wished_device(profile: Profile, config: HostConfig, *, default_route: bool) 
         ),
         # Whoever is called at a tunnel address answers from it, and only the tunnel may carry that answer: native routers
         # drop a source that is not theirs.
-        sources=tuple(IPv6Network(interface.ip) for interface in config.addresses) + config.delegated,
+        sources=tuple(IPv6Network(one.ip) for one in config.addresses if not one.ip.is_link_local) + config.delegated,
         inbound=profile.firewall.inbound,
         forwarding=Forwarding.OPEN if config.forwarding else Forwarding.OFF,
         translate=config.translate,

@@ -25,6 +25,7 @@ RawEndpoint = tuple[str, int]
 _TO_TUNNEL: Final = frozenset({0, 4, 41, 43, 44, 59, 60})
 _ICMPV6: Final = 58
 _NEIGHBOUR_DISCOVERY: Final = range(133, 138)  # RFC 4861: valid on a link only, never through a tunnel
+_ECHO_REPLY: Final = 129
 _FOREVER: Final = float("inf")
 _ECN: Final = 0x03
 _DSCP: Final = 0xFC
@@ -93,6 +94,7 @@ class Path:
         "_packets_received",
         "_packets_sent",
         "_tos",
+        "_watch_echo",
         "channel",
         "marks",
         "packed",
@@ -121,6 +123,7 @@ class Path:
         self._local = _within(event.local)
         self._local_also = _within_any(event.local_also)
         self._local_except = _within_any(event.local_except)
+        self._watch_echo = event.watch_echo
         self._tos = event.tos
         self.marks = any(event.tos)
         """Whether packets that go out have an outer TOS octet other than 0: see `outer_tos`."""
@@ -153,6 +156,10 @@ class Path:
     def refuses(self, source: bytes) -> bool:
         """Whether an inner source within the prefix is excluded all the same."""
         return bool(self._ingress) and any(within(source) for within in self._ingress)
+
+    def leaves_to_tunnel(self, icmpv6_type: int) -> bool:
+        """Whether an ICMPv6 message that comes in is for the Tunnel to see."""
+        return icmpv6_type in _NEIGHBOUR_DISCOVERY or (self._watch_echo and icmpv6_type == _ECHO_REPLY)
 
     def received(self, size: int, now: float) -> None:
         """Count a packet let in: the path is good for `valid_for` from here."""
@@ -262,7 +269,7 @@ class ForwardingTable:
             or _martian(source)
             or _martian(data[24:40])
             or path.refuses(source)
-            or (next_header == _ICMPV6 and len(data) > 40 and data[40] in _NEIGHBOUR_DISCOVERY)
+            or (next_header == _ICMPV6 and len(data) > 40 and path.leaves_to_tunnel(data[40]))
         ):
             return None
         path.received(len(data), now)

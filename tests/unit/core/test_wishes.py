@@ -75,3 +75,10 @@ def test_an_open_profile_and_a_relay_say_so() -> None:
 def test_what_is_to_be_translated_is_told_to_the_host() -> None:
     prefix = IPv6Network("2001::/32")
     assert wished_device(PROFILE, replace(CONFIG, translate=(prefix,)), default_route=False).translate == (prefix,)
+
+
+def test_a_link_local_address_needs_no_rule_for_its_answers() -> None:
+    config = HostConfig(addresses=(IPv6Interface("2001:db8::2/64"), IPv6Interface("fe80::c000:201/64")))
+    device = wished_device(PROFILE, config, default_route=False)
+    assert device.addresses == config.addresses
+    assert device.sources == (IPv6Network("2001:db8::2"),)

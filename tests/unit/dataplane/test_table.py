@@ -242,3 +242,10 @@ def test_suspicious_marks_are_for_the_tunnel_to_judge(inner: int, outer: int) ->
 def test_marks_on_something_without_a_traffic_class_change_nothing() -> None:
     assert ecn_is_plain(b"", 3)
     assert ecn_is_plain(b"\x60", 3)
+
+
+@pytest.mark.parametrize(("watching", "icmpv6_type", "carried"), [(True, 129, False), (True, 128, True), (False, 129, True)])
+def test_echo_replies_go_to_a_tunnel_that_watches_for_them(watching: bool, icmpv6_type: int, carried: bool) -> None:
+    table = ForwardingTable()
+    table.add(PathUp(EVERYWHERE, RELAY, "service", None, watch_echo=watching), now=100.0)
+    assert inward(table, packet(PEER, OURS, next_header=58, payload=bytes([icmpv6_type]) + bytes(7))) is carried

@@ -1,0 +1,258 @@
+"""Both ends on the simulated internet, run by the pump and the forwarding table that ship."""
+
+from ipaddress import IPv6Address
+
+import pytest
+from tests.sixinfour_world.ends import (
+    FAR,
+    HOME,
+    add_far,
+    add_home,
+    far_end,
+    home_end,
+    is_trusted,
+    reason,
+)
+
+from tunnelmgr.api.events import PeerSilent, Up
+from tunnelmgr.lab.simulated import Internet
+from tunnelmgr.lab.vocabulary import Link, Nat
+
+
+@pytest.mark.parametrize("data_plane", [True, False])
+def test_two_ends_come_up_and_carry(data_plane: bool) -> None:
+    internet = Internet(data_plane=data_plane)
+    home, far = add_home(internet), add_far(internet)
+    native = internet.ipv6_host("2001:db8:6::1")
+    internet.run(3)
+    assert is_trusted(home)
+    assert is_trusted(far)
+    pings = [home.send_ping(to=far), far.send_ping(to=home), home.send_ping(to=native)]
+    internet.run(1)
+    assert all(ping.answered for ping in pings)
+
+
+def test_the_first_word_tells_the_mtu() -> None:
+    internet = Internet()
+    home = add_home(internet, link=Link(delay=0.05))
+    add_far(internet)
+    internet.run(10)
+    ups = [event for event in home.events if isinstance(event, Up)]
+    assert [up.config.mtu for up in ups] == [1480]
+
+
+@pytest.mark.parametrize("order", ["home", "far"])
+@pytest.mark.parametrize("gap", [0.5, 7.0, 100.0, 4000.0])
+def test_the_ends_may_start_in_any_order_with_any_gap(order: str, gap: float) -> None:
+    internet = Internet(icmp_errors=True)
+    home = add_home(internet, start_at=0.0 if order == "home" else gap)
+    far = add_far(internet, start_at=0.0 if order == "far" else gap)
+    internet.run(gap)
+    assert internet.run_until(lambda: is_trusted(home) and is_trusted(far), within=6.0)
+    ping = home.send_ping(to=far)
+    internet.run(1)
+    assert ping.answered
+
+
+def test_a_silent_far_end_is_never_said_to_be_up() -> None:
+    internet = Internet()
+    home = add_home(internet)
+    internet.run(16)
+    assert not is_trusted(home)
+    assert reason(home) == PeerSilent(
+        f"no protocol 41 comes back from {FAR}",
+        f"start the far end, tell it this host's address {HOME}, and let firewalls pass protocol 41",
+    )
+    internet.run(600)
+    assert sum(isinstance(event, PeerSilent) for event in home.events) == 1, "said once"
+
+
+def test_a_far_end_without_protocol_41_is_named() -> None:
+    internet = Internet(icmp_errors=True)
+    home = add_home(internet)
+    add_far(internet, start_at=3600.0)
+    internet.run(16)
+    assert reason(home).reason == f"{FAR} speaks no protocol 41 (protocol unreachable, says {FAR})"
+    assert reason(home).hint == "start the tunnel at the far end"
+
+
+@pytest.mark.requirement("S-SE-006")
+def test_a_nat_that_forwards_protocol_41_carries_the_tunnel_for_hours() -> None:
+    internet = Internet()
+    site = internet.site(Nat(), address=HOME)
+    home = add_home(internet, behind=site, address=None)
+    far = add_far(internet)
+    internet.run(3)
+    assert is_trusted(home)
+    assert is_trusted(far)
+    internet.run(3 * 3600)
+    ping = far.send_ping(to=home)
+    internet.run(1)
+    assert ping.answered, "the keepalive kept the NAT's entry, which lives 600 s without use"
+
+
+@pytest.mark.requirement("S-ND-002")
+def test_behind_nats_the_link_local_addresses_of_both_ends_differ() -> None:
+    internet = Internet()
+    ends = [
+        internet.add(home_end(), name="home", behind=internet.site(Nat(), address=HOME)),
+        internet.add(far_end(), name="far", behind=internet.site(Nat(), address=FAR)),
+    ]
+    assert len({end.address for end in ends}) == 1
+    internet.run(2)
+    assert len({end.status().facts["link-local"] for end in ends}) == 2
+    assert all(is_trusted(end) for end in ends), "each opened its NAT for the other"
+
+
+@pytest.mark.requirement("S-SE-006")
+@pytest.mark.parametrize(
+    ("lan", "advice"),
+    [
+        ("192.168.1.0/24", "let the router forward protocol 41 to 192.168.1.2 and tell the far end the router's address"),
+        ("100.64.0.0/24", "use teredo: protocol 41 does not pass such a NAT"),
+    ],
+)
+def test_a_nat_that_drops_protocol_41_is_suspected_with_the_right_advice(lan: str, advice: str) -> None:
+    internet = Internet()
+    site = internet.site(Nat(passes_protocol41=False), address=HOME, lan=lan)
+    home = add_home(internet, behind=site, address=None)
+    add_far(internet)
+    internet.run(30)
+    assert not is_trusted(home)
+    assert "behind" in reason(home).reason
+    assert advice in reason(home).hint
+
+
+@pytest.mark.requirement("S-ND-004")
+def test_the_tunnel_is_down_after_three_losses_and_up_after_one_answer() -> None:
+    internet = Internet()
+    home, far = add_home(internet), add_far(internet)
+    internet.run(3)
+    far.kill()
+    internet.run(57 + 14)
+    assert is_trusted(home)
+    internet.run(3)
+    assert not is_trusted(home)
+    assert home.up, "addresses and device stay"
+    far.restart()
+    assert internet.run_until(lambda: is_trusted(home), within=6)
+
+
+def test_one_way_traffic_is_told_from_silence() -> None:
+    internet = Internet()
+    home, far = add_home(internet), add_far(internet)
+    internet.run(3)
+    home.set_links(up=Link(loss=frozenset(range(1000))))
+    internet.run(100)
+    assert not is_trusted(home)
+    assert "although 192.0.2.80 sends protocol 41" in reason(home).reason
+    assert far.status().state == "silent"
+
+
+@pytest.mark.requirement("S-MT-004", "S-MT-006")
+def test_a_path_that_shrinks_is_followed_and_the_senders_are_told() -> None:
+    internet = Internet(icmp_errors=True)
+    home, far = add_home(internet), add_far(internet)
+    native = internet.ipv6_host("2001:db8:6::1")
+    internet.run(3)
+    home.set_links(down=Link(mtu=1400), up=Link(mtu=1400))
+    native.send_ping(home.ipv6_address, size=1400)
+    internet.run(1)
+    assert far.config is not None
+    assert far.config.mtu == 1380
+    ping = native.send_ping(home.ipv6_address, size=1300)
+    internet.run(1)
+    assert ping.answered
+
+
+@pytest.mark.requirement("S-MT-011")
+@pytest.mark.parametrize(("mtu", "tunnel"), [(1500, 1480), (1492, 1472), (1480, 1460), (1400, 1380), (1300, 1280)])
+def test_the_mtu_is_found_without_any_icmp(mtu: int, tunnel: int) -> None:
+    internet = Internet()
+    home = add_home(internet, link=Link(mtu=mtu))
+    add_far(internet)
+    internet.run(30)
+    assert home.config is not None
+    assert home.config.mtu <= tunnel
+    assert home.config.mtu >= tunnel - 40, "the next smaller size that is tried"
+    assert home.status().facts["don't fragment"] is True
+
+
+@pytest.mark.requirement("S-MT-010", "S-MT-011")
+def test_a_black_hole_is_noticed_reported_and_left_again() -> None:
+    internet = Internet()
+    home = add_home(internet)
+    add_far(internet)
+    internet.run(58)
+    home.set_links(up=Link(mtu=1400))
+    internet.run(30)
+    assert home.config is not None
+    assert home.config.mtu == 1280
+    assert "6in4.black-hole" in home.notices
+    home.set_links(up=Link())
+    internet.run(620)
+    assert home.config.mtu == 1480
+
+
+@pytest.mark.requirement("S-MT-004")
+def test_below_1300_packets_are_left_to_be_fragmented() -> None:
+    internet = Internet()
+    home = add_home(internet, link=Link(mtu=1200))
+    far = add_far(internet)
+    internet.run(60)
+    assert home.status().facts["don't fragment"] is False
+    assert home.config is not None
+    assert home.config.mtu == 1280
+    ping = home.send_ping(to=far, size=1200)
+    internet.run(1)
+    assert ping.answered
+
+
+def test_a_new_address_moves_the_tunnel_and_keeps_what_is_configured() -> None:
+    internet = Internet()
+    home, far = add_home(internet), add_far(internet, remote="203.0.113.99")
+    internet.run(20)
+    assert not is_trusted(home)
+    before = home.config
+    home.change_address("203.0.113.99")
+    assert internet.run_until(lambda: is_trusted(home) and is_trusted(far), within=6)
+    assert home.config is not None
+    assert before is not None
+    assert home.config.addresses == before.addresses
+    assert "6in4.address" in home.notices
+    ping = home.send_ping(to=far)
+    internet.run(1)
+    assert ping.answered
+
+
+def test_a_host_without_a_network_says_so_and_comes_back() -> None:
+    internet = Internet()
+    home = add_home(internet)
+    add_far(internet)
+    internet.run(3)
+    home.lose_default_route()
+    internet.run(1)
+    assert not is_trusted(home)
+    assert reason(home).reason == "this host has no IPv4 address to send from"
+    home.restore_default_route()
+    assert internet.run_until(lambda: is_trusted(home), within=6)
+
+
+def test_packets_for_nobody_on_the_link_do_not_travel_in_circles() -> None:
+    internet = Internet()
+    home, far = add_home(internet), add_far(internet)
+    native = internet.ipv6_host("2001:db8:6::1")
+    internet.run(3)
+    native.send_ping(IPv6Address("2001:db8:41::77"))
+    internet.run(1)
+    assert far.status().counters["dropped-destination"] == 1
+    assert "dropped-destination" not in home.status().counters
+
+
+def test_stopping_leaves_nothing_open() -> None:
+    internet = Internet()
+    home = add_home(internet)
+    internet.run(3)
+    home.stop()
+    internet.run(1)
+    assert not home.running

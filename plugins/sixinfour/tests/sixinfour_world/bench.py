@@ -1,0 +1,107 @@
+"""A tunnel in the world of the vectors, driven verb by verb."""
+
+from collections import Counter
+from ipaddress import IPv4Address, IPv4Interface
+from random import Random
+from typing import Any
+
+from tests.sixinfour_world.vectors import CLIENT, CLIENT6, SERVER, SERVER6
+
+from tunnelmgr.api.datagrams import ChannelEvent, Datagram
+from tunnelmgr.api.effects import CloseChannel, Done, Effect, Failed, OpenChannel
+from tunnelmgr.api.events import Event
+from tunnelmgr.api.network import DefaultRoute, Endpoint, LocalAddress, Network
+from tunnelmgr.api.packets import EchoReply, EchoRequest, IPv6Packet, icmpv6_packet, parse_icmpv6
+from tunnelmgr_sixinfour.settings import SixInFourSettings
+from tunnelmgr_sixinfour.tunnel import SixInFourTunnel
+
+CLIENT_SETTINGS = {"remote": str(SERVER), "address": f"{CLIENT6}/64", "routes": ["::/0"]}
+SERVER_SETTINGS = {
+    "remote": str(CLIENT),
+    "address": f"{SERVER6}/64",
+    "far_address": str(CLIENT6),
+    "routes": ["2001:db8:1:3::/64"],
+    "forward": True,
+}
+
+
+def network(source: IPv4Address = CLIENT) -> Network:
+    return Network((LocalAddress("eth0", IPv4Interface(f"{source}/24")),), DefaultRoute("eth0", None), source)
+
+
+class Bench:
+    """A started tunnel whose channel is open, with nothing left to drain."""
+
+    def __init__(self, source: IPv4Address = CLIENT, **settings: Any) -> None:
+        written = (CLIENT_SETTINGS if source == CLIENT else SERVER_SETTINGS) | settings
+        self.settings = SixInFourSettings.model_validate(written)
+        self.tunnel = SixInFourTunnel(self.settings, Random(1))
+        self.now = 0.0
+        self.said: list[Event] = []
+        self.sent: list[Datagram] = []
+        self.delivered: list[bytes] = []
+        self.tunnel.start(0.0, network(source), {})
+        self.turn()
+
+    def turn(self) -> None:
+        """Drain, and answer the effects."""
+        while events := self.tunnel.events():
+            self.said += events
+            for event in events:
+                if isinstance(event, OpenChannel | CloseChannel):
+                    self.answer(event, Done(Endpoint(event.local.address, 0) if isinstance(event, OpenChannel) else None))
+        self.sent += self.tunnel.datagrams_to_send()
+        self.delivered += self.tunnel.packets_to_deliver()
+
+    def answer(self, effect: Effect, result: Done[object] | Failed) -> None:
+        self.tunnel.effect_done(effect, result, self.now)
+
+    def take(self, datagram: Datagram) -> None:
+        self.tunnel.receive_datagram(datagram, self.now)
+        self.turn()
+
+    def send(self, packet: bytes) -> None:
+        self.tunnel.receive_packet(packet, self.now)
+        self.turn()
+
+    def change(self, event: ChannelEvent) -> None:
+        self.tunnel.channel_changed(event, self.now)
+        self.turn()
+
+    def wake_until(self, instant: float, *, answering: int = 0) -> None:
+        """Let time pass; the far end answers echo requests of up to `answering` bytes of IPv6."""
+        while (due := self.tunnel.next_timeout()) is not None and due <= instant:
+            self.now = max(self.now, due)
+            self.tunnel.handle_timeout(self.now)
+            self.turn()
+            self.reply(answering)
+        self.now = instant
+
+    def reply(self, largest: int = 1480) -> None:
+        """Answer the echo requests sent since the last call."""
+        while requests := [datagram for datagram in self.sent if len(datagram.data) <= largest]:
+            self.sent.clear()
+            for datagram in requests:
+                packet = IPv6Packet.parse(datagram.data)
+                request = parse_icmpv6(packet)
+                assert isinstance(request, EchoRequest)
+                self.take_inner(icmpv6_packet(request.reply(), packet.destination, packet.source))
+        self.sent.clear()
+
+    def take_inner(self, packet: IPv6Packet, tos: int = 0) -> None:
+        """Let a packet of the far end arrive."""
+        local = Endpoint(self.tunnel._channel.local or IPv4Address(0), 0)
+        name = self.tunnel._channel.name
+        self.take(Datagram(name, packet.serialize(), Endpoint(self.settings.remote, 0), local, tos=tos))
+
+    @property
+    def drops(self) -> Counter[str]:
+        counters = self.tunnel.status(self.now).counters
+        return Counter({name: count for name, count in counters.items() if name.startswith("dropped-")})
+
+    def said_of(self, kind: type[Any]) -> list[Any]:
+        return [event for event in self.said if isinstance(event, kind)]
+
+
+def is_echo_reply(data: bytes) -> bool:
+    return isinstance(parse_icmpv6(IPv6Packet.parse(data)), EchoReply)

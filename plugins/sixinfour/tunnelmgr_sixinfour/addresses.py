@@ -1,0 +1,65 @@
+"""Judgements on IPv4 and inner IPv6 addresses, and the link-local address of a tunnel."""
+
+from ipaddress import IPv4Address, IPv6Address, IPv6Network
+from random import Random
+
+from tunnelmgr_sixinfour.constants import (
+    CARRIER_NAT,
+    LINK_LOCAL,
+    NEVER_A_SOURCE,
+    NOT_UNICAST,
+    PRIVATE,
+    SIXTOFOUR_PREFIX,
+)
+
+
+def is_private(address: IPv4Address) -> bool:
+    """Whether a NAT stands between this address and the internet."""
+    return any(address in network for network in PRIVATE)
+
+
+def is_behind_carrier(address: IPv4Address) -> bool:
+    """Whether the NAT is the provider's, where nobody can forward protocol 41 (RFC 6598)."""
+    return address in CARRIER_NAT
+
+
+def is_global_unicast(address: IPv4Address) -> bool:
+    """Whether one host of the internet may have this address (RFC 3964 section 5.1)."""
+    return not any(address in network for network in NOT_UNICAST)
+
+
+def embedded(address: IPv6Address) -> IPv4Address | None:
+    """Return the IPv4 address in a 6to4 address (RFC 3056 section 2), None for any other address."""
+    if address not in SIXTOFOUR_PREFIX:
+        return None
+    return IPv4Address(int(address) >> 80 & 0xFFFF_FFFF)
+
+
+def is_impossible_source(address: IPv6Address) -> bool:
+    """Whether no honest host sends from this inner address (RFC 4213 section 3.6); the unspecified one may."""
+    if any(address in network for network in NEVER_A_SOURCE):
+        return not address.is_unspecified
+    inside = embedded(address)
+    return inside is not None and not is_global_unicast(inside)
+
+
+def link_local_of(address: IPv4Address) -> IPv6Address:
+    """Return the link-local address made of an IPv4 address (RFC 4213 section 3.7)."""
+    return IPv6Address(int(LINK_LOCAL.network_address) | int(address))
+
+
+def link_local_for(address: IPv4Address, random: Random) -> IPv6Address:
+    """Return a link-local address for a tunnel from `address`.
+
+    Behind NATs both ends may have the same private address, so the interface identifier is random there, with the
+    universal bit clear (RFC 4291 appendix A).
+    """
+    if not is_private(address):
+        return link_local_of(address)
+    identifier = random.getrandbits(64) & ~(1 << 57) | 1 << 63  # never one that an IPv4 address makes
+    return IPv6Address(int(LINK_LOCAL.network_address) | identifier)
+
+
+def host_network(address: IPv6Address) -> IPv6Network:
+    """Return the prefix of one address."""
+    return IPv6Network(address.packed)

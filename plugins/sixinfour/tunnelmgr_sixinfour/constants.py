@@ -1,0 +1,54 @@
+"""Every number of the protocol, with its unit and its source.
+
+"sixinfour.md" is docs/protocols/sixinfour.md, which marks our own decisions [P].
+"""
+
+from ipaddress import IPv4Network, IPv6Address, IPv6Network
+
+# What the specifications fix.
+OVERHEAD = 20  # bytes of outer header, which has no options; RFC 4213 section 3.5
+TUNNEL_MTU_MIN = 1280  # bytes; RFC 8200 section 5
+TUNNEL_MTU_ETHERNET = 1480  # bytes; the largest that RFC 4213 section 3.2.1 allows without knowing the far end
+PATH_MTU_MIN = 68  # bytes of IPv4 packet every link carries; RFC 791
+PATH_MTU_AGE = 600.0  # seconds a learned path MTU is believed; RFC 1191 section 6.3
+PLATEAUS = (32000, 17914, 8166, 4352, 2002, 1492, 1006, 508, 296, 68)  # bytes; RFC 1191 section 7.1, as sixinfour.md has it
+ECN = 0x03  # of the TOS octet and the traffic class; RFC 3168
+DSCP = 0xFC  # RFC 2474
+ALL_NODES = IPv6Address("ff02::1")  # RFC 4291 section 2.7.1
+LINK_LOCAL = IPv6Network("fe80::/64")  # RFC 4291 section 2.5.6
+SIXTOFOUR_PREFIX = IPv6Network("2002::/16")  # RFC 3056 section 2
+
+# What we chose.
+OUTER_TTL = 64  # RFC 4213 section 3.3 leaves it open
+STATIC_MTU_MAX = 8980  # bytes; jumbo frames of 9000, where the administrator states that the far end takes them
+PROBE_SIZES = (1480, 1472, 1460, 1452, 1432, 1400, 1360, 1320)  # bytes of IPv6: Ethernet, PPPoE, and tunnels of others
+PROBE_ROUNDS = 2  # each size has as many chances before it counts as too large
+KEEPALIVE_INTERVAL = 60.0  # seconds; sixinfour.md section 7
+KEEPALIVE_TIMEOUT = 5.0  # seconds an answer may take
+FIRST_TIMEOUT = 1.0  # seconds while the far end is not heard, doubled from request to request up to KEEPALIVE_TIMEOUT
+KEEPALIVE_LOSSES = 3  # in a row, until the far end counts as silent
+NONCE_LENGTH = 8  # bytes, random, in every echo request: nobody who does not see it can answer
+ECHO_HOP_LIMIT = 64
+IMPATIENCE = 1.0  # seconds without an answer, after which a sign of life makes us ask again
+UP_PATIENCE = 1.0  # seconds the first word waits for the far end's answer, so that it can tell the MTU
+REOPEN_INTERVAL = 5.0  # seconds until a channel that could not be had is asked for again
+UNREACHABLE_STRIKES = 3  # ICMPv4 errors within UNREACHABLE_WINDOW that say more than silence; sixinfour.md section 6
+UNREACHABLE_WINDOW = 10.0  # seconds
+ENCAPSULATIONS_MAX = 4  # tunnels within tunnels, ours included; sixinfour.md section 2
+HOST_ERRORS = 10  # ICMPv6 errors to this host and its LAN in any second; RFC 4443 section 2.4 (f)
+DERIVED_PATHS_MAX = 1024  # prefixes of other 6to4 or 6rd sites with a path of their own
+DERIVED_PATH_VALIDITY = 60.0  # seconds without reception after which such a path goes back to the Tunnel
+
+# Behind these the host is not reachable by its own address: RFC 1918, and RFC 6598 for the carriers' NATs.
+CARRIER_NAT = IPv4Network("100.64.0.0/10")
+PRIVATE = (
+    *(IPv4Network(block) for block in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16")),
+    CARRIER_NAT,
+)
+# Never the outer address of a packet: RFC 3964 section 5.1. Documentation blocks pass, as in every laboratory.
+NOT_UNICAST = (
+    *(IPv4Network(block) for block in ("0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/4", "240.0.0.0/4")),
+    *PRIVATE,
+)
+# Never an inner source: RFC 4213 section 3.6. The unspecified address is one of its own.
+NEVER_A_SOURCE = tuple(IPv6Network(block) for block in ("ff00::/8", "::/96", "::ffff:0:0/96"))

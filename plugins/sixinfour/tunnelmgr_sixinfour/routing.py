@@ -1,0 +1,60 @@
+"""The paths of a configured tunnel, for the data plane, and what this host shall look like."""
+
+from dataclasses import replace
+from ipaddress import IPv6Address, IPv6Interface
+
+from tunnelmgr.api.events import EVERYWHERE, PathUp
+from tunnelmgr.api.hostconfig import HostConfig
+from tunnelmgr.api.network import Endpoint
+from tunnelmgr_sixinfour.addresses import host_network
+from tunnelmgr_sixinfour.constants import LINK_LOCAL, SIXTOFOUR_PREFIX
+from tunnelmgr_sixinfour.decapsulation import Sides
+from tunnelmgr_sixinfour.settings import SixInFourSettings
+
+
+def sides_of(settings: SixInFourSettings, link_local: IPv6Address) -> Sides:
+    """Return which addresses are where."""
+    return Sides(
+        own=(settings.address.ip, link_local),
+        far=settings.far,
+        on_link=settings.address.network,
+        site=settings.prefixes,
+        beyond=settings.routes,
+        forward=settings.forward,
+        strict=settings.ingress_filter,
+    )
+
+
+def paths_of(settings: SixInFourSettings, channel: str) -> list[PathUp]:
+    """Return the paths: one to the far end itself, whose echo replies the Tunnel wants to see, and one a prefix behind it.
+
+    They let pass less than the checks of `decapsulation`: what may be good all the same goes to the Tunnel. So do 6to4
+    sources, whose embedded address has to be looked at.
+    """
+    to_edge = settings.forward and not settings.faces_the_internet
+    path = PathUp(
+        host_network(settings.far),
+        Endpoint(settings.remote, 0),
+        channel,
+        None,
+        local=EVERYWHERE if to_edge else host_network(settings.address.ip),
+        local_except=settings.routes if to_edge else (),
+        local_also=() if to_edge else settings.prefixes,
+        watch_echo=True,
+        tos=settings.outer_tos,
+    )
+    ingress = (settings.address.network, *settings.prefixes, SIXTOFOUR_PREFIX)
+    return [path, *(replace(path, prefix=prefix, ingress=ingress, watch_echo=False) for prefix in settings.routes)]
+
+
+def host_config(settings: SixInFourSettings, link_local: IPv6Address, mtu: int) -> HostConfig:
+    """Return what this host shall look like."""
+    return HostConfig(
+        addresses=(settings.address, IPv6Interface((link_local, LINK_LOCAL.prefixlen))),
+        routes=tuple(prefix for prefix in settings.routes if prefix.prefixlen),
+        default_route=settings.faces_the_internet,
+        mtu=mtu,
+        delegated=settings.prefixes,
+        listening=not settings.faces_the_internet,
+        forwarding=settings.forward,
+    )

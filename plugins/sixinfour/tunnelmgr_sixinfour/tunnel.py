@@ -1,0 +1,419 @@
+"""One end of a configured tunnel (RFC 4213): the verbs, and the states they lead through."""
+
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from random import Random
+
+from tunnelmgr.api.datagrams import ChannelEvent, Datagram, IcmpReceived
+from tunnelmgr.api.effects import Effect, EffectResult, FailureCode
+from tunnelmgr.api.errors import ExitCode, TunnelError, WireError
+from tunnelmgr.api.events import Down, Event, Notice, PathDown, PeerSilent, Stopped, Up
+from tunnelmgr.api.hostconfig import HostConfig
+from tunnelmgr.api.network import Endpoint, Network
+from tunnelmgr.api.packets import IPv6Packet, traffic_class
+from tunnelmgr.api.status import Fact, PathUse, PeerStatus, TunnelStatus
+from tunnelmgr_sixinfour.addresses import is_private, link_local_for
+from tunnelmgr_sixinfour.channel import RawChannel
+from tunnelmgr_sixinfour.constants import (
+    FIRST_TIMEOUT,
+    IMPATIENCE,
+    KEEPALIVE_LOSSES,
+    KEEPALIVE_TIMEOUT,
+    UP_PATIENCE,
+)
+from tunnelmgr_sixinfour.decapsulation import Arrived, decapsulate
+from tunnelmgr_sixinfour.diagnosis import Evidence, Verdict
+from tunnelmgr_sixinfour.drops import Drop, Refused
+from tunnelmgr_sixinfour.errors_to_host import ErrorsToHost
+from tunnelmgr_sixinfour.icmp import IcmpJudge, News
+from tunnelmgr_sixinfour.keepalive import SMALL, Keepalive
+from tunnelmgr_sixinfour.neighbours import answer_to, echo_reply_to, is_discovery
+from tunnelmgr_sixinfour.nesting import is_nested_too_deep
+from tunnelmgr_sixinfour.outbox import Outbox
+from tunnelmgr_sixinfour.path_mtu import PathMtu
+from tunnelmgr_sixinfour.routing import host_config, paths_of, sides_of
+from tunnelmgr_sixinfour.settings import SixInFourSettings
+
+
+class State(Enum):
+    """
+    opening -> waiting -> established <-> silent
+       ^          |            |            |
+       +----------+-- no-route or another address       any -> stopped
+    """
+
+    NO_ROUTE = "no-route"
+    """This host has no IPv4 address to send from."""
+    OPENING = "opening"
+    WAITING = "waiting"
+    """Sending; the far end has not been heard."""
+    ESTABLISHED = "established"
+    SILENT = "silent"
+    """The far end was heard, and is not any more."""
+    STOPPED = "stopped"
+
+
+class SixInFourTunnel:
+    """This end. While the far end is not heard everything passes through here, so that its first packet is noticed."""
+
+    def __init__(self, settings: SixInFourSettings, random: Random) -> None:
+        self._settings = settings
+        self._random = random
+        self._state = State.OPENING
+        self._network = Network()
+        self._outbox = Outbox()
+        self._channel = RawChannel(settings.local, settings.ttl, self._outbox)
+        self._path_mtu = PathMtu(settings.static_mtu)
+        self._keepalive = Keepalive(settings.address.ip, settings.far, random)
+        self._evidence = Evidence(settings.remote, settings.far)
+        self._errors = ErrorsToHost(settings.address.ip, self._outbox)
+        self._icmp = IcmpJudge(settings.remote, self._path_mtu, self._evidence, self._errors, self._outbox)
+        self._link_local = link_local_for(settings.local or settings.remote, random)
+        self._sides = sides_of(settings, self._link_local)
+        self._up: HostConfig | None = None
+        """What Up was said with last; None after PeerSilent or Down, or before."""
+        self._configured = False
+        """Whether Up was said and no Down since."""
+        self._complaint: Verdict | None = None
+        self._searching = False
+        """Whether the round under way tries larger sizes."""
+        self._losses = self._large_losses = 0
+        self._round_at: float | None = None
+        self._up_by: float | None = None
+        self._received_at: float | None = None
+        self._sent_at: float | None = None
+        self._closing: Effect | None = None
+
+    # -- the network --------------------------------------------------------------------------------------------------
+
+    def start(self, now: float, network: Network, memory: Mapping[str, bytes]) -> None:
+        local = self._settings.local or network.source
+        if local is not None:
+            self._link_local = link_local_for(local, self._random)
+            self._sides = sides_of(self._settings, self._link_local)
+        self._network = network
+        self._follow_network(now)
+
+    def network_changed(self, network: Network, now: float) -> None:
+        before = self._channel.local
+        self._network = network
+        self._follow_network(now)
+        if self._channel.local not in {before, None}:
+            self._outbox.say(Notice("6in4.address", f"this end is at {self._channel.local}, was {before or 'nowhere'}"))
+        if network.resumed or self._channel.local != before:
+            self._path_mtu.search_again()
+            self._evidence.clear()
+            self._probe_soon(now)
+
+    def _follow_network(self, now: float) -> None:
+        if self._state is State.STOPPED:
+            return
+        self._channel.want(self._network, dont_fragment=self._path_mtu.dont_fragment)
+        if self._channel.local is None:
+            self._state = State.NO_ROUTE
+            self._round_at = None
+            self._complain(Verdict("this host has no IPv4 address to send from", "connect it to a network with IPv4"))
+        elif self._state is State.NO_ROUTE:
+            self._state = State.OPENING
+
+    def effect_done(self, effect: Effect, result: EffectResult, now: float) -> None:
+        if effect is self._closing:
+            self._outbox.say(Stopped())
+        elif self._channel.effect_done(effect, result, now):
+            if self._channel.is_open:
+                self._opened(now)
+            else:
+                self._could_not_open()
+
+    def _opened(self, now: float) -> None:
+        if self._state is State.ESTABLISHED:
+            self._say_paths()  # the far end knows or will be told where we are; the paths go on over the new channel
+        else:
+            self._state, self._losses = State.WAITING, 0
+        if self._settings.keepalive is None:
+            self._heard(now)
+            self._say_up()
+            return
+        if self._up is None and self._complaint is None:
+            self._up_by = now + UP_PATIENCE
+        self._probe_soon(now)
+
+    def _could_not_open(self) -> None:
+        failure = self._channel.failure
+        if failure is None:
+            return
+        self._up, self._complaint, self._configured = None, None, False
+        if failure.code is FailureCode.NO_PERMISSION:
+            hint = "raw sockets need the capability CAP_NET_RAW; run it as root"
+            self._outbox.say(Down(failure.text, hint, ExitCode.NO_PERMISSION, permanent=True))
+        else:
+            self._outbox.say(Down(failure.text, f"check `local`: {self._channel.local} must be an address of this host"))
+
+    # -- packets ------------------------------------------------------------------------------------------------------
+
+    def receive_datagram(self, datagram: Datagram, now: float) -> None:
+        local = self._channel.local
+        if datagram.channel != self._channel.name or local is None:
+            self._outbox.drop(Drop.OLD_CHANNEL)
+            return
+        try:
+            arrived = decapsulate(datagram, local, self._settings.remote, self._sides, self._settings.outer_tos.inherited)
+        except Refused as refused:
+            self._evidence.arrived |= datagram.remote.address == self._settings.remote
+            self._outbox.drop(refused.drop)
+            return
+        self._evidence.arrived = True
+        self._received_at = now
+        if arrived.suspicious:
+            self._outbox.counters["suspicious-ecn"] += 1
+        self._arrived(arrived, now)
+
+    def _arrived(self, arrived: Arrived, now: float) -> None:
+        packet = arrived.packet
+        size = self._keepalive.take(packet, now)
+        if size is not None:
+            self._answered(size, now)
+            return
+        if self._state in {State.WAITING, State.SILENT}:
+            self._ask_who_is_there(now)
+        answer = answer_to(packet, self._sides.own, router=self._settings.forward)
+        if answer is None and not self._configured:
+            answer = echo_reply_to(packet, self._settings.address.ip)  # the host cannot yet: it has no address
+        if answer is not None:
+            self._send(answer.serialize(), now)
+        elif is_discovery(packet):
+            self._outbox.drop(Drop.DISCOVERY)
+        else:
+            self._outbox.deliver(arrived.data)
+
+    def receive_packet(self, packet: bytes, now: float) -> None:
+        try:
+            self._check_outward(packet, now)
+        except Refused as refused:
+            self._outbox.drop(refused.drop)
+        else:
+            self._send(packet, now)
+
+    def _check_outward(self, data: bytes, now: float) -> None:
+        if not self._channel.is_open:
+            raise Refused(Drop.NOT_OPEN)
+        try:
+            packet = IPv6Packet.parse(data)
+        except WireError:
+            raise Refused(Drop.MALFORMED) from None
+        if is_discovery(packet):
+            raise Refused(Drop.DISCOVERY)
+        if not self._sides.is_ours(packet.source):
+            raise Refused(Drop.SOURCE)
+        if packet.destination in self._sides.on_link and packet.destination != self._sides.far:
+            # Nobody is there, and the far end would send it back (RFC 4443 section 3.1, point-to-point links).
+            self._errors.unreachable(data, now)
+            raise Refused(Drop.DESTINATION)
+        if is_nested_too_deep(packet):
+            raise Refused(Drop.NESTED)
+        if len(data) > self._path_mtu.tunnel_mtu:
+            self._errors.too_big(data, self._path_mtu.tunnel_mtu, now)
+            raise Refused(Drop.TOO_BIG)
+
+    def _send(self, packet: bytes, now: float) -> None:
+        self._sent_at = now
+        value, inherited = self._settings.outer_tos
+        tos = traffic_class(packet) & inherited | value & ~inherited
+        self._outbox.send(Datagram(self._channel.name, packet, Endpoint(self._settings.remote, 0), tos=tos))
+
+    def channel_changed(self, event: ChannelEvent, now: float) -> None:
+        if not isinstance(event, IcmpReceived):
+            self._outbox.counters["channel-errors"] += 1
+        elif self._icmp.judge(event, now) is News.MTU:
+            self._follow_mtu()
+
+    def paths_used(self, uses: Sequence[PathUse], now: float) -> None:
+        for use in uses:
+            if use.received_at is not None and use.packets_received:
+                self._received_at = max(use.received_at, self._received_at or use.received_at)
+            if use.sent_at is not None:
+                self._sent_at = max(use.sent_at, self._sent_at or use.sent_at)
+
+    # -- is the far end there -----------------------------------------------------------------------------------------
+
+    def _probe_soon(self, now: float) -> None:
+        """Begin a round unless one is under way."""
+        if self._settings.keepalive is not None and self._keepalive.ends_at is None:
+            self._round_at = now
+            self._advance(now)
+
+    def _ask_who_is_there(self, now: float) -> None:
+        """The far end shows a sign of life: ask again soon, without waiting for an answer that is not to come."""
+        begun_at = self._keepalive.begun_at
+        if begun_at is not None and now - begun_at >= IMPATIENCE:
+            self._keepalive.abandon()
+        self._probe_soon(now)
+
+    def _advance(self, now: float) -> None:
+        """End the round that has ended, begin the one that is due."""
+        begun_at = self._keepalive.begun_at
+        outcome = self._keepalive.end(now)
+        if outcome is not None and begun_at is not None:
+            self._judge_round(outcome.alive, outcome.lost, begun_at, now)
+        if self._channel.is_open and self._round_at is not None and now >= self._round_at:
+            self._round_at = None
+            sizes = self._path_mtu.sizes_to_probe() if self._state is State.ESTABLISHED else ()
+            self._searching = len(sizes) > 1
+            timeout = KEEPALIVE_TIMEOUT
+            if self._state is not State.ESTABLISHED:
+                timeout = min(timeout, FIRST_TIMEOUT * 2 ** min(self._losses, KEEPALIVE_LOSSES))
+            for packet in self._keepalive.begin(sizes, timeout, now):
+                self._send(packet, now)
+
+    def _judge_round(self, alive: bool, lost: tuple[int, ...], begun_at: float, now: float) -> None:
+        self._round_at = now
+        if not alive:
+            self._losses += 1
+            if self._losses >= KEEPALIVE_LOSSES or self._evidence.is_refused(now):
+                self._fell_silent(now)
+            return
+        self._heard(now)
+        self._large_losses = self._large_losses + 1 if self._path_mtu.tunnel_mtu in lost else 0
+        if self._large_losses >= KEEPALIVE_LOSSES:
+            self._large_losses = 0
+            self._lose_large_packets(now)
+        if self._searching:
+            self._path_mtu.round_ended()
+        if self._path_mtu.settled and not self._large_losses:
+            self._round_at = begun_at + (self._settings.keepalive or 0.0)
+
+    def _answered(self, size: int, now: float) -> None:
+        if size == SMALL:
+            self._heard(now)
+        else:
+            self._path_mtu.answered(size)
+        self._follow_mtu()
+        self._advance(now)
+
+    def _heard(self, now: float) -> None:
+        self._losses = 0
+        self._evidence.clear()
+        if self._state in {State.WAITING, State.SILENT}:
+            self._state = State.ESTABLISHED
+            self._say_paths()
+            if self._complaint is not None:
+                self._say_up()
+
+    def _fell_silent(self, now: float) -> None:
+        if self._channel.local is None:
+            return
+        self._state = State.SILENT if self._state is State.ESTABLISHED else self._state
+        self._take_back_paths()
+        self._complain(self._evidence.verdict(self._channel.local, now))
+
+    def _lose_large_packets(self, now: float) -> None:
+        self._path_mtu.lost(now)
+        text = f"large packets to {self._settings.remote} vanish: MTU {self._path_mtu.tunnel_mtu}"
+        self._outbox.say(Notice("6in4.black-hole", text))
+        self._follow_mtu()
+
+    def _follow_mtu(self) -> None:
+        """The MTU or DF may be another: tell the host, or open another channel."""
+        self._channel.want(self._network, dont_fragment=self._path_mtu.dont_fragment)
+        known = self._state is State.ESTABLISHED and self._path_mtu.settled
+        if self._up is not None or (self._up_by is not None and known):
+            self._say_up()
+
+    # -- what is said -------------------------------------------------------------------------------------------------
+
+    def _say_up(self) -> None:
+        """Say how this host shall be configured, if that is news."""
+        self._up_by = None
+        config = host_config(self._settings, self._link_local, self._path_mtu.tunnel_mtu)
+        if config == self._up:
+            return
+        first = not self._configured
+        self._up, self._complaint, self._configured = config, None, True
+        details = {"remote": str(self._settings.remote), "local": str(self._channel.local)}
+        self._outbox.say(Up(config, details, probe=(self._settings.far,)))
+        if first:
+            self._say_paths()
+
+    def _complain(self, verdict: Verdict) -> None:
+        """Say why nothing passes. Routers listen, whoever calls: theirs is no failure."""
+        if verdict == self._complaint:
+            return
+        if not self._configured and self._channel.local is None:
+            self._outbox.say(Down(verdict.reason, verdict.hint))
+        elif self._settings.faces_the_internet:
+            if not self._configured:
+                self._say_up()
+            self._up = None
+            self._outbox.say(PeerSilent(verdict.reason, verdict.hint))
+        self._complaint, self._up_by = verdict, None
+
+    def _say_paths(self) -> None:
+        """Let the data plane carry, as soon as there is somebody at either end to take it."""
+        if self._state is not State.ESTABLISHED or not self._configured:
+            return
+        for path in paths_of(self._settings, self._channel.name):
+            self._outbox.say(path)
+
+    def _take_back_paths(self) -> None:
+        for path in paths_of(self._settings, self._channel.name):
+            self._outbox.say(PathDown(path.prefix))
+
+    # -- time and the rest --------------------------------------------------------------------------------------------
+
+    def handle_timeout(self, now: float) -> None:
+        self._channel.handle_timeout(now)
+        if self._path_mtu.handle_timeout(now):
+            self._follow_mtu()
+            self._probe_soon(now)
+        if self._up_by is not None and now >= self._up_by:
+            self._say_up()
+        self._advance(now)
+
+    def next_timeout(self) -> float | None:
+        if self._state is State.STOPPED:
+            return None
+        timers = [
+            self._channel.next_timeout,
+            self._path_mtu.next_timeout,
+            self._up_by,
+            self._keepalive.ends_at,
+            self._round_at if self._channel.is_open and self._keepalive.ends_at is None else None,
+        ]
+        return min((at for at in timers if at is not None), default=None)
+
+    def datagrams_to_send(self) -> list[Datagram]:
+        return self._outbox.drain_datagrams()
+
+    def packets_to_deliver(self) -> list[bytes]:
+        return self._outbox.drain_packets()
+
+    def events(self) -> list[Event]:
+        return self._outbox.drain_events()
+
+    def status(self, now: float) -> TunnelStatus:
+        local = self._channel.local
+        facts: dict[str, Fact] = {
+            "remote": str(self._settings.remote),
+            "local": None if local is None else str(local),
+            "behind NAT": None if local is None else is_private(local),
+            "far address": str(self._settings.far),
+            "link-local": str(self._link_local),
+            "round trip": self._keepalive.round_trip,
+            "path MTU": self._path_mtu.path_mtu,
+            "don't fragment": self._path_mtu.dont_fragment,
+            "black hole": self._path_mtu.black_hole,
+        }
+        received, sent = (None if at is None else now - at for at in (self._received_at, self._sent_at))
+        path = "direct" if self._state is State.ESTABLISHED else "none"
+        peer = PeerStatus(str(self._settings.far), str(self._settings.remote), path, received, sent)
+        return TunnelStatus(self._state.value, facts, (peer,), 1, dict(self._outbox.counters))
+
+    def command(self, name: str, arguments: Mapping[str, Fact], now: float) -> Mapping[str, object]:
+        raise TunnelError(f"6in4 has no command {name!r}")
+
+    def stop(self, now: float) -> None:
+        self._state = State.STOPPED
+        self._take_back_paths()
+        self._closing = self._channel.close()
+        if self._closing is None:
+            self._outbox.say(Stopped())
