@@ -1,7 +1,7 @@
 """Which router advertisements qualify a client (RFC 4380 section 5.2.1; the order is teredo.md section 4.4)."""
 
 from dataclasses import dataclass
-from ipaddress import IPv6Address, IPv6Network
+from ipaddress import IPv6Network
 
 from tunnelmgr.api.errors import WireError
 from tunnelmgr.api.network import Endpoint
@@ -70,4 +70,4 @@ def _require_prefix(option: PrefixInformation, server: Server, prefixes: tuple[I
 
 def is_advertisement(payload: Payload, packet: IPv6Packet) -> bool:
     """Whether a datagram must be judged as an answer to a solicitation, and as nothing else."""
-    return payload.authentication is not None or packet.destination == IPv6Address(CLIENT_LINK_LOCAL)
+    return payload.authentication is not None or packet.destination == CLIENT_LINK_LOCAL

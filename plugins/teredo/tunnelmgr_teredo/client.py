@@ -304,7 +304,7 @@ class TeredoClient:
         if self._teredo is None or (self._teredo.mapped, self._teredo.server) != (mapped, news.server.primary):
             self._teredo = TeredoAddress.build(news.server.primary, mapped, self._random)
         mtu = min(news.advertisement.mtu, self._settings.mtu)
-        return Identity(self._teredo.ipv6, self._teredo, news.server, self._qualification.local, mtu, news.round_trip)
+        return Identity(self._teredo.ipv6, self._teredo, news.server, self._qualification.local, mtu)
 
     def _end_session(self, now: float) -> None:
         if self._session is not None:

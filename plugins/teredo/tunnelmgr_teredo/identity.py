@@ -19,8 +19,6 @@ class Identity:
     local: Endpoint
     """The service port as this host sees it."""
     mtu: int
-    round_trip: float
-    """Seconds to the server and back."""
 
     @property
     def mapped(self) -> Endpoint:

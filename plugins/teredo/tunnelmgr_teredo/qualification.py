@@ -62,7 +62,6 @@ class Qualified:
 
     server: Server
     advertisement: Advertisement
-    round_trip: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,7 +339,7 @@ class Qualification:
         self.state = State.QUALIFIED
         self.mapped = advertisement.mapped
         self._in_use = advertisement
-        self._news.append(Qualified(server, advertisement, self.round_trip or 0.0))
+        self._news.append(Qualified(server, advertisement))
         self._schedule_refresh(now)
 
     # -- keeping it ---------------------------------------------------------------------------------------------------
