@@ -41,7 +41,7 @@ from tunnelmgr.api.packets import (
 )
 from tunnelmgr.api.packets.protocol import IpProtocol
 from tunnelmgr_teredo.address import TeredoAddress, server_link_local
-from tunnelmgr_teredo.constants import ALL_ROUTERS, CLIENT_LINK_LOCAL
+from tunnelmgr_teredo.constants import ALL_ROUTERS, CLIENT_LINK_LOCAL, TEREDO_PREFIX
 from tunnelmgr_teredo.server_settings import ServerSettings
 from tunnelmgr_teredo.wire import Authentication, OriginIndication, Payload
 
@@ -535,3 +535,68 @@ def test_it_stops_at_once() -> None:
     bench.tunnel.stop(bench.now)
     assert bench.take_events(Stopped)
     assert bench.tunnel.next_timeout() is None
+
+
+# -- with a relay beside it ------------------------------------------------------------------------------------------------
+
+
+def far_end(**settings: object) -> ServedBench:
+    return server_bench([vectors.SERVER_1, vectors.SERVER_1_SECONDARY], relay=True, **settings)
+
+
+def test_the_relay_has_a_port_of_its_own() -> None:
+    bench = far_end()
+    assert bench.channels[Endpoint(vectors.SERVER_1, 3545)] == "relay"
+    [up] = bench.take_events(Up)
+    assert (up.config.routes, up.config.translate) == ((TEREDO_PREFIX,), ())
+
+
+def test_with_nat66_the_clients_sources_are_translated_and_status_says_what_that_means() -> None:
+    bench = far_end(exit="nat66")
+    [up] = bench.take_events(Up)
+    assert up.config.translate == (TEREDO_PREFIX,)
+    assert up.details["exit"] == "nat66: outgoing only, clients appear as this host"
+    assert bench.tunnel.status(0).facts["exit"] == up.details["exit"]
+
+
+def test_the_relay_asks_our_own_clients_without_going_through_the_network() -> None:
+    bench = far_end()
+    [asked] = bench.send(udp_packet(NATIVE_HOST, CLIENT_A))
+    assert (asked.channel, asked.remote) == ("primary", CLIENT_A_MAPPED)
+    payload = Payload.parse(asked.data)
+    assert payload.origin == OriginIndication(Endpoint(vectors.SERVER_1, 3545))
+    bubble = IPv6Packet.parse(payload.packet)
+    answer = knock(CLIENT_A, bubble.source)
+    [sent] = bench.take(answer, CLIENT_A_MAPPED, "relay")
+    assert (sent.channel, sent.remote) == ("relay", CLIENT_A_MAPPED)
+    assert bench.take(udp_packet(CLIENT_A, NATIVE_HOST), CLIENT_A_MAPPED, "relay") == []
+    assert len(bench.delivered()) == 1
+
+
+def test_behind_a_translating_provider_the_relay_names_its_public_address() -> None:
+    bench = server_bench([vectors.SERVER_1], bind=["10.1.2.3"], relay=True)
+    assert Endpoint(IPv4Address("10.1.2.3"), 3545) in bench.channels
+    [asked] = bench.send(udp_packet(NATIVE_HOST, CLIENT_A))
+    assert Payload.parse(asked.data).origin == OriginIndication(Endpoint(vectors.SERVER_1, 3545))
+
+
+def test_the_relay_asks_clients_of_other_servers_through_these() -> None:
+    [asked] = far_end().send(udp_packet(NATIVE_HOST, vectors.CLIENT_B))
+    assert (asked.channel, asked.remote) == ("relay", SERVER_2)
+
+
+def test_the_relays_own_questions_are_limited_like_everybody_elses() -> None:
+    bench = far_end(peers_max=4096)
+    asked = [bench.send(udp_packet(NATIVE_HOST, own_client_at("192.0.2.50", 1024 + number))) for number in range(100)]
+    assert sum(map(len, asked)) == 64
+    assert bench.count("dropped-forward-limit") == 36
+
+
+def test_status_counts_both_apart() -> None:
+    bench = far_end()
+    bench.take_vector(SOLICITATION)
+    bench.take(knock(CLIENT_A, OUR_CLIENT), CLIENT_A_MAPPED, "relay")
+    assert bench.count("datagrams-received") == bench.count("relay-datagrams-received") == 1
+    assert bench.count("relay-dropped-no-entry") == 1
+    bench.send(udp_packet(NATIVE_HOST, CLIENT_A))
+    assert bench.tunnel.status(bench.now).peers_total == 1
