@@ -32,6 +32,10 @@ class _Role:
         self._events: list[Event] = []
         self.now = 0.0
 
+    def send_datagram(self, datagram: Datagram) -> None:
+        """Send any datagram at the next wake-up."""
+        self._datagrams.append(datagram)
+
     def datagrams_to_send(self) -> list[Datagram]:
         datagrams, self._datagrams = self._datagrams, []
         return datagrams
@@ -76,7 +80,7 @@ class FakeServer(_Role):
     """Answers solicitations on both addresses, forwards bubbles between clients and echo requests to native hosts.
 
     A test may change every attribute while it runs: `silent` and `silent_secondary` let it take no notice of anything,
-    `wrong_prefix` has it advertise another server's prefix.
+    `wrong_prefix` has it advertise another server's prefix, `lie` tell this mapping to everybody.
     """
 
     def __init__(
@@ -91,6 +95,7 @@ class FakeServer(_Role):
         self.silent = False
         self.silent_secondary = False
         self.wrong_prefix: IPv4Address | None = None
+        self.lie: Endpoint | None = None
         self.solicited: list[tuple[float, str, Payload]] = []
         """Every solicitation: when, on which address, and what."""
 
@@ -122,7 +127,7 @@ class FakeServer(_Role):
         options = (information, MtuOption(self.mtu)) if self.mtu is not None else (information,)
         message = RouterAdvertisement(retransmit_timer=2000, options=options)
         packet = icmpv6_packet(message, server_link_local(self.primary), solicitation.source).serialize()
-        origin = OriginIndication(datagram.remote)
+        origin = OriginIndication(self.lie or datagram.remote)
         answer = Payload(packet, payload.authentication, origin)
         if payload.authentication is not None and self.secret is not None:
             answer = self.secret.sign(packet, payload.authentication.nonce, origin, self.confirmation)

@@ -558,6 +558,7 @@ def test_nothing_happens_before_its_time_and_a_long_pause_only_once() -> None:
     again = bench.client.next_timeout()
     assert again is not None
     assert again > bench.now
+    assert bench.client.status(bench.now).peers_total == 0, "idle peers are forgotten, too"
 
 
 # -- changes of the network ---------------------------------------------------------------------------------------------
