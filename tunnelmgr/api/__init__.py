@@ -11,6 +11,7 @@
 | `events`, `effects`, `hostconfig`, `status` | what comes out |
 | `report` | what is known of the network when a method is chosen |
 | `reach` | how to find out whether a far end can be reached |
+| `commands` | what a plugin's own commands ask running profiles with |
 | `dissection`, `ipv6_dissection` | what packets are for, told to people |
 | `errors` | `WireError`, `TunnelError`, exit codes |
 | `pump` | drives a Tunnel against anything that offers an outside |

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import click
 
 from tunnelmgr.api.errors import ExitCode, TunnelError
+from tunnelmgr.cli.asking import Asking
 
 SECTIONS: Mapping[str, Mapping[str, str]] = {
     "Everyday": {
@@ -109,7 +110,7 @@ def main() -> None:
 def run(arguments: list[str], command: click.Command = cli) -> int:
     """Run one command line; return its exit code."""
     try:
-        outcome: object = command.main(arguments, prog_name="tunnelmgr", standalone_mode=False)
+        outcome: object = command.main(arguments, prog_name="tunnelmgr", standalone_mode=False, obj=Asking())
     except TunnelError as error:
         click.echo(explain(error), err=True)
         return error.exit_code

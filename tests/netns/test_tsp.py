@@ -1,0 +1,172 @@
+"""`tunnelmgr up` on both ends of TSP: a broker with a routed prefix, clients behind a NAT and without one.
+
+home (client) --- NAT 203.0.113.1 --- backbone --- 192.0.2.33       broker   broker.example.net; 2001:db8:100::/40
+                                         |-------- 203.0.113.65     open     a client without NAT
+                                         `-------- 2001:db8:6::1    native   no IPv4 at all
+"""
+
+import json
+import signal
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.netns.program import Tunnelmgr, ping
+from tunnelmgr.lab.namespaces import Host, NamespaceInternet
+from tunnelmgr.lab.vocabulary import NatKind
+from tunnelmgr.lab.waiting import wait_for
+
+ADDRESS = "192.0.2.33"
+BROKER = """\
+name: broker
+method:
+  type: tsp
+  role: broker
+  address: 192.0.2.33
+  prefix: 2001:db8:100::/40
+  users: {file: users}
+  leases: sqlite:///%s/leases.db
+"""
+ANONYMOUS = "name: home\nmethod: {type: tsp, broker: broker.example.net}\n"
+ACCOUNT = """\
+name: home
+method:
+  type: tsp
+  broker: broker.example.net
+  user: alice
+  password: {file: password}
+  prefix_length: 56
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class TspInternet:
+    """What stands in it. The broker runs."""
+
+    internet: NamespaceInternet
+    broker: Tunnelmgr
+    native: Host
+
+
+@pytest.fixture
+def far_end(lab_name: Callable[[], str], tmp_path: Path) -> Iterator[TspInternet]:
+    with NamespaceInternet(lab_name()) as internet:
+        host = internet.host("broker", ADDRESS, "2001:db8:7::1", names=["broker.example.net"])
+        internet.route("2001:db8:100::/40", host)
+        native = internet.host("native", "2001:db8:6::1")
+        broker = Tunnelmgr(host, tmp_path, BROKER % tmp_path)
+        write_secret(broker, "users", broker.run("broker", "account", "alice", "--password-file", secret(tmp_path)).stdout)
+        broker.up()
+        yield TspInternet(internet, broker, native)
+        broker.run("down", "broker")
+        assert broker.traces() == []
+
+
+def secret(folder: Path) -> Path:
+    """Return a file with Alice's password."""
+    path = folder / "alice.password"
+    path.write_text("wonder\n")
+    path.chmod(0o600)
+    return path
+
+
+def write_secret(tunnelmgr: Tunnelmgr, name: str, text: str) -> None:
+    path = tunnelmgr.folder / name
+    path.write_text(text)
+    path.chmod(0o600)
+
+
+@pytest.fixture
+def home(far_end: TspInternet, tmp_path: Path) -> Iterator[Tunnelmgr]:
+    """A client behind a port-restricted NAT, with an account, taken down at the end with nothing left."""
+    tunnelmgr = Tunnelmgr(far_end.internet.site("home", NatKind.PORT_RESTRICTED).inside, tmp_path, ACCOUNT)
+    write_secret(tunnelmgr, "password", "wonder\n")
+    yield tunnelmgr
+    tunnelmgr.run("down", "home")
+    assert tunnelmgr.traces() == []
+
+
+@pytest.fixture
+def without_nat(far_end: TspInternet, tmp_path: Path) -> Iterator[Tunnelmgr]:
+    """An anonymous client on the backbone."""
+    tunnelmgr = Tunnelmgr(far_end.internet.host("open", "203.0.113.65"), tmp_path, ANONYMOUS)
+    yield tunnelmgr
+    tunnelmgr.run("down", "home")
+    assert tunnelmgr.traces() == []
+
+
+def bulk(client: Host, server: Host, target: str, *options: str) -> int:
+    """Send TCP for a second and return the bytes that arrived."""
+    listening = server.popen(["iperf3", "-s", "-1"])
+    wait_for("iperf3 server", lambda: "5201" in server.run(["ss", "-ltn"]).stdout or None)
+    said = client.run(["iperf3", "-J", "-t", "1", "-c", target, *options]).stdout
+    server.stop(listening)
+    return int(json.loads(said)["end"]["sum_received"]["bytes"])
+
+
+def assert_carries(far_end: TspInternet, client: Tunnelmgr) -> None:
+    assert ping(client.host, far_end.native.ipv6, 20) == 20
+    assert bulk(client.host, far_end.native, str(far_end.native.ipv6)) > 500_000
+    assert bulk(client.host, far_end.native, str(far_end.native.ipv6), "--reverse") > 500_000
+
+
+def test_behind_a_nat_it_is_udp_with_an_account_and_a_prefix(far_end: TspInternet, home: Tunnelmgr, iperf3: str) -> None:
+    story = home.up()
+    assert story[0] == "home: starting, tsp, broker broker.example.net, user alice"
+    assert "home: broker broker.example.net gives a v6udpv4 tunnel, behind a NAT as 203.0.113.1" in story
+    assert story[-1].startswith("home: carries packets: 2 of 2 probes")
+    facts = home.status()["facts"]
+    assert (facts["tunnel"], facts["authentication"]) == ("v6udpv4", "DIGEST-MD5")
+    assert facts["prefix"] == "2001:db8:100:100::/56"
+    assert_carries(far_end, home)
+
+
+def test_without_a_nat_it_is_protocol_41(far_end: TspInternet, without_nat: Tunnelmgr, iperf3: str) -> None:
+    without_nat.up()
+    assert without_nat.status()["facts"]["tunnel"] == "v6v4"
+    assert_carries(far_end, without_nat)
+
+
+def test_two_clients_of_one_broker_reach_each_other(far_end: TspInternet, home: Tunnelmgr, without_nat: Tunnelmgr) -> None:
+    home.profile.write_text(home.profile.read_text() + "firewall: {inbound: open}\n")
+    home.up()
+    without_nat.up()
+    assert ping(without_nat.host, home.address(), 5) == 5
+
+
+def test_a_broker_that_was_killed_gives_the_same_addresses_again(far_end: TspInternet, home: Tunnelmgr) -> None:
+    home.up()
+    address, prefix = home.address(), home.status()["facts"]["prefix"]
+    far_end.broker.host.run(["kill", f"-{signal.SIGKILL.value}", str(far_end.broker.status("broker")["pid"])])
+    far_end.broker.up()
+    home.run("down", "home")
+    home.up()
+    assert (home.address(), home.status()["facts"]["prefix"]) == (address, prefix)
+    leases = json.loads(far_end.broker.run("broker", "leases", "broker", "--json").stdout)["data"]["leases"]
+    assert [(row["owner"], row["address"]) for row in leases] == [("user alice", str(address))]
+
+
+def test_a_wrong_password_ends_it_at_once_with_77(far_end: TspInternet, home: Tunnelmgr) -> None:
+    write_secret(home, "password", "blunder\n")
+    done = home.run("up", home.profile, check=False)
+    assert done.returncode == 77
+    assert "refused user 'alice'" in done.stderr
+    assert "blunder" not in done.stderr
+
+
+def test_nobody_there_ends_with_75(far_end: TspInternet, without_nat: Tunnelmgr) -> None:
+    without_nat.profile.write_text("name: home\nmethod: {type: tsp, broker: 192.0.2.200, signalling: udp}\n")
+    done = without_nat.run("up", without_nat.profile, "--timeout", "3", check=False)
+    assert done.returncode == 75
+
+
+def test_the_broker_tells_its_users_and_their_tunnels(far_end: TspInternet, home: Tunnelmgr) -> None:
+    home.up()
+    users = json.loads(far_end.broker.run("broker", "users", "broker", "--json").stdout)["data"]["users"]
+    assert users[0]["user"] == "alice"
+    assert users[0]["tunnel"] == "v6udpv4"
+    assert users[0]["endpoint"].startswith("203.0.113.1:")
+    table = far_end.broker.run("broker", "users", "broker").stdout
+    assert "alice" in table
