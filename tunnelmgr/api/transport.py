@@ -10,6 +10,7 @@ from tunnelmgr.api.tunnel import Tunnel
 
 if TYPE_CHECKING:  # pydantic is slow to import, and `tunnelmgr plugins` need not pay for it
     from tunnelmgr.api.dissection import Dissector
+    from tunnelmgr.api.hostconfig import HostConfig
     from tunnelmgr.api.reach import ReachProbe
     from tunnelmgr.api.report import NetworkReport
     from tunnelmgr.api.settings import Settings
@@ -66,6 +67,13 @@ class Transport(Protocol):
 
     def tunnel(self, random: Random) -> Tunnel:
         """Make a Tunnel. `random` is the only source of randomness it may use; it is a cryptographic one outside tests."""
+
+    def expected(self) -> "HostConfig | None":
+        """Return what its Tunnel will ask of this host, where that is known before the far end has spoken.
+
+        None stands for one address and a way to the whole internet, as most methods bring.
+        """
+        return None
 
     def services(self) -> Mapping[str, Callable[[], Service]]:
         """Return the services its Tunnel asks for, by name; each factory is called in the thread that serves it."""

@@ -11,7 +11,10 @@ from tunnelmgr.host.dry_run import dry_run
 
 
 def rehearse(profile: Profile, network: Network) -> list[str]:
-    """Return the lines for a tunnel with one address and a way to the whole internet, as most methods bring."""
+    """Return the lines for the first method; one that does not know yet is taken to bring one address and a way out."""
+    if expected := profile.methods[0].transport.expected():
+        wanted = wants_default_route(profile, expected, network)
+        return dry_run(wished_device(profile, expected, default_route=wanted))
     config = HostConfig(addresses=(UNKNOWN_ADDRESS,), default_route=True)
     desired = wished_device(profile, config, default_route=wants_default_route(profile, config, network))
     return dry_run(replace(desired, sources=(UNKNOWN_SOURCE,)))

@@ -7,14 +7,16 @@ from tunnelmgr.api.datagrams import ChannelEvent, Datagram
 from tunnelmgr.api.effects import Effect, EffectResult
 from tunnelmgr.api.errors import TunnelError
 from tunnelmgr.api.events import Event, Stopped, Up
-from tunnelmgr.api.hostconfig import HostConfig
 from tunnelmgr.api.network import Endpoint, Network
 from tunnelmgr.api.status import Fact, PathUse, TunnelStatus
-from tunnelmgr_teredo.constants import LINK_MTU, TEREDO_PREFIX
+from tunnelmgr_teredo.address import GlobalUnicast
 from tunnelmgr_teredo.listening import Listening
 from tunnelmgr_teredo.outbox import Outbox
+from tunnelmgr_teredo.relay_limits import NoShares, RelayLimits, Shares
 from tunnelmgr_teredo.relay_settings import RelayServiceSettings
 from tunnelmgr_teredo.relaying import RELAY, RelayIdentity, Relaying
+from tunnelmgr_teredo.served import Everyone, Prefixes, Served, ThisHost
+from tunnelmgr_teredo.server_settings import Limits
 
 
 class TeredoRelay:
@@ -29,9 +31,9 @@ class TeredoRelay:
         own = frozenset({settings.address} if int(settings.address) else ())
         self._relaying = Relaying(
             RelayIdentity(own, settings.bubble_source, settings.behind_nat),
-            settings.served(self._unicast),
+            _served(settings, self._unicast),
             settings.peers_max,
-            settings.relay_limits(),
+            _limits(settings),
             self._unicast,
             random,
             self._outbox,
@@ -60,12 +62,8 @@ class TeredoRelay:
 
     def effect_done(self, effect: Effect, result: EffectResult, now: float) -> None:
         if self._listening.effect_done(effect, result, now):
-            serves = self._served_words()
-            # A host-specific relay leaves routing between others to others (RFC 4380 section 8.2).
-            config = HostConfig(
-                routes=(TEREDO_PREFIX,), mtu=LINK_MTU, listening=True, forwarding=not self._settings.is_for_this_host
-            )
-            self._outbox.say(Up(config, {"relay": str(self._local), "serves": serves}))
+            details = {"relay": str(self._local), "serves": self._served_words()}
+            self._outbox.say(Up(self._settings.host_config, details))
 
     def handle_timeout(self, now: float) -> None:
         self._listening.handle_timeout(now)
@@ -104,3 +102,19 @@ class TeredoRelay:
     def _served_words(self) -> str:
         serves = self._settings.serves
         return serves if isinstance(serves, str) else ", ".join(map(str, serves))
+
+
+def _served(settings: RelayServiceSettings, unicast: GlobalUnicast) -> Served:
+    match settings.serves:
+        case tuple(prefixes):
+            return Prefixes(prefixes, unicast)
+        case "host":
+            return ThisHost()
+        case _:
+            return Everyone(unicast)
+
+
+def _limits(settings: RelayServiceSettings) -> RelayLimits:
+    if settings.limits is Limits.OFF:
+        return NoShares()
+    return Shares(1.0) if settings.is_for_this_host else Shares()

@@ -5,12 +5,11 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from tunnelmgr.api.hostconfig import HostConfig
 from tunnelmgr.api.settings import Settings
 from tunnelmgr_teredo.address import GlobalUnicast
-from tunnelmgr_teredo.constants import LINK_LOCAL_PREFIX, RELAY_PEERS_MAX, RELAY_PORT, TEREDO_PREFIX
+from tunnelmgr_teredo.constants import LINK_LOCAL_PREFIX, LINK_MTU, RELAY_PEERS_MAX, RELAY_PORT, TEREDO_PREFIX
 from tunnelmgr_teredo.native import is_native
-from tunnelmgr_teredo.relay_limits import NoShares, RelayLimits, Shares
-from tunnelmgr_teredo.served import Everyone, Prefixes, Served, ThisHost
 from tunnelmgr_teredo.server_settings import Limits
 
 _NEVER_SERVED = (TEREDO_PREFIX, LINK_LOCAL_PREFIX, IPv6Network("ff00::/8"), IPv6Network("::/8"))
@@ -69,21 +68,10 @@ class RelayServiceSettings(Settings):
         return GlobalUnicast(self.private_deployment)
 
     @property
+    def host_config(self) -> HostConfig:
+        """What this host must look like: a host-specific relay leaves routing to others (RFC 4380 section 8.2)."""
+        return HostConfig(routes=(TEREDO_PREFIX,), mtu=LINK_MTU, listening=True, forwarding=not self.is_for_this_host)
+
+    @property
     def is_for_this_host(self) -> bool:
         return self.serves == HOST
-
-    def served(self, unicast: GlobalUnicast) -> Served:
-        """Make the set of those served."""
-        match self.serves:
-            case tuple():
-                return Prefixes(self.serves, unicast)
-            case "host":
-                return ThisHost()
-            case _:
-                return Everyone(unicast)
-
-    def relay_limits(self) -> RelayLimits:
-        """Make the limits."""
-        if self.limits is Limits.OFF:
-            return NoShares()
-        return Shares(1.0) if self.is_for_this_host else Shares()

@@ -6,6 +6,7 @@ The Tunnels are imported when they are made, so that a client does not wait for 
 from random import Random
 from typing import Protocol
 
+from tunnelmgr.api.hostconfig import HostConfig
 from tunnelmgr.api.report import NatKind, NetworkReport
 from tunnelmgr.api.settings import Settings
 from tunnelmgr.api.transport import Fit, Suitability
@@ -21,6 +22,8 @@ class Role(Protocol):
     def describe(self) -> str: ...
 
     def suits(self, report: NetworkReport) -> Suitability: ...
+
+    def expected(self) -> HostConfig | None: ...
 
     def tunnel(self, random: Random) -> Tunnel: ...
 
@@ -54,6 +57,9 @@ class _Client:
             return Suitability(Fit.POSSIBLE, "behind a symmetric NAT native hosts are reached, other Teredo clients are not")
         return Suitability(Fit.GOOD, "UDP passes, and Teredo needs no more")
 
+    def expected(self) -> HostConfig | None:
+        return None
+
     def tunnel(self, random: Random) -> Tunnel:
         from tunnelmgr_teredo.client import TeredoClient
 
@@ -73,6 +79,9 @@ class _Server:
             return Suitability(Fit.POSSIBLE, "without native IPv6 clients find each other, and nobody else")
         return Suitability(Fit.GOOD, "clients can be served from here")
 
+    def expected(self) -> HostConfig | None:
+        return self._settings.host_config
+
     def tunnel(self, random: Random) -> Tunnel:
         from tunnelmgr_teredo.server import TeredoServer
 
@@ -91,6 +100,9 @@ class _Relay:
         if report.native_ipv6 is False:
             return Suitability(Fit.UNSUITABLE, "a relay needs native IPv6, and there is none here")
         return Suitability(Fit.GOOD, "clients can be reached from native IPv6 here")
+
+    def expected(self) -> HostConfig | None:
+        return self._settings.host_config
 
     def tunnel(self, random: Random) -> Tunnel:
         from tunnelmgr_teredo.relay import TeredoRelay

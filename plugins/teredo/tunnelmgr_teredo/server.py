@@ -12,14 +12,13 @@ from tunnelmgr.api.datagrams import ChannelEvent, Datagram
 from tunnelmgr.api.effects import Effect, EffectResult
 from tunnelmgr.api.errors import TunnelError, WireError
 from tunnelmgr.api.events import Event, Notice, Stopped, Up
-from tunnelmgr.api.hostconfig import HostConfig
 from tunnelmgr.api.network import Endpoint, Network
 from tunnelmgr.api.packets.ipv6 import IPV6_DESTINATION, IPv6Packet
 from tunnelmgr.api.status import Fact, PathUse, TunnelStatus
 from tunnelmgr_teredo.address import TeredoAddress
 from tunnelmgr_teredo.admission import Admission, ServerIdentity, require_serverly
 from tunnelmgr_teredo.advertising import PRIMARY, SECONDARY, Advertising
-from tunnelmgr_teredo.constants import ALL_ROUTERS, SERVER_PORT, TEREDO_PREFIX
+from tunnelmgr_teredo.constants import ALL_ROUTERS, SERVER_PORT
 from tunnelmgr_teredo.dispatch import Dispatch
 from tunnelmgr_teredo.drops import Drop, Refused
 from tunnelmgr_teredo.listening import Listening
@@ -187,18 +186,11 @@ class TeredoServer:
     # -- what others are told -----------------------------------------------------------------------------------------
 
     def _say_up(self) -> None:
-        settings = self._settings
-        config = HostConfig(
-            routes=(TEREDO_PREFIX,) if settings.relay else (),
-            mtu=settings.mtu,
-            listening=True,
-            forwarding=True,
-            translate=(TEREDO_PREFIX,) if settings.exit is Exit.NAT66 else (),
-        )
         self._outbox.say(
             Notice("teredo.client-profile", f"clients use `method: {{type: teredo, server: {self._identity.primary}}}`")
         )
-        self._outbox.say(Up(config, {name: str(fact) for name, fact in self._facts().items() if isinstance(fact, str)}))
+        details = {name: str(fact) for name, fact in self._facts().items() if isinstance(fact, str)}
+        self._outbox.say(Up(self._settings.host_config, details))
 
     def _facts(self) -> dict[str, Fact]:
         settings, relaying = self._settings, self._relaying

@@ -6,9 +6,10 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
+from tunnelmgr.api.hostconfig import HostConfig
 from tunnelmgr.api.settings import Settings
 from tunnelmgr_teredo.address import GlobalUnicast
-from tunnelmgr_teredo.constants import LINK_MTU, MTU_MAX, RELAY_PEERS_MAX, RELAY_PORT
+from tunnelmgr_teredo.constants import LINK_MTU, MTU_MAX, RELAY_PEERS_MAX, RELAY_PORT, TEREDO_PREFIX
 from tunnelmgr_teredo.settings import SecureSettings
 from tunnelmgr_teredo.wire import SharedSecret
 
@@ -84,6 +85,17 @@ class ServerSettings(Settings):
     @property
     def unicast(self) -> GlobalUnicast:
         return GlobalUnicast(self.private_deployment)
+
+    @property
+    def host_config(self) -> HostConfig:
+        """What this host must look like."""
+        return HostConfig(
+            routes=(TEREDO_PREFIX,) if self.relay else (),
+            mtu=self.mtu,
+            listening=True,
+            forwarding=True,
+            translate=(TEREDO_PREFIX,) if self.exit is Exit.NAT66 else (),
+        )
 
     @property
     def local_addresses(self) -> tuple[IPv4Address, ...]:

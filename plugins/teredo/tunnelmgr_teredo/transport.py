@@ -5,6 +5,7 @@ from random import Random
 from typing import ClassVar
 
 from tunnelmgr.api.dissection import Dissector
+from tunnelmgr.api.hostconfig import HostConfig
 from tunnelmgr.api.report import NetworkReport
 from tunnelmgr.api.settings import Settings
 from tunnelmgr.api.transport import Suitability, Transport
@@ -34,6 +35,9 @@ class Teredo(Transport):
 
     def suits(self, report: NetworkReport) -> Suitability:
         return self._role.suits(report)
+
+    def expected(self) -> HostConfig | None:
+        return self._role.expected()
 
     def tunnel(self, random: Random) -> Tunnel:
         return self._role.tunnel(random)

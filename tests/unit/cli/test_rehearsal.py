@@ -45,3 +45,13 @@ def test_the_default_route_is_taken_where_there_is_no_native_ipv6(tmp_path: Path
 
 def test_an_open_profile_has_no_firewall(tmp_path: Path) -> None:
     assert not [line for line in rehearsed(tmp_path, "firewall: {inbound: open}\n") if "nft" in line]
+
+
+def test_what_a_far_end_needs_is_known_before(tmp_path: Path) -> None:
+    file = tmp_path / "far.yaml"
+    file.write_text("method: {type: teredo, role: server, addresses: [192.0.2.1], relay: true, exit: nat66}\n")
+    lines = rehearse(load_profile(file, PluginRegistry.from_environment()), Network())
+    assert not any("address add" in line or "default" in line or "hook forward" in line for line in lines)
+    assert "[#] ip -6 route append 2001::/32 dev tm-far proto 116 metric 1029" in lines
+    assert any("ip6 saddr 2001::/32" in line and "masquerade" in line for line in lines)
+    assert "[#] sysctl -w net/ipv6/conf/all/forwarding=1" in lines
