@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 import pytest
 
+from tunnelmgr.api.commands import RunningProfiles
 from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.cli.main import SECTIONS, cli, explain, foreign_command, run
 
@@ -133,12 +134,26 @@ def with_path(folder: Path, *words: str) -> str:
 
 def test_a_command_of_a_plugin_is_listed_without_being_imported(fly: Path) -> None:
     shown = with_path(fly, "--help")
-    assert "From plugins:\n  fly  See tunnelmgr fly --help.\n" in shown
+    listed = shown.partition("From plugins:\n")[2]
+    assert ["fly", "See", "tunnelmgr", "fly", "--help."] in [line.split() for line in listed.splitlines()]
     assert shown.endswith("False\n")
 
 
 def test_a_command_of_a_plugin_runs_as_ours_do(fly: Path) -> None:
     assert with_path(fly, "fly") == "up, up\nTrue\n"
+
+
+def test_a_command_of_a_plugin_asks_running_profiles(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    @click.command()
+    @click.pass_obj
+    def wings(running: RunningProfiles) -> None:
+        running.ask("home", "wings", {})
+
+    monkeypatch.setenv("TUNNELMGR_RUNTIME_DIR", str(tmp_path))
+    assert run([], wings) == ExitCode.NOT_UP
+    assert "home is not running" in capsys.readouterr().err
 
 
 def test_a_broken_command_of_a_plugin_is_named() -> None:
