@@ -33,7 +33,7 @@ netns: .venv/installed system-packages  ## the tests in network namespaces, with
 	$(BIN)/pytest -n $(NETNS_PROCESSES) --dist loadgroup -m netns
 
 demo: .venv/installed system-packages  ## a host behind a NAT gets IPv6, shown on the terminal
-	@$(BIN)/python -m tools.demo
+	@$(BIN)/tunnelmgr lab demo
 
 requirements: .venv/installed  ## numbered requirements of docs/protocols and the tests that show them
 	@$(BIN)/python tools/requirements.py

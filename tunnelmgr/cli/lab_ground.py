@@ -110,7 +110,11 @@ def _new_keeper(lab: str, folder: Path) -> keeping.Keeper:
     if keeping.Keeper.find(folder):
         raise TunnelError(f"lab {lab} exists", hint="remove it with tunnelmgr lab down, or choose another --lab")
     shutil.rmtree(folder, ignore_errors=True)  # of one whose keeper is gone nothing else is left
-    return keeping.start(folder)
+    try:
+        return keeping.start(folder)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 def _inside(keeper: keeping.Keeper, folder: Path) -> int:

@@ -60,6 +60,11 @@ END
     )
 
 
+def test_a_link_that_loses_everything_rolls_no_die() -> None:
+    text = wiring.public_host(SERVER, NET, "server", (), link=Link(loss_rate=1.0))
+    assert '\t\tiifname "server" drop\n\t\toifname "server" drop\n' in text
+
+
 def test_offloads_are_switched_off_at_both_ends() -> None:
     text = wiring.public_host(SERVER, NET, "server", (), offload=Offload.NO_CHECKSUMS)
     assert "ip netns exec tml-x-server ethtool -K eth0 tx off\n" in text

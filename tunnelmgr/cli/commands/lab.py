@@ -15,7 +15,15 @@ from tunnelmgr.lab.vocabulary import LINK_MTU, NatKind
 _NATS = click.Choice([kind.value for kind in NatKind])
 _PASS_ON = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 """What stands behind the host is the command's own."""
-_name = click.option("--lab", "name", default=DEFAULT_LAB, show_default=True, help="Which lab, by its name.")
+_name = click.option(
+    "--lab",
+    "name",
+    default=DEFAULT_LAB,
+    envvar="TUNNELMGR_LAB",
+    show_default=True,
+    show_envvar=True,
+    help="Which lab, by its name.",
+)
 _host = click.argument("host")
 
 

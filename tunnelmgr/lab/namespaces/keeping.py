@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -104,17 +104,25 @@ def _run_keeper(folder: Path) -> list[str]:
     with open(reader) as output:
         try:
             # A session of its own, because Ctrl-C is for the command.
-            subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=writer, stderr=writer, start_new_session=True)
+            started = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=writer, stderr=writer, start_new_session=True)
         except OSError as error:
             raise _refused(f"unshare, of util-linux, cannot be run: {error.strerror}") from error
         finally:
             os.close(writer)
-        said: list[str] = []
-        for line in output:
-            said.append(line.strip())
-            if said[-1] == READY:
-                break
-        return said
+        try:
+            return _lines_until_ready(output)
+        except BaseException:
+            started.kill()  # and with it the keeper
+            raise
+
+
+def _lines_until_ready(output: Iterable[str]) -> list[str]:
+    said: list[str] = []
+    for line in output:
+        said.append(line.strip())
+        if said[-1] == READY:
+            break
+    return said
 
 
 def why_not(settings: Mapping[str, str], said: str) -> str:
@@ -133,4 +141,4 @@ def _setting(name: str) -> str:
 
 
 def _refused(reason: str) -> TunnelError:
-    return TunnelError(reason, hint="build the lab as root: sudo tunnelmgr lab up", exit_code=ExitCode.NO_PERMISSION)
+    return TunnelError(reason, hint="use sudo: root needs no user namespace", exit_code=ExitCode.NO_PERMISSION)

@@ -176,7 +176,9 @@ def _loss(backbone: str, port: str, link: Link) -> str:
         ordinals = ", ".join(f"{ordinal} : drop" for ordinal in sorted(link.loss))
         drops.append(f"numgen inc mod 4294967295 vmap {{ {ordinals} }}")
     if link.loss_rate:
-        drops.append(f"numgen random mod 1000000 < {round(link.loss_rate * 1000000)} drop")
+        # The die has no more than a million sides, so certainty needs none.
+        lost = round(link.loss_rate * 1000000)
+        drops.append(f"numgen random mod 1000000 < {lost} drop" if lost < 1000000 else "drop")
     if not drops:
         return ""
     return (
