@@ -52,7 +52,8 @@ def test_a_keeper_is_found_by_its_record(tmp_path: Path) -> None:
     assert Keeper.find(tmp_path) == us
 
 
-@pytest.mark.parametrize("record", [f"{os.getpid()} 1", "0 1", "x", "", "1 2 3"])
+# The name of a test is the same in every worker, a process number is not.
+@pytest.mark.parametrize("record", [pytest.param(f"{os.getpid()} 1", id="ours, of another start"), "0 1", "x", "", "1 2 3"])
 def test_another_process_of_its_number_is_no_keeper(tmp_path: Path, record: str) -> None:
     (tmp_path / RECORD).write_text(record)
     assert Keeper.find(tmp_path) is None
