@@ -38,6 +38,7 @@ home: up for <time>
   port preserved    yes
   round trip        <time>
   refresh interval  <time>
+  relay             198.51.100.1:3545
   peers             1 (1 relay)
   traffic           received <bytes> in <count> packets, sent <bytes> in <count>
   data path         plain (this version carries packets by the plain path only)
