@@ -27,7 +27,7 @@ class Judgement:
 
 def report_on(network: Network) -> NetworkReport:
     """Return what the addresses and routes of this host tell by themselves."""
-    public = network.source if network.source is not None and _is_public(network.source) else None
+    public = network.source if network.source is not None and is_public(network.source) else None
     return NetworkReport(
         network=network,
         public_ipv4=public,
@@ -56,7 +56,8 @@ _NOT_PUBLIC = tuple(
 )
 
 
-def _is_public(address: IPv4Address) -> bool:
+def is_public(address: IPv4Address) -> bool:
+    """Say whether the internet may know this address."""
     return not any(address in prefix for prefix in _NOT_PUBLIC)
 
 

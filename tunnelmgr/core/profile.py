@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from ipaddress import IPv6Address
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field
 
@@ -75,6 +75,46 @@ class LanSettings(Settings):
     )
 
 
+@dataclass(frozen=True, slots=True)
+class ServerName:
+    """A server as the user names it: "stun.example.net", "192.0.2.5:3479"."""
+
+    name: str
+    """A name or an IPv4 address."""
+    port: int | None = None
+    """None is the protocol's own."""
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Raises ValueError for what is no name or IPv4 address, with or without a port."""
+        name, colon, port = text.partition(":")
+        if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?", name):
+            raise ValueError(f"{text!r} is no server; write its name or IPv4 address, and `:port` where it has its own")
+        if colon and not (port.isdecimal() and 1 <= int(port) <= 65535):
+            raise ValueError(f"{text!r}: {port!r} is no port; it takes a number from 1 to 65535")
+        return cls(name, int(port) if colon else None)
+
+
+def _server_text(text: str) -> str:
+    ServerName.parse(text)
+    return text
+
+
+class DetectSettings(Settings):
+    """The section `detect`: who is asked about the network. Nobody else is."""
+
+    stun: tuple[Annotated[str, AfterValidator(_server_text)], ...] = Field(
+        default=(), description="STUN servers that tell which NAT is on the way; one with two addresses tells most"
+    )
+    ipv6: tuple[IPv6Address, ...] = Field(
+        default=(), description="IPv6 hosts whose answer to a ping proves native IPv6; without any, those of `network.probe`"
+    )
+
+    @property
+    def servers(self) -> tuple[ServerName, ...]:
+        return tuple(map(ServerName.parse, self.stun))
+
+
 METHOD_KEYS = ("type", "role", "when")
 """The keys of a method that are not its transport's."""
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
@@ -103,6 +143,7 @@ class ProfileFile(Settings):
     network: NetworkSettings = Field(default=NetworkSettings(), description="what the tunnel does to this host's network")
     firewall: FirewallSettings = Field(default=FirewallSettings(), description="what may come in through the tunnel")
     lan: LanSettings = Field(default=LanSettings(), description="sharing the tunnel with other hosts")
+    detect: DetectSettings = Field(default=DetectSettings(), description="who is asked what kind of network this is")
     datapath: DatapathWish = Field(default=DatapathWish.AUTO, description="which data path carries the packets")
 
 
@@ -133,6 +174,7 @@ class Profile:
     network: NetworkSettings = field(default_factory=NetworkSettings)
     firewall: FirewallSettings = field(default_factory=FirewallSettings)
     lan: LanSettings = field(default_factory=LanSettings)
+    detect: DetectSettings = field(default_factory=DetectSettings)
     datapath: DatapathWish = DatapathWish.AUTO
     warnings: tuple[Problem, ...] = ()
     """What `check` and `up` mention and accept."""

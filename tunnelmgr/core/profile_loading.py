@@ -52,6 +52,7 @@ def load_profile(path: Path, plugins: PluginRegistry, *, user: int | None = None
         network=file.network,
         firewall=file.firewall,
         lan=file.lan,
+        detect=file.detect,
         datapath=file.datapath,
         warnings=findings.warnings(),
     )

@@ -12,7 +12,7 @@ from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.api.report import NatKind
 from tunnelmgr.core.plugins import PluginRegistry
 from tunnelmgr.core.problem import ProfileError, Severity
-from tunnelmgr.core.profile import DatapathWish, DefaultRouteWish, LanShare, Method
+from tunnelmgr.core.profile import DatapathWish, DefaultRouteWish, LanShare, Method, ServerName
 from tunnelmgr.core.profile_loading import load_profile
 from tunnelmgr.core.when import When
 from tunnelmgr.host.desired import Inbound
@@ -60,11 +60,14 @@ methods:
 network: {mtu: 1400, default_route: always, metric: 5, probe: [2001:db8::1]}
 firewall: {inbound: open}
 lan: {interfaces: [br-lan], share: nat66}
+detect: {stun: ["stun.example.net", "192.0.2.5:3479"], ipv6: [2001:db8::9]}
 datapath: plain
 """
         ),
         plugins,
     )
+    assert profile.detect.servers == (ServerName("stun.example.net"), ServerName("192.0.2.5", 3479))
+    assert profile.detect.ipv6 == (IPv6Address("2001:db8::9"),)
     assert (profile.name, profile.device) == ("garden", device_name("garden"))
     first, second = profile.methods
     assert (first.role, first.line, second.role, second.line) == ("client", 4, "server", 9)

@@ -460,6 +460,24 @@ MISTAKES = [
                                        ^~~~~
         """,
     ),
+    (
+        "STUN servers that are none",
+        """
+        method: {type: paper, server: a}
+        detect: {stun: ["a:b", "1.2.3.4:0", "a b"]}
+        """,
+        """
+        home.yaml:2:17: error: 'stun': 'a:b': 'b' is no port; it takes a number from 1 to 65535
+        detect: {stun: ["a:b", "1.2.3.4:0", "a b"]}
+                        ^~~~~
+        home.yaml:2:24: error: 'stun': '1.2.3.4:0': '0' is no port; it takes a number from 1 to 65535
+        detect: {stun: ["a:b", "1.2.3.4:0", "a b"]}
+                               ^~~~~~~~~~~
+        home.yaml:2:37: error: 'stun': 'a b' is no server; write its name or IPv4 address, and `:port` where it has its own
+        detect: {stun: ["a:b", "1.2.3.4:0", "a b"]}
+                                            ^~~~~
+        """,
+    ),
 ]  # fmt: skip
 
 

@@ -27,7 +27,7 @@ def test_the_schema_is_json_and_every_reference_leads_somewhere(schema: dict[str
 
 
 def test_a_profile_has_its_sections_and_one_method_or_several(schema: dict[str, Any]) -> None:
-    assert set(schema["properties"]) == {"name", "method", "methods", "network", "firewall", "lan", "datapath"}
+    assert set(schema["properties"]) == {"name", "method", "methods", "network", "firewall", "lan", "detect", "datapath"}
     assert schema["additionalProperties"] is False
     assert schema["oneOf"] == [{"required": ["method"]}, {"required": ["methods"]}]
 

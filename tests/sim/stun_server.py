@@ -1,0 +1,98 @@
+"""A STUN server for the simulated internet (RFC 8489, RFC 5780), written against aioice and not against our own reading."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address
+
+from aioice.stun import Class, Message, Method, parse_message
+
+from tunnelmgr.api.datagrams import ChannelEvent, ChannelKind, Datagram
+from tunnelmgr.api.effects import Effect, EffectResult, OpenChannel
+from tunnelmgr.api.events import Event, Stopped
+from tunnelmgr.api.network import Endpoint, Network
+from tunnelmgr.api.status import Fact, PathUse, TunnelStatus
+
+PORT, OTHER_PORT = 3478, 3479
+_CHANGE_PORT, _CHANGE_ADDRESS = 2, 4
+
+
+@dataclass
+class StunServer:
+    """With one address it is a plain server, with two it answers from wherever it is asked to."""
+
+    addresses: tuple[IPv4Address, ...]
+    obeys: bool = True
+    """Off, it knows CHANGE-REQUEST and answers from where it was asked all the same."""
+    silent: bool = False
+    _saying: list[Event] = field(default_factory=list)
+    _sending: list[Datagram] = field(default_factory=list)
+
+    def start(self, now: float, network: Network, memory: Mapping[str, bytes]) -> None:
+        for number, address in enumerate(self.addresses):
+            for port in (PORT, OTHER_PORT):
+                self._saying.append(OpenChannel(_channel(number, port), ChannelKind.UDP, Endpoint(address, port)))
+
+    def receive_datagram(self, datagram: Datagram, now: float) -> None:
+        try:
+            request = parse_message(datagram.data)
+        except ValueError:
+            return
+        assert datagram.local is not None
+        if self.silent or request.message_class is not Class.REQUEST:
+            return
+        number, port = self.addresses.index(datagram.local.address), datagram.local.port
+        mapped = (str(datagram.remote.address), datagram.remote.port)
+        attributes: dict[str, object] = {"XOR-MAPPED-ADDRESS": mapped}
+        if len(self.addresses) == 2:
+            attributes["OTHER-ADDRESS"] = (str(self.addresses[1 - number]), _other(port))
+        change = request.attributes.get("CHANGE-REQUEST", 0) if self.obeys else 0
+        if change and len(self.addresses) == 1:
+            answer = Message(Method.BINDING, Class.ERROR, request.transaction_id, {"ERROR-CODE": (420, "Unknown Attribute")})
+        else:
+            answer = Message(Method.BINDING, Class.RESPONSE, request.transaction_id, attributes)
+            number = 1 - number if change & _CHANGE_ADDRESS else number
+            port = _other(port) if change & _CHANGE_PORT else port
+        self._sending.append(Datagram(_channel(number, port), bytes(answer), datagram.remote))
+
+    def receive_packet(self, packet: bytes, now: float) -> None: ...
+
+    def channel_changed(self, event: ChannelEvent, now: float) -> None: ...
+
+    def network_changed(self, network: Network, now: float) -> None: ...
+
+    def paths_used(self, uses: Sequence[PathUse], now: float) -> None: ...
+
+    def effect_done(self, effect: Effect, result: EffectResult, now: float) -> None: ...
+
+    def handle_timeout(self, now: float) -> None: ...
+
+    def next_timeout(self) -> float | None:
+        return None
+
+    def datagrams_to_send(self) -> list[Datagram]:
+        sending, self._sending = self._sending, []
+        return sending
+
+    def packets_to_deliver(self) -> list[bytes]:
+        return []
+
+    def events(self) -> list[Event]:
+        saying, self._saying = self._saying, []
+        return saying
+
+    def status(self, now: float) -> TunnelStatus:
+        return TunnelStatus("serving")
+
+    def command(self, name: str, arguments: Mapping[str, Fact], now: float) -> Mapping[str, object]:
+        return {}
+
+    def stop(self, now: float) -> None:
+        self._saying.append(Stopped())
+
+
+def _other(port: int) -> int:
+    return OTHER_PORT if port == PORT else PORT
+
+
+def _channel(number: int, port: int) -> str:
+    return f"{number}:{port}"

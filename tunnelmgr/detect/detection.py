@@ -1,0 +1,179 @@
+"""The Tunnel that looks at a network instead of crossing it: all probes side by side, within `DETECTION_TIMEOUT`.
+
+It says the notice `detect.done` when `findings` has all there is to know, and carries no packets.
+"""
+
+from collections.abc import Mapping, Sequence
+from ipaddress import AddressValueError, IPv4Address
+from random import Random
+from typing import Final
+
+from tunnelmgr.api.datagrams import ChannelEvent, ChannelKind, Datagram, IcmpReceived
+from tunnelmgr.api.effects import Done, Effect, EffectResult, Failed, OpenChannel, Ping, Resolve
+from tunnelmgr.api.errors import TunnelError
+from tunnelmgr.api.events import Event, Notice, Stopped
+from tunnelmgr.api.network import Endpoint, Network
+from tunnelmgr.api.status import Fact, PathUse, TunnelStatus
+from tunnelmgr.core.choice import is_public
+from tunnelmgr.detect import hops, nat_probe
+from tunnelmgr.detect.constants import DETECTION_TIMEOUT, RESOLVE_TIMEOUT, STUN_PORT
+from tunnelmgr.detect.far_ends import FarEnds
+from tunnelmgr.detect.findings import Findings
+from tunnelmgr.detect.hops import Hops
+from tunnelmgr.detect.inquiries import Inquiries
+from tunnelmgr.detect.nat_probe import NatProbe
+from tunnelmgr.detect.native_ipv6 import NativeIpv6
+from tunnelmgr.detect.plan import Plan
+from tunnelmgr.detect.verdict import Verdict, ipv4_findings
+
+DONE: Final = "detect.done"
+
+
+class Detection:
+    """Runs once. A network that changes meanwhile is for the next one."""
+
+    def __init__(self, plan: Plan, random: Random) -> None:
+        self._plan = plan
+        self._inquiries = Inquiries()
+        self._nat = NatProbe(random, self._inquiries)
+        self._far_ends = FarEnds(plan.probes, self._inquiries, nat_probe.MAPPING)
+        self._hops = Hops()
+        self._ipv6 = NativeIpv6(plan.ipv6)
+        self._network = Network()
+        self._addresses: dict[str, IPv4Address | None] = {}
+        """What names resolve to; None for those that do not."""
+        self._ports: dict[str, int] = {}
+        self._events: list[Event] = []
+        self._began_at = 0.0
+        self._ended_at: float | None = None
+
+    def findings(self) -> Findings:
+        """Return what is known; before the end it is less."""
+        verdict = Verdict(self._began_at, self._network, self._nat, self._far_ends, self._hops, self._ports)
+        return Findings(
+            network=self._network,
+            ipv4=ipv4_findings(self._network),
+            nat=verdict.nat(),
+            udp=verdict.udp,
+            protocol41=verdict.protocol41,
+            ipv6=self._ipv6.findings(),
+            far_ends=verdict.far_ends(),
+            took=0.0 if self._ended_at is None else self._ended_at - self._began_at,
+        )
+
+    def start(self, now: float, network: Network, memory: Mapping[str, bytes]) -> None:
+        self._began_at, self._network = now, network
+        self._ipv6.begin(network, now)
+        if self._plan.names:
+            self._events += [OpenChannel(name, ChannelKind.UDP) for name in (*nat_probe.CHANNELS, hops.CHANNEL)]
+        for name in self._plan.names:
+            if (literal := _literal(name)) is not None:
+                self._resolved(name, literal, now)
+            else:
+                self._events.append(Resolve(name, RESOLVE_TIMEOUT))
+        self._begin_with_stun(now)
+        self._advance(now)
+
+    def receive_datagram(self, datagram: Datagram, now: float) -> None:
+        self._nat.receive(datagram)
+        self._inquiries.receive(datagram, now)
+        self._advance(now)
+
+    def receive_packet(self, packet: bytes, now: float) -> None:
+        """Nothing is routed here."""
+
+    def channel_changed(self, event: ChannelEvent, now: float) -> None:
+        if isinstance(event, IcmpReceived):
+            self._inquiries.refused(event)
+            if event.channel == hops.CHANNEL:
+                self._hops.icmp(event, now)
+        self._far_ends.channel_changed(event, now)
+        self._advance(now)
+
+    def network_changed(self, network: Network, now: float) -> None:
+        """What was begun on one network is no evidence about another; nothing is begun anew."""
+
+    def paths_used(self, uses: Sequence[PathUse], now: float) -> None:
+        """There are none."""
+
+    def effect_done(self, effect: Effect, result: EffectResult, now: float) -> None:
+        match effect:
+            case Resolve(name=name):
+                if isinstance(result, Done) and isinstance(result.value, tuple):
+                    self._resolved(name, result.value[0], now)
+                elif isinstance(result, Failed):
+                    self._addresses[name] = None
+                    self._far_ends.unresolved(name, result.text)
+                self._begin_with_stun(now)
+            case OpenChannel(channel=channel):
+                if isinstance(result, Done) and isinstance(result.value, Endpoint):
+                    self._ports[channel] = result.value.port
+                self._far_ends.channel_opened(effect, result, now)
+            case Ping():
+                self._ipv6.answered(effect, result, now)
+        self._advance(now)
+
+    def handle_timeout(self, now: float) -> None:
+        self._inquiries.handle_timeout(now)
+        self._hops.handle_timeout(now)
+        self._advance(now)
+
+    def next_timeout(self) -> float | None:
+        if self._ended_at is not None:
+            return None
+        timeouts = [self._began_at + DETECTION_TIMEOUT, self._inquiries.next_timeout(), self._hops.next_timeout()]
+        return min(instant for instant in timeouts if instant is not None)
+
+    def datagrams_to_send(self) -> list[Datagram]:
+        return self._inquiries.datagrams_to_send() + self._hops.datagrams_to_send()
+
+    def packets_to_deliver(self) -> list[bytes]:
+        return []
+
+    def events(self) -> list[Event]:
+        events = [*self._events, *self._far_ends.effects(), *self._ipv6.effects()]
+        self._events = []
+        return events
+
+    def status(self, now: float) -> TunnelStatus:
+        return TunnelStatus("done" if self._ended_at is not None else "detecting")
+
+    def command(self, name: str, arguments: Mapping[str, Fact], now: float) -> Mapping[str, object]:
+        raise TunnelError(f"detection knows no command {name}")
+
+    def stop(self, now: float) -> None:
+        self._events.append(Stopped())
+
+    def _resolved(self, name: str, address: IPv4Address, now: float) -> None:
+        behind_nat = self._network.source is not None and not is_public(self._network.source)
+        if behind_nat and not any(self._addresses.values()):
+            self._hops.begin(address, now)  # the first routers are the same whoever is asked
+        self._addresses[name] = address
+        self._far_ends.resolved(name, address, now)
+
+    def _begin_with_stun(self, now: float) -> None:
+        """Once: when all STUN servers are known, or known not to be."""
+        servers = self._plan.stun
+        if self._nat.stage is not nat_probe.Stage.WAITING or any(one.name not in self._addresses for one in servers):
+            return
+        known = [(self._addresses[one.name], one.port or STUN_PORT) for one in servers]
+        own = frozenset(one.address.ip for one in self._network.addresses)
+        self._nat.begin([Endpoint(address, port) for address, port in known if address is not None], own, now)
+
+    def _advance(self, now: float) -> None:
+        """Go on with what the latest news allows, and end when nothing is left to wait for."""
+        self._nat.advance(now)
+        if self._ended_at is not None:
+            return
+        done = self._nat.done and self._far_ends.done and self._hops.done and self._ipv6.done
+        if done or now >= self._began_at + DETECTION_TIMEOUT:
+            self._far_ends.give_up()
+            self._ended_at = now
+            self._events.append(Notice(DONE, "the network is known as far as it shows itself"))
+
+
+def _literal(name: str) -> IPv4Address | None:
+    try:
+        return IPv4Address(name)
+    except AddressValueError:
+        return None

@@ -1,0 +1,125 @@
+"""What detection found: plain data, as `--json` prints it. None is "not known" everywhere."""
+
+from dataclasses import dataclass, field
+from enum import Enum
+from ipaddress import IPv4Address, IPv6Address
+
+from tunnelmgr.api.network import Network
+from tunnelmgr.api.report import NatKind, NetworkReport
+from tunnelmgr.detect.behaviour import Filtering, Mapping
+
+
+class Scope(Enum):
+    """What kind of IPv4 address this host has."""
+
+    PUBLIC = "public"
+    PRIVATE = "private"
+    """RFC 1918."""
+    SHARED = "shared"
+    """RFC 6598, 100.64.0.0/10: behind the provider's NAT."""
+    LINK_LOCAL = "link-local"
+    """RFC 3927: no network answered."""
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One observation."""
+
+    probe: str
+    """What was asked: a word for scripts."""
+    found: str
+    """What came of it, in a sentence without a full stop."""
+    at: float
+    """Seconds since detection began."""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """An IPv4 address of this host on one of its links."""
+
+    interface: str
+    address: str
+    """With the length of its prefix."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ipv4Findings:
+    """How this host is on the IPv4 internet."""
+
+    address: IPv4Address | None = None
+    """The one it uses towards the internet; None where there is no way there."""
+    scope: Scope | None = None
+    interface: str | None = None
+    gateway: IPv4Address | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NatFindings:
+    """Which NAT is between this host and the internet."""
+
+    kind: NatKind | None = None
+    """The strictest of the candidates; None where nothing of the NAT was seen."""
+    mapping: Mapping | None = None
+    filtering: Filtering | None = None
+    candidates: tuple[NatKind, ...] = ()
+    """What the evidence leaves possible, the mildest first."""
+    mapped: str | None = None
+    """As which endpoint this host appears."""
+    port_preserved: bool | None = None
+    hairpinning: bool | None = None
+    several: bool | None = None
+    """Whether there is more than one NAT on the way (double NAT, carrier-grade NAT)."""
+    evidence: tuple[Evidence, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Ipv6Findings:
+    """IPv6 without a tunnel of ours."""
+
+    address: IPv6Address | None = None
+    default_route: bool | None = None
+    reach: bool | None = None
+    """Whether anybody answered over it."""
+    round_trip: float | None = None
+    """Seconds, of the fastest answer."""
+    evidence: tuple[Evidence, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FarEndFindings:
+    """A far end of one of the profile's methods."""
+
+    method: str
+    what: str
+    reached: bool | None
+    round_trip: float | None
+    """Seconds."""
+    reason: str
+    """Why it was not reached, or nobody knows; empty where it was."""
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """All of it."""
+
+    network: Network
+    ipv4: Ipv4Findings = field(default_factory=Ipv4Findings)
+    nat: NatFindings = field(default_factory=NatFindings)
+    udp: bool | None = None
+    protocol41: bool | None = None
+    ipv6: Ipv6Findings = field(default_factory=Ipv6Findings)
+    far_ends: tuple[FarEndFindings, ...] = ()
+    took: float = 0.0
+    """Seconds."""
+
+    @property
+    def links(self) -> tuple[Link, ...]:
+        return tuple(Link(one.interface, str(one.address)) for one in self.network.addresses)
+
+    def report(self) -> NetworkReport:
+        """Return what methods are judged by."""
+        public = self.ipv4.address if self.ipv4.scope is Scope.PUBLIC else None
+        # IPv6 that leads nowhere is none: whoever has it needs a tunnel.
+        native = False if self.ipv6.reach is False else self.network.native_ipv6
+        return NetworkReport(self.network, public, self.nat.kind, self.udp, self.protocol41, native)

@@ -1,0 +1,150 @@
+"""Questions to far ends by datagram: each repeated until it is answered, refused, or given up. Pure."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from enum import Enum
+from itertools import accumulate
+
+from tunnelmgr.api.datagrams import Datagram, IcmpReceived
+from tunnelmgr.api.network import Endpoint
+from tunnelmgr.api.reach import Heard
+from tunnelmgr.detect.constants import (
+    BRISK_INTERVAL,
+    BRISK_WAIT_MIN,
+    REQUESTS_MAX,
+    RETRANSMISSION_TIMEOUT,
+    ROUND_TRIPS_WAITED,
+)
+from tunnelmgr.detect.stun import BindingError, BindingResponse
+
+Answer = Heard | BindingResponse | BindingError
+_UNREACHABLE = 3  # ICMPv4 type; RFC 792
+
+
+class Outcome(Enum):
+    """What became of a question."""
+
+    WAITING = "waiting"
+    ANSWERED = "answered"
+    REFUSED = "refused"
+    """The network or the far end itself said that nobody is there (ICMP)."""
+    SILENT = "silent"
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """When to ask, and when to give up: seconds after the beginning."""
+
+    at: tuple[float, ...]
+    give_up: float
+
+
+PATIENT = Schedule(
+    at=tuple(accumulate((RETRANSMISSION_TIMEOUT * 2**n for n in range(REQUESTS_MAX - 1)), initial=0.0)),
+    give_up=RETRANSMISSION_TIMEOUT * (2**REQUESTS_MAX - 1),
+)
+"""For a server nobody has heard yet."""
+
+
+def brisk(round_trip: float) -> Schedule:
+    """Return the schedule for a server that answers within `round_trip` seconds: no answer is an answer too."""
+    wait = max(BRISK_WAIT_MIN, ROUND_TRIPS_WAITED * round_trip)
+    return Schedule((0.0, BRISK_INTERVAL, 2 * BRISK_INTERVAL), 2 * BRISK_INTERVAL + wait)
+
+
+@dataclass(slots=True, eq=False)
+class Inquiry:
+    """One question and what became of it."""
+
+    channel: str
+    remote: Endpoint
+    request: bytes = field(repr=False)
+    understand: Callable[[Datagram], Answer | None] = field(repr=False)
+    schedule: Schedule
+    begun_at: float
+    outcome: Outcome = Outcome.WAITING
+    transmissions: int = 0
+    sent_at: float = 0.0
+    round_trip: float | None = None
+    """Seconds from the latest request to the answer."""
+    answer: Answer | None = None
+    answered_from: Endpoint | None = None
+    icmp: IcmpReceived | None = None
+    """Why it was refused."""
+
+    @property
+    def mapped(self) -> Endpoint | None:
+        """Where the far end sees us."""
+        return self.answer.mapped if isinstance(self.answer, Heard | BindingResponse) else None
+
+    @property
+    def settled(self) -> bool:
+        return self.outcome is not Outcome.WAITING
+
+    @property
+    def due_at(self) -> float:
+        times = self.schedule.at
+        return self.begun_at + (times[self.transmissions] if self.transmissions < len(times) else self.schedule.give_up)
+
+
+class Inquiries:
+    """All questions under way. Whoever asked looks at the Inquiry for what became of it."""
+
+    def __init__(self) -> None:
+        self._all: list[Inquiry] = []
+        self._sending: list[Datagram] = []
+
+    def ask(
+        self,
+        channel: str,
+        remote: Endpoint,
+        request: bytes,
+        understand: Callable[[Datagram], Answer | None],
+        schedule: Schedule,
+        now: float,
+    ) -> Inquiry:
+        """Begin to ask. `understand` returns None for whatever is no answer to this very question."""
+        inquiry = Inquiry(channel, remote, request, understand, schedule, now)
+        self._all.append(inquiry)
+        self.handle_timeout(now)
+        return inquiry
+
+    def asked(self, data: bytes) -> Inquiry | None:
+        """Return the question these bytes are, if they are one of ours that came back to us."""
+        return next((inquiry for inquiry in self._all if inquiry.request == data), None)
+
+    def receive(self, datagram: Datagram, now: float) -> None:
+        """Take what may be an answer; what is none is dropped."""
+        for inquiry in self._waiting():
+            if inquiry.channel == datagram.channel and (answer := inquiry.understand(datagram)) is not None:
+                inquiry.answer, inquiry.answered_from = answer, datagram.remote
+                inquiry.round_trip = now - inquiry.sent_at
+                inquiry.outcome = Outcome.ANSWERED
+                return
+
+    def refused(self, event: IcmpReceived) -> None:
+        """Take an ICMP error: a far end that cannot be reached need not be asked again."""
+        for inquiry in self._waiting():
+            if event.type == _UNREACHABLE and (inquiry.channel, inquiry.remote) == (event.channel, event.remote):
+                inquiry.icmp, inquiry.outcome = event, Outcome.REFUSED
+
+    def handle_timeout(self, now: float) -> None:
+        for inquiry in self._waiting():
+            if now < inquiry.due_at:
+                continue
+            if inquiry.transmissions == len(inquiry.schedule.at):
+                inquiry.outcome = Outcome.SILENT
+                continue
+            inquiry.transmissions += 1
+            inquiry.sent_at = now
+            self._sending.append(Datagram(inquiry.channel, inquiry.request, inquiry.remote))
+
+    def next_timeout(self) -> float | None:
+        return min((inquiry.due_at for inquiry in self._waiting()), default=None)
+
+    def datagrams_to_send(self) -> list[Datagram]:
+        sending, self._sending = self._sending, []
+        return sending
+
+    def _waiting(self) -> Iterable[Inquiry]:
+        return [inquiry for inquiry in self._all if not inquiry.settled]

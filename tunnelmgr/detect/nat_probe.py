@@ -1,0 +1,182 @@
+"""Which NAT is on the way: the tests of RFC 5780 section 4 against STUN servers.
+
+Each socket has one task, so that no test opens the filter for another (RFC 5780 section 4.4): MAPPING speaks with every
+address there is, FILTERING with one address of one server only, HAIRPIN is the second inside endpoint. The first server
+that has two addresses is explored; where none has, different servers still tell how the NAT maps.
+"""
+
+from collections.abc import Iterator, Sequence
+from enum import Enum
+from ipaddress import IPv4Address
+from random import Random
+
+from tunnelmgr.api.datagrams import Datagram
+from tunnelmgr.api.errors import WireError
+from tunnelmgr.api.network import Endpoint
+from tunnelmgr.detect.behaviour import Filtering, Sighting
+from tunnelmgr.detect.inquiries import PATIENT, Inquiries, Inquiry, Outcome, Schedule, brisk
+from tunnelmgr.detect.stun import (
+    TRANSACTION_ID_LENGTH,
+    BindingError,
+    BindingRequest,
+    BindingResponse,
+    Change,
+    parse_answer,
+)
+
+MAPPING, FILTERING, HAIRPIN = CHANNELS = ("mapping", "filtering", "hairpin")
+
+
+class Stage(Enum):
+    """Where the tests are.
+
+    WAITING --begin--> CHOOSING --a server answers--> EXPLORING --all is asked--> DONE
+                          |                                                        ^
+                          `---------------all servers are silent-------------------'
+    """
+
+    WAITING = "waiting"
+    CHOOSING = "choosing"
+    EXPLORING = "exploring"
+    DONE = "done"
+
+
+class NatProbe:
+    """Runs the tests; what was asked and answered is for others to read."""
+
+    def __init__(self, random: Random, inquiries: Inquiries) -> None:
+        self._random = random
+        self._inquiries = inquiries
+        self._own: frozenset[IPv4Address] = frozenset()
+        self.stage = Stage.WAITING
+        self.servers: list[Inquiry] = []
+        """The first question to each server."""
+        self.explored: Inquiry | None = None
+        """The first question to the server that was explored."""
+        self.elsewhere: list[Inquiry] = []
+        """The same from the same socket to its other address."""
+        self.fence: Inquiry | None = None
+        """Asked on the socket of the filtering tests: while it is answered, the others are lost to a filter only."""
+        self.from_other_address: Inquiry | None = None
+        self.from_other_port: Inquiry | None = None
+        self.hairpin: Inquiry | None = None
+        """Where the second inside endpoint is seen."""
+        self.turned: list[Inquiry] = []
+        """Questions of the inside endpoints to each other's outside endpoints."""
+        self.turned_round = False
+        """Whether one of these arrived."""
+
+    @property
+    def done(self) -> bool:
+        return self.stage is Stage.DONE
+
+    def begin(self, servers: Sequence[Endpoint], own: frozenset[IPv4Address], now: float) -> None:
+        """Ask all servers; `own` are this host's addresses. No server makes an end at once."""
+        self.stage, self._own = Stage.CHOOSING, own
+        self.servers = [self._ask(MAPPING, server, now, PATIENT) for server in servers]
+        self.advance(now)
+
+    def receive(self, datagram: Datagram) -> None:
+        """Look whether a datagram is a question of ours that the NAT turned round."""
+        if (inquiry := self._inquiries.asked(datagram.data)) is not None and inquiry in self.turned:
+            self.turned_round = True
+
+    def advance(self, now: float) -> None:
+        """Do what the answers so far allow."""
+        if self.stage is Stage.CHOOSING and (chosen := self._choose()) is not None:
+            self._explore(chosen, now)
+        if self.stage is Stage.CHOOSING and all(inquiry.settled for inquiry in self.servers):
+            self.stage = Stage.DONE
+        if self.stage is Stage.EXPLORING:
+            self._turn_round(now)
+            if all(inquiry.settled for inquiry in self._asked()):
+                self.stage = Stage.DONE
+
+    def _asked(self) -> Iterator[Inquiry]:
+        yield from self.servers
+        yield from self.elsewhere
+        yield from (one for one in (self.fence, self.from_other_address, self.from_other_port, self.hairpin) if one)
+        # One that came round is answered, whatever else is.
+        yield from () if self.turned_round else self.turned
+
+    def _choose(self) -> Inquiry | None:
+        """A server with two addresses as soon as one is heard; any other only when none is left to wait for."""
+        answered = [inquiry for inquiry in self.servers if inquiry.outcome is Outcome.ANSWERED and inquiry.mapped]
+        if best := [inquiry for inquiry in answered if other_address(inquiry)]:
+            return best[0]
+        return answered[0] if answered and all(inquiry.settled for inquiry in self.servers) else None
+
+    def _explore(self, chosen: Inquiry, now: float) -> None:
+        self.stage, self.explored = Stage.EXPLORING, chosen
+        schedule = brisk(chosen.round_trip or 0.0)
+        if chosen.mapped is not None and chosen.mapped.address not in self._own:  # where nothing translates, nothing turns
+            self.hairpin = self._ask(HAIRPIN, chosen.remote, now, schedule)
+        if (other := other_address(chosen)) is None:
+            return
+        for remote in (Endpoint(other.address, chosen.remote.port), other):
+            self.elsewhere.append(self._ask(MAPPING, remote, now, schedule))
+        self.fence = self._ask(FILTERING, chosen.remote, now, schedule)
+        self.from_other_address = self._ask(FILTERING, chosen.remote, now, schedule, Change.ADDRESS_AND_PORT)
+        self.from_other_port = self._ask(FILTERING, chosen.remote, now, schedule, Change.PORT)
+
+    def _turn_round(self, now: float) -> None:
+        """Let both inside endpoints send to each other's outside one: each opens the filter for the other."""
+        one, two = self.explored, self.hairpin
+        if self.turned or one is None or two is None or one.mapped is None or two.mapped is None:
+            return
+        schedule = brisk(two.round_trip or 0.0)
+        self.turned = [self._ask(MAPPING, two.mapped, now, schedule), self._ask(HAIRPIN, one.mapped, now, schedule)]
+
+    def _ask(
+        self, channel: str, remote: Endpoint, now: float, schedule: Schedule, change: Change = Change.NOTHING
+    ) -> Inquiry:
+        request = BindingRequest(self._random.randbytes(TRANSACTION_ID_LENGTH), change)
+
+        def understand(datagram: Datagram) -> BindingResponse | BindingError | None:
+            # From anywhere: that the server answers from elsewhere is what some questions ask for.
+            try:
+                answer = parse_answer(datagram.data)
+            except WireError:
+                return None
+            return answer if answer.transaction_id == request.transaction_id else None
+
+        return self._inquiries.ask(channel, remote, request.serialize(), understand, schedule, now)
+
+    # What the answers say.
+
+    def sightings(self) -> list[Sighting]:
+        """Return who saw the MAPPING socket where."""
+        asked = [*self.servers, *self.elsewhere]
+        return [Sighting(inquiry.remote, inquiry.mapped) for inquiry in asked if inquiry.mapped is not None]
+
+    def filtering(self) -> Filtering | None:
+        """Return what the NAT lets in; None where no server could or would show it."""
+        far, near = self.from_other_address, self.from_other_port
+        if far is None or near is None or self.fence is None or self.fence.outcome is not Outcome.ANSWERED:
+            return None
+        if self.ignores_changes:
+            return None
+        if far.outcome is Outcome.ANSWERED:
+            return Filtering.ENDPOINT_INDEPENDENT
+        return Filtering.ADDRESS if near.outcome is Outcome.ANSWERED else Filtering.ADDRESS_AND_PORT
+
+    @property
+    def ignores_changes(self) -> bool:
+        """Whether the server refuses CHANGE-REQUEST, or answers as if it was not asked for anything."""
+        tests = [one for one in (self.from_other_address, self.from_other_port) if one is not None]
+        return any(isinstance(one.answer, BindingError) or one.answered_from == one.remote for one in tests)
+
+    def hairpins(self) -> bool | None:
+        """Return whether the NAT turns packets for its own outside round; None where that was not tried to the end."""
+        if self.turned_round:
+            return True
+        return False if self.turned and all(inquiry.settled for inquiry in self.turned) else None
+
+
+def other_address(inquiry: Inquiry) -> Endpoint | None:
+    """Return where else the server that answered can be asked, if that differs in address and port, as it must."""
+    answer = inquiry.answer
+    if not isinstance(answer, BindingResponse) or answer.other is None:
+        return None
+    differs = answer.other.address != inquiry.remote.address and answer.other.port != inquiry.remote.port
+    return answer.other if differs else None
