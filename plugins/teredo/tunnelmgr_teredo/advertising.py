@@ -17,6 +17,7 @@ from tunnelmgr.api.packets.ipv6 import IPv6Packet
 from tunnelmgr_teredo.address import InterfaceIdentifier, server_link_local
 from tunnelmgr_teredo.constants import SERVER_RETRANSMIT_TIMER, SOLICITATIONS_KEPT, TEREDO_PREFIX
 from tunnelmgr_teredo.drops import Drop, Refused
+from tunnelmgr_teredo.guests import Guests
 from tunnelmgr_teredo.outbox import Outbox
 from tunnelmgr_teredo.server_limits import ServerLimits
 from tunnelmgr_teredo.wire import Authentication, OriginIndication, Payload, SharedSecret
@@ -35,6 +36,7 @@ class Advertising:
         secrets: Mapping[bytes, SharedSecret],
         others: Mapping[str, str],
         limits: ServerLimits,
+        guests: Guests,
         outbox: Outbox,
     ) -> None:
         """Prepare to speak for `primary`.
@@ -48,6 +50,7 @@ class Advertising:
         self._secrets = secrets
         self._others = others
         self._limits = limits
+        self._guests = guests
         self._outbox = outbox
         # The same few link-local addresses ask all day long.
         self._advertisement_for = lru_cache(SOLICITATIONS_KEPT)(self._advertisement)
@@ -61,6 +64,7 @@ class Advertising:
             raise Refused(Drop.NO_SECONDARY)
         if not self._limits.allows_answer(datagram.remote.address, now):
             raise Refused(Drop.SOLICITATION_LIMIT)
+        self._guests.welcome(datagram.remote, now)
         packet = self._advertisement_for(client.address)
         answer = _answer(packet, payload.authentication, OriginIndication(datagram.remote), secret)
         self._outbox.count("advertisements-sent")

@@ -79,6 +79,8 @@ FORWARDED_PER_DESTINATION = (64, 16.0)  # bubbles and ICMPv6 to one IPv4 address
 ECHOES_PER_SOURCE = (64, 8.0)  # to native hosts, on behalf of one IPv4 address; a page of the web asks for dozens at once
 SERVER_BUDGETS_MAX = 16_384  # IPv4 addresses or networks whose budget is kept, of each kind
 SOLICITATIONS_KEPT = 64  # different ones read before; nearly all clients send one of half a dozen
+GUEST_MEMORY = 3600.0  # seconds after a signed solicitation; clients that hear their server otherwise refresh less often
+GUESTS_MAX = 65_536  # mappings of clients that have signed one
 SERVER_RETRANSMIT_TIMER = 2000  # milliseconds, in our advertisements; as Miredo
 
 # What we chose for relays (teredo.md section 7).

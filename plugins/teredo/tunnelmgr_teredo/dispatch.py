@@ -10,6 +10,7 @@ from tunnelmgr_teredo.admission import ServerIdentity
 from tunnelmgr_teredo.advertising import PRIMARY
 from tunnelmgr_teredo.constants import SERVER_ICMPV6_MAX
 from tunnelmgr_teredo.drops import Drop, Refused
+from tunnelmgr_teredo.guests import Guests
 from tunnelmgr_teredo.native import is_native, leads_astray
 from tunnelmgr_teredo.outbox import Outbox
 from tunnelmgr_teredo.server_limits import ServerLimits
@@ -30,10 +31,13 @@ _PASSED_ON = frozenset(
 class Dispatch:
     """Sends bubbles and ICMPv6 to clients, or into native IPv6. What may not go it refuses by raising."""
 
-    def __init__(self, identity: ServerIdentity, unicast: GlobalUnicast, limits: ServerLimits, outbox: Outbox) -> None:
+    def __init__(
+        self, identity: ServerIdentity, unicast: GlobalUnicast, limits: ServerLimits, guests: Guests, outbox: Outbox
+    ) -> None:
         self._identity = identity
         self._unicast = unicast
         self._limits = limits
+        self._guests = guests
         self._outbox = outbox
         self._link_local = server_link_local(identity.primary)
 
@@ -67,6 +71,8 @@ class Dispatch:
         """Let a client's echo test out; the answer comes to it through the relay nearest to the host it asks."""
         if is_bubble(packet) or not is_native(packet.destination) or leads_astray(packet.destination, self._unicast):
             raise Refused(Drop.SCOPE)
+        if not self._guests.admits(source, now):
+            raise Refused(Drop.UNSIGNED)
         if not self._limits.allows_release(source.address, now):
             raise Refused(Drop.ECHO_LIMIT)
         self._outbox.deliver(payload.packet)

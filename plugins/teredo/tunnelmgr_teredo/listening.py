@@ -12,7 +12,7 @@ from tunnelmgr_teredo.outbox import Outbox
 
 _HINTS = {
     FailureCode.IN_USE: "another Teredo server or relay may run here: stop it, or choose another port",
-    FailureCode.NOT_FOUND: "give this host the address; where a provider translates it, name this host's own under `bind`",
+    FailureCode.NOT_FOUND: "give this host the address, or name one it has (`bind` for a server, `address` for a relay)",
 }
 
 

@@ -10,6 +10,7 @@ from tunnelmgr.api.events import Event, Stopped, Up
 from tunnelmgr.api.network import Endpoint, Network
 from tunnelmgr.api.status import Fact, PathUse, TunnelStatus
 from tunnelmgr_teredo.address import GlobalUnicast
+from tunnelmgr_teredo.guests import Everybody
 from tunnelmgr_teredo.listening import Listening
 from tunnelmgr_teredo.outbox import Outbox
 from tunnelmgr_teredo.relay_limits import NoShares, RelayLimits, Shares
@@ -34,6 +35,7 @@ class TeredoRelay:
             _served(settings, self._unicast),
             settings.peers_max,
             _limits(settings),
+            Everybody(),
             self._unicast,
             random,
             self._outbox,

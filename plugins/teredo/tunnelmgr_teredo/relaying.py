@@ -39,6 +39,7 @@ from tunnelmgr_teredo.constants import (
     STATUS_PEERS_MAX,
 )
 from tunnelmgr_teredo.drops import Drop, Refused
+from tunnelmgr_teredo.guests import Guests
 from tunnelmgr_teredo.native import is_link_only, is_source_routed
 from tunnelmgr_teredo.outbox import Outbox
 from tunnelmgr_teredo.packet_queue import PacketQueue, QueueSpace, Waiting
@@ -73,12 +74,14 @@ class Relaying:
         served: Served,
         peers_max: int,
         limits: RelayLimits,
+        guests: Guests,
         unicast: GlobalUnicast,
         random: Random,
         outbox: Outbox,
     ) -> None:
         self.peers = RelayPeers(peers_max, limits)
         self._limits = limits
+        self._guests = guests
         self._identity = identity
         self._served = served
         self._unicast = unicast
@@ -130,6 +133,9 @@ class Relaying:
         if not self._unicast.has_client(client) or client.mapped.address in self._own:
             raise Refused(Drop.DESTINATION)
         peer = self.peers.get(packed)
+        if not self._guests.admits(client.mapped, now):
+            self._refuse(packet, Drop.UNSIGNED, now)
+            return
         if peer is not None and peer.is_valid(now):
             self._send(peer, packet)
             return

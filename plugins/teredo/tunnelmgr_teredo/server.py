@@ -21,6 +21,7 @@ from tunnelmgr_teredo.advertising import PRIMARY, SECONDARY, Advertising
 from tunnelmgr_teredo.constants import ALL_ROUTERS, SERVER_PORT
 from tunnelmgr_teredo.dispatch import Dispatch
 from tunnelmgr_teredo.drops import Drop, Refused
+from tunnelmgr_teredo.guests import Everybody, Signatories
 from tunnelmgr_teredo.listening import Listening
 from tunnelmgr_teredo.outbox import Outbox
 from tunnelmgr_teredo.relay_limits import NoShares, Shares
@@ -45,11 +46,12 @@ class TeredoServer:
         self._identity = identity = ServerIdentity(settings.addresses[0], own)
         self._listening = Listening(_channels(settings), self._outbox)
         others = {PRIMARY: SECONDARY, SECONDARY: PRIMARY} if len(settings.addresses) > 1 else {}
+        self._guests = guests = Signatories() if settings.secure else Everybody()
         self._advertising = Advertising(
-            identity.primary, settings.mtu, settings.shared_secrets, others, limits, self._outbox
+            identity.primary, settings.mtu, settings.shared_secrets, others, limits, guests, self._outbox
         )
         self._admission = Admission(identity, self._unicast)
-        self._dispatch = Dispatch(identity, self._unicast, limits, self._outbox)
+        self._dispatch = Dispatch(identity, self._unicast, limits, guests, self._outbox)
         self._relay_outbox = Outbox()
         self._relaying = self._relay(random) if settings.relay else None
 
@@ -156,7 +158,14 @@ class TeredoServer:
         limits = Shares() if settings.limits is Limits.ON else NoShares()
         identity = RelayIdentity(self._identity.own)
         return Relaying(
-            identity, Everyone(self._unicast), settings.peers_max, limits, self._unicast, random, self._relay_outbox
+            identity,
+            Everyone(self._unicast),
+            settings.peers_max,
+            limits,
+            self._guests,
+            self._unicast,
+            random,
+            self._relay_outbox,
         )
 
     def _post(self, now: float) -> None:

@@ -52,7 +52,7 @@ class ServerSettings(Settings):
         description="how the relay's packets leave: native (2001::/32 must be routed here) or nat66 (as this host's own)",
     )
     secure: tuple[SecureSettings, ...] = Field(
-        default=(), description="clients this server answers, with the secret shared with each; empty answers everybody"
+        default=(), description="clients to serve, with the secret shared with each; empty serves everybody"
     )
     mtu: int = Field(default=LINK_MTU, ge=LINK_MTU, le=MTU_MAX, description="MTU to tell clients, in bytes")
     private_deployment: tuple[IPv4Network, ...] = Field(

@@ -41,7 +41,8 @@ from tunnelmgr.api.packets import (
 )
 from tunnelmgr.api.packets.protocol import IpProtocol
 from tunnelmgr_teredo.address import TeredoAddress, server_link_local
-from tunnelmgr_teredo.constants import ALL_ROUTERS, CLIENT_LINK_LOCAL, TEREDO_PREFIX
+from tunnelmgr_teredo.constants import ALL_ROUTERS, CLIENT_LINK_LOCAL, GUESTS_MAX, TEREDO_PREFIX
+from tunnelmgr_teredo.guests import Signatories
 from tunnelmgr_teredo.server_settings import ServerSettings
 from tunnelmgr_teredo.wire import Authentication, OriginIndication, Payload
 
@@ -600,3 +601,30 @@ def test_status_counts_both_apart() -> None:
     assert bench.count("relay-dropped-no-entry") == 1
     bench.send(udp_packet(NATIVE_HOST, CLIENT_A))
     assert bench.tunnel.status(bench.now).peers_total == 1
+
+
+def test_a_far_end_with_secrets_carries_nothing_for_strangers() -> None:
+    """Whoever makes up an address of his own needs no advertisement to use it."""
+    bench = far_end(secure=[SECRET])
+    assert refused(bench, PACKETS["echo-test-request"].payload) == {"unsigned": 1}
+    assert bench.send(udp_packet(NATIVE_HOST, CLIENT_A)) == []
+    bench.take_vector(PACKETS["rs-secure-hmac-sha1"])
+    bench.take_vector(PACKETS["echo-test-request"])
+    assert len([packet for packet in bench.delivered() if packet == PACKETS["echo-test-request"].payload]) == 1
+    assert len(bench.send(udp_packet(NATIVE_HOST, CLIENT_A))) == 1
+    bench.now += 3601
+    assert bench.send(udp_packet(NATIVE_HOST, CLIENT_A)) == []
+
+
+def test_strangers_may_knock_at_the_clients_of_a_far_end_with_secrets() -> None:
+    assert len(far_end(secure=[SECRET]).take(knock(CLIENT_A, OUR_CLIENT), CLIENT_A_MAPPED)) == 1
+
+
+def test_mappings_of_clients_with_secrets_are_bounded() -> None:
+    guests = Signatories()
+    for number in range(GUESTS_MAX + 1):
+        guests.welcome(Endpoint(IPv4Address(number), 1), 0.0)
+        if number == 1:
+            guests.welcome(Endpoint(IPv4Address(0), 1), 0.0)
+    assert guests.admits(Endpoint(IPv4Address(0), 1), 1.0)
+    assert not guests.admits(Endpoint(IPv4Address(1), 1), 1.0)

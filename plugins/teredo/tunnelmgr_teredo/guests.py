@@ -1,0 +1,49 @@
+"""Whose packets a far end carries: everybody's, or those of clients that have signed a solicitation not long ago.
+
+Secure qualification (RFC 4380 section 5.2.2) alone keeps an address from strangers, not the use of a server whose address
+is known: whoever makes up a Teredo address for himself needs no advertisement. A server that demands signatures therefore
+remembers where they came from.
+"""
+
+from collections import OrderedDict
+from typing import Protocol
+
+from tunnelmgr.api.network import Endpoint
+from tunnelmgr_teredo.constants import GUEST_MEMORY, GUESTS_MAX
+
+
+class Guests(Protocol):
+    """Clients by their mapping."""
+
+    def welcome(self, client: Endpoint, now: float) -> None:
+        """Note a client that was answered."""
+
+    def admits(self, client: Endpoint, now: float) -> bool:
+        """Whether this client's packets are carried to native IPv6 and back."""
+
+
+class Everybody:
+    """Of a server without secrets."""
+
+    def welcome(self, client: Endpoint, now: float) -> None:
+        pass
+
+    def admits(self, client: Endpoint, now: float) -> bool:
+        return True
+
+
+class Signatories:
+    """Of a server with secrets. Beyond GUESTS_MAX, the client welcomed longest ago is forgotten."""
+
+    def __init__(self) -> None:
+        self._welcomed_at: OrderedDict[Endpoint, float] = OrderedDict()
+
+    def welcome(self, client: Endpoint, now: float) -> None:
+        self._welcomed_at[client] = now
+        self._welcomed_at.move_to_end(client)
+        if len(self._welcomed_at) > GUESTS_MAX:
+            self._welcomed_at.popitem(last=False)
+
+    def admits(self, client: Endpoint, now: float) -> bool:
+        at = self._welcomed_at.get(client)
+        return at is not None and now - at < GUEST_MEMORY
