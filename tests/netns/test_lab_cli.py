@@ -3,6 +3,7 @@
 A user without privileges is played by a process that has given all of them up, in a user namespace of its own.
 """
 
+import json
 import os
 import re
 import signal
@@ -307,6 +308,9 @@ def test_clients_meet_behind_the_nats_that_were_chosen(root: User) -> None:
     screen = root.types("tunnelmgr lab status").stdout
     assert "client1-nat  router of client1: full-cone " in screen
     assert "client2-nat  router of client2: port-restricted " in screen
+    hosts = {host["name"]: host for host in json.loads(root.types("tunnelmgr lab status --json").stdout)["data"]["hosts"]}
+    assert hosts["client1-nat"]["router"]["nat"] == "full-cone"
+    assert [program["words"][-2:] for program in hosts["client1"]["programs"]] == [["up", "home"]]
     root.types("tunnelmgr lab down")
 
 
@@ -343,7 +347,7 @@ def test_a_command_on_a_host_keeps_its_words_its_folder_and_its_exit_status(user
     )
     assert said.stdout.splitlines() == ["/usr/bin", "--lab   x -h", "exit 7", "exit 2", "exit 1", "exit 3"]
     assert "no host 'nobody'; there are server, relay, far-end, web, public, client1" in said.stderr
-    assert f"lab {user.lab} exists; remove it with tunnelmgr lab down" in said.stderr
+    assert f"lab {user.lab} exists; remove it: tunnelmgr lab down --lab {user.lab}, or" in said.stderr
     assert f"there is no lab {user.lab}; build it: tunnelmgr lab up" in said.stderr
 
 

@@ -108,7 +108,7 @@ def _own_dir() -> Path:
 
 def _new_keeper(lab: str, folder: Path) -> keeping.Keeper:
     if keeping.Keeper.find(folder):
-        raise TunnelError(f"lab {lab} exists", hint="remove it with tunnelmgr lab down, or choose another --lab")
+        raise TunnelError(f"lab {lab} exists", hint=f"remove it: tunnelmgr lab down --lab {lab}, or choose another name")
     shutil.rmtree(folder, ignore_errors=True)  # of one whose keeper is gone nothing else is left
     try:
         return keeping.start(folder)

@@ -48,7 +48,7 @@ class Lab:
             raise TunnelError(f"there is no lab {name}", hint="build it: tunnelmgr lab up", exit_code=ExitCode.NOT_UP)
         description = Description.parse(file.read_text()) if file.exists() else None
         if not description or not description.complete:
-            raise TunnelError(f"lab {name} is not whole: its building was cut off", hint="remove it: tunnelmgr lab down")
+            raise TunnelError(f"lab {name} is not whole: its building was cut off", hint=_remove_hint(name))
         lab = cls(description, folder)
         lab._find()
         return lab
@@ -58,7 +58,7 @@ class Lab:
         name = self.description.lab
         naming.check_lab_name(name)
         if naming.namespaces_of(name):
-            raise TunnelError(f"lab {name} exists", hint="remove it with tunnelmgr lab down, or choose another --lab")
+            raise TunnelError(f"lab {name} exists", hint=f"{_remove_hint(name)}, or choose another name")
         try:
             self._build(tell)
         except BaseException:
@@ -198,6 +198,10 @@ def remove(name: str, folder: Path) -> bool:
     destroy(name)
     shutil.rmtree(folder, ignore_errors=True)
     return found
+
+
+def _remove_hint(name: str) -> str:
+    return f"remove it: tunnelmgr lab down --lab {name}"
 
 
 def _listens(host: Host, port: int) -> bool:
