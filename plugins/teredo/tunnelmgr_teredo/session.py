@@ -191,7 +191,6 @@ class Session:
     def end(self, now: float) -> None:
         """The address is gone: no paths, no trust, and an answer for packets that wait."""
         for peer in list(self.peers):
-            self.contacts.forget(peer)
             self.distrust(peer)
             self.give_up(peer, now)
 
