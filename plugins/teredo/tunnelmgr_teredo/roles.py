@@ -3,10 +3,12 @@
 The Tunnels are imported when they are made, so that a client does not wait for the modules of a server and a relay.
 """
 
+from collections.abc import Sequence
 from random import Random
 from typing import Protocol
 
 from tunnelmgr.api.hostconfig import HostConfig
+from tunnelmgr.api.reach import ReachProbe
 from tunnelmgr.api.report import NatKind, NetworkReport
 from tunnelmgr.api.settings import Settings
 from tunnelmgr.api.transport import Fit, Suitability
@@ -24,6 +26,8 @@ class Role(Protocol):
     def suits(self, report: NetworkReport) -> Suitability: ...
 
     def expected(self) -> HostConfig | None: ...
+
+    def probes(self, random: Random) -> Sequence[ReachProbe]: ...
 
     def tunnel(self, random: Random) -> Tunnel: ...
 
@@ -60,6 +64,11 @@ class _Client:
     def expected(self) -> HostConfig | None:
         return None
 
+    def probes(self, random: Random) -> Sequence[ReachProbe]:
+        from tunnelmgr_teredo.reachability import probes
+
+        return tuple(probes(self._settings, random))
+
     def tunnel(self, random: Random) -> Tunnel:
         from tunnelmgr_teredo.client import TeredoClient
 
@@ -82,6 +91,9 @@ class _Server:
     def expected(self) -> HostConfig | None:
         return self._settings.host_config
 
+    def probes(self, random: Random) -> Sequence[ReachProbe]:
+        return ()
+
     def tunnel(self, random: Random) -> Tunnel:
         from tunnelmgr_teredo.server import TeredoServer
 
@@ -103,6 +115,9 @@ class _Relay:
 
     def expected(self) -> HostConfig | None:
         return self._settings.host_config
+
+    def probes(self, random: Random) -> Sequence[ReachProbe]:
+        return ()
 
     def tunnel(self, random: Random) -> Tunnel:
         from tunnelmgr_teredo.relay import TeredoRelay

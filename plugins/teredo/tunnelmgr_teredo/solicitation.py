@@ -14,7 +14,8 @@ from tunnelmgr_teredo.drops import Drop, Refused
 from tunnelmgr_teredo.outbox import SERVICE, Outbox
 from tunnelmgr_teredo.wire import Authentication, Payload, SharedSecret
 
-_SOLICITATION = icmpv6_packet(RouterSolicitation(), CLIENT_LINK_LOCAL, ALL_ROUTERS).serialize()
+SOLICITATION = icmpv6_packet(RouterSolicitation(), CLIENT_LINK_LOCAL, ALL_ROUTERS).serialize()
+"""The packet a client asks with."""
 
 
 class Outcome(Enum):
@@ -93,8 +94,8 @@ class Solicitation:
         self._transmissions += 1
         self._sent_at = now
         if self._secret is None:
-            payload = Payload(_SOLICITATION, Authentication(self._nonce))
+            payload = Payload(SOLICITATION, Authentication(self._nonce))
         else:
-            payload = self._secret.sign(_SOLICITATION, self._nonce)
+            payload = self._secret.sign(SOLICITATION, self._nonce)
         self._outbox.count("solicitations-sent")
         self._outbox.send(Datagram(self._channel, payload.serialize(), self._remote))

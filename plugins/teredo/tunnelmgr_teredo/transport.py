@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from tunnelmgr.api.dissection import Dissector
 from tunnelmgr.api.hostconfig import HostConfig
+from tunnelmgr.api.reach import ReachProbe
 from tunnelmgr.api.report import NetworkReport
 from tunnelmgr.api.settings import Settings
 from tunnelmgr.api.transport import Suitability, Transport
@@ -41,6 +42,9 @@ class Teredo(Transport):
 
     def tunnel(self, random: Random) -> Tunnel:
         return self._role.tunnel(random)
+
+    def probes(self, random: Random) -> Sequence[ReachProbe]:
+        return self._role.probes(random)
 
     @classmethod
     def dissectors(cls) -> Sequence[Dissector]:

@@ -1,0 +1,42 @@
+"""Detection with our Teredo server alone: as far as the evidence goes."""
+
+from random import Random
+
+import pytest
+
+from tests.sim.test_detection import CONES, LAB, SLOW, detect
+from tunnelmgr.api.report import NatKind
+from tunnelmgr.detect.plan import Plan
+from tunnelmgr.lab.simulated import Internet
+from tunnelmgr_teredo.server_settings import ServerSettings
+from tunnelmgr_teredo.settings import ClientSettings
+from tunnelmgr_teredo.transport import Teredo
+
+ADDRESSES = ("192.0.2.1", "192.0.2.2")
+
+
+def teredo_plan() -> Plan:
+    client = Teredo("client", ClientSettings.model_validate({"server": ADDRESSES[0]}))
+    return Plan(probes=tuple(("teredo", probe) for probe in client.probes(Random(1))))
+
+
+@pytest.mark.parametrize(
+    ("behind", "kind", "candidates"),
+    [
+        (LAB.NONE, NatKind.NONE, (NatKind.NONE,)),
+        (LAB.FULL_CONE, NatKind.PORT_RESTRICTED, CONES),
+        (LAB.ADDRESS_RESTRICTED, NatKind.PORT_RESTRICTED, CONES),
+        (LAB.PORT_RESTRICTED, NatKind.PORT_RESTRICTED, CONES),
+        (LAB.SYMMETRIC, NatKind.SYMMETRIC, (NatKind.SYMMETRIC,)),
+        (LAB.SYMMETRIC_SEQUENTIAL, NatKind.SYMMETRIC, (NatKind.SYMMETRIC,)),
+        (LAB.UDP_BLOCKED, None, ()),
+    ],
+    ids=lambda value: value.value if isinstance(value, LAB) else "",
+)
+def test_a_teredo_server_alone_tells_how_the_nat_maps(
+    internet: Internet, behind: LAB, kind: NatKind | None, candidates: tuple[NatKind, ...]
+) -> None:
+    server = Teredo("server", ServerSettings.model_validate({"addresses": ADDRESSES}))
+    internet.add(server.tunnel, address=ADDRESSES, native_ipv6=True, link=SLOW)
+    found = detect(internet, behind, teredo_plan())
+    assert (found.nat.kind, found.nat.candidates, found.nat.filtering) == (kind, candidates, None)
