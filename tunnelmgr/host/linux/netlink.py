@@ -43,7 +43,8 @@ class Netlink:
                 await self._call("link", "set", index=_index(device), state="up")
             case Address():
                 await self._call("addr", "add", **_address(item), flags=_IFA_F_NODAD)
-                await self._until_local(item.interface.ip)
+                if not item.interface.is_link_local:  # whose routes are found by interface only, and nobody waits for
+                    await self._until_local(item.interface.ip)
             case Route():
                 await self._call("route", "append", **_route(item))
             case Rule():
@@ -81,8 +82,7 @@ class Netlink:
             items += [LinkUp(device)] if link["flags"] & _IFF_UP else []
         async for address in self._dump("addr", family=socket.AF_INET6, index=index):
             interface = IPv6Interface((address.get("address"), address["prefixlen"]))
-            if not interface.is_link_local:
-                items.append(Address(device, interface))
+            items.append(Address(device, interface))
         async for route in self._routes(index):
             items.append(Route(device, _prefix(route, "dst"), route.get("priority"), route.get("table")))
         return items

@@ -1,0 +1,243 @@
+"""A configured tunnel between two hosts of the lab, `tunnelmgr up` on both.
+
+home 203.0.113.66, 203.0.113.99 --- backbone --- far 192.0.2.80, 2001:db8:80::1 --- native 2001:db8:6::1
+  2001:db8:41::2  =============== protocol 41 ===============  2001:db8:41::1, forwards
+The IPv6 internet routes 2001:db8:41::/64 to far.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from ipaddress import IPv4Address, IPv6Address
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.netns.program import Tunnelmgr, ping
+from tunnelmgr.api.packets import IpProtocol, IPv4Packet, IPv6Packet
+from tunnelmgr.lab.namespaces import Host, NamespaceInternet
+from tunnelmgr.lab.waiting import wait_for
+
+HOME, HOME_LATER, FAR = IPv4Address("203.0.113.66"), IPv4Address("203.0.113.99"), IPv4Address("192.0.2.80")
+HOME6, FAR6 = IPv6Address("2001:db8:41::2"), IPv6Address("2001:db8:41::1")
+HOME_PROFILE = f"""\
+name: home
+method: {{type: 6in4, remote: {FAR}, address: "{HOME6}/64", prefixes: ["2001:db8:5::/48"]}}
+firewall: {{inbound: open}}
+"""
+FAR_PROFILE = """\
+name: home
+method: {{type: 6in4, remote: {remote}, address: "2001:db8:41::1/64", routes: ["2001:db8:5::/48"], forward: true}}
+firewall: {{inbound: open}}
+"""
+SEND = """\
+import socket, sys
+out = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+for line in sys.stdin:
+    out.sendto(bytes.fromhex(line.strip()), (sys.argv[1], 0))
+"""
+
+
+class Ends:
+    """Both ends, and who is around."""
+
+    def __init__(self, internet: NamespaceInternet, folder: Path) -> None:
+        self.internet = internet
+        self.native = internet.host("native", "2001:db8:6::1")
+        self.home = Tunnelmgr(internet.host("home", HOME, HOME_LATER), folder, HOME_PROFILE)
+        self.far = Tunnelmgr(internet.host("far", FAR, "2001:db8:80::1"), folder, FAR_PROFILE.format(remote=HOME))
+        internet.route("2001:db8:41::/64", self.far.host)
+
+    def up(self) -> None:
+        for end in (self.far, self.home):
+            end.up()
+
+    def counters(self) -> dict[str, int]:
+        return dict(self.home.status()["counters"])
+
+
+@pytest.fixture
+def ends(internet: NamespaceInternet, tmp_path: Path) -> Iterator[Ends]:
+    made = Ends(internet, tmp_path)
+    yield made
+    for end in (made.home, made.far):
+        end.run("down", "home", check=False)
+        assert end.traces() == []
+
+
+def transfer(server: Host, client: Host, target: IPv6Address, *options: str) -> Callable[[], dict[str, Any]]:
+    """Begin a TCP transfer with iperf3; what is returned waits for its end and tells how it went."""
+    listening = server.popen(["iperf3", "-s", "-1"])
+    wait_for("iperf3", lambda: ":5201" in server.run(["ss", "-ltn"]).stdout or None)
+    words = ["iperf3", "-6", "-J", "-c", str(target), *options]
+
+    def finish() -> dict[str, Any]:
+        said = json.loads(client.run(words, timeout=60).stdout)
+        listening.wait(10)
+        assert "error" not in said, said["error"]
+        return dict(said["end"])
+
+    return finish
+
+
+def test_both_ends_ping_and_transfer_both_ways_and_the_far_end_forwards(ends: Ends, iperf3: str) -> None:
+    ends.up()
+    home, far = ends.home.host, ends.far.host
+    assert ping(home, FAR6, 20, interval=0.02) == 20
+    assert ping(far, HOME6, 20, interval=0.02) == 20
+    assert ping(home, ends.native.ipv6, 20, interval=0.02) == 20
+    assert ping(ends.native, HOME6, 5) == 5
+    for options in ((), ("-R",)):
+        done = transfer(ends.native, home, ends.native.ipv6, "-t", "1", *options)()
+        assert done["sum_received"]["bytes"] > 1_000_000
+    status = ends.home.status()
+    assert status["state"] == "up"
+    assert status["mtu"] == 1480
+    assert status["default_route"]
+    early = "dropped-device-write"  # what came between the word and the device
+    assert not [name for name in status["counters"] if name.startswith("dropped-") and name != early]
+
+
+@pytest.mark.requirement("S-SE-002")
+def test_the_firewall_on_the_tunnel_is_on_by_default(ends: Ends) -> None:
+    ends.home.write_profile("home", HOME_PROFILE.replace("open", "established"))
+    ends.up()
+    ends.home.host.popen([sys.executable, "-m", "http.server", "8080", "--bind", "::"])
+    wait_for("http server", lambda: ":8080" in ends.home.host.run(["ss", "-ltn"]).stdout or None)
+    assert ping(ends.native, HOME6, 2) == 2
+    connect = f"import socket; socket.create_connection(('{HOME6}', 8080), timeout=3)"
+    assert ends.native.run([sys.executable, "-c", connect], check=False).returncode != 0
+
+
+def test_a_far_end_that_is_not_there_is_waited_for_and_found(ends: Ends) -> None:
+    ends.home.start("up", "-f", ends.home.profile)
+    wait_for("waiting", lambda: _state(ends.home) == "waiting-for-peer" or None, 30)
+    status = ends.home.status()
+    assert status["reason"].startswith(f"{FAR} speaks no protocol 41 (protocol unreachable")
+    assert status["hint"] == "start the tunnel at the far end"
+    assert not status["default_route"]
+    ends.far.up()
+    wait_for("up", lambda: _state(ends.home) == "up" or None, 30)
+    assert ping(ends.home.host, ends.native.ipv6, 3) == 3
+
+
+def _state(end: Tunnelmgr) -> str:
+    said = end.run("status", "home", "--json", check=False).stdout
+    [profile] = json.loads(said)["data"]["profiles"]
+    return str((profile["snapshot"] or {}).get("state"))
+
+
+@pytest.mark.requirement("S-MT-004", "S-MT-006")
+def test_a_path_mtu_that_shrinks_under_a_transfer_does_not_end_it(ends: Ends, iperf3: str) -> None:
+    ends.up()
+    for options in ((), ("-R",)):
+        ends.internet.backbone.run(_path_mtu(1500))
+        finish = transfer(ends.native, ends.home.host, ends.native.ipv6, "-t", "6", *options)
+        shrinking = ends.internet.backbone.popen(["sh", "-c", f"sleep 2; {_path_mtu(1400)[-1]}"])
+        done = finish()
+        shrinking.wait(5)
+        assert done["sum_received"]["bytes"] > 1_000_000
+        assert all(stream["receiver"]["seconds"] > 5 for stream in done["streams"])
+    wait_for("the MTU", lambda: ends.home.status()["mtu"] == 1380 or None, 20)
+    assert ping(ends.home.host, ends.native.ipv6, 3) == 3
+
+
+def _path_mtu(mtu: int) -> list[str]:
+    """Shell words that make the backbone refuse larger packets, both ways, with ICMP."""
+    routes = ((HOME, "home"), (FAR, "far"))
+    return ["sh", "-c", "; ".join(f"ip route replace {to} dev {port} mtu lock {mtu}" for to, port in routes)]
+
+
+def test_a_large_packet_learns_the_path(ends: Ends) -> None:
+    ends.up()
+    ends.internet.backbone.run(_path_mtu(1400))
+    words = ["ping", "-6", "-n", "-c", "4", "-i", "0.3", "-W", "3", "-M", "do", "-s", "1332", str(ends.native.ipv6)]
+    ends.home.host.run(words)  # 1380 bytes with its headers
+    large = [word if word != "1332" else "1400" for word in words]
+    said = ends.home.host.run(large, check=False)
+    assert "mtu=1380" in said.stdout + said.stderr or "mtu: 1380" in said.stdout + said.stderr
+    assert ends.home.status()["mtu"] == 1380
+
+
+@pytest.mark.requirement("S-UP-007")
+def test_a_changed_address_keeps_device_addresses_and_transfers(ends: Ends, iperf3: str) -> None:
+    ends.up()
+    home = ends.home.host
+    index = home.run(["ip", "-o", "link", "show", "tm-home"]).stdout.partition(":")[0]
+    finish = transfer(ends.native, home, ends.native.ipv6, "-t", "10")
+    moving = home.popen(["sh", "-c", f"sleep 2; ip address del {HOME}/32 dev eth0"])
+    ends.far.write_profile("home", FAR_PROFILE.format(remote=HOME_LATER))
+    followed = ends.far.host.popen(
+        [
+            "sh",
+            "-c",
+            f"sleep 3; {' '.join(ends.far.words('down', 'home'))}; {' '.join(ends.far.words('up', ends.far.profile))}",
+        ],
+        environment=ends.far.environment,
+        output=ends.far.folder / "moved",
+    )
+    done = finish()
+    assert moving.wait(5) == 0
+    assert followed.wait(30) == 0
+    assert done["sum_received"]["bytes"] > 1_000_000
+    wait_for("up again", lambda: _state(ends.home) == "up" or None, 30)
+    status = ends.home.status()
+    assert status["facts"]["local"] == str(HOME_LATER)
+    assert home.run(["ip", "-o", "link", "show", "tm-home"]).stdout.partition(":")[0] == index
+    assert IPv6Address(status["addresses"][0]) == HOME6
+    assert ping(home, ends.native.ipv6, 3) == 3
+
+
+def carried(source: str, *, outer: IPv4Address = FAR, destination: IPv6Address = HOME6, **fields: Any) -> bytes:
+    """An attacker's packet, outer header included."""
+    kind = fields.get("next_header", IpProtocol.UDP)
+    inside = IPv6Packet(IPv6Address(source), destination, kind, fields.get("payload", bytes(8)))
+    return IPv4Packet(outer, HOME, IpProtocol.IPV6, inside.serialize()).serialize()
+
+
+def nested(levels: int) -> bytes:
+    packet = IPv6Packet(IPv6Address("2001:db8:6::1"), HOME6, IpProtocol.UDP, bytes(8)).serialize()
+    for _ in range(levels):
+        packet = IPv6Packet(IPv6Address("2001:db8:6::1"), HOME6, IpProtocol.IPV6, packet).serialize()
+    return packet
+
+
+@pytest.mark.requirement("S-DE-001", "S-DE-002", "S-DE-005", "S-DE-006", "S-DE-007", "S-DE-009", "S-DE-011")
+def test_what_attackers_send_is_dropped_counted_and_not_answered(ends: Ends) -> None:
+    ends.up()
+    attacker = ends.internet.host("attacker", "198.51.100.66")
+    routing = bytes([IpProtocol.NO_NEXT_HEADER, 0, 0, 0]) + bytes(4)
+    attacks = {
+        "outer-source": [carried("2001:db8:6::1", outer=IPv4Address("198.51.100.66"))],
+        "source": [carried("::1"), carried("ff02::1"), carried("::ffff:192.0.2.9"), carried("2002:a00:1::1")],
+        "ingress": [carried(str(HOME6)), carried("2001:db8:5::1"), carried("2001:db8:41::99")],
+        "destination": [carried("2001:db8:6::1", destination=IPv6Address("2001:db8:77::1"))],
+        "routing-header": [carried("2001:db8:6::1", next_header=IpProtocol.ROUTING, payload=routing)],
+        "nested": [IPv4Packet(FAR, HOME, IpProtocol.IPV6, nested(5)).serialize()],
+        "malformed": [IPv4Packet(FAR, HOME, IpProtocol.IPV6, b"\x45" + bytes(60)).serialize()],
+    }
+    before = ends.native.run(["ip", "-s", "link", "show", "eth0"]).stdout
+    packets = "\n".join(packet.hex() for kind in attacks.values() for packet in kind)
+    attacker.run([sys.executable, "-c", SEND, str(HOME)], stdin=packets)
+    expected = {f"dropped-{reason}": len(packets) for reason, packets in attacks.items()}
+    wait_for("the drops", lambda: expected.items() <= ends.counters().items() or None, 10)
+    assert ends.native.run(["ip", "-s", "link", "show", "eth0"]).stdout == before
+    assert ping(ends.home.host, FAR6, 2) == 2
+
+
+@pytest.mark.requirement("S-DE-004")
+def test_fragments_of_protocol_41_are_put_together(ends: Ends) -> None:
+    ends.up()
+    attacker = ends.internet.host("attacker", "198.51.100.66")
+    whole = IPv4Packet(FAR, HOME, IpProtocol.IPV6, _echo_reply(), identification=7)
+    cut = 1024
+    first = IPv4Packet(FAR, HOME, IpProtocol.IPV6, whole.payload[:cut], identification=7, more_fragments=True)
+    second = IPv4Packet(FAR, HOME, IpProtocol.IPV6, whole.payload[cut:], identification=7, fragment_offset=cut)
+    before = ends.home.status()["traffic"]["packets_received"]
+    attacker.run([sys.executable, "-c", SEND, str(HOME)], stdin=f"{first.serialize().hex()}\n{second.serialize().hex()}\n")
+    wait_for("the packet", lambda: ends.home.status()["traffic"]["packets_received"] > before or None, 10)
+
+
+def _echo_reply() -> bytes:
+    return IPv6Packet(IPv6Address("2001:db8:6::1"), HOME6, IpProtocol.UDP, bytes(1480)).serialize()
