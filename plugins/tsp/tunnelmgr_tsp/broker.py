@@ -225,6 +225,7 @@ class TspBroker:
         if session is None:
             self._outbox.count("dropped-no-session")
             return
+        session.heard_at = now
         if (known := session.answered.get(message.sequence)) is not None and known.text == message.text:
             known.timestamp = message.timestamp
             self._outbox.count("requests-repeated")
@@ -233,7 +234,6 @@ class TspBroker:
             return
         if session.dialogue.stage is Stage.CLAIMING:
             return  # never pipelined: the client has to wait for what it asked before
-        session.heard_at = now
         session.remember(message.sequence, message.text, message.timestamp)
         self._outbox.count("requests")
         self._step(session, message.text, now)
@@ -352,17 +352,26 @@ class TspBroker:
             if there is not None and there.owner != owner:
                 self._answer(session, dialogue.refuse(Reply(Status(506, "IPv4 address in use"))), now)
                 return
-        is_one_more = current is None
-        if is_one_more and (
-            len(self._tunnels) >= self._settings.tunnels_max
-            or self._tunnels.count_at(address) >= self._settings.tunnels_per_address
-        ):
+        if current is None and self._is_full_for(session):
             refusal = self._policy.referral(301, "No more tunnels available")
             self._answer(session, dialogue.refuse(refusal), now)
             return
         wants_prefix = dialogue.create is not None and dialogue.create.prefix_length is not None
         self._release_at.pop(owner, None)
         self._ask(Claim(owner, dialogue.user is None, wants_prefix), session)
+
+    def _is_full_for(self, session: Session) -> bool:
+        """Whether one more tunnel would be too many; those on offer count."""
+        address = session.remote.address
+        promised = [
+            one.remote.address
+            for one in self._sessions
+            if one is not session and one.dialogue.stage in {Stage.CLAIMING, Stage.OFFERED}
+        ]
+        return (
+            len(self._tunnels) + len(promised) >= self._settings.tunnels_max
+            or self._tunnels.count_at(address) + promised.count(address) >= self._settings.tunnels_per_address
+        )
 
     def _told(self, ask: Ask, session: Session | None, result: EffectResult, now: float) -> None:
         """Take the answer of the lease service."""
