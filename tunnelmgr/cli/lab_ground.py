@@ -91,17 +91,22 @@ def _is_root() -> bool:
 def _folder(lab: str) -> Path:
     naming.check_lab_name(lab)
     given = os.environ.get(_RUNTIME_VARIABLE)
-    return (Path(given) if given else RUNTIME_DIR if _is_root() else _own_dir()) / _LABS / lab
+    if given:
+        return Path(given) / _LABS / lab
+    base = RUNTIME_DIR if _is_root() else own_dir(os.environ.get("XDG_RUNTIME_DIR"), os.geteuid())
+    return base / _LABS / lab
 
 
-def _own_dir() -> Path:
-    """The folder of a user for what must not outlive the machine. Raises TunnelError when a stranger holds its name."""
-    given = os.environ.get("XDG_RUNTIME_DIR")
+def own_dir(given: str | None, user: int, temporary: Path = Path("/tmp")) -> Path:  # noqa: S108 - it is checked
+    """Return the folder of a user for what need not outlive the machine: in `given`, XDG_RUNTIME_DIR, if that can be used.
+
+    Raises TunnelError when a stranger holds its name.
+    """
     if given and os.access(given, os.W_OK):
         return Path(given) / "tunnelmgr"
-    folder = Path(f"/tmp/tunnelmgr-{os.geteuid()}")  # noqa: S108 - it is checked to be ours
+    folder = temporary / f"tunnelmgr-{user}"
     folder.mkdir(mode=0o700, exist_ok=True)
-    if folder.is_symlink() or folder.stat().st_uid != os.geteuid():
+    if folder.is_symlink() or folder.stat().st_uid != user:
         raise TunnelError(f"{folder} belongs to another user", hint=f"set {_RUNTIME_VARIABLE} to a folder of yours")
     return folder
 
