@@ -233,6 +233,7 @@ def test_what_comes_from_the_server_itself_goes_in_no_circle(address: IPv4Addres
     bench = server_bench()
     assert refused(bench, SOLICITATION.payload, Endpoint(address, 3544)) == {"loop": 1}
     assert refused(bench, knock(CLIENT_A, own_client_at(str(address))), CLIENT_A_MAPPED) == {"loop": 1}
+    assert refused(second_server(), PACKETS["neg-server-self-loop"].payload) == {"loop": 1}
 
 
 @pytest.mark.requirement("T-SV-020")
