@@ -14,6 +14,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "up": "Bring a tunnel up and wait until it carries packets.",
         "down": "Take a tunnel down and everything back.",
         "status": "Show how tunnels stand.",
+        "detect": "Find out what kind of network this is, and which method suits it.",
         "check": "Check profiles without using them.",
     },
     "Look inside": {

@@ -64,7 +64,7 @@ def status(profile: ProfileStatus, style: Style) -> str:
         starting = f": {snapshot.reason}" if snapshot.state is State.STARTING and snapshot.reason else ""
         head = f"{profile.name}: {style.state(profile.state)} for {duration(snapshot.since)}{starting}"
     notes = [f"  {note.text}{f'; {note.hint}' if note.hint else ''}" for note in profile.conditions]
-    rows = _aligned(_rows(snapshot)) if snapshot else []
+    rows = aligned(_rows(snapshot)) if snapshot else []
     peers = ["", *_peer_lines(snapshot)] if snapshot and style.peers else []
     return "\n".join([head, *notes, *rows, *peers])
 
@@ -95,7 +95,8 @@ def _rows(snapshot: Snapshot) -> Iterable[Row]:
         yield "log", snapshot.log
 
 
-def _aligned(rows: Iterable[Row]) -> list[str]:
+def aligned(rows: Iterable[Row]) -> list[str]:
+    """Return rows as lines, the texts below each other; a label is not repeated."""
     listed = list(rows)
     width = max((len(label) for label, _ in listed), default=0)
     shown: list[str] = []

@@ -12,6 +12,7 @@ from tunnelmgr.core.profile_schema import profile_schema
 
 _ORIGINS: Mapping[str, tuple[str, str]] = {
     "status": ("tunnelmgr.cli.overview", "Statuses"),
+    "detect": ("tunnelmgr.cli.detecting", "Detected"),
     "check": ("tunnelmgr.cli.checking", "Checks"),
     "plugins": ("tunnelmgr.cli.commands.plugins", "Plugins"),
     "decode": ("tunnelmgr.cli.packets", "Decoded"),

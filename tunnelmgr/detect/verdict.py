@@ -177,8 +177,13 @@ class Verdict:
         return settled_at - self._began_at
 
     def _about_addresses(self) -> Iterator[Evidence]:
-        if (source := self._network.source) is not None and (scope := scope_of(source)) is not Scope.PUBLIC:
-            words = {Scope.SHARED: "shared (100.64.0.0/10): the provider translates"}.get(scope, scope.value)
+        if (source := self._network.source) is not None:
+            scope = scope_of(source)
+            special = {
+                Scope.SHARED: "shared (100.64.0.0/10): the provider translates",
+                Scope.OTHER: "none of the internet's",
+            }
+            words = special.get(scope, scope.value)
             yield Evidence("address", f"our own address {source} is {words}", 0.0)
         for number, address in sorted(self._hops.routers.items()):
             if number > 1 and scope_of(address) in {Scope.PRIVATE, Scope.SHARED}:

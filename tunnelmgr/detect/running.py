@@ -1,0 +1,63 @@
+"""Detection on the real network: the same driver that runs tunnels, without a device."""
+
+import asyncio
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from random import Random, SystemRandom
+from typing import ClassVar
+
+from tunnelmgr.api.network import Network
+from tunnelmgr.api.report import NetworkReport
+from tunnelmgr.api.settings import Settings
+from tunnelmgr.api.transport import Fit, Suitability, Transport
+from tunnelmgr.core.driver import Driver, News
+from tunnelmgr.core.memory import Memory
+from tunnelmgr.detect.detection import Detection
+from tunnelmgr.detect.findings import Findings
+from tunnelmgr.detect.plan import Plan
+
+
+class _Detecting(Transport):
+    """What the driver takes a Tunnel from."""
+
+    type_name: ClassVar[str] = "detect"
+    summary: ClassVar[str] = "looks at the network"
+    roles: ClassVar[Mapping[str, type[Settings]]] = {}
+
+    def __init__(self, detection: Detection) -> None:
+        self._detection = detection
+
+    def describe(self) -> str:
+        return self.summary
+
+    def suits(self, report: NetworkReport) -> Suitability:
+        return Suitability(Fit.GOOD, "every network can be looked at")
+
+    def tunnel(self, random: Random) -> Detection:
+        return self._detection
+
+
+async def detect(plan: Plan, network: Network) -> Findings:
+    """Ask everybody of the plan; return within `DETECTION_TIMEOUT` and what it takes to close sockets."""
+    done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    detection = Detection(plan, SystemRandom())
+
+    def ended(_: News) -> None:
+        if not done.done():
+            done.set_result(None)
+
+    driver = Driver(
+        _Detecting(detection),
+        Memory(Path(os.devnull)),  # nothing is remembered
+        on_news=ended,
+        on_crash=done.set_exception,
+        on_device_lost=done.set_exception,
+    )
+    try:
+        driver.start(network)
+        await done
+        return detection.findings()
+    finally:
+        await driver.stop()
+        await driver.close()
