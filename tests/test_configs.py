@@ -21,6 +21,8 @@ from tunnelmgr.core.when import WhenSettings
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 PROFILES = sorted(CONFIGS.glob("*.yaml"))
 UNIT = CONFIGS / "tunnelmgr@.service"
+CONTENTS = {"tsp.users": f"alice:{'0' * 32}"}
+"""What the files of secrets must hold where not anything will do."""
 SETTING = re.compile(r"^\s*#?(?:- )?#?(\w+):(?: |$)", re.MULTILINE)
 
 
@@ -63,7 +65,7 @@ def test_a_setting_behind_a_hash_is_valid_once_the_hash_is_removed(path: Path, t
     for name in re.findall(r"\{file: ([\w.]+)\}", text):
         key = tmp_path / name
         key.touch(mode=0o600)
-        key.write_text("secret")
+        key.write_text(CONTENTS.get(name, "secret"))
     load(copy)
 
 
