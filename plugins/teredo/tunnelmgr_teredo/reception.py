@@ -114,6 +114,8 @@ class Reception:
     def _from_native(self, payload: Payload, packet: IPv6Packet, remote: Endpoint, now: float) -> None:
         if not self._relays.accepts(remote.address):
             raise Refused(Drop.RELAY_REFUSED)
+        if not self._unicast.has_endpoint(remote):
+            raise Refused(Drop.OUTER_SOURCE)
         peer = self._session.peers.get(packet.source)
         reply = echo_reply(packet)
         if reply is not None and peer is not None and peer.echo_tests and passes(reply, peer.echo_tests, now):

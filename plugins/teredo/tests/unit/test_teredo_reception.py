@@ -451,6 +451,17 @@ def test_a_relay_closer_by_takes_over_with_the_right_nonce(client_b: Bench) -> N
     assert client_b.client.status(client_b.now).peers[0].endpoint == str(STRANGER)
 
 
+@pytest.mark.requirement("T-AD-007", "T-RX-017")
+def test_nobody_on_a_private_address_is_a_relay(client_b: Bench) -> None:
+    inside = Endpoint(IPv4Address("10.0.0.53"), 3545)
+    client_b.send(udp_packet(CLIENT_B, NATIVE_HOST))
+    (request,) = echo_requests(client_b)
+    client_b.receive(reply_to(request), inside)
+    client_b.receive(udp_packet(NATIVE_HOST, CLIENT_B), inside)
+    assert client_b.dropped("outer-source") == 2
+    assert (client_b.take_events(PathUp), client_b.delivered()) == ([], [])
+
+
 @pytest.mark.requirement("T-RX-018")
 def test_strangers_make_us_test_four_times_an_address(client_b: Bench) -> None:
     for _ in range(20):
