@@ -14,7 +14,9 @@ from typing import Any
 
 import pytest
 
+from tests.netns.conftest import require_program
 from tests.netns.program import Tunnelmgr, ping
+from tests.peers.https import make_certificates, requests
 from tunnelmgr.api.packets import IpProtocol, IPv4Packet, IPv6Packet
 from tunnelmgr.lab.namespaces import Host, NamespaceInternet
 from tunnelmgr.lab.waiting import wait_for
@@ -187,6 +189,45 @@ def test_a_changed_address_keeps_device_addresses_and_transfers(ends: Ends, iper
     assert home.run(["ip", "-o", "link", "show", "tm-home"]).stdout.partition(":")[0] == index
     assert IPv6Address(status["addresses"][0]) == HOME6
     assert ping(home, ends.native.ipv6, 3) == 3
+
+
+@pytest.mark.requirement("S-UP-001", "S-UP-002", "S-UP-005", "S-UP-006", "S-UP-007")
+def test_a_provider_hears_of_a_changed_address_once(ends: Ends, tmp_path: Path) -> None:
+    require_program("openssl")
+    provider = ends.internet.host("provider", "192.0.2.60", "2001:db8:60::1", names=["ipv4.tunnelbroker.net"])
+    folder = tmp_path / "provider"
+    folder.mkdir()
+    ends.home.environment["SSL_CERT_FILE"] = str(make_certificates(folder, "ipv4.tunnelbroker.net"))
+    (folder / "answer").write_text("200 good")
+    provider.popen(
+        [sys.executable, "-m", "tests.peers.https", str(folder), str(provider.ipv4), "443"], output=folder / "said"
+    )
+    wait_for("the provider", lambda: (folder / "port").exists() or None)
+    key = ends.home.folder / "he.key"
+    key.touch(mode=0o600)
+    key.write_text("S3CRET")
+    update = "update: {provider: he, tunnel: 123456, username: me, key: {file: he.key}}"
+    ends.home.write_profile("home", HOME_PROFILE.replace("prefixes:", f"{update}, prefixes:"))
+    ends.up()
+    wait_for("the first update", lambda: requests(folder) or None)
+    wait_for("the answer", lambda: ends.home.status()["facts"]["provider"] == "current" or None)
+    ends.home.run("down", "home")
+    ends.home.up()
+    ends.far.run("down", "home")
+    ends.far.write_profile("home", FAR_PROFILE.format(remote=HOME_LATER))
+    ends.far.up()
+    ends.home.host.run(["ip", "address", "del", f"{HOME}/32", "dev", "eth0"])
+    wait_for("both", lambda: _state(ends.home) == "up" or None, 60)
+    wait_for("the second update", lambda: len(requests(folder)) > 1 or None, 60)
+    assert ping(ends.home.host, ends.native.ipv6, 3) == 3
+    asked = requests(folder)
+    assert [one["path"] for one in asked] == [
+        f"/nic/update?hostname=123456&myip={address}" for address in (HOME, HOME_LATER)
+    ]
+    assert {one["authorization"] for one in asked} == {"Basic bWU6UzNDUkVU"}
+    told = ends.home.run("status", "home", "--json").stdout
+    assert "S3CRET" not in told
+    assert "S3CRET" not in "".join(file.read_text() for file in ends.home.folder.rglob("*.log"))
 
 
 def carried(source: str, *, outer: IPv4Address = FAR, destination: IPv6Address = HOME6, **fields: Any) -> bytes:

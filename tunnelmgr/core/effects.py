@@ -177,28 +177,15 @@ async def _resolve(name: str) -> tuple[IPv4Address, ...]:
 
 
 def _fetch(effect: Fetch) -> Response:
-    # Imported here: few profiles fetch anything, and http and ssl take 30 ms to import.
-    import base64
-    from urllib.error import HTTPError
-    from urllib.request import Request, urlopen
+    from tunnelmgr.core.https import fetch
 
-    if not effect.url.startswith("https://"):
-        raise EffectError(FailureCode.UNSUPPORTED, "only https is spoken")
-    request = Request(effect.url, data=effect.body, headers=dict(effect.headers))  # noqa: S310 - https only, checked above
-    if effect.username:
-        credentials = base64.b64encode(f"{effect.username}:{effect.password}".encode()).decode("ascii")
-        request.add_header("Authorization", f"Basic {credentials}")
     try:
-        with urlopen(request, timeout=effect.timeout) as answer:  # noqa: S310 - https only, checked above
-            return _response(answer.status, answer.read(effect.response_max + 1), effect)
-    except HTTPError as answer:
-        return _response(answer.code, answer.read(effect.response_max + 1), effect)
-
-
-def _response(status: int, body: bytes, effect: Fetch) -> Response:
-    if len(body) > effect.response_max:
+        response = fetch(effect)
+    except ValueError as error:
+        raise EffectError(FailureCode.UNSUPPORTED, str(error)) from error
+    if len(response.body) > effect.response_max:
         raise EffectError(FailureCode.PROTOCOL, f"the answer is longer than {effect.response_max} bytes")
-    return Response(status, body)
+    return response
 
 
 def _failed(effect: Effect, error: OSError) -> Failed:

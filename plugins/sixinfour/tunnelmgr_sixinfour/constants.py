@@ -25,6 +25,7 @@ PROBE_SIZES = (1480, 1472, 1460, 1452, 1432, 1400, 1360, 1320)  # bytes of IPv6:
 PROBE_ROUNDS = 2  # each size has as many chances before it counts as too large
 KEEPALIVE_INTERVAL = 60.0  # seconds; sixinfour.md section 7
 KEEPALIVE_TIMEOUT = 5.0  # seconds an answer may take
+KEEPALIVE_EAGER = 12  # losses in a row, after which the next request waits for its interval again
 FIRST_TIMEOUT = 1.0  # seconds while the far end is not heard, doubled from request to request up to KEEPALIVE_TIMEOUT
 KEEPALIVE_LOSSES = 3  # in a row, until the far end counts as silent
 NONCE_LENGTH = 8  # bytes, random, in every echo request: nobody who does not see it can answer
@@ -52,3 +53,12 @@ NOT_UNICAST = (
 )
 # Never an inner source: RFC 4213 section 3.6. The unspecified address is one of its own.
 NEVER_A_SOURCE = tuple(IPv6Network(block) for block in ("ff00::/8", "::/96", "::ffff:0:0/96"))
+
+# Updates of the endpoint a provider knows: docs/protocols/sixinfour.md section 8.
+HE_UPDATE_URL = "https://ipv4.tunnelbroker.net/nic/update"  # a name with A records only: the request must not go by IPv6
+UPDATE_TIMEOUT = 20.0  # seconds
+UPDATE_ANSWER_MAX = 4096  # bytes; one line is expected
+UPDATE_INTERVAL = 300.0  # seconds from one request to the next at least
+UPDATE_RETRY = (300.0, 7200.0)  # seconds after trouble at the provider, doubled up to the second
+UPDATE_ABUSE_PAUSE = 86400.0  # seconds after having been blocked for too many updates
+UPDATE_SILENCE = 180.0  # seconds behind a NAT without an answer: its outside address may be another

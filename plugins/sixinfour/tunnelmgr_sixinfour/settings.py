@@ -16,6 +16,7 @@ from tunnelmgr_sixinfour.constants import (
     STATIC_MTU_MAX,
     TUNNEL_MTU_MIN,
 )
+from tunnelmgr_sixinfour.update_settings import UpdateSettings
 
 Mtu = Literal["auto"] | Annotated[int, Field(ge=TUNNEL_MTU_MIN, le=STATIC_MTU_MAX)]
 
@@ -91,6 +92,10 @@ class SixInFourSettings(EnvelopeSettings):
         ge=5,
         le=3600,
         description="seconds between echo requests to the far end's IPv6 address; null for none",
+    )
+
+    update: UpdateSettings | None = Field(
+        default=None, description="whom to tell where this end is: a provider that must know the address"
     )
 
     @model_validator(mode="after")

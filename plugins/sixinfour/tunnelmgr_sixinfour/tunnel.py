@@ -17,6 +17,7 @@ from tunnelmgr_sixinfour.channel import RawChannel
 from tunnelmgr_sixinfour.constants import (
     FIRST_TIMEOUT,
     IMPATIENCE,
+    KEEPALIVE_EAGER,
     KEEPALIVE_LOSSES,
     KEEPALIVE_TIMEOUT,
     UP_PATIENCE,
@@ -33,6 +34,7 @@ from tunnelmgr_sixinfour.outbox import Outbox
 from tunnelmgr_sixinfour.path_mtu import PathMtu
 from tunnelmgr_sixinfour.routing import host_config, paths_of, sides_of
 from tunnelmgr_sixinfour.settings import SixInFourSettings
+from tunnelmgr_sixinfour.update import MEMORY_KEY, EndpointUpdate
 
 
 class State(Enum):
@@ -70,6 +72,7 @@ class SixInFourTunnel:
         self._icmp = IcmpJudge(settings.remote, self._path_mtu, self._evidence, self._errors, self._outbox)
         self._link_local = link_local_for(settings.local or settings.remote, random)
         self._sides = sides_of(settings, self._link_local)
+        self._update = EndpointUpdate(settings.update, self._outbox) if settings.update is not None else None
         self._up: HostConfig | None = None
         """What Up was said with last; None after PeerSilent or Down, or before."""
         self._configured = False
@@ -91,6 +94,8 @@ class SixInFourTunnel:
         if local is not None:
             self._link_local = link_local_for(local, self._random)
             self._sides = sides_of(self._settings, self._link_local)
+        if self._update is not None:
+            self._update.recall(memory.get(MEMORY_KEY, b""))
         self._network = network
         self._follow_network(now)
 
@@ -119,6 +124,8 @@ class SixInFourTunnel:
     def effect_done(self, effect: Effect, result: EffectResult, now: float) -> None:
         if effect is self._closing:
             self._outbox.say(Stopped())
+        elif self._update is not None and self._update.effect_done(effect, result, now):
+            self._probe_soon(now)  # the far end may answer from here on
         elif self._channel.effect_done(effect, result, now):
             if self._channel.is_open:
                 self._opened(now)
@@ -126,6 +133,8 @@ class SixInFourTunnel:
                 self._could_not_open()
 
     def _opened(self, now: float) -> None:
+        if self._update is not None and self._channel.local is not None:
+            self._update.located(self._channel.local, now)
         if self._state is State.ESTABLISHED:
             self._say_paths()  # the far end knows or will be told where we are; the paths go on over the new channel
         else:
@@ -271,6 +280,8 @@ class SixInFourTunnel:
             self._losses += 1
             if self._losses >= KEEPALIVE_LOSSES or self._evidence.is_refused(now):
                 self._fell_silent(now)
+            if self._losses > KEEPALIVE_EAGER:
+                self._round_at = begun_at + (self._settings.keepalive or 0.0)
             return
         self._heard(now)
         self._large_losses = self._large_losses + 1 if self._path_mtu.tunnel_mtu in lost else 0
@@ -293,6 +304,8 @@ class SixInFourTunnel:
     def _heard(self, now: float) -> None:
         self._losses = 0
         self._evidence.clear()
+        if self._update is not None:
+            self._update.heard()
         if self._state in {State.WAITING, State.SILENT}:
             self._state = State.ESTABLISHED
             self._say_paths()
@@ -302,6 +315,8 @@ class SixInFourTunnel:
     def _fell_silent(self, now: float) -> None:
         if self._channel.local is None:
             return
+        if self._update is not None:
+            self._update.silent(now)
         self._state = State.SILENT if self._state is State.ESTABLISHED else self._state
         self._take_back_paths()
         self._complain(self._evidence.verdict(self._channel.local, now))
@@ -361,6 +376,8 @@ class SixInFourTunnel:
     # -- time and the rest --------------------------------------------------------------------------------------------
 
     def handle_timeout(self, now: float) -> None:
+        if self._update is not None:
+            self._update.handle_timeout(now)
         self._channel.handle_timeout(now)
         if self._path_mtu.handle_timeout(now):
             self._follow_mtu()
@@ -375,6 +392,7 @@ class SixInFourTunnel:
         timers = [
             self._channel.next_timeout,
             self._path_mtu.next_timeout,
+            self._update.next_timeout if self._update is not None else None,
             self._up_by,
             self._keepalive.ends_at,
             self._round_at if self._channel.is_open and self._keepalive.ends_at is None else None,
@@ -403,6 +421,9 @@ class SixInFourTunnel:
             "don't fragment": self._path_mtu.dont_fragment,
             "black hole": self._path_mtu.black_hole,
         }
+        if self._update is not None:
+            facts["provider"] = self._update.standing
+            facts["provider said"] = self._update.last_answer or None
         received, sent = (None if at is None else now - at for at in (self._received_at, self._sent_at))
         path = "direct" if self._state is State.ESTABLISHED else "none"
         peer = PeerStatus(str(self._settings.far), str(self._settings.remote), path, received, sent)

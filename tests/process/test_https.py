@@ -1,0 +1,94 @@
+"""HTTPS requests to a real server whose authority this test made."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.peers.https import make_certificates, requests
+from tunnelmgr.api.effects import Fetch, Response
+from tunnelmgr.core.https import fetch
+from tunnelmgr.lab.waiting import wait_for
+
+KEY = "S3CRET"
+ROOT = Path(__file__).resolve().parents[2]
+
+pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="needs the program openssl")
+
+
+class Server:
+    """A server of its own process on a port of loopback."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.authority = make_certificates(folder, "localhost")
+        words = [sys.executable, "-m", "tests.peers.https", str(folder), "127.0.0.1", "0"]
+        self.process = subprocess.Popen(words, cwd=ROOT, stderr=subprocess.DEVNULL)
+        self.port = wait_for("the server", lambda: _text(folder / "port"))
+
+    def answers(self, status: int, body: str) -> None:
+        (self.folder / "answer").write_text(f"{status} {body}")
+
+    def url(self, name: str = "localhost") -> str:
+        return f"https://{name}:{self.port}/nic/update?hostname=1"
+
+
+def _text(file: Path) -> str | None:
+    return file.read_text() or None if file.exists() else None
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    made = Server(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(made.authority))
+    yield made
+    made.process.kill()
+    made.process.wait()
+
+
+@pytest.mark.requirement("S-UP-001")
+def test_credentials_travel_in_the_header_alone(server: Server) -> None:
+    server.answers(200, "good 192.0.2.1")
+    assert fetch(Fetch(server.url(), username="me", password=KEY)) == Response(200, b"good 192.0.2.1")
+    (asked,) = requests(server.folder)
+    assert asked["path"] == "/nic/update?hostname=1"
+    assert asked["authorization"] == "Basic bWU6UzNDUkVU"
+
+
+@pytest.mark.requirement("S-UP-006")
+def test_a_certificate_of_somebody_else_or_for_another_name_is_refused(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.answers(200, "good")
+    with pytest.raises(OSError, match="CERTIFICATE_VERIFY_FAILED"):
+        fetch(Fetch(server.url("127.0.0.1")))
+    monkeypatch.delenv("SSL_CERT_FILE")
+    with pytest.raises(OSError, match="CERTIFICATE_VERIFY_FAILED"):
+        fetch(Fetch(server.url()))
+    assert requests(server.folder) == []
+
+
+@pytest.mark.parametrize("target", ["http://localhost:1/plain", "https://localhost:1/elsewhere"])
+def test_a_redirection_is_an_answer_and_not_followed(server: Server, target: str) -> None:
+    server.answers(302, target)
+    assert fetch(Fetch(server.url(), username="me", password=KEY)).status == 302
+    assert len(requests(server.folder)) == 1
+
+
+@pytest.mark.parametrize("status", [401, 404, 500])
+def test_an_error_of_the_server_is_an_answer(server: Server, status: int) -> None:
+    server.answers(status, "no")
+    assert fetch(Fetch(server.url())) == Response(status, b"no")
+
+
+def test_a_long_answer_is_not_read_to_its_end(server: Server) -> None:
+    server.answers(200, "x" * 10_000)
+    assert len(fetch(Fetch(server.url(), response_max=100)).body) == 101
+
+
+def test_plain_http_is_not_spoken() -> None:
+    with pytest.raises(ValueError, match="only https"):
+        fetch(Fetch("http://localhost/"))
