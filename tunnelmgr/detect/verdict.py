@@ -116,10 +116,15 @@ class Verdict:
         return (NatKind.NONE,) if source is not None and is_public(source) else ()
 
     def _port_preserved(self) -> bool | None:
-        """Whether the outside port of the first mapping of each socket is the inside one."""
-        asked = [self._nat.explored, self._nat.fence, self._nat.hairpin] if self._nat.explored else []
-        asked += [one.inquiry for one in self._far_ends.all if one.mapped is not None][:1] if not asked else []
-        seen = [(inquiry.mapped.port, self._ports.get(inquiry.channel)) for inquiry in asked if inquiry and inquiry.mapped]
+        """Whether the outside port is the inside one, by the first mapping of a socket: later ones may find it taken.
+
+        On the socket everybody is asked on, which is looked at where there is no other, the first need not be heard first.
+        """
+        asked = [one for one in (self._nat.fence, self._nat.hairpin) if one is not None and one.mapped is not None]
+        if not asked:
+            far_ends = [one.inquiry for one in self._far_ends.all if one.mapped is not None and one.inquiry is not None]
+            asked = [*([self._nat.explored] if self._nat.explored else []), *far_ends][:1]
+        seen = [(inquiry.mapped.port, self._ports.get(inquiry.channel)) for inquiry in asked if inquiry.mapped]
         return all(outside == inside for outside, inside in seen) if seen else None
 
     def _hairpinning(self, mapping: Mapping | None) -> bool | None:
