@@ -19,8 +19,9 @@ from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.api.events import Down, Event, Notice, Up
 from tunnelmgr.api.hostconfig import HostConfig
 from tunnelmgr.api.network import Endpoint, Network
+from tunnelmgr.api.report import NatKind, NetworkReport
 from tunnelmgr.api.status import PeerStatus, TunnelStatus
-from tunnelmgr.core.lifecycle import TRIAL_TIMEOUT, Lifecycle
+from tunnelmgr.core.lifecycle import TRIAL_TIMEOUT, Detect, Lifecycle
 from tunnelmgr.core.probe import ProbeResult
 from tunnelmgr.core.profile import DatapathWish, DefaultRouteWish, LanSettings, Method, NetworkSettings, Profile
 from tunnelmgr.core.runtime import Runtime
@@ -71,6 +72,7 @@ class Stage:
         host: FakeHost | None = None,
         when: When | None = None,
         trial_timeout: float = TRIAL_TIMEOUT,
+        detect: Detect | None = None,
     ) -> None:
         self.host = host or FakeHost()
         self.tunnels = [ScriptedTunnel() for _ in range(methods)]
@@ -94,6 +96,7 @@ class Stage:
             lambda progress: self.story.append(progress.text),
             prober=self.prober,
             trial_timeout=trial_timeout,
+            detect=detect,
         )
         self.life.subscribe(lambda state, _: self.states.append(state))
         self.untouched = dict(self.host.items)
@@ -414,6 +417,69 @@ def test_no_method_that_suits_ends_with_every_reason(tmp_path: Path) -> None:
             await stage.life.run()
         assert caught.value.exit_code is ExitCode.NO_ANSWER
         assert caught.value.message.count("scripted: `when: native_ipv6` does not hold here") == 2
+        assert stage.clean
+
+    asyncio.run(story())
+
+
+class Detective:
+    """Finds the NAT it is told, or never ends."""
+
+    def __init__(self, nat: NatKind | None = None) -> None:
+        self.asked = 0
+        self.cancelled = False
+        self._nat = nat
+
+    async def __call__(self, profile: Profile, network: Network) -> NetworkReport:
+        self.asked += 1
+        try:
+            if self._nat is None:
+                await asyncio.Event().wait()
+            return NetworkReport(network, nat=self._nat)
+        except asyncio.CancelledError:
+            self.cancelled = True
+            raise
+
+
+def test_a_condition_on_the_nat_is_judged_by_what_detection_finds(tmp_path: Path) -> None:
+    async def story() -> None:
+        detective = Detective(NatKind.PORT_RESTRICTED)
+        when = When(nat=frozenset({NatKind.SYMMETRIC}))
+        stage = Stage(tmp_path, network=NetworkSettings(), methods=1, when=when, detect=detective)
+        with pytest.raises(TunnelError) as caught:
+            await stage.life.run()
+        assert "scripted: `when: nat` does not hold here" in caught.value.message
+        assert detective.asked == 1
+        assert stage.story[0].startswith("looking at the network")
+        assert stage.clean
+
+    asyncio.run(story())
+
+
+def test_what_this_host_knows_by_itself_nobody_is_asked(tmp_path: Path) -> None:
+    async def story() -> None:
+        detective = Detective(NatKind.SYMMETRIC)
+        when = When(native_ipv6=True)
+        stage = Stage(tmp_path, network=NetworkSettings(), methods=1, when=when, detect=detective)
+        stage.host.outer = Network(native_ipv6=False)
+        with pytest.raises(TunnelError):
+            await stage.life.run()
+        assert detective.asked == 0
+
+    asyncio.run(story())
+
+
+def test_a_stop_does_not_wait_for_detection(tmp_path: Path) -> None:
+    async def story() -> None:
+        detective = Detective()
+        when = When(nat=frozenset({NatKind.SYMMETRIC}))
+        stage = Stage(tmp_path, network=NetworkSettings(), methods=2, when=when, detect=detective)
+        running = asyncio.create_task(stage.life.run())
+        await until(lambda: detective.asked)
+        stage.life.stop()
+        async with asyncio.timeout(GENEROUS):
+            assert await running is ExitCode.DONE
+        assert detective.cancelled
         assert stage.clean
 
     asyncio.run(story())

@@ -5,6 +5,8 @@ from functools import partial
 from pathlib import Path
 
 from tunnelmgr.api.errors import ExitCode, TunnelError
+from tunnelmgr.api.network import Network
+from tunnelmgr.api.report import NetworkReport
 from tunnelmgr.core.lifecycle import Lifecycle
 from tunnelmgr.core.plugins import PluginRegistry
 from tunnelmgr.core.profile import Profile
@@ -51,9 +53,16 @@ def detached(profile: Profile, plugins: PluginRegistry, timeout: float, *, keep:
 
 def _run(profile: Profile, plugins: PluginRegistry, runtime: Runtime, held: Claim, log: str) -> Ended:
     def begin(on_progress: Callable[[Progress], None]) -> Lifecycle:
-        return Lifecycle(profile, LinuxHost(), runtime, on_progress, partial(plugins.tunnel_event, profile.name))
+        listener = partial(plugins.tunnel_event, profile.name)
+        return Lifecycle(profile, LinuxHost(), runtime, on_progress, listener, detect=_look)
 
     return process.run(begin, held, Readiness.from_environment(), log)
+
+
+async def _look(profile: Profile, network: Network) -> NetworkReport:
+    from tunnelmgr.detect.running import report  # STUN takes a third of a second to import, and few profiles need it
+
+    return await report(profile, network)
 
 
 def _join(profile: Profile, client: ControlClient, timeout: float, tell: Tell) -> None:

@@ -2,15 +2,17 @@
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from random import SystemRandom
 from typing import Final
 
 from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.api.events import Event
+from tunnelmgr.api.network import Network
+from tunnelmgr.api.report import NetworkReport
 from tunnelmgr.api.status import Fact, TunnelStatus
 from tunnelmgr.core.backoff import Backoff
-from tunnelmgr.core.choice import choose, report_on
+from tunnelmgr.core.choice import choose, judge, report_on
 from tunnelmgr.core.memory import Memory
 from tunnelmgr.core.probe import Prober, probe
 from tunnelmgr.core.profile import DatapathWish, Method, Profile
@@ -28,6 +30,8 @@ TRIAL_TIMEOUT: Final = 15.0
 a Teredo client knows that its server is silent."""
 
 StateListener = Callable[[State, str], None]
+Detect = Callable[[Profile, Network], Awaitable[NetworkReport]]
+"""Asks whom the profile names what kind of network this is: `tunnelmgr.detect.running.report`, or what stands in for it."""
 
 
 class Lifecycle:
@@ -42,8 +46,12 @@ class Lifecycle:
         on_event: Callable[[Event], None] = lambda _: None,
         prober: Prober = probe,
         trial_timeout: float = TRIAL_TIMEOUT,
+        detect: Detect | None = None,
     ) -> None:
-        """`on_progress` hears the story of the start; `on_event` every event of the Tunnel, for plugins that listen."""
+        """`on_progress` hears the story of the start; `on_event` every event of the Tunnel, for plugins that listen.
+
+        `detect` is asked when the profile's conditions want to know what addresses and routes do not tell.
+        """
         self._profile = profile
         self._host = host
         self._runtime = runtime
@@ -51,6 +59,7 @@ class Lifecycle:
         self._on_event = on_event
         self._prober = prober
         self._trial_timeout = trial_timeout
+        self._detect = detect
         self._subscribers: list[StateListener] = []
         self._method: Method = profile.methods[0]
         self._session: Session | None = None
@@ -106,7 +115,9 @@ class Lifecycle:
 
         Raises the last failure when no method can work here, or none did before the first time the profile was up.
         """
-        methods = self._suitable()
+        methods = await self._suitable()
+        if self._stopping.is_set():
+            return
         patience = self._trial_timeout if len(methods) > 1 else None
         for number, method in enumerate(methods, 1):
             try:
@@ -122,11 +133,11 @@ class Lifecycle:
             if self._stopping.is_set():
                 return
 
-    def _suitable(self) -> list[Method]:
+    async def _suitable(self) -> list[Method]:
         """Return the methods to try. One that stands alone and without a condition is what the user wants, here too."""
         if len(self._profile.methods) == 1 and self._profile.methods[0].when is None:
             return list(self._profile.methods)
-        chosen, refused = choose(self._profile.methods, report_on(self._host.network()))
+        chosen, refused = choose(self._profile.methods, await self._report())
         for judgement in refused:
             self._progress("refused", f"{judgement.method.type} does not suit: {judgement.reason}")
         if not chosen:
@@ -137,6 +148,23 @@ class Lifecycle:
                 exit_code=ExitCode.NO_ANSWER,
             )
         return [judgement.method for judgement in chosen]
+
+    async def _report(self) -> NetworkReport:
+        """Return what this host knows of its network; only when that does not answer every condition, look closer."""
+        network = self._host.network()
+        known = report_on(network)
+        if self._detect is None or all(judge(method, known).suits is not None for method in self._profile.methods):
+            return known
+        self._progress("detecting", "looking at the network, since `when:` asks what this host does not know by itself")
+        looking = asyncio.ensure_future(self._detect(self._profile, network))
+        stopping = asyncio.create_task(self._stopping.wait())
+        try:
+            await asyncio.wait({looking, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            return known if self._stopping.is_set() else await looking
+        finally:
+            for task in (looking, stopping):
+                task.cancel()
+            await asyncio.gather(looking, stopping, return_exceptions=True)
 
     async def _run_method(self, method: Method, configurator: Configurator, patience: float | None) -> None:
         self._method = method

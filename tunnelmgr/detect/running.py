@@ -13,9 +13,10 @@ from tunnelmgr.api.settings import Settings
 from tunnelmgr.api.transport import Fit, Suitability, Transport
 from tunnelmgr.core.driver import Driver, News
 from tunnelmgr.core.memory import Memory
+from tunnelmgr.core.profile import Profile
 from tunnelmgr.detect.detection import Detection
 from tunnelmgr.detect.findings import Findings
-from tunnelmgr.detect.plan import Plan
+from tunnelmgr.detect.plan import Plan, plan_for
 
 
 class _Detecting(Transport):
@@ -36,6 +37,11 @@ class _Detecting(Transport):
 
     def tunnel(self, random: Random) -> Detection:
         return self._detection
+
+
+async def report(profile: Profile, network: Network) -> NetworkReport:
+    """Ask whom a profile names; return what its methods are judged by."""
+    return (await detect(plan_for(profile, SystemRandom()), network)).report()
 
 
 async def detect(plan: Plan, network: Network) -> Findings:
