@@ -5,6 +5,7 @@ home (Host) --- NAT of the kind --- backbone --- 192.0.2.5, .6   coturn, stun.ex
 """
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from tests.netns.conftest import lacking, require_program
 from tests.netns.program import Tunnelmgr
 from tests.peers import coturn, debian
 from tests.peers.coturn import Coturn
+from tests.peers.teredo_internet import teredo_internet
 from tunnelmgr.lab.namespaces import NamespaceInternet
 from tunnelmgr.lab.vocabulary import NatKind
 
@@ -28,13 +30,17 @@ EIF, ADF, APDF = "endpoint-independent", "address-dependent", "address-and-port-
 
 
 @pytest.fixture
-def stun(internet: NamespaceInternet, tmp_path: Path) -> Coturn:
-    """The STUN server, running."""
+def coturn_programs() -> None:
     require_program("ss")
     try:
         coturn.root()
     except debian.Unavailable as reason:
         lacking(str(reason))
+
+
+@pytest.fixture
+def stun(coturn_programs: None, internet: NamespaceInternet, tmp_path: Path) -> Coturn:
+    """The STUN server, running."""
     server = Coturn(internet.host("stun", "192.0.2.5", "192.0.2.6", names=[STUN_NAME]), folder=tmp_path)
     server.start()
     return server
@@ -99,3 +105,27 @@ def test_native_ipv6_is_proven_or_found_broken(internet: NamespaceInternet, tmp_
     tunnelmgr = Tunnelmgr(home, tmp_path, profile)
     ipv6 = json.loads(tunnelmgr.run("detect", tunnelmgr.profile, "--json").stdout)["data"]["ipv6"]
     assert (ipv6["default_route"], ipv6["reach"], ipv6["address"]) == (True, answers, "2001:db8:7::1")
+
+
+BY_NAT = """\
+name: home
+methods:
+  - {type: teredo, server: 192.0.2.65, when: {nat: symmetric}}
+  - {type: teredo, server: teredo.example.net, when: {nat: not symmetric}}
+detect: {stun: [192.0.2.5]}
+"""
+
+
+@pytest.mark.usefixtures("miredo_programs", "coturn_programs")
+def test_up_takes_the_method_whose_condition_the_nat_fulfils(lab_name: Callable[[], str], tmp_path: Path) -> None:
+    with teredo_internet(lab_name(), tmp_path) as far_end:
+        Coturn(far_end.internet.host("stun", "192.0.2.5", "192.0.2.6"), folder=tmp_path).start()
+        home = Tunnelmgr(far_end.home.inside, tmp_path, BY_NAT)
+        story = home.up()
+        assert story[:3] == [
+            "home: looking at the network, since `when:` asks what this host does not know by itself",
+            "home: teredo does not suit: `when: nat` does not hold here",
+            "home: starting, teredo, server teredo.example.net",
+        ]
+        home.run("down", "home")
+        assert home.traces() == []
