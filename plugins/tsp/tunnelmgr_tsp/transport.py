@@ -1,16 +1,18 @@
 """TSP as the core sees it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from random import Random
 from typing import ClassVar
 
 from tunnelmgr.api.errors import ExitCode, TunnelError
+from tunnelmgr.api.reach import ReachProbe
 from tunnelmgr.api.report import NatKind, NetworkReport
 from tunnelmgr.api.settings import Settings
 from tunnelmgr.api.transport import Fit, Service, Suitability, Transport
 from tunnelmgr.api.tunnel import Tunnel
 from tunnelmgr_tsp.broker_settings import BrokerSettings
+from tunnelmgr_tsp.reachability import probes
 from tunnelmgr_tsp.settings import ClientSettings, Signalling, TunnelWish
 
 
@@ -73,6 +75,9 @@ class Tsp(Transport):
             return Leases(settings.leases, str(settings.address), plan.slots, plan.prefix_slots)
 
         return {"leases": leases}
+
+    def probes(self, random: Random) -> Sequence[ReachProbe]:
+        return tuple(probes(self._settings, random)) if isinstance(self._settings, ClientSettings) else ()
 
 
 def _suits_client(settings: ClientSettings, report: NetworkReport) -> Suitability:
