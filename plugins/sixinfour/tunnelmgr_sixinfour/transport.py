@@ -1,13 +1,15 @@
 """Configured tunnels as the core sees them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from random import Random
 from typing import ClassVar, cast
 
+from tunnelmgr.api.reach import ReachProbe
 from tunnelmgr.api.report import NetworkReport
 from tunnelmgr.api.settings import Settings
 from tunnelmgr.api.transport import Suitability, Transport
 from tunnelmgr.api.tunnel import Tunnel
+from tunnelmgr_sixinfour.reachability import probes
 from tunnelmgr_sixinfour.settings import SixInFourSettings
 from tunnelmgr_sixinfour.suitability import judge
 from tunnelmgr_sixinfour.tunnel import SixInFourTunnel
@@ -31,3 +33,6 @@ class SixInFour(Transport):
 
     def tunnel(self, random: Random) -> Tunnel:
         return SixInFourTunnel(self._settings, random)
+
+    def probes(self, random: Random) -> Sequence[ReachProbe]:
+        return probes(self._settings, random)
