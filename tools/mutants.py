@@ -2,12 +2,13 @@
 
     python -m tools.mutants [SEED] [--count 20]
 
-The code behind a requirement is where the tests that claim it go and few others do. The broken package is a copy; the
-work tree stays as it is. Exit status 1 when a mutant lives: a test that cannot fail is a defect.
+The code behind a requirement is where the tests that claim it go, all of them, and few others do. The broken package is a
+copy; the work tree stays as it is. Exit status 1 when a mutant lives: a test that cannot fail is a defect.
 """
 
 import argparse
 import json
+import math
 import os
 import random
 import shutil
@@ -27,8 +28,8 @@ PLUGIN = ROOT / "plugins/teredo"
 PACKAGE = PLUGIN / "tunnelmgr_teredo"
 TEST_FOLDERS = ("unit", "sim")  # those that run in seconds and without privilege
 PREFIX = "T-"
-SPECIFIC = 0.8  # of the best line's share of claiming tests: how far from the best a line may be to be chosen
-SHARE_MIN = 0.3  # of those who pass there must claim the requirement, else the code is nobody's in particular
+SPECIFIC = 0.8  # of the best score: how far from the best line another one may be to be chosen
+SCORE_MIN = 0.4  # of 1, which a line has where all tests that claim the requirement go and no other (Ochiai)
 TIMEOUT = 120.0  # seconds for the tests of one requirement; a mutant that loops is dead, too
 TRACE_TIMEOUT = 900.0  # seconds for all tests, traced
 
@@ -45,16 +46,17 @@ class Mutant(NamedTuple):
     mutation: Mutation
 
 
-def pytest(*words: str, package: Path, environment: dict[str, str] | None = None, timeout: float = TIMEOUT) -> int:
-    """Run tests with the package as it is in the folder `package`; return pytest's exit status."""
+def pytest(*words: str, package: Path, environment: dict[str, str] | None = None, timeout: float = TIMEOUT) -> str:
+    """Run tests with the package as it is in the folder `package`; return what pytest says when they do not all pass."""
     # The plugin's own folder behind it: the modules its tests share are there.
     paths = f"pythonpath={package} {ROOT} {PLUGIN}"
     command = [sys.executable, "-m", "pytest", "-qq", "-x", "-o", paths, "-p", "no:cacheprovider", *words]
     settings = {**os.environ, **(environment or {})}
     try:
-        return subprocess.run(command, cwd=ROOT, env=settings, timeout=timeout, capture_output=True, check=False).returncode
+        done = subprocess.run(command, cwd=ROOT, env=settings, timeout=timeout, capture_output=True, text=True, check=False)
     except subprocess.TimeoutExpired:
-        return -1
+        return f"not within {timeout} s"
+    return done.stdout + done.stderr if done.returncode else ""
 
 
 def copied(folder: Path, name: str) -> Path:
@@ -71,8 +73,8 @@ def executed_lines(package: Path, result: Path) -> Lines:
     environment = {"EXECUTED_LINES_OF": str(package / PACKAGE.name), "EXECUTED_LINES_TO": str(result)}
     folders = [str(PLUGIN / "tests" / name) for name in TEST_FOLDERS]
     words = ("-p", "tools.executed_lines", *folders)
-    if status := pytest(*words, package=package, environment=environment, timeout=TRACE_TIMEOUT):
-        raise SystemExit(f"the tests must pass before anything is broken; pytest ended with {status}")
+    if said := pytest(*words, package=package, environment=environment, timeout=TRACE_TIMEOUT):
+        raise SystemExit(f"{said}the tests must pass before anything is broken")
     found: Lines = json.loads(result.read_text())
     return found
 
@@ -81,11 +83,12 @@ def choose(requirement: str, claims: list[str], lines: Lines, package: Path, dic
     """Choose what to break behind a requirement; None where it has no code of its own that can be broken."""
     everyone = Counter(place for places in lines.values() for place in _places(places))
     ours = Counter(place for test in claims for place in _places(lines[test]))
-    shares = {place: count / everyone[place] for place, count in ours.items() if count >= SHARE_MIN * everyone[place]}
-    while shares:
-        best = max(shares.values())
-        chosen = dice.choice(sorted(place for place, share in shares.items() if share >= SPECIFIC * best))
-        del shares[chosen]
+    scores = {place: count / math.sqrt(everyone[place] * len(claims)) for place, count in ours.items()}
+    scores = {place: score for place, score in scores.items() if score >= SCORE_MIN}
+    while scores:
+        best = max(scores.values())
+        chosen = dice.choice(sorted(place for place, score in scores.items() if score >= SPECIFIC * best))
+        del scores[chosen]
         file, line = chosen
         if ways := list(mutations((package / PACKAGE.name / file).read_text(), frozenset({line}))):
             return Mutant(requirement, claims, file, dice.choice(ways))
@@ -100,7 +103,7 @@ def lives(mutant: Mutant, folder: Path) -> bool:
     """Whether all tests that claim the requirement pass although its code is broken."""
     broken = copied(folder, "broken")
     (broken / PACKAGE.name / mutant.file).write_text(mutant.mutation.source)
-    return pytest(*mutant.claims, package=broken) == 0
+    return not pytest(*mutant.claims, package=broken)
 
 
 def main() -> int:
