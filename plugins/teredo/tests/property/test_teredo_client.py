@@ -2,6 +2,7 @@
 
 from ipaddress import IPv4Address
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, composite
@@ -22,6 +23,9 @@ from tunnelmgr.api.events import Down, PathDown
 from tunnelmgr.api.network import Endpoint
 from tunnelmgr.api.packets import EchoRequest, IPv6Packet, icmpv6_packet, parse_icmpv6
 from tunnelmgr_teredo.wire import bubble
+
+# The profile `deep` takes minutes a test, more on a busy machine.
+pytestmark = pytest.mark.timeout(1800)
 
 PEERS_MAX = 16
 WAKES_MAX = 100  # at one instant
