@@ -17,6 +17,7 @@ DSCP = 0xFC  # RFC 2474
 ALL_NODES = IPv6Address("ff02::1")  # RFC 4291 section 2.7.1
 LINK_LOCAL = IPv6Network("fe80::/64")  # RFC 4291 section 2.5.6
 SIXTOFOUR_PREFIX = IPv6Network("2002::/16")  # RFC 3056 section 2
+ANYCAST_RELAY = IPv4Network("192.88.99.0/24")  # RFC 3068, deprecated by RFC 7526
 
 # What we chose.
 OUTER_TTL = 64  # RFC 4213 section 3.3 leaves it open

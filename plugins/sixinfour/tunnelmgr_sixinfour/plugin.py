@@ -2,9 +2,9 @@
 
 from tunnelmgr.api.hookspecs import hookimpl
 from tunnelmgr.api.transport import Transport
-from tunnelmgr_sixinfour.transport import SixInFour
+from tunnelmgr_sixinfour.transport import SixInFour, SixRdTransport, SixToFourTransport
 
 
 @hookimpl
 def tunnelmgr_register_transports() -> list[type[Transport]]:
-    return [SixInFour]
+    return [SixInFour, SixToFourTransport, SixRdTransport]

@@ -1,4 +1,4 @@
-"""Configured tunnels as the core sees them."""
+"""Configured tunnels, 6to4 and 6rd as the core sees them."""
 
 from collections.abc import Mapping, Sequence
 from random import Random
@@ -7,10 +7,14 @@ from typing import ClassVar, cast
 from tunnelmgr.api.reach import ReachProbe
 from tunnelmgr.api.report import NetworkReport
 from tunnelmgr.api.settings import Settings
-from tunnelmgr.api.transport import Suitability, Transport
+from tunnelmgr.api.transport import Fit, Suitability, Transport
 from tunnelmgr.api.tunnel import Tunnel
+from tunnelmgr_sixinfour.addresses import is_global_unicast
+from tunnelmgr_sixinfour.derived import DerivedTunnel
 from tunnelmgr_sixinfour.reachability import probes
 from tunnelmgr_sixinfour.settings import SixInFourSettings
+from tunnelmgr_sixinfour.sixrd import SixRd, SixRdSettings
+from tunnelmgr_sixinfour.sixtofour import SixToFour, SixToFourSettings
 from tunnelmgr_sixinfour.suitability import judge
 from tunnelmgr_sixinfour.tunnel import SixInFourTunnel
 
@@ -36,3 +40,50 @@ class SixInFour(Transport):
 
     def probes(self, random: Random) -> Sequence[ReachProbe]:
         return probes(self._settings, random)
+
+
+class SixToFourTransport(Transport):
+    """For who asks for it by name: RFC 7526 wants it off by default."""
+
+    type_name: ClassVar[str] = "6to4"
+    summary: ClassVar[str] = "IPv6 from a public IPv4 address (RFC 3056), for direct peers or by a relay you name"
+    roles: ClassVar[Mapping[str, type[Settings]]] = {"site": SixToFourSettings}
+
+    def __init__(self, role: str, settings: Settings) -> None:
+        self._settings = cast("SixToFourSettings", settings)
+
+    def describe(self) -> str:
+        return "direct peers" if self._settings.relay is None else f"relay {self._settings.relay}"
+
+    def suits(self, report: NetworkReport) -> Suitability:
+        source = self._settings.local or report.network.source
+        if source is not None and not is_global_unicast(source):
+            return Suitability(Fit.UNSUITABLE, f"6to4 needs a public IPv4 address, and {source} is none")
+        return judge(report, self._settings.local)
+
+    def tunnel(self, random: Random) -> Tunnel:
+        return DerivedTunnel(self._settings, SixToFour(self._settings), self.type_name)
+
+
+class SixRdTransport(Transport):
+    """The customer's edge of a provider's domain."""
+
+    type_name: ClassVar[str] = "6rd"
+    summary: ClassVar[str] = "IPv6 from a provider's prefix and this host's IPv4 address (RFC 5969)"
+    roles: ClassVar[Mapping[str, type[Settings]]] = {"customer": SixRdSettings}
+
+    def __init__(self, role: str, settings: Settings) -> None:
+        self._settings = cast("SixRdSettings", settings)
+
+    def describe(self) -> str:
+        return f"border relay {self._settings.border_relay}"
+
+    def suits(self, report: NetworkReport) -> Suitability:
+        if report.protocol41 is False:
+            return Suitability(Fit.UNSUITABLE, "protocol 41 does not pass this network")
+        if self._settings.local is None and report.network.source is None:
+            return Suitability(Fit.UNSUITABLE, "there is no IPv4 default route")
+        return Suitability(Fit.POSSIBLE, "the provider's network carries protocol 41 to its border relay")
+
+    def tunnel(self, random: Random) -> Tunnel:
+        return DerivedTunnel(self._settings, SixRd(self._settings), self.type_name)
