@@ -129,6 +129,57 @@ def test_without_a_nat_it_is_protocol_41(far_end: TspInternet, without_nat: Tunn
     assert_carries(far_end, without_nat)
 
 
+@pytest.mark.parametrize(
+    "kind", [NatKind.FULL_CONE, NatKind.ADDRESS_RESTRICTED, NatKind.SYMMETRIC], ids=lambda kind: kind.value
+)
+def test_behind_any_nat_an_anonymous_client_gets_an_address(far_end: TspInternet, tmp_path: Path, kind: NatKind) -> None:
+    client = Tunnelmgr(far_end.internet.site("anywhere", kind).inside, tmp_path, ANONYMOUS)
+    client.up()
+    assert client.status()["facts"]["tunnel"] == "v6udpv4"
+    assert ping(client.host, far_end.native.ipv6, 5) == 5
+    client.run("down", "home")
+    assert client.traces() == []
+
+
+def test_signalling_over_tcp_sets_up_protocol_41(far_end: TspInternet, without_nat: Tunnelmgr) -> None:
+    text = ACCOUNT.replace("  prefix_length: 56", "  prefix_length: 56\n  signalling: tcp")
+    without_nat.profile.write_text(text)
+    write_secret(without_nat, "password", "wonder\n")
+    without_nat.up()
+    facts = without_nat.status()["facts"]
+    assert (facts["tunnel"], facts["authentication"], facts["prefix"]) == ("v6v4", "DIGEST-MD5", "2001:db8:100:100::/56")
+    assert ping(without_nat.host, far_end.native.ipv6, 5) == 5
+
+
+def test_a_drained_broker_sends_newcomers_to_another(far_end: TspInternet, home: Tunnelmgr, tmp_path: Path) -> None:
+    host = far_end.internet.host("second", "192.0.2.34", "2001:db8:8::1")
+    far_end.internet.route("2001:db8:200::/40", host)
+    text = BROKER.replace(ADDRESS, "192.0.2.34").replace("2001:db8:100", "2001:db8:200") % (tmp_path / "second")
+    second = Tunnelmgr(host, tmp_path, text)
+    write_secret(second, "users", (far_end.broker.folder / "users").read_text())
+    second.up()
+    far_end.broker.run("down", "broker")
+    far_end.broker.profile.write_text(far_end.broker.profile.read_text() + "  redirect: [192.0.2.34]\n")
+    far_end.broker.up()
+    far_end.broker.run("broker", "drain", "broker")
+    home.up()
+    assert home.status()["facts"]["broker"] == "192.0.2.34"
+    assert ping(home.host, far_end.native.ipv6, 5) == 5
+    second.run("down", "broker")
+    assert second.traces() == []
+
+
+def test_a_client_finds_its_broker_again_by_itself(far_end: TspInternet, home: Tunnelmgr) -> None:
+    home.profile.write_text(home.profile.read_text() + "  keepalive: 10\n")
+    home.up()
+    address = home.address()
+    far_end.broker.run("down", "broker")
+    far_end.broker.up()
+    assert ping(home.host, far_end.native.ipv6, 1) == 0
+    wait_for("packets again", lambda: ping(home.host, far_end.native.ipv6, 1) or None, timeout=90)
+    assert home.address() == address
+
+
 def test_two_clients_of_one_broker_reach_each_other(far_end: TspInternet, home: Tunnelmgr, without_nat: Tunnelmgr) -> None:
     home.profile.write_text(home.profile.read_text() + "firewall: {inbound: open}\n")
     home.up()
