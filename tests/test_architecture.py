@@ -100,3 +100,29 @@ def test_a_protocol_core_is_pure(package: Path) -> None:
         if module.partition(".")[0] in IMPURE
     ]
     assert not found, "bytes and a time go in: what reads a clock or a socket itself cannot be simulated"
+
+
+def shipped() -> list[Path]:
+    """Return the files that meet the world; the lab's internet is random too, but from a seed and on purpose."""
+    parts = [ROOT / part.folder for part in PARTS if part.folder != "tunnelmgr/lab"]
+    return [file for folder in [*parts, *plugin_packages()] for file in sources(folder)]
+
+
+def makes_its_own_randomness(node: ast.AST) -> bool:
+    """Say whether this is `Random(...)`, or an import of more of `random` than the two classes."""
+    if isinstance(node, ast.ImportFrom):
+        return node.module == "random" and not {alias.name for alias in node.names} <= {"Random", "SystemRandom"}
+    if isinstance(node, ast.Import):
+        return "random" in {alias.name for alias in node.names}
+    return isinstance(node, ast.Call) and ast.unparse(node.func) == "Random"
+
+
+@pytest.mark.requirement("T-SE-001")
+def test_random_numbers_come_from_the_kernel_alone() -> None:
+    found = [
+        f"{file.relative_to(ROOT)}:{getattr(node, 'lineno', 0)}"
+        for file in shipped()
+        for node in ast.walk(ast.parse(file.read_text()))
+        if makes_its_own_randomness(node)
+    ]
+    assert not found, "a generator with a seed of its own can be guessed, and goes on where getrandom() fails"

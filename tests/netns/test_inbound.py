@@ -34,6 +34,7 @@ def connects(client: Host, server: IPv6Address, *, within: float) -> bool:
     return client.run([sys.executable, "-c", CONNECT, str(server), str(within)], check=False).returncode == 0
 
 
+@pytest.mark.requirement("T-SE-004")
 def test_a_port_is_closed_from_outside_while_answers_and_echo_pass(far_end: TeredoInternet, tmp_path: Path) -> None:
     home = Tunnelmgr(far_end.home.inside, tmp_path)
     listen(home.host)
@@ -56,6 +57,7 @@ def test_the_same_port_is_open_when_the_profile_says_so(far_end: TeredoInternet,
     home.run("down", "home")
 
 
+@pytest.mark.requirement("T-SE-004")
 def test_the_table_stands_before_there_is_an_address(far_end: TeredoInternet, tmp_path: Path) -> None:
     """A server that is silent makes the gap between the two as long as we like."""
     home = Tunnelmgr(far_end.home.inside, tmp_path)

@@ -133,10 +133,12 @@ def test_cleaning_up_removes_stale_sockets_only(home: Process, path: Path, tmp_p
     assert [client.name for client in running(tmp_path)] == ["home"]
 
 
+@pytest.mark.requirement("T-SE-006", "T-SE-007")
 def test_everyone_may_read(home: Process, path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o666
 
 
+@pytest.mark.requirement("T-SE-006", "T-SE-007")
 @needs_root
 def test_a_stranger_may_read_but_not_change(home: Process, path: Path) -> None:
     wait_until(lambda: ControlClient(path).status().state is State.UP)

@@ -161,6 +161,7 @@ async def ending(folder: Path, disturb: Callable[[Stage], None], *, methods: int
     return stage, caught.value
 
 
+@pytest.mark.requirement("T-SE-004")
 def test_the_firewall_stands_before_the_tunnel_is_up_and_everything_is_there_when_it_is(tmp_path: Path) -> None:
     async def story() -> None:
         async with living(tmp_path) as stage:
@@ -326,6 +327,7 @@ def test_a_permanent_failure_ends_with_its_reason_and_code(tmp_path: Path) -> No
     assert (error.message, error.hint, error.exit_code) == ("login refused for me", "check the password", 77)
 
 
+@pytest.mark.requirement("T-SE-001")
 def test_a_tunnel_that_raises_ends_as_a_bug_of_its_plugin(tmp_path: Path) -> None:
     def disturb(stage: Stage) -> None:
         def crash(now: float, network: Network, memory: object) -> None:

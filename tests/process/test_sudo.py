@@ -79,6 +79,7 @@ def test_elsewhere_it_ends_with_77_and_the_line_to_type(folder: Path) -> None:
     )
 
 
+@pytest.mark.requirement("T-SE-007")
 def test_reading_needs_no_privilege(folder: Path) -> None:
     done = unprivileged(folder, "up", "--dry-run", "./home.yaml", stdin=subprocess.DEVNULL, path="/usr/bin:/bin")
     assert done.stdout.startswith("[#] ip tuntap add dev tm-home mode tun\n"), done.stderr

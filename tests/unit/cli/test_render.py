@@ -81,14 +81,17 @@ def screen(snapshot: Snapshot, style: render.Style = PLAIN) -> str:
     return render.status(ProfileStatus.of(snapshot), style)
 
 
+@pytest.mark.requirement("T-SE-008")
 def test_the_screen_of_a_tunnel_that_is_up() -> None:
     assert screen(UP) == UP_SCREEN
 
 
+@pytest.mark.requirement("T-SE-008")
 def test_the_peers_are_listed_when_asked_for() -> None:
     assert screen(UP, render.Style(peers=True)) == f"{UP_SCREEN}\n{PEERS}"
 
 
+@pytest.mark.requirement("T-SE-008")
 def test_the_screen_of_a_tunnel_that_is_down_leads_with_why() -> None:
     down = Snapshot(
         name="home",

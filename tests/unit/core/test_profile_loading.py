@@ -27,6 +27,7 @@ def settings(method: Method) -> dict[str, object]:
     return dict(method.transport.settings.model_dump(exclude_unset=True))  # type: ignore[attr-defined]
 
 
+@pytest.mark.requirement("T-SE-004")
 def test_a_profile_of_one_line_has_the_defaults(plugins: PluginRegistry, write_profile: WriteProfile) -> None:
     path = write_profile("method: {type: paper, server: 192.0.2.1}\n")
     profile = load_profile(path, plugins)
@@ -193,6 +194,7 @@ def test_a_file_whose_name_names_no_profile_needs_a_key(plugins: PluginRegistry,
     assert load_profile(path, plugins).name == "mine"
 
 
+@pytest.mark.requirement("T-SE-007")
 def test_root_does_not_obey_a_file_others_may_write(plugins: PluginRegistry, write_profile: WriteProfile) -> None:
     path = write_profile("method: {type: paper, server: a}\n")
     path.chmod(0o666)

@@ -61,6 +61,7 @@ def test_the_profile_may_make_the_mtu_smaller_never_larger(written: object, expe
     assert wished_device(with_network(mtu=written), CONFIG, default_route=False).mtu == expected
 
 
+@pytest.mark.requirement("T-SE-004")
 def test_a_tunnel_that_is_not_up_has_a_firewall_and_nothing_else() -> None:
     device = bare_device(PROFILE)
     assert (device.inbound, device.addresses, device.destinations, device.sources) == (Inbound.ESTABLISHED, (), (), ())

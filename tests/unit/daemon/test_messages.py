@@ -46,6 +46,7 @@ def test_json_of_another_form_is_refused(line: bytes) -> None:
         parse(line)
 
 
+@pytest.mark.requirement("T-SE-007")
 def test_only_what_changes_something_is_kept_from_strangers() -> None:
     assert {word for word in Word if word.changes} == {Word.STOP, Word.COMMAND}
 

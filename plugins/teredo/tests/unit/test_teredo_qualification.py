@@ -666,6 +666,7 @@ def test_a_client_that_is_stopped_wants_nothing_more() -> None:
     assert bench.client.next_timeout() is None
 
 
+@pytest.mark.requirement("T-SE-002")
 def test_the_nonce_is_compared_as_a_whole() -> None:
     bench = client_a()
     payload = Payload.parse(PACKETS["ra-primary"].payload)

@@ -75,7 +75,7 @@ REFUSED = {
 
 
 @pytest.mark.requirement(
-    "T-RX-001", "T-RX-002", "T-RX-016", "T-RX-019", "T-RX-020", "T-PK-001", "T-PK-003", "T-LD-001", "T-LD-003"
+    "T-RX-001", "T-RX-002", "T-RX-016", "T-RX-019", "T-RX-020", "T-PK-001", "T-PK-003", "T-LD-001", "T-LD-003", "T-SE-006"
 )
 @pytest.mark.parametrize(("name", "reason"), REFUSED.items())
 def test_what_must_be_dropped_is_dropped_and_counted(client_b: Bench, name: str, reason: str) -> None:

@@ -575,6 +575,7 @@ def test_limits_can_be_off_for_benchmarks() -> None:
 # -- the rest --------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.requirement("T-SE-006")
 def test_status_tells_of_clients_and_what_was_done() -> None:
     bench = with_client(relay_bench(address="198.51.100.1"))
     send(bench, CLIENT_B)

@@ -523,6 +523,7 @@ def test_without_a_relay_packets_of_the_host_go_nowhere() -> None:
     assert bench.dropped() == {"destination": 1}
 
 
+@pytest.mark.requirement("T-SE-006")
 def test_what_was_done_is_counted() -> None:
     bench = server_bench()
     bench.take_vector(SOLICITATION)

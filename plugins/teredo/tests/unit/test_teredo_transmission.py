@@ -398,6 +398,7 @@ def test_packets_flow_while_a_refresh_is_outstanding(client_a: Bench) -> None:
     assert len(client_a.delivered()) == 1
 
 
+@pytest.mark.requirement("T-SE-006", "T-SE-008")
 def test_a_status_lists_peers_and_counts_what_was_dropped(client_a: Bench) -> None:
     client_a.receive(bubble(CLIENT_B, CLIENT_A), CLIENT_B_MAPPED)
     client_a.wait(3)
