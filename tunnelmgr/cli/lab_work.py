@@ -35,7 +35,7 @@ def enter(name: str, host: str, words: Sequence[str], folder: Path) -> NoReturn:
 
 def perform(scenario: Scenario, name: str, folder: Path) -> None:
     """Build a lab, play a scenario in it, and remove it. Raises TunnelError when it does not go as it must."""
-    with standing(describe(name, scenario.nats), folder, _say) as lab:
+    with standing(describe(name, scenario.nats), folder, _say, scenario.services) as lab:
         play(scenario, lab, click.echo)
 
 

@@ -17,7 +17,7 @@ from tunnelmgr.lab.namespaces import Host, NamespaceInternet, Site, destroy, nam
 from tunnelmgr.lab.namespaces.programs import kill_programs
 from tunnelmgr.lab.readymade.description import Description
 from tunnelmgr.lab.readymade.scenario import Answer
-from tunnelmgr.lab.readymade.topology import PUBLIC_HOSTS, RELAY, TEREDO, WEB_PAGE, Service
+from tunnelmgr.lab.readymade.topology import ALL_SERVICES, PUBLIC_HOSTS, WEB_PAGE, Service
 from tunnelmgr.lab.vocabulary import NatKind
 from tunnelmgr.lab.waiting import wait_for
 
@@ -53,14 +53,14 @@ class Lab:
         lab._find()
         return lab
 
-    def build(self, tell: Tell) -> None:
-        """Build all of it and start its services; whatever keeps that from its end, nothing stays."""
+    def build(self, tell: Tell, services: frozenset[str] = ALL_SERVICES) -> None:
+        """Build all of it and start the services of these hosts; whatever keeps that from its end, nothing stays."""
         name = self.description.lab
         naming.check_lab_name(name)
         if naming.namespaces_of(name):
             raise TunnelError(f"lab {name} exists", hint=f"{_remove_hint(name)}, or choose another name")
         try:
-            self._build(tell)
+            self._build(tell, services)
         except BaseException:
             remove(name, self.folder)
             raise
@@ -130,19 +130,19 @@ class Lab:
         self._site(client).move(address)
         self._remember(self.description.with_client(replace(self.description.client(client), address=address)))
 
-    def _build(self, tell: Tell) -> None:
+    def _build(self, tell: Tell, services: frozenset[str]) -> None:
         self._remember(self.description)
         self._internet.create()
         tell(f"{self.description.lab}: the backbone")
         for plan in PUBLIC_HOSTS:
             host = self._internet.host(plan.name, *plan.addresses, names=plan.names)
-            if plan.name == RELAY:
-                self._internet.route(TEREDO, host)
+            for prefix in plan.routes:
+                self._internet.route(prefix, host)
         for client in self.description.clients:
             self._internet.site(client.name, client.nat, client.address, client.link)
             tell(f"{self.description.lab}: {client.name} behind {client.nat.value}, {client.address}")
         for plan in PUBLIC_HOSTS:
-            if plan.service:
+            if plan.service and plan.name in services:
                 self._serve(self.host(plan.name), plan.service)
                 tell(f"{self.description.lab}: {plan.name}, {plan.purpose}")
         self._remember(replace(self.description, complete=True))
@@ -181,10 +181,10 @@ class Lab:
 
 
 @contextlib.contextmanager
-def standing(description: Description, folder: Path, tell: Tell) -> Iterator[Lab]:
+def standing(description: Description, folder: Path, tell: Tell, services: frozenset[str]) -> Iterator[Lab]:
     """Build a lab for the time of a with block. Raises TunnelError."""
     lab = Lab(description, folder)
-    lab.build(tell)
+    lab.build(tell, services)
     try:
         yield lab
     finally:

@@ -78,12 +78,13 @@ Step: TypeAlias = Say | Type | ChangeNat | Restart | Move | Kill | Start
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A story; its lab has these NATs, in the order of the clients."""
+    """A story; its lab has these NATs, in the order of the clients, and on these hosts the services run."""
 
     name: str
     title: str
     steps: tuple[Step, ...]
     nats: tuple[NatKind, ...] = ()
+    services: frozenset[str] = frozenset({"server", "relay", "web"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,6 @@ public      203.0.113.66    ---'                    +--- relay     198.51.100.1 
 import sys
 from dataclasses import dataclass
 
-TEREDO = "2001::/32"
-RELAY = "relay"
 WEB_NAME = "ipv6-only.example.net"
 WEB_PORT = 80
 
@@ -30,13 +28,14 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class PublicHost:
-    """A host on the backbone; the others find it by its name, and by `names`."""
+    """A host on the backbone; the others find it by its name, and by `names`. The backbone sends it what is for `routes`."""
 
     name: str
     purpose: str
     addresses: tuple[str, ...]
     names: tuple[str, ...] = ()
     service: Service | None = None
+    routes: tuple[str, ...] = ()
 
 
 PUBLIC_HOSTS = (
@@ -48,11 +47,12 @@ PUBLIC_HOSTS = (
         Service(("tunnelmgr", "up", "teredo-server")),
     ),
     PublicHost(
-        RELAY,
+        "relay",
         "Teredo relay",
         ("198.51.100.1", "2001:db8:2::1"),
         ("relay.example.net",),
         Service(("tunnelmgr", "up", "teredo-relay")),
+        ("2001::/32",),
     ),
     PublicHost(
         "far-end",
@@ -60,6 +60,21 @@ PUBLIC_HOSTS = (
         ("192.0.2.17", "192.0.2.18", "2001:db8:3::1"),
         ("far-end.example.net",),
         Service(("tunnelmgr", "up", "far-end")),
+    ),
+    PublicHost(
+        "sixinfour",
+        "far end of a 6in4 tunnel to public",
+        ("192.0.2.80", "2001:db8:80::1"),
+        service=Service(("tunnelmgr", "up", "sixinfour-far-end")),
+        routes=("2001:db8:41::/64", "2001:db8:5::/48"),
+    ),
+    PublicHost(
+        "broker",
+        "TSP broker",
+        ("192.0.2.33", "2001:db8:7::1"),
+        ("broker.example.net",),
+        Service(("tunnelmgr", "up", "tsp-broker")),
+        ("2001:db8:100::/40",),
     ),
     PublicHost(
         "web",
@@ -70,6 +85,8 @@ PUBLIC_HOSTS = (
     ),
     PublicHost("public", "public IPv4 address, no IPv6", ("203.0.113.66",)),
 )
+
+ALL_SERVICES = frozenset(plan.name for plan in PUBLIC_HOSTS if plan.service)
 
 WEB_PAGE = """\
 <!doctype html>

@@ -23,7 +23,7 @@ from tunnelmgr.lab.readymade.scenario import (
     play,
 )
 from tunnelmgr.lab.readymade.scenarios import SCENARIOS, demo
-from tunnelmgr.lab.readymade.topology import PUBLIC_HOSTS
+from tunnelmgr.lab.readymade.topology import ALL_SERVICES, PUBLIC_HOSTS
 from tunnelmgr.lab.vocabulary import NatKind
 
 
@@ -142,13 +142,13 @@ def test_it_is_given_up_after_its_time() -> None:
 @pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=lambda scenario: scenario.name)
 def test_a_scenario_names_hosts_that_are_there(scenario: Scenario) -> None:
     hosts = {*CLIENTS, *(plan.name for plan in PUBLIC_HOSTS)}
-    served = {plan.name for plan in PUBLIC_HOSTS if plan.service}
+    assert scenario.services <= ALL_SERVICES
     for step in scenario.steps:
         match step:
             case Type(host) | Kill(host):
                 assert host in hosts
             case Start(host):
-                assert host in served
+                assert host in ALL_SERVICES
             case ChangeNat(client) | Restart(client) | Move(client):
                 assert client in CLIENTS
 
