@@ -17,7 +17,8 @@ from tests.peers import coturn, debian
 from tests.peers.coturn import Coturn
 from tests.peers.teredo_internet import teredo_internet
 from tunnelmgr.lab.namespaces import NamespaceInternet
-from tunnelmgr.lab.vocabulary import NatKind
+from tunnelmgr.lab.vocabulary import Nat, NatKind
+from tunnelmgr.lab.waiting import wait_for
 
 STUN_NAME = "stun.example.net"
 PROFILE = """\
@@ -129,3 +130,26 @@ def test_up_takes_the_method_whose_condition_the_nat_fulfils(lab_name: Callable[
         ]
         home.run("down", "home")
         assert home.traces() == []
+
+
+SIXINFOUR = """\
+name: home
+method: {type: 6in4, remote: 192.0.2.80, address: "2001:db8:41::2/64"}
+"""
+# It keeps silent: what it sends before home has spoken makes a flow with the NAT itself, and protocol 41 has no ports to
+# tell a second one from it by.
+FAR_END = """\
+name: home
+method: {type: 6in4, remote: 203.0.113.1, address: "2001:db8:41::1/64", routes: [], keepalive: null}
+"""
+
+
+@pytest.mark.parametrize("passes", [True, False])
+def test_protocol_41_is_really_tried_with_the_far_end(internet: NamespaceInternet, tmp_path: Path, passes: bool) -> None:
+    far = Tunnelmgr(internet.host("far", "192.0.2.80"), tmp_path, FAR_END)
+    far.start("up", "-f", far.profile)
+    site = internet.site("home", Nat(passes_protocol41=passes))
+    wait_for("the far end listens", lambda: "tm-home" in far.host.run(["ip", "-6", "address"]).stdout)
+    home = Tunnelmgr(site.inside, tmp_path, SIXINFOUR)
+    found = json.loads(home.run("detect", home.profile, "--json").stdout)["data"]
+    assert (found["protocol41"], [one["suits"] for one in found["methods"]]) == (passes, [passes])
