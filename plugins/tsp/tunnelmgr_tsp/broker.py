@@ -4,6 +4,7 @@ Every answer over UDP leaves from the address that was asked, because channels a
 nothing else in. A tunnel moves to another place by a new session only, never because a packet came from there.
 """
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 from ipaddress import IPv6Interface, IPv6Network
 from random import Random
@@ -66,6 +67,8 @@ class TspBroker:
         """Owners of anonymous leases that carry nothing, and when those are taken back."""
         self._sweep_at: float | None = None
         self._retry_at: float | None = None
+        self._pausing: deque[Session] = deque()
+        """Streams on which something more is to be said."""
         self._draining = False
         self._ready = False
 
@@ -114,17 +117,14 @@ class TspBroker:
         if self._retry_at is not None and now >= self._retry_at:
             self._retry_at = None
             self._open_all()
-        for session in self._sessions:
-            if session.later_at is not None and now >= session.later_at:
-                self._outbox.send(Datagram(session.channel, session.later, session.remote))
-                session.later, session.later_at = b"", None
+        self._end_pauses(now)
         if self._sweep_at is not None and now >= self._sweep_at:
             self._sweep_at = now + SWEEP_INTERVAL
             self._sweep(now)
 
     def next_timeout(self) -> float | None:
-        pauses = [session.later_at for session in self._sessions if session.later_at is not None]
-        timers = [self._retry_at, self._sweep_at, self._outbox.closing_at, *pauses]
+        pause_at = self._pausing[0].later_at if self._pausing else None  # all pauses are as long: the first ends first
+        timers = [self._retry_at, self._sweep_at, self._outbox.closing_at, pause_at]
         return min((at for at in timers if at is not None), default=None)
 
     def datagrams_to_send(self) -> list[Datagram]:
@@ -335,8 +335,16 @@ class TspBroker:
             self._outbox.send(Datagram(session.channel, answer.text, session.remote))
         if answer.later:
             session.later, session.later_at = answer.later, now + RSPAUTH_PAUSE
+            self._pausing.append(session)
         if answer.close:
             self._close(session, now)
+
+    def _end_pauses(self, now: float) -> None:
+        while self._pausing and (self._pausing[0].later_at or 0.0) <= now:
+            session = self._pausing.popleft()
+            if self._sessions.get(session.channel, session.remote) is session:
+                self._outbox.send(Datagram(session.channel, session.later, session.remote))
+            session.later, session.later_at = b"", None
 
     def _reply(self, remote: Endpoint, sequence: int, timestamp: int, text: bytes) -> None:
         self._outbox.send(Datagram(UDP, ControlMessage(sequence, timestamp, text).serialize(), remote))
