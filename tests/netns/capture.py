@@ -23,6 +23,14 @@ class Capture:
     def __init__(self) -> None:
         self.frames: list[tuple[float, bytes]] = []
 
+    def ipv4(self, protocol: int) -> Iterator[IPv4Packet]:
+        """The IPv4 packets of a protocol among the frames."""
+        for _, frame in self.frames:
+            if frame[12:14] == b"\x08\x00":
+                packet = IPv4Packet.parse(frame[_ETHERNET_HEADER:])
+                if packet.protocol == protocol:
+                    yield packet
+
     def udp(self) -> Iterator[tuple[IPv4Packet, UdpDatagram]]:
         """The UDP datagrams of IPv4 among the frames. Checksums may be missing: veth leaves them to nobody's card."""
         for _, frame in self.frames:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests.netns.capture import capturing
 from tests.netns.conftest import require_program
 from tests.netns.program import Tunnelmgr, ping
 from tests.peers.https import make_certificates, requests
@@ -110,6 +111,46 @@ def test_the_firewall_on_the_tunnel_is_on_by_default(ends: Ends) -> None:
     assert ping(ends.native, HOME6, 2) == 2
     connect = f"import socket; socket.create_connection(('{HOME6}', 8080), timeout=3)"
     assert ends.native.run([sys.executable, "-c", connect], check=False).returncode != 0
+
+
+@pytest.mark.requirement("S-EN-001", "S-EN-003", "S-EC-001", "S-EC-004", "S-MT-003", "S-MT-004")
+@pytest.mark.parametrize(
+    ("keys", "tos", "ttl", "dont_fragment"),
+    [
+        ("", 0x00, 64, True),
+        ("mtu: 1400, ttl: 33, dscp: 10, ", 0x28, 33, False),
+        ("dscp_model: uniform, ecn: normal, ", 0xB9, 64, True),
+    ],
+)
+def test_the_outer_header_on_the_wire_is_as_the_profile_says(
+    ends: Ends, keys: str, tos: int, ttl: int, dont_fragment: bool
+) -> None:
+    ends.home.write_profile("home", HOME_PROFILE.replace("prefixes:", f"{keys}prefixes:"))
+    ends.up()
+    words = ["ping", "-6", "-n", "-c", "3", "-i", "0.1", "-Q", "0xb9", "-s", "100", str(ends.native.ipv6)]
+    with capturing(ends.home.host, "eth0") as capture:
+        ends.home.host.run(words)
+    outer = [packet for packet in capture.ipv4(IpProtocol.IPV6) if packet.source == HOME and len(packet.payload) == 148]
+    assert len(outer) == 3
+    for packet in outer:
+        assert (packet.destination, packet.options) == (FAR, b"")
+        assert (packet.tos, packet.ttl, packet.dont_fragment) == (tos, ttl, dont_fragment)
+
+
+def test_two_6to4_sites_reach_each_other(internet: NamespaceInternet, tmp_path: Path) -> None:
+    sites = [
+        Tunnelmgr(internet.host(name, address), tmp_path, "name: home\nmethod: {type: 6to4}\n")
+        for name, address in (("left", "203.0.113.1"), ("right", "198.51.100.1"))
+    ]
+    for site in sites:
+        site.up()
+    left, right = sites
+    assert str(left.address()) == "2002:cb00:7101::1"
+    assert ping(left.host, right.address(), 5) == 5
+    assert ping(right.host, left.address(), 5) == 5
+    for site in sites:
+        site.run("down", "home")
+        assert site.traces() == []
 
 
 def test_a_far_end_that_is_not_there_is_waited_for_and_found(ends: Ends) -> None:

@@ -3,7 +3,7 @@
 "sixinfour.md" is docs/protocols/sixinfour.md, which marks our own decisions [P].
 """
 
-from ipaddress import IPv4Network, IPv6Address, IPv6Network
+from ipaddress import IPv4Network, IPv6Network
 
 # What the specifications fix.
 OVERHEAD = 20  # bytes of outer header, which has no options; RFC 4213 section 3.5
@@ -14,7 +14,6 @@ PATH_MTU_AGE = 600.0  # seconds a learned path MTU is believed; RFC 1191 section
 PLATEAUS = (32000, 17914, 8166, 4352, 2002, 1492, 1006, 508, 296, 68)  # bytes; RFC 1191 section 7.1, as sixinfour.md has it
 ECN = 0x03  # of the TOS octet and the traffic class; RFC 3168
 DSCP = 0xFC  # RFC 2474
-ALL_NODES = IPv6Address("ff02::1")  # RFC 4291 section 2.7.1
 LINK_LOCAL = IPv6Network("fe80::/64")  # RFC 4291 section 2.5.6
 SIXTOFOUR_PREFIX = IPv6Network("2002::/16")  # RFC 3056 section 2
 ANYCAST_RELAY = IPv4Network("192.88.99.0/24")  # RFC 3068, deprecated by RFC 7526

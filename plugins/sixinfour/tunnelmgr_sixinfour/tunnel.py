@@ -140,7 +140,7 @@ class SixInFourTunnel:
         else:
             self._state, self._losses = State.WAITING, 0
         if self._settings.keepalive is None:
-            self._heard(now)
+            self._heard()
             self._say_up()
             return
         if self._up is None and self._complaint is None:
@@ -283,7 +283,7 @@ class SixInFourTunnel:
             if self._losses > KEEPALIVE_EAGER:
                 self._round_at = begun_at + (self._settings.keepalive or 0.0)
             return
-        self._heard(now)
+        self._heard()
         self._large_losses = self._large_losses + 1 if self._path_mtu.tunnel_mtu in lost else 0
         if self._large_losses >= KEEPALIVE_LOSSES:
             self._large_losses = 0
@@ -295,13 +295,13 @@ class SixInFourTunnel:
 
     def _answered(self, size: int, now: float) -> None:
         if size == SMALL:
-            self._heard(now)
+            self._heard()
         else:
             self._path_mtu.answered(size)
         self._follow_mtu()
         self._advance(now)
 
-    def _heard(self, now: float) -> None:
+    def _heard(self) -> None:
         self._losses = 0
         self._evidence.clear()
         if self._update is not None:
