@@ -1,21 +1,16 @@
 """Proves that packets flow: ICMPv6 echo requests (RFC 4443) that leave by the tunnel device and must come back by it."""
 
 import asyncio
-import os
 import socket
-import struct
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv6Address
 from typing import Final
 
+from tunnelmgr.core.ping import ECHO_REPLY, echo_request, raw_echo_socket
+
 PROBES: Final = 2  # a target; one answer is enough
 PROBE_TIMEOUT: Final = 4.0  # seconds for each: the first packet of a Teredo peer waits for an echo test and its repeat
-
-_ECHO_REQUEST: Final = 128
-_ECHO_REPLY: Final = 129
-_ICMP6_FILTER: Final = 1  # linux/icmpv6.h
-_HEADER: Final = struct.Struct("!BBHHH")  # type, code, checksum (filled in by the kernel), identifier, sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +47,8 @@ async def _probe_one(device: str, source: IPv6Address, target: IPv6Address) -> P
     round_trips = []
     with _echo_socket(device, source) as sock:
         for sequence in range(1, PROBES + 1):
-            nonce = os.urandom(16)
+            request = echo_request(sequence)
             started = loop.time()
-            request = _HEADER.pack(_ECHO_REQUEST, 0, 0, os.getpid() & 0xFFFF, sequence) + nonce
             try:
                 async with asyncio.timeout(PROBE_TIMEOUT):
                     await loop.sock_sendto(sock, request, (str(target), 0))
@@ -68,18 +62,13 @@ async def _probe_one(device: str, source: IPv6Address, target: IPv6Address) -> P
 
 def _answers(reply: bytes, request: bytes) -> bool:
     """Whether a reply echoes the request; checksums, of which the kernel checked the reply's, are left out."""
-    return reply[0] == _ECHO_REPLY and reply[4:] == request[4:]
+    return reply[0] == ECHO_REPLY and reply[4:] == request[4:]
 
 
 def _echo_socket(device: str, source: IPv6Address) -> socket.socket:
-    sock = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
+    sock = raw_echo_socket()
     try:
-        sock.setblocking(False)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode())
-        # A set bit blocks its type: all but echo reply.
-        blocked = bytearray(b"\xff" * 32)
-        blocked[_ECHO_REPLY // 32 * 4 : _ECHO_REPLY // 32 * 4 + 4] = struct.pack("=I", ~(1 << _ECHO_REPLY % 32) & 0xFFFFFFFF)
-        sock.setsockopt(socket.IPPROTO_ICMPV6, _ICMP6_FILTER, bytes(blocked))
         sock.bind((str(source), 0))
     except OSError:
         sock.close()
