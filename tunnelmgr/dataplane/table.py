@@ -200,6 +200,8 @@ class ForwardingTable:
         self._prefixes: list[tuple[_Within, Path]] = []
         """The same, longest prefix first."""
         self._used: set[Path] = set()
+        self._ended: list[PathUse] = []
+        """What paths carried that are gone or were entered anew since."""
 
     def __len__(self) -> int:
         return len(self._hosts) + len(self._paths)
@@ -221,8 +223,9 @@ class ForwardingTable:
             path = self._hosts.pop(prefix.network_address.packed, None)
         elif path := self._paths.pop(prefix, None):
             self._prefixes = [entry for entry in self._prefixes if entry[1] is not path]
-        if path is not None:
+        if path in self._used:
             self._used.discard(path)
+            self._ended.append(path.take_use())
 
     def clear(self) -> None:
         """Take all paths out."""
@@ -230,6 +233,7 @@ class ForwardingTable:
         self._hosts.clear()
         self._prefixes.clear()
         self._used.clear()
+        self._ended.clear()
 
     def _find(self, address: bytes) -> Path | None:
         if (path := self._hosts.get(address)) is not None:
@@ -278,6 +282,7 @@ class ForwardingTable:
 
     def uses(self) -> Sequence[PathUse]:
         """Return, and forget, what was carried since the last call; paths that carried nothing are left out."""
-        uses = [path.take_use() for path in self._used]
+        uses = [*self._ended, *(path.take_use() for path in self._used)]
+        self._ended.clear()
         self._used.clear()
         return uses

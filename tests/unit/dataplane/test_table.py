@@ -149,6 +149,15 @@ def test_entering_a_prefix_again_replaces_the_remote(table: ForwardingTable) -> 
     assert inward(table, packet(PEER, OURS), remote=("203.0.113.9", 40000))
 
 
+def test_the_use_of_a_path_that_ends_or_is_entered_anew_is_told_too(table: ForwardingTable) -> None:
+    table.outward(packet(OURS, PEER), 101.0)
+    table.add(host_path(), now=102.0)
+    table.outward(packet(OURS, PEER), 103.0)
+    table.remove(IPv6Network(PEER))
+    assert [(use.sent_at, use.packets_sent) for use in table.uses()] == [(101.0, 1), (103.0, 1)]
+    assert table.uses() == []
+
+
 def test_use_is_told_once_with_instants_that_stay(table: ForwardingTable) -> None:
     table.outward(packet(OURS, PEER), 101.0)
     table.outward(packet(OURS, PEER), 102.0)
