@@ -99,7 +99,9 @@ class FarEnds:
             if far_end.channel != effect.channel or far_end.kind is ChannelKind.UDP:
                 continue
             if isinstance(result, Failed):
-                far_end.trouble, far_end.tried = result.text, result.code not in _NOT_TRIED
+                not_allowed = result.code is FailureCode.NO_PERMISSION
+                far_end.trouble = "not tried: that takes root" if not_allowed else result.text
+                far_end.tried = result.code not in _NOT_TRIED
             elif far_end.kind is ChannelKind.RAW41:
                 self._ask(far_end, now)
 
