@@ -12,6 +12,8 @@ ROOT = Path(__file__).resolve().parent.parent
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)\s]*)?\)")
 REQUIREMENT = re.compile(r"^\| *([A-Z]+(?:-[A-Z0-9]+)?-\d{2,3}) *\|", re.MULTILINE)
 
+CITED_TEST = re.compile(r"`([\w/.-]+/test_\w+\.py)::(\w+)`")
+
 DOCUMENTS = sorted(
     [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md"), *ROOT.glob("benchmarks/*.md")]
 )
@@ -22,19 +24,29 @@ def name_of(document: Path) -> str:
     return str(document.relative_to(ROOT))
 
 
-def functions_of_tests() -> set[str]:
+def functions_of(file: Path) -> set[str]:
     return {
         node.name
-        for file in (ROOT / "tests").rglob("test_*.py")
         for node in ast.walk(ast.parse(file.read_text()))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     }
+
+
+def functions_of_tests() -> set[str]:
+    return {name for file in (ROOT / "tests").rglob("test_*.py") for name in functions_of(file)}
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
 def test_links_within_the_repository_lead_somewhere(document: Path) -> None:
     targets = [target for target in LINK.findall(document.read_text()) if "://" not in target]
     assert [target for target in targets if not (document.parent / target).exists()] == []
+
+
+def test_a_test_a_document_cites_exists() -> None:
+    cited = {citation for document in DOCUMENTS for citation in CITED_TEST.findall(document.read_text())}
+    assert {file for file, _ in cited} >= {"tests/process/test_control.py"}, "docs/security.md cites tests"
+    files = {file: functions_of(ROOT / file) if (ROOT / file).exists() else set() for file, _ in cited}
+    assert sorted(f"{file}::{name}" for file, name in cited if name not in files[file]) == []
 
 
 @pytest.mark.parametrize("hook", HOOKS)
