@@ -20,6 +20,7 @@ from tests.netns.program import Tunnelmgr, ping
 from tests.peers.https import make_certificates, requests
 from tunnelmgr.api.packets import IpProtocol, IPv4Packet, IPv6Packet
 from tunnelmgr.lab.namespaces import Host, NamespaceInternet
+from tunnelmgr.lab.vocabulary import Nat
 from tunnelmgr.lab.waiting import wait_for
 
 HOME, HOME_LATER, FAR = IPv4Address("203.0.113.66"), IPv4Address("203.0.113.99"), IPv4Address("192.0.2.80")
@@ -135,6 +136,41 @@ def test_the_outer_header_on_the_wire_is_as_the_profile_says(
     for packet in outer:
         assert (packet.destination, packet.options) == (FAR, b"")
         assert (packet.tos, packet.ttl, packet.dont_fragment) == (tos, ttl, dont_fragment)
+
+
+@pytest.mark.requirement("S-SE-006", "S-ND-002")
+def test_a_nat_that_forwards_protocol_41_carries_the_tunnel(internet: NamespaceInternet, tmp_path: Path) -> None:
+    inside, far = behind_nat(internet, tmp_path, Nat())
+    far.up()
+    inside.up()
+    assert ping(inside.host, FAR6, 5) == 5
+    assert ping(far.host, HOME6, 5) == 5
+    status = inside.status()
+    assert status["facts"]["behind NAT"] is True
+    assert status["facts"]["link-local"] != "fe80::c0a8:102"
+    for end in (inside, far):
+        end.run("down", "home")
+
+
+@pytest.mark.requirement("S-SE-006")
+def test_a_nat_that_drops_protocol_41_is_suspected_and_the_tunnel_is_never_up(
+    internet: NamespaceInternet, tmp_path: Path
+) -> None:
+    inside, far = behind_nat(internet, tmp_path, Nat(passes_protocol41=False))
+    far.up()
+    said = inside.run("up", inside.profile, "--timeout", "12", check=False)
+    assert said.returncode == 75
+    assert f"no protocol 41 comes back from {FAR}; 192.168.1.2 is behind a NAT" in said.stderr
+    assert "carries packets" not in said.stderr
+    assert inside.traces() == []
+    far.run("down", "home")
+
+
+def behind_nat(internet: NamespaceInternet, folder: Path, nat: Nat) -> tuple[Tunnelmgr, Tunnelmgr]:
+    """A home behind a NAT, and its far end."""
+    site = internet.site("site", nat)
+    far = FAR_PROFILE.format(remote=site.address)
+    return Tunnelmgr(site.inside, folder, HOME_PROFILE), Tunnelmgr(internet.host("far", FAR), folder, far)
 
 
 def test_two_6to4_sites_reach_each_other(internet: NamespaceInternet, tmp_path: Path) -> None:

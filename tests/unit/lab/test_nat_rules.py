@@ -26,7 +26,7 @@ table ip nat {
 table ip filter {
 	chain input {
 		type filter hook input priority filter
-		iifname "wan" meta l4proto udp ct state new drop
+		iifname "wan" meta l4proto { udp, 41 } ct state new drop
 	}
 	chain forward {
 		type filter hook forward priority filter
@@ -69,7 +69,7 @@ table ip nat {
 table ip filter {
 	chain input {
 		type filter hook input priority filter
-		iifname "wan" meta l4proto udp ct state new drop
+		iifname "wan" meta l4proto { udp, 41 } ct state new drop
 	}
 	chain forward {
 		type filter hook forward priority filter

@@ -118,7 +118,9 @@ def _keeps_free_ports(nat: Nat) -> bool:
 
 def _input(nat: Nat) -> Iterator[str]:
     if not nat.open_box:
-        yield 'iifname "wan" meta l4proto udp ct state new drop'
+        # A flow the box had accepted for itself would hold the outside address against the host inside: protocol 41 has
+        # no port to move to.
+        yield 'iifname "wan" meta l4proto { udp, 41 } ct state new drop'
 
 
 def _forward(nat: Nat) -> Iterator[str]:
