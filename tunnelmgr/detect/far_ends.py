@@ -1,6 +1,6 @@
 """Whether the far ends of a profile's methods can be reached: by UDP, TCP or protocol 41, as each transport asks."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from ipaddress import IPv4Address
 
 from tunnelmgr.api.datagrams import ChannelEvent, ChannelFailed, ChannelKind, Connected, Datagram, IcmpReceived
@@ -9,9 +9,6 @@ from tunnelmgr.api.network import Endpoint
 from tunnelmgr.api.reach import Heard, ReachProbe
 from tunnelmgr.detect.behaviour import Sighting
 from tunnelmgr.detect.inquiries import PATIENT, Inquiries, Inquiry, Outcome
-
-_NOT_TRIED = {FailureCode.NO_PERMISSION, FailureCode.UNSUPPORTED}
-"""Failures that say something of this process, and nothing of the network."""
 
 
 @dataclass(slots=True, eq=False)
@@ -30,8 +27,6 @@ class FarEnd:
     connecting_took: float | None = None
     trouble: str = ""
     """Why it could not be asked, or what the network said."""
-    tried: bool = field(default=True)
-    """False where this process may not try."""
 
     @property
     def kind(self) -> ChannelKind:
@@ -48,9 +43,9 @@ class FarEnd:
     @property
     def reached(self) -> bool | None:
         """Whether it answered; None where it was not asked, or not to the end."""
-        if self.kind is ChannelKind.TCP_CONNECT and self.tried:
+        if self.kind is ChannelKind.TCP_CONNECT:
             return self.connected
-        if self.inquiry is None or not self.inquiry.settled or not self.tried:
+        if self.inquiry is None or not self.inquiry.settled:
             return None
         return self.inquiry.outcome is Outcome.ANSWERED
 
@@ -101,7 +96,6 @@ class FarEnds:
             if isinstance(result, Failed):
                 not_allowed = result.code is FailureCode.NO_PERMISSION
                 far_end.trouble = "not tried: that takes root" if not_allowed else result.text
-                far_end.tried = result.code not in _NOT_TRIED
             elif far_end.kind is ChannelKind.RAW41:
                 self._ask(far_end, now)
 
