@@ -373,7 +373,7 @@ class TspBroker:
         address = session.remote.address
         promised = [
             one.remote.address
-            for one in self._sessions
+            for one in self._sessions.half_open()
             if one is not session and one.dialogue.stage in {Stage.CLAIMING, Stage.OFFERED}
         ]
         return (
@@ -430,6 +430,7 @@ class TspBroker:
         if displaced is not None and displaced.owner != tunnel.owner:
             self._ended(displaced, now)
         dialogue.stage = Stage.UP
+        self._sessions.settle(session)
         self._outbox.count("tunnels-set-up")
         self._outbox.say(Notice("tsp.tunnel-up", f"{lease.owner} at {remote}: {offered.type.value}, {networks[0]}"))
         self._answer(session, Answer(b""), now)

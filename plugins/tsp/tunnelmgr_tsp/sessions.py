@@ -62,44 +62,64 @@ class Session:
 
 
 class Sessions:
-    """All of them, bounded in total and for each address."""
+    """All of them. Half-open ones are bounded in total and for each address, refusing what is new.
+
+    One whose tunnel is up is kept as long for acknowledgements that were lost; of those the oldest make room.
+    """
 
     def __init__(self) -> None:
-        self._sessions: OrderedDict[tuple[str, Endpoint], Session] = OrderedDict()
+        self._half_open: dict[tuple[str, Endpoint], Session] = {}
+        self._settled: OrderedDict[tuple[str, Endpoint], Session] = OrderedDict()
         self._per_address: Counter[IPv4Address] = Counter()
 
     def __len__(self) -> int:
-        return len(self._sessions)
+        """How many are half-open."""
+        return len(self._half_open)
 
     def __iter__(self) -> Iterator[Session]:
-        return iter(list(self._sessions.values()))
+        """Yield all, those that are up too."""
+        return iter([*self._half_open.values(), *self._settled.values()])
+
+    def half_open(self) -> Iterator[Session]:
+        """Yield those in the middle of it."""
+        return iter(self._half_open.values())
 
     def get(self, channel: str, remote: Endpoint) -> Session | None:
-        return self._sessions.get((channel, remote))
+        return self._half_open.get((channel, remote)) or self._settled.get((channel, remote))
 
     def has_room_for(self, address: IPv4Address) -> bool:
         """Whether one more session from an address may begin."""
-        return len(self._sessions) < SESSIONS_MAX and self._per_address[address] < SESSIONS_PER_ADDRESS_MAX
+        return len(self._half_open) < SESSIONS_MAX and self._per_address[address] < SESSIONS_PER_ADDRESS_MAX
 
     def add(self, session: Session) -> None:
         """Enter a session, in place of an older one of the same client."""
         self.remove(self.get(session.channel, session.remote))
-        self._sessions[session.channel, session.remote] = session
+        self._half_open[session.channel, session.remote] = session
         self._per_address[session.remote.address] += 1
+
+    def settle(self, session: Session) -> None:
+        """Note that a session's tunnel is up."""
+        if session.medium is Medium.UDP and self._leave_half_open(session):
+            self._settled[session.channel, session.remote] = session
+            while len(self._settled) > SESSIONS_MAX:
+                self._settled.popitem(last=False)
 
     def remove(self, session: Session | None) -> None:
         """Forget a session; None, or one that is gone already, is no failure."""
         if session is None or self.get(session.channel, session.remote) is not session:
             return
-        del self._sessions[session.channel, session.remote]
+        if not self._leave_half_open(session):
+            del self._settled[session.channel, session.remote]
+
+    def idle(self, now: float) -> list[Session]:
+        """Return those that said nothing for too long."""
+        return [one for one in self if now - one.heard_at >= SESSION_TIMEOUT and one.dialogue.stage is not Stage.CLAIMING]
+
+    def _leave_half_open(self, session: Session) -> bool:
+        if self._half_open.get((session.channel, session.remote)) is not session:
+            return False
+        del self._half_open[session.channel, session.remote]
         self._per_address[session.remote.address] -= 1
         if not self._per_address[session.remote.address]:
             del self._per_address[session.remote.address]
-
-    def idle(self, now: float) -> list[Session]:
-        """Return those that said nothing for too long; one that is up is kept as long for lost acknowledgements."""
-        return [
-            one
-            for one in self._sessions.values()
-            if now - one.heard_at >= SESSION_TIMEOUT and one.dialogue.stage is not Stage.CLAIMING
-        ]
+        return True

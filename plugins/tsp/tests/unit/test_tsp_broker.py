@@ -276,6 +276,15 @@ def test_half_open_sessions_are_bounded_and_forgotten() -> None:
     assert b"200" in set_up(desk)
 
 
+def test_sessions_whose_tunnels_are_up_take_nobody_s_place() -> None:
+    desk = BrokerDesk(tunnels_max=5000)
+    for number in range(SESSIONS_MAX + 100):
+        desk.now += 0.001
+        set_up(desk, Endpoint(IPv4Address(0x0A000000 + number), 1024))
+    assert desk.broker.status(0.0).peers_total == SESSIONS_MAX + 100
+    assert desk.counter("dropped-no-room") == 0
+
+
 def test_one_address_cannot_take_all_sessions() -> None:
     desk = BrokerDesk()
     for port in range(1, 21):

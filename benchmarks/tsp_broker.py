@@ -1,0 +1,155 @@
+"""A TSP broker's own cost: sessions set up a second, and ten thousand tunnels held, memory and time for their keepalives.
+
+    python -m benchmarks.tsp_broker [--tunnels 10000] [--repeats 3]
+
+No privilege, no network: the Tunnel that ships, its leases in an SQLite file, driven in this process. What sockets and the
+data path cost is not in it. Each session is a client of its own, with four datagrams (anonymous) or six (DIGEST-MD5).
+"""
+
+import argparse
+import gc
+import tempfile
+import time
+import tracemalloc
+from collections import defaultdict
+from ipaddress import IPv4Address, IPv6Network
+from pathlib import Path
+from random import Random
+
+from benchmarks.results import record
+from tunnelmgr.api.datagrams import Datagram
+from tunnelmgr.api.effects import Ask, Done, OpenChannel
+from tunnelmgr.api.network import Endpoint, Network
+from tunnelmgr.api.status import PathUse
+from tunnelmgr_tsp.broker import UDP, TspBroker
+from tunnelmgr_tsp.broker_settings import BrokerSettings
+from tunnelmgr_tsp.capability import TunnelType
+from tunnelmgr_tsp.digest import Challenge, prove
+from tunnelmgr_tsp.header import ControlMessage
+from tunnelmgr_tsp.leases import Leases
+from tunnelmgr_tsp.messages import Action, Command, Create
+from tunnelmgr_tsp.users import account_line
+
+ABOUT = """The broker's Tunnel with leases in SQLite, driven in one process; both ends of the dialogue are in the figure, so
+that a broker alone is faster. Each session waits for the disk once. Keepalives: every tunnel is used once in 30 s, as told
+by the data path, with the sweeps in between."""
+FIRST = int(IPv4Address("10.0.0.1"))
+PREFIX = "2001:db8::/32"
+MINUTE = 60
+
+
+class Bench:
+    """One broker, and the clients it serves."""
+
+    def __init__(self, folder: Path, users: int) -> None:
+        accounts = "\n".join(account_line(f"user{number}", "tunnelmgr", "wonder") for number in range(users)) or None
+        url = f"sqlite:///{folder}/leases.db"
+        written = {"address": "192.0.2.1", "prefix": PREFIX, "users": accounts, "leases": url, "tunnels_max": 10**6}
+        settings = BrokerSettings.model_validate(written)
+        plan = settings.plan()
+        self._leases = Leases(url, "bench", plan.slots, plan.prefix_slots)
+        self.broker = TspBroker(settings, Random(1))
+        self.now = 0.0
+        self.broker.start(0.0, Network(), {})
+        self._turn()
+
+    def close(self) -> None:
+        self._leases.close()
+
+    def set_up(self, number: int, *, user: str | None) -> None:
+        """Go through one client's session."""
+        self.now += 0.01
+        remote = Endpoint(IPv4Address(FIRST + number), 40000)
+        self._ask(b"VERSION=2.0.0\r\n", 240, remote)
+        if user is None:
+            self._ask(b"AUTHENTICATE ANONYMOUS\r\n", 241, remote)
+        else:
+            challenge = Challenge.parse(self._ask(b"AUTHENTICATE DIGEST-MD5\r\n", 241, remote))
+            proof, _ = prove(challenge, user, "wonder", "broker", b"c")
+            self._ask(proof.serialize(), 242, remote)
+            self._ask(b"", 243, remote)
+        self._ask(Create(TunnelType.V6UDPV4, IPv4Address("10.1.1.2"), 30).serialize(), 244, remote)
+        self._ask(Command(Action.ACCEPT).serialize(), 245, remote)
+        if number % 100 == 99:
+            self.wake()
+
+    def wake(self) -> None:
+        self.broker.handle_timeout(self.now)
+        self._turn()
+
+    def _ask(self, text: bytes, sequence: int, remote: Endpoint) -> bytes:
+        self.broker.receive_datagram(Datagram(UDP, ControlMessage(sequence, 0, text).serialize(), remote), self.now)
+        (answer,) = self._turn()
+        return ControlMessage.parse(answer.data).text
+
+    def _turn(self) -> list[Datagram]:
+        sent = self.broker.datagrams_to_send()
+        while events := self.broker.events():
+            for event in events:
+                if isinstance(event, Ask):
+                    self.broker.effect_done(event, Done(self._leases.handle(event.request)), self.now)
+                elif isinstance(event, OpenChannel):
+                    self.broker.effect_done(event, Done(event.local), self.now)
+            sent += self.broker.datagrams_to_send()
+        self.broker.next_timeout()
+        return sent
+
+
+def measure(tunnels: int, folder: Path, *, with_users: bool) -> dict[str, float]:
+    """Set all tunnels up, and keep them for a minute."""
+    bench = Bench(folder, tunnels if with_users else 0)
+    gc.collect()
+    started_at = time.perf_counter()
+    for number in range(tunnels):
+        bench.set_up(number, user=f"user{number}" if with_users else None)
+    elapsed = time.perf_counter() - started_at
+    peers = bench.broker.status(bench.now).peers_total
+    if peers != tunnels:
+        raise RuntimeError(f"{peers} of {tunnels} tunnels are up: part of them died of silence during the measurement")
+    networks = [IPv6Network((int(IPv6Network(PREFIX).network_address) + 2 + number, 128)) for number in range(tunnels)]
+    cpu = time.process_time()
+    for second in range(MINUTE):
+        bench.now += 1
+        used = networks[second % 30 :: 30]
+        bench.broker.paths_used([PathUse(network, bench.now, bench.now, 1, 64, 1, 64) for network in used], bench.now)
+        bench.wake()
+    keeping = (time.process_time() - cpu) / MINUTE * 1000
+    bench.close()
+    return {"sessions set up a second": tunnels / elapsed, "keepalives of all tunnels, ms of CPU a second": keeping}
+
+
+def memory(tunnels: int, folder: Path, *, with_users: bool) -> float:
+    """Return kilobytes a tunnel, sessions forgotten."""
+    bench = Bench(folder, tunnels if with_users else 0)
+    gc.collect()
+    tracemalloc.start()
+    for number in range(tunnels):
+        bench.set_up(number, user=f"user{number}" if with_users else None)
+    bench.now += 35
+    bench.wake()
+    gc.collect()
+    held = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    bench.close()
+    return held / tunnels / 1000
+
+
+def main() -> None:
+    """Measure, and record."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--tunnels", type=int, default=10_000)
+    parser.add_argument("--repeats", type=int, default=3)
+    options = parser.parse_args()
+    samples: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for _ in range(options.repeats):
+        for contestant, with_users in (("anonymous", False), ("digest-md5", True)):
+            with tempfile.TemporaryDirectory() as first, tempfile.TemporaryDirectory() as second:
+                for what, figure in measure(options.tunnels, Path(first), with_users=with_users).items():
+                    samples[what][contestant].append(figure)
+                held = memory(min(options.tunnels, 2000), Path(second), with_users=with_users)
+                samples["memory a tunnel, kB"][contestant].append(held)
+    record("tsp_broker", ABOUT, samples)
+
+
+if __name__ == "__main__":
+    main()
