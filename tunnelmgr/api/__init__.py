@@ -14,6 +14,7 @@
 | `commands` | what a plugin's own commands ask running profiles with |
 | `dissection`, `ipv6_dissection` | what packets are for, told to people |
 | `errors` | `WireError`, `TunnelError`, exit codes |
+| `outbox` | collects what a Tunnel says until the pump drains it |
 | `pump` | drives a Tunnel against anything that offers an outside |
 | `packets` | codecs: IPv4, IPv6, UDP, ICMPv4, ICMPv6, checksums |
 

@@ -5,8 +5,8 @@ from ipaddress import IPv4Address
 from tunnelmgr.api.datagrams import ChannelKind
 from tunnelmgr.api.effects import CloseChannel, Done, Effect, EffectResult, Failed, OpenChannel
 from tunnelmgr.api.network import Endpoint, Network
+from tunnelmgr.api.outbox import Outbox
 from tunnelmgr_sixinfour.constants import REOPEN_INTERVAL
-from tunnelmgr_sixinfour.outbox import Outbox
 
 
 class RawChannel:

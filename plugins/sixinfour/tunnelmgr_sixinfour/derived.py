@@ -11,6 +11,7 @@ from tunnelmgr.api.errors import ExitCode, TunnelError, WireError
 from tunnelmgr.api.events import EVERYWHERE, Down, Event, PathDown, PathUp, Stopped, Up
 from tunnelmgr.api.hostconfig import HostConfig
 from tunnelmgr.api.network import Endpoint, Network
+from tunnelmgr.api.outbox import Outbox
 from tunnelmgr.api.packets import Icmpv4Type, IPv6Packet, traffic_class
 from tunnelmgr.api.status import Fact, PathUse, TunnelStatus
 from tunnelmgr_sixinfour.channel import RawChannel
@@ -26,7 +27,6 @@ from tunnelmgr_sixinfour.drops import Drop, Refused
 from tunnelmgr_sixinfour.errors_to_host import ErrorsToHost
 from tunnelmgr_sixinfour.neighbours import is_discovery
 from tunnelmgr_sixinfour.nesting import is_nested_too_deep
-from tunnelmgr_sixinfour.outbox import Outbox
 from tunnelmgr_sixinfour.settings import EnvelopeSettings
 
 
@@ -154,6 +154,7 @@ class DerivedTunnel:
             return
         value, inherited = self._settings.outer_tos
         tos = traffic_class(packet) & inherited | value & ~inherited
+        self._outbox.count("packets-sent")
         self._outbox.send(Datagram(self._channel.name, packet, Endpoint(remote, 0), tos=tos))
 
     def _remote_of(self, data: bytes, now: float) -> IPv4Address:

@@ -3,9 +3,9 @@
 from collections import deque
 from ipaddress import IPv6Address
 
+from tunnelmgr.api.outbox import Outbox
 from tunnelmgr.api.packets import DestinationUnreachable, Icmpv6Error, PacketTooBig, UnreachableCode, icmpv6_error
 from tunnelmgr_sixinfour.constants import HOST_ERRORS
-from tunnelmgr_sixinfour.outbox import Outbox
 
 
 class ErrorsToHost:

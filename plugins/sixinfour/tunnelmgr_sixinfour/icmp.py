@@ -8,11 +8,11 @@ from ipaddress import IPv4Address
 
 from tunnelmgr.api.datagrams import IcmpReceived
 from tunnelmgr.api.events import Notice
+from tunnelmgr.api.outbox import Outbox
 from tunnelmgr.api.packets import Icmpv4Type, Icmpv4UnreachableCode
 from tunnelmgr_sixinfour.constants import OVERHEAD
 from tunnelmgr_sixinfour.diagnosis import Evidence, words_for
 from tunnelmgr_sixinfour.errors_to_host import ErrorsToHost
-from tunnelmgr_sixinfour.outbox import Outbox
 from tunnelmgr_sixinfour.path_mtu import PathMtu
 
 _TOO_BIG = (Icmpv4Type.DESTINATION_UNREACHABLE, Icmpv4UnreachableCode.FRAGMENTATION_NEEDED)

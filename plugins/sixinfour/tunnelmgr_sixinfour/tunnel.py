@@ -10,6 +10,7 @@ from tunnelmgr.api.errors import ExitCode, TunnelError, WireError
 from tunnelmgr.api.events import Down, Event, Notice, PathDown, PeerSilent, Stopped, Up
 from tunnelmgr.api.hostconfig import HostConfig
 from tunnelmgr.api.network import Endpoint, Network
+from tunnelmgr.api.outbox import Outbox
 from tunnelmgr.api.packets import IPv6Packet, traffic_class
 from tunnelmgr.api.status import Fact, PathUse, PeerStatus, TunnelStatus
 from tunnelmgr_sixinfour.addresses import is_private, link_local_for
@@ -30,7 +31,6 @@ from tunnelmgr_sixinfour.icmp import IcmpJudge, News
 from tunnelmgr_sixinfour.keepalive import SMALL, Keepalive
 from tunnelmgr_sixinfour.neighbours import answer_to, echo_reply_to, is_discovery
 from tunnelmgr_sixinfour.nesting import is_nested_too_deep
-from tunnelmgr_sixinfour.outbox import Outbox
 from tunnelmgr_sixinfour.path_mtu import PathMtu
 from tunnelmgr_sixinfour.routing import host_config, paths_of, sides_of
 from tunnelmgr_sixinfour.settings import SixInFourSettings
@@ -228,6 +228,7 @@ class SixInFourTunnel:
         self._sent_at = now
         value, inherited = self._settings.outer_tos
         tos = traffic_class(packet) & inherited | value & ~inherited
+        self._outbox.count("packets-sent")
         self._outbox.send(Datagram(self._channel.name, packet, Endpoint(self._settings.remote, 0), tos=tos))
 
     def channel_changed(self, event: ChannelEvent, now: float) -> None:

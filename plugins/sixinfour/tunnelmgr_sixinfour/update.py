@@ -9,6 +9,7 @@ from ipaddress import IPv4Address
 
 from tunnelmgr.api.effects import Cancel, Done, Effect, EffectResult, Failed, Fetch, Remember, Response
 from tunnelmgr.api.events import Notice
+from tunnelmgr.api.outbox import Outbox
 from tunnelmgr_sixinfour.addresses import is_private
 from tunnelmgr_sixinfour.constants import (
     UPDATE_ABUSE_PAUSE,
@@ -18,7 +19,6 @@ from tunnelmgr_sixinfour.constants import (
     UPDATE_SILENCE,
     UPDATE_TIMEOUT,
 )
-from tunnelmgr_sixinfour.outbox import Outbox
 from tunnelmgr_sixinfour.provider import Answer, Verdict, read_answer
 from tunnelmgr_sixinfour.update_settings import UpdateSettings
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from tunnelmgr.api.datagrams import Datagram
 from tunnelmgr.api.errors import WireError
+from tunnelmgr.api.outbox import Outbox
 from tunnelmgr.api.packets.discovery import RouterAdvertisement, RouterSolicitation
 from tunnelmgr.api.packets.discovery_options import LIFETIME_INFINITE, MtuOption, PrefixInformation
 from tunnelmgr.api.packets.icmpv6 import icmpv6_packet, parse_icmpv6
@@ -18,7 +19,6 @@ from tunnelmgr_teredo.address import InterfaceIdentifier, server_link_local
 from tunnelmgr_teredo.constants import SERVER_RETRANSMIT_TIMER, SOLICITATIONS_KEPT, TEREDO_PREFIX
 from tunnelmgr_teredo.drops import Drop, Refused
 from tunnelmgr_teredo.guests import Guests
-from tunnelmgr_teredo.outbox import Outbox
 from tunnelmgr_teredo.server_limits import ServerLimits
 from tunnelmgr_teredo.wire import Authentication, OriginIndication, Payload, SharedSecret
 

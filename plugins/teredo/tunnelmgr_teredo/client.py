@@ -12,16 +12,16 @@ from tunnelmgr.api.errors import ExitCode, TunnelError, WireError
 from tunnelmgr.api.events import Down, Event, Notice, Stopped, Up
 from tunnelmgr.api.hostconfig import HostConfig
 from tunnelmgr.api.network import Endpoint, Network
+from tunnelmgr.api.outbox import Outbox
 from tunnelmgr.api.packets.ipv6 import IPv6Packet, ipv6_length
 from tunnelmgr.api.report import NatKind
 from tunnelmgr.api.status import Fact, PathUse, TunnelStatus
 from tunnelmgr_teredo.address import TeredoAddress
 from tunnelmgr_teredo.advertisement import is_advertisement
-from tunnelmgr_teredo.constants import CHANNEL_ATTEMPTS, RESTART_DELAY, SERVICE_PORTS, TEREDO_PREFIX
+from tunnelmgr_teredo.constants import CHANNEL_ATTEMPTS, RESTART_DELAY, SERVICE, SERVICE_PORTS, TEREDO_PREFIX
 from tunnelmgr_teredo.discovery import DISCOVERY, LocalDiscovery
 from tunnelmgr_teredo.drops import Drop, Refused
 from tunnelmgr_teredo.identity import Identity
-from tunnelmgr_teredo.outbox import SERVICE, Outbox
 from tunnelmgr_teredo.qualification import Lost, NatNamed, Qualification, Qualified
 from tunnelmgr_teredo.reception import Reception
 from tunnelmgr_teredo.refresh_interval import SECOND, RefreshInterval

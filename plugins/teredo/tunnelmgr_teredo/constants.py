@@ -131,3 +131,5 @@ NOT_NATIVE = (
     OBSOLETE_PREFIX,
     *(IPv6Network(block) for block in ("::/8", "fc00::/7", "fe80::/10", "fec0::/10", "ff00::/8")),
 )
+
+SERVICE = "service"  # the channel everything but local discovery travels on

@@ -21,14 +21,21 @@ from random import Random
 
 from tunnelmgr.api.datagrams import Datagram
 from tunnelmgr.api.network import Endpoint
+from tunnelmgr.api.outbox import Outbox
 from tunnelmgr.api.packets.ipv6 import IPv6Packet
 from tunnelmgr_teredo.bubbles import BubbleBudget
-from tunnelmgr_teredo.constants import BUBBLE_INTERVAL, BUBBLES_MAX, DIRECT_BUBBLE_DELAY, OPENER_TTL, STRANGER_ECHO_TESTS
+from tunnelmgr_teredo.constants import (
+    BUBBLE_INTERVAL,
+    BUBBLES_MAX,
+    DIRECT_BUBBLE_DELAY,
+    OPENER_TTL,
+    SERVICE,
+    STRANGER_ECHO_TESTS,
+)
 from tunnelmgr_teredo.discovery import LocalDiscovery
 from tunnelmgr_teredo.drops import Drop
 from tunnelmgr_teredo.echo_test import EchoTest, with_test
 from tunnelmgr_teredo.identity import Identity
-from tunnelmgr_teredo.outbox import SERVICE, Outbox
 from tunnelmgr_teredo.peers import Peer, Standing
 from tunnelmgr_teredo.return_routability import ReturnRoutability
 from tunnelmgr_teredo.settings import ExtensionSettings

@@ -9,12 +9,19 @@ from random import Random
 from tunnelmgr.api.datagrams import ChannelKind, Datagram
 from tunnelmgr.api.effects import OpenChannel
 from tunnelmgr.api.network import Endpoint, Network
+from tunnelmgr.api.outbox import Outbox
 from tunnelmgr.api.packets.ipv6 import IPv6Packet
 from tunnelmgr_teredo.address import TeredoAddress, is_teredo
-from tunnelmgr_teredo.constants import ALL_NODES, DISCOVERY_GROUP, DISCOVERY_HOP_LIMIT, DISCOVERY_INTERVAL, SERVER_PORT
+from tunnelmgr_teredo.constants import (
+    ALL_NODES,
+    DISCOVERY_GROUP,
+    DISCOVERY_HOP_LIMIT,
+    DISCOVERY_INTERVAL,
+    SERVER_PORT,
+    SERVICE,
+)
 from tunnelmgr_teredo.drops import Drop, Refused
 from tunnelmgr_teredo.identity import Identity
-from tunnelmgr_teredo.outbox import SERVICE, Outbox
 from tunnelmgr_teredo.wire import bubble, is_bubble
 
 DISCOVERY = "discovery"

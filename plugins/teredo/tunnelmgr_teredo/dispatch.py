@@ -2,6 +2,7 @@
 
 from tunnelmgr.api.datagrams import Datagram
 from tunnelmgr.api.network import Endpoint
+from tunnelmgr.api.outbox import Outbox
 from tunnelmgr.api.packets.echo import EchoRequest
 from tunnelmgr.api.packets.icmpv6 import Icmpv6Type, icmpv6_packet, parse_icmpv6
 from tunnelmgr.api.packets.ipv6 import IPv6Packet
@@ -12,7 +13,6 @@ from tunnelmgr_teredo.constants import SERVER_ICMPV6_MAX
 from tunnelmgr_teredo.drops import Drop, Refused
 from tunnelmgr_teredo.guests import Guests
 from tunnelmgr_teredo.native import is_native, leads_astray
-from tunnelmgr_teredo.outbox import Outbox
 from tunnelmgr_teredo.server_limits import ServerLimits
 from tunnelmgr_teredo.wire import OriginIndication, Payload, is_bubble
 

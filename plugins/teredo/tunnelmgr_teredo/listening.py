@@ -7,8 +7,8 @@ from tunnelmgr.api.effects import CloseChannel, Effect, EffectResult, Failed, Fa
 from tunnelmgr.api.errors import ExitCode
 from tunnelmgr.api.events import Down
 from tunnelmgr.api.network import Endpoint
+from tunnelmgr.api.outbox import Outbox
 from tunnelmgr_teredo.constants import RESTART_DELAY
-from tunnelmgr_teredo.outbox import Outbox
 
 _HINTS = {
     FailureCode.IN_USE: "another Teredo server or relay may run here: stop it, or choose another port",

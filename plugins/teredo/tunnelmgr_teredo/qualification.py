@@ -21,6 +21,7 @@ from tunnelmgr.api.effects import ANY, Cancel, Done, Effect, EffectResult, Remem
 from tunnelmgr.api.errors import ExitCode
 from tunnelmgr.api.events import Notice
 from tunnelmgr.api.network import Endpoint
+from tunnelmgr.api.outbox import Outbox
 from tunnelmgr.api.report import NatKind
 from tunnelmgr_teredo.address import GlobalUnicast
 from tunnelmgr_teredo.advertisement import Advertisement, accepted_prefixes, read_advertisement
@@ -34,7 +35,6 @@ from tunnelmgr_teredo.constants import (
     UNREACHABLE_PATIENCE,
 )
 from tunnelmgr_teredo.drops import Drop, Refused
-from tunnelmgr_teredo.outbox import Outbox
 from tunnelmgr_teredo.servers import Server, ServerName, ServerOrder
 from tunnelmgr_teredo.settings import ClientSettings
 from tunnelmgr_teredo.solicitation import KeyRefused, Outcome, Solicitation

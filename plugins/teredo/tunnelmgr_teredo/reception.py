@@ -2,12 +2,12 @@
 
 from tunnelmgr.api.datagrams import Datagram
 from tunnelmgr.api.network import Endpoint
+from tunnelmgr.api.outbox import Outbox
 from tunnelmgr.api.packets.ipv6 import IPv6Packet
 from tunnelmgr_teredo.address import GlobalUnicast, TeredoAddress, is_teredo
 from tunnelmgr_teredo.drops import Drop, Refused
 from tunnelmgr_teredo.echo_test import echo_reply, passes
 from tunnelmgr_teredo.native import is_link_only, is_native, is_source_routed
-from tunnelmgr_teredo.outbox import Outbox
 from tunnelmgr_teredo.peers import Peer, Standing
 from tunnelmgr_teredo.session import Session
 from tunnelmgr_teredo.settings import RelaySettings

@@ -17,6 +17,7 @@ from tunnelmgr.api.datagrams import ChannelKind, Datagram
 from tunnelmgr.api.effects import CloseChannel, OpenChannel
 from tunnelmgr.api.events import Notice
 from tunnelmgr.api.network import Endpoint
+from tunnelmgr.api.outbox import Outbox
 from tunnelmgr.api.packets.ipv6 import IPv6Packet
 from tunnelmgr_teredo.address import GlobalUnicast, TeredoAddress
 from tunnelmgr_teredo.advertisement import read_advertisement
@@ -27,11 +28,11 @@ from tunnelmgr_teredo.constants import (
     INTERVAL_FIRST_GUESS,
     INTERVAL_MAX,
     REFRESH_INTERVAL,
+    SERVICE,
     SERVICE_PORTS,
 )
 from tunnelmgr_teredo.drops import Drop, Refused
 from tunnelmgr_teredo.identity import Identity
-from tunnelmgr_teredo.outbox import SERVICE, Outbox
 from tunnelmgr_teredo.solicitation import Outcome, Solicitation
 from tunnelmgr_teredo.wire import Payload, SharedSecret, bubble, is_bubble
 

@@ -8,11 +8,11 @@ from tunnelmgr.api.effects import Effect, EffectResult
 from tunnelmgr.api.errors import TunnelError
 from tunnelmgr.api.events import Event, Stopped, Up
 from tunnelmgr.api.network import Endpoint, Network
+from tunnelmgr.api.outbox import Outbox
 from tunnelmgr.api.status import Fact, PathUse, TunnelStatus
 from tunnelmgr_teredo.address import GlobalUnicast
 from tunnelmgr_teredo.guests import Everybody
 from tunnelmgr_teredo.listening import Listening
-from tunnelmgr_teredo.outbox import Outbox
 from tunnelmgr_teredo.relay_limits import NoShares, RelayLimits, Shares
 from tunnelmgr_teredo.relay_settings import RelayServiceSettings
 from tunnelmgr_teredo.relaying import RELAY, RelayIdentity, Relaying

@@ -17,6 +17,7 @@ from tunnelmgr.api.datagrams import Datagram
 from tunnelmgr.api.errors import WireError
 from tunnelmgr.api.events import PathDown, PathUp
 from tunnelmgr.api.network import Endpoint, Network
+from tunnelmgr.api.outbox import Outbox
 from tunnelmgr.api.packets.ipv6 import IPV6_DESTINATION, IPV6_SOURCE, IPv6Packet, ipv6_length
 from tunnelmgr.api.status import Fact, PathUse, PeerStatus
 from tunnelmgr_teredo.address import GlobalUnicast, TeredoAddress, is_teredo
@@ -41,7 +42,6 @@ from tunnelmgr_teredo.constants import (
 from tunnelmgr_teredo.drops import Drop, Refused
 from tunnelmgr_teredo.guests import Guests
 from tunnelmgr_teredo.native import is_link_only, is_source_routed
-from tunnelmgr_teredo.outbox import Outbox
 from tunnelmgr_teredo.packet_queue import PacketQueue, QueueSpace, Waiting
 from tunnelmgr_teredo.relay_limits import RelayLimits
 from tunnelmgr_teredo.relay_peers import RelayPeer, RelayPeers, Standing

@@ -13,6 +13,7 @@ from tunnelmgr.api.effects import Effect, EffectResult
 from tunnelmgr.api.errors import TunnelError, WireError
 from tunnelmgr.api.events import Event, Notice, Stopped, Up
 from tunnelmgr.api.network import Endpoint, Network
+from tunnelmgr.api.outbox import Outbox
 from tunnelmgr.api.packets.ipv6 import IPV6_DESTINATION, IPv6Packet
 from tunnelmgr.api.status import Fact, PathUse, TunnelStatus
 from tunnelmgr_teredo.address import TeredoAddress
@@ -23,7 +24,6 @@ from tunnelmgr_teredo.dispatch import Dispatch
 from tunnelmgr_teredo.drops import Drop, Refused
 from tunnelmgr_teredo.guests import Everybody, Signatories
 from tunnelmgr_teredo.listening import Listening
-from tunnelmgr_teredo.outbox import Outbox
 from tunnelmgr_teredo.relay_limits import NoShares, Shares
 from tunnelmgr_teredo.relaying import RELAY, RelayIdentity, Relaying
 from tunnelmgr_teredo.served import Everyone

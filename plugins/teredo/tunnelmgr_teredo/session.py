@@ -7,6 +7,7 @@ from random import Random
 from tunnelmgr.api.datagrams import Datagram
 from tunnelmgr.api.events import PathDown, PathUp
 from tunnelmgr.api.network import Endpoint
+from tunnelmgr.api.outbox import Outbox
 from tunnelmgr.api.status import PathUse, PeerStatus
 from tunnelmgr_teredo.address import TeredoAddress, is_teredo
 from tunnelmgr_teredo.constants import (
@@ -16,13 +17,13 @@ from tunnelmgr_teredo.constants import (
     PEER_SWEEP_INTERVAL,
     PEER_VALIDITY,
     QUEUES_BYTES_MAX,
+    SERVICE,
     STATUS_PEERS_MAX,
 )
 from tunnelmgr_teredo.contacts import Contacts
 from tunnelmgr_teredo.discovery import LocalDiscovery
 from tunnelmgr_teredo.drops import Drop
 from tunnelmgr_teredo.identity import Identity
-from tunnelmgr_teredo.outbox import SERVICE, Outbox
 from tunnelmgr_teredo.packet_queue import PacketQueue, QueueSpace, Waiting
 from tunnelmgr_teredo.peers import Peer, PeerList, Standing
 from tunnelmgr_teredo.settings import ClientSettings

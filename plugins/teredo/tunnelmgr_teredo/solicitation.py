@@ -7,11 +7,18 @@ from random import Random
 from tunnelmgr.api.datagrams import Datagram
 from tunnelmgr.api.effects import ANY
 from tunnelmgr.api.network import Endpoint
+from tunnelmgr.api.outbox import Outbox
 from tunnelmgr.api.packets.discovery import RouterSolicitation
 from tunnelmgr.api.packets.icmpv6 import icmpv6_packet
-from tunnelmgr_teredo.constants import ALL_ROUTERS, CLIENT_LINK_LOCAL, NONCE_LENGTH, SOLICITATION_TIMEOUT, SOLICITATIONS_MAX
+from tunnelmgr_teredo.constants import (
+    ALL_ROUTERS,
+    CLIENT_LINK_LOCAL,
+    NONCE_LENGTH,
+    SERVICE,
+    SOLICITATION_TIMEOUT,
+    SOLICITATIONS_MAX,
+)
 from tunnelmgr_teredo.drops import Drop, Refused
-from tunnelmgr_teredo.outbox import SERVICE, Outbox
 from tunnelmgr_teredo.wire import Authentication, Payload, SharedSecret
 
 SOLICITATION = icmpv6_packet(RouterSolicitation(), CLIENT_LINK_LOCAL, ALL_ROUTERS).serialize()

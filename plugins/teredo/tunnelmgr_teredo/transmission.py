@@ -5,11 +5,11 @@ Only packets the data plane does not carry by itself come here: the first ones t
 
 from ipaddress import IPv6Address
 
+from tunnelmgr.api.outbox import Outbox
 from tunnelmgr.api.packets.ipv6 import IPV6_DESTINATION, IPV6_SOURCE
 from tunnelmgr_teredo.address import GlobalUnicast, TeredoAddress, is_teredo
 from tunnelmgr_teredo.drops import Drop
 from tunnelmgr_teredo.native import is_native
-from tunnelmgr_teredo.outbox import Outbox
 from tunnelmgr_teredo.peers import Standing
 from tunnelmgr_teredo.session import Session
 from tunnelmgr_teredo.unreachables import Unreachables

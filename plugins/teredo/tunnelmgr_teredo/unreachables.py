@@ -3,10 +3,10 @@
 from collections import deque
 from ipaddress import IPv6Address
 
+from tunnelmgr.api.outbox import Outbox
 from tunnelmgr.api.packets.icmpv6_answer import icmpv6_error
 from tunnelmgr.api.packets.icmpv6_errors import DestinationUnreachable, Icmpv6Error, PacketTooBig, UnreachableCode
 from tunnelmgr_teredo.constants import CLIENT_LINK_LOCAL, HOST_ERRORS
-from tunnelmgr_teredo.outbox import Outbox
 
 
 class Unreachables:

@@ -1,13 +1,10 @@
-"""What a role has to say, collected until the pump drains it, and what it counts."""
+"""What a Tunnel has to say, collected until the pump drains it, and what it counts: a part most Tunnels own one of."""
 
 from collections import Counter
+from enum import Enum
 
 from tunnelmgr.api.datagrams import Datagram
 from tunnelmgr.api.events import Event
-from tunnelmgr_teredo.drops import Drop
-
-SERVICE = "service"
-"""The channel everything but local discovery travels on."""
 
 
 class Outbox:
@@ -20,29 +17,37 @@ class Outbox:
         self.counters: Counter[str] = Counter()
 
     def send(self, datagram: Datagram) -> None:
+        """Send a datagram."""
         self._datagrams.append(datagram)
 
     def deliver(self, packet: bytes) -> None:
+        """Deliver a packet to this host, and count it as `packets-delivered`."""
         self.counters["packets-delivered"] += 1
         self._packets.append(packet)
 
     def say(self, event: Event) -> None:
+        """Say an event, or ask for an effect."""
         self._events.append(event)
 
     def count(self, what: str) -> None:
+        """Count something by its name in `status`."""
         self.counters[what] += 1
 
-    def drop(self, reason: Drop) -> None:
+    def drop(self, reason: Enum) -> None:
+        """Count a drop as `dropped-<reason>`, by the value of an enum member."""
         self.counters[f"dropped-{reason.value}"] += 1
 
     def drain_datagrams(self) -> list[Datagram]:
-        datagrams, self._datagrams = self._datagrams, []
-        return datagrams
+        """Return what is to be sent, and forget it: `Tunnel.datagrams_to_send`."""
+        drained, self._datagrams = self._datagrams, []
+        return drained
 
     def drain_packets(self) -> list[bytes]:
-        packets, self._packets = self._packets, []
-        return packets
+        """Return what is to be delivered, and forget it: `Tunnel.packets_to_deliver`."""
+        drained, self._packets = self._packets, []
+        return drained
 
     def drain_events(self) -> list[Event]:
-        events, self._events = self._events, []
-        return events
+        """Return what was said, and forget it: `Tunnel.events`."""
+        drained, self._events = self._events, []
+        return drained
