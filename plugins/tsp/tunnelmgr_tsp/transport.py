@@ -24,14 +24,7 @@ class Tsp(Transport):
     roles: ClassVar[Mapping[str, type[Settings]]] = {"client": ClientSettings, "broker": BrokerSettings}
 
     def __init__(self, role: str, settings: Settings) -> None:
-        """Bind to settings. Raises TunnelError when a broker's database cannot be opened by this installation."""
         self._settings = settings
-        if isinstance(settings, BrokerSettings) and find_spec("sqlalchemy") is None:
-            raise TunnelError(
-                "a TSP broker keeps its leases with SQLAlchemy, which is not installed",
-                hint="pip install 'tunnelmgr[broker]'",
-                exit_code=ExitCode.FAILED,
-            )
 
     def describe(self) -> str:
         match self._settings:
@@ -65,8 +58,15 @@ class Tsp(Transport):
         raise TypeError(self._settings)
 
     def services(self) -> Mapping[str, Callable[[], Service]]:
+        """Return the leases of a broker. Raises TunnelError when this installation cannot keep them."""
         if not isinstance(self._settings, BrokerSettings):
             return {}
+        if find_spec("sqlalchemy") is None:
+            raise TunnelError(
+                "a TSP broker keeps its leases with SQLAlchemy, which is not installed",
+                hint="pip install 'tunnelmgr[broker]'",
+                exit_code=ExitCode.FAILED,
+            )
         settings, plan = self._settings, self._settings.plan()
 
         def leases() -> Service:

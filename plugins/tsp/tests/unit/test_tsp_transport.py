@@ -1,6 +1,7 @@
 """Settings, judgement of a network, questions to brokers, commands, and the hook."""
 
 import json
+import sys
 from collections.abc import Mapping
 from random import Random
 from typing import Any
@@ -11,6 +12,7 @@ from pydantic import ValidationError
 from tests.tsp_world.broker_desk import BrokerDesk
 from tests.tsp_world.internets import USERS, broker_settings
 
+from tunnelmgr.api.errors import TunnelError
 from tunnelmgr.api.network import Network
 from tunnelmgr.api.report import NatKind, NetworkReport
 from tunnelmgr.api.secret import Secret
@@ -93,6 +95,14 @@ def test_a_broker_that_cannot_work_is_refused_without_telling_secrets(wrong: dic
     with pytest.raises(ValidationError) as refused:
         broker_settings(**wrong)
     assert USERS.splitlines()[0].partition(":")[2] not in str(refused.value)
+
+
+def test_a_broker_without_its_database_library_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    broker = Tsp("broker", broker_settings())
+    assert list(broker.services()) == ["leases"]
+    monkeypatch.setitem(sys.modules, "sqlalchemy", None)
+    with pytest.raises(TunnelError, match="pip install"):
+        broker.services()
 
 
 @pytest.mark.parametrize(("text", "host", "port"), [("b.example", "b.example", 3653), ("192.0.2.1:99", "192.0.2.1", 99)])
