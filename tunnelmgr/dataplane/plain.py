@@ -55,7 +55,7 @@ class PlainPath:
     def read_device(self, now: float) -> list[bytes]:
         """Carry what waits in the TUN device; return the packets for the Tunnel."""
         for_tunnel = []
-        device, outward, send = self._device, self._table.outward, self._send
+        device, outward, send, sockets = self._device, self._table.outward, self._send, self._sockets
         if device is None:
             return []
         for _ in range(BATCH):
@@ -70,7 +70,10 @@ class PlainPath:
             elif path.marks:
                 send(path.channel, packet, path.remote, _tos(path.outer_tos(packet)))
             else:
-                send(path.channel, packet, path.remote)
+                try:
+                    sockets[path.channel].sendto(packet, path.remote)
+                except (OSError, KeyError):
+                    send(path.channel, packet, path.remote)  # once more, and its failure is counted
         return for_tunnel
 
     def read_channel(self, name: str, now: float) -> list[Datagram]:
@@ -89,7 +92,7 @@ class PlainPath:
 
     def _read_udp(self, name: str, now: float) -> list[Datagram]:
         for_tunnel = []
-        receive, inward = self._sockets[name].recvfrom, self._table.inward
+        receive, inward, device = self._sockets[name].recvfrom, self._table.inward, self._device
         for count in range(BATCH):
             try:
                 data, remote = receive(_DATAGRAM_MAX)
@@ -97,10 +100,15 @@ class PlainPath:
                 if not count:
                     raise
                 break
-            if inward(name, data, remote, now) is not None:
+            if inward(name, data, remote, now) is None:
+                for_tunnel.append(Datagram(name, data, _endpoint(remote), self._local[name]))
+            elif device is None:
                 self._write(data)
             else:
-                for_tunnel.append(Datagram(name, data, _endpoint(remote), self._local[name]))
+                try:
+                    os.write(device, data)
+                except OSError:
+                    self._write(data)  # once more, and its failure is counted
         return for_tunnel
 
     def _read_raw41(self, name: str, now: float) -> list[Datagram]:
