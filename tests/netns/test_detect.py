@@ -125,7 +125,7 @@ def test_up_takes_the_method_whose_condition_the_nat_fulfils(lab_name: Callable[
         story = home.up()
         assert story[:3] == [
             "home: looking at the network, since `when:` asks what this host does not know by itself",
-            "home: teredo does not suit: `when: nat` does not hold here",
+            "home: teredo does not suit: `when: {nat: symmetric}` does not hold: the NAT is port-restricted",
             "home: starting, teredo, server teredo.example.net",
         ]
         home.run("down", "home")

@@ -418,7 +418,7 @@ def test_no_method_that_suits_ends_with_every_reason(tmp_path: Path) -> None:
         with pytest.raises(TunnelError) as caught:
             await stage.life.run()
         assert caught.value.exit_code is ExitCode.NO_ANSWER
-        assert caught.value.message.count("scripted: `when: native_ipv6` does not hold here") == 2
+        assert caught.value.message.count("scripted: `when: {native_ipv6: true}` does not hold") == 2
         assert stage.clean
 
     asyncio.run(story())
@@ -450,7 +450,7 @@ def test_a_condition_on_the_nat_is_judged_by_what_detection_finds(tmp_path: Path
         stage = Stage(tmp_path, network=NetworkSettings(), methods=1, when=when, detect=detective)
         with pytest.raises(TunnelError) as caught:
             await stage.life.run()
-        assert "scripted: `when: nat` does not hold here" in caught.value.message
+        assert "scripted: `when: {nat: symmetric}` does not hold: the NAT is port-restricted" in caught.value.message
         assert detective.asked == 1
         assert stage.story[0].startswith("looking at the network")
         assert stage.clean

@@ -55,7 +55,7 @@ def detected(internet: Internet, behind: Behind, profile: Profile, *, native_ipv
 
 
 HOME = """\
-home: teredo, server 192.0.2.1, suits: `when:` holds here
+home: teredo, server 192.0.2.1, suits: `when: {nat: not symmetric, native_ipv6: false}` holds
   link      eth0 192.168.1.2/24
   IPv4      192.168.1.2 via 192.168.1.1, private, so a NAT is on the way
   seen as   203.0.113.1:59056
@@ -71,8 +71,8 @@ home: teredo, server 192.0.2.1, suits: `when:` holds here
   took      1.7 s
 
   methods, in the order `up` tries them
-    1.  teredo, server 192.0.2.1   suits          `when:` holds here
-    -   teredo, server 192.0.2.65  does not suit  `when: nat` does not hold here
+    1.  teredo, server 192.0.2.1   suits          `when: {nat: not symmetric, native_ipv6: false}` holds
+    -   teredo, server 192.0.2.65  does not suit  `when: {nat: symmetric}` does not hold: the NAT is port-restricted
 
   evidence
     0.00 s  address    our own address 192.168.1.2 is private
@@ -86,7 +86,7 @@ home: teredo, server 192.0.2.1, suits: `when:` holds here
     1.70 s  hairpin    a packet to our own outside endpoint does not come back in"""
 
 CARRIER = """\
-home: teredo, server 192.0.2.65, suits: `when:` holds here
+home: teredo, server 192.0.2.65, suits: `when: {nat: symmetric}` holds
   link      eth0 192.168.2.2/24
   IPv4      192.168.2.2 via 192.168.2.1, private, so a NAT is on the way
   seen as   203.0.113.1:31973
@@ -102,7 +102,7 @@ home: teredo, server 192.0.2.65, suits: `when:` holds here
   took      1.9 s"""
 
 BLOCKED = """\
-home: teredo, server 192.0.2.1, suits, but no far end answered: `when:` holds here
+home: teredo, server 192.0.2.1, suits, but no far end answered: `when: {nat: not symmetric, native_ipv6: false}` holds
   link      eth0 192.168.1.2/24
   IPv4      192.168.1.2 via 192.168.1.1, private, so a NAT is on the way
   NAT       not known, since no UDP passes (blocked)
@@ -115,7 +115,7 @@ home: teredo, server 192.0.2.1, suits, but no far end answered: `when:` holds he
   took      3.5 s"""
 
 BROKEN_IPV6 = """\
-home: teredo, server 192.0.2.1, suits: `when:` holds here
+home: teredo, server 192.0.2.1, suits: `when: {nat: not symmetric, native_ipv6: false}` holds
   link      eth0 203.0.113.1/32
   IPv4      203.0.113.1, public
   seen as   203.0.113.1:59056
@@ -198,7 +198,7 @@ def test_a_written_profile_is_the_same_profile_with_what_was_found_before_it(
 ) -> None:
     text = commented(detected(internet, LAB.PORT_RESTRICTED, profile), PROFILE)
     assert text.endswith(f"\n\n{PROFILE}")
-    assert "# home: teredo, server 192.0.2.1, suits: `when:` holds here\n" in text
+    assert "# home: teredo, server 192.0.2.1, suits: `when: {nat: not symmetric, native_ipv6: false}` holds\n" in text
     file = tmp_path / "written.yaml"
     file.write_text(text)
     assert load_profile(file, PluginRegistry.from_environment()).name == "home"

@@ -31,6 +31,9 @@ class NetworkReport:
     public_ipv4: IPv4Address | None = None
     """The address the internet sees this host as, where it is known."""
     nat: NatKind | None = None
+    """The strictest of the candidates; None where nothing shows which it is."""
+    nat_candidates: tuple[NatKind, ...] = ()
+    """The kinds it may be of, where something is known: the mildest first."""
     udp: bool | None = None
     """Whether UDP passes at all."""
     protocol41: bool | None = None

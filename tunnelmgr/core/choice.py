@@ -4,9 +4,10 @@ The order is the profile's. An explicit `when:` replaces the transport's own jud
 knows yet is neither yes nor no: such methods come after those that are known to suit.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from ipaddress import IPv4Address, IPv4Network
+from typing import NamedTuple
 
 from tunnelmgr.api.network import Network
 from tunnelmgr.api.report import NatKind, NetworkReport
@@ -78,29 +79,56 @@ def choose(methods: tuple[Method, ...], report: NetworkReport) -> tuple[list[Jud
 
 
 def _by_condition(method: Method, when: When, report: NetworkReport) -> Judgement:
-    interface = report.network.default_route.interface if report.network.default_route else None
-    checks = [
-        ("nat", when.nat is None, None if report.nat is None else report.nat in (when.nat or ())),
-        ("public_ipv4", when.public_ipv4 is None, (report.public_ipv4 is not None) == when.public_ipv4),
-        (
-            "native_ipv6",
-            when.native_ipv6 is None,
-            None if report.native_ipv6 is None else report.native_ipv6 == when.native_ipv6,
-        ),
-        (
-            "interface",
-            when.interface is None and not when.not_interface,
-            None if interface is None else _matches(interface, when),
-        ),
-    ]
-    asked = [(name, holds) for name, silent, holds in checks if not silent]
-    if refusing := [name for name, holds in asked if holds is False]:
-        return Judgement(method, False, f"`when: {refusing[0]}` does not hold here")
-    if unknown := [name for name, holds in asked if holds is None]:
-        return Judgement(method, None, f"whether `when: {unknown[0]}` holds is not known yet")
-    return Judgement(method, True, "`when:` holds here")
+    asked = [check for check in _checks(when, report) if check.part]
+    if refusing := [check for check in asked if check.holds is False]:
+        return Judgement(method, False, f"`when: {{{refusing[0].part}}}` does not hold: {refusing[0].found}")
+    if unknown := [check for check in asked if check.holds is None]:
+        return Judgement(method, None, f"whether `when: {{{unknown[0].part}}}` holds is not known: {unknown[0].found}")
+    return Judgement(method, True, f"`when: {when}` holds")
 
 
-def _matches(interface: str, when: When) -> bool:
-    wanted = when.interface is None or any(fnmatchcase(interface, pattern) for pattern in when.interface)
-    return wanted and not any(fnmatchcase(interface, pattern) for pattern in when.not_interface)
+class _Check(NamedTuple):
+    """One part of a condition."""
+
+    part: str
+    """As it may be written; empty where nothing is asked."""
+    holds: bool | None
+    found: str
+    """What is here, in a sentence without a full stop."""
+
+
+def _checks(when: When, report: NetworkReport) -> Iterator[_Check]:
+    yield _Check(when.nat_part, _holds_for_nat(when, report), _nat_found(report))
+    public = report.public_ipv4 is not None
+    source = report.network.source
+    has = f"this host has {source}" if source is not None else "this host has no way to the internet"
+    yield _Check(when.public_ipv4_part, public == when.public_ipv4, has)
+    native = None if report.native_ipv6 is None else report.native_ipv6 == when.native_ipv6
+    there = {True: "there is IPv6 without a tunnel", False: "there is no IPv6 without a tunnel", None: "nobody could tell"}
+    yield _Check(when.native_ipv6_part, native, there[report.native_ipv6])
+    route = report.network.default_route
+    takes = when.takes(route.interface) if route is not None else None
+    leads = f"the default route is on {route.interface}" if route is not None else "there is no default route"
+    yield _Check(when.interface_part, takes, leads)
+
+
+def _holds_for_nat(when: When, report: NetworkReport) -> bool | None:
+    """Judge by the kind; where it is not known, by what all candidates have in common."""
+    wanted = when.nat or frozenset()
+    if report.nat is not None:
+        return report.nat in wanted
+    fitting = [kind in wanted for kind in report.nat_candidates]
+    if not fitting:
+        return None
+    return True if all(fitting) else None if any(fitting) else False
+
+
+def _nat_found(report: NetworkReport) -> str:
+    if report.nat is NatKind.NONE:
+        return "there is no NAT"
+    if report.nat is NatKind.BLOCKED:
+        return "no UDP passes (blocked)"
+    if report.nat is not None:
+        return f"the NAT is {report.nat.value}"
+    candidates = [kind.value for kind in report.nat_candidates]
+    return f"the NAT is one of {', '.join(candidates)}" if candidates else "nothing shows which NAT there is"

@@ -26,6 +26,7 @@ class Findings:
         self._path = path
         self._document = document
         self._faults = list(document.faults)
+        self._oddities: list[Fault] = []
         self._file_problems: list[Problem] = []
         self._broken: TunnelError | None = None
         self.inline_secrets: set[str] = set()
@@ -38,6 +39,10 @@ class Findings:
     def extend(self, faults: Iterable[Fault]) -> None:
         """Note several mistakes."""
         self._faults.extend(faults)
+
+    def warn(self, faults: Iterable[Fault]) -> None:
+        """Note what is accepted, and surely not meant."""
+        self._oddities.extend(faults)
 
     def add_about_file(self, message: str, hint: str) -> None:
         """Note a mistake that has no line."""
@@ -59,10 +64,9 @@ class Findings:
     def warnings(self) -> tuple[Problem, ...]:
         """Return what is accepted, but better done otherwise."""
         hint = "put it into a file of mode 0600 and write {file: NAME}"
-        return tuple(
-            self._problem(Fault(node.place, "a secret stands in the profile", hint), Severity.WARNING)
-            for node in self._secret_nodes()
-        )
+        secrets = [Fault(node.place, "a secret stands in the profile", hint) for node in self._secret_nodes()]
+        faults = sorted([*secrets, *self._oddities], key=lambda fault: (fault.place.line, fault.place.column))
+        return tuple(self._problem(fault, Severity.WARNING) for fault in faults)
 
     def _problem(self, fault: Fault, severity: Severity) -> Problem:
         place = fault.place

@@ -14,6 +14,7 @@ from tunnelmgr.core.plugins import PluginRegistry
 from tunnelmgr.core.profile import METHOD_KEYS, Method
 from tunnelmgr.core.profile_errors import faults_of
 from tunnelmgr.core.secrets import ProfileSecrets
+from tunnelmgr.core.unreachable import Written, unreachable
 from tunnelmgr.core.when import When, WhenSettings
 from tunnelmgr.core.yamlfile import Mapping, Node, Place, Scalar, Sequence, plain
 
@@ -39,6 +40,7 @@ class MethodReader:
         self._plugins = plugins
         self._findings = findings
         self._secrets = ProfileSecrets(directory, findings.inline_secrets)
+        self._written: list[Written] = []
 
     def methods(self, root: Mapping) -> tuple[Method, ...]:
         """Return the methods without mistakes, in order."""
@@ -55,6 +57,7 @@ class MethodReader:
             self._findings.add(place, "the profile has no method", "add 'method: {type: ...}' or a list 'methods:'")
         # What is no mapping is found by the model of the whole file.
         methods = [self._method(node) for node in nodes if isinstance(node, Mapping)]
+        self._findings.warn(unreachable(self._written))
         return tuple(method for method in methods if method is not None)
 
     def _method(self, node: Mapping) -> Method | None:
@@ -68,6 +71,8 @@ class MethodReader:
             return None
         settings = Mapping(kind.place, tuple(item for item in node.items if item[0].text not in METHOD_KEYS))
         bound = self._bound(transport, role, settings)
+        place = kind.place if (item := node.get("when")) is None else item[0].place
+        self._written.append(Written(place, kind.text, role, plain(settings), when))
         return Method(kind.text, role, bound, when, kind.place.line) if bound else None
 
     def _word(self, node: Mapping, name: str, choices: str) -> Scalar | None:

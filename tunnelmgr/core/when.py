@@ -2,10 +2,13 @@
 
     when: {nat: [symmetric, blocked], interface: not wwan*}
 
-Keys are joined by and, the words of a list by or; words with `not` take away. `when: {}` always holds.
+Keys are joined by and, the words of a list by or; words with `not` take away. `nat: any` is everything but `none`.
+`when: {}` always holds.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
@@ -15,7 +18,8 @@ from tunnelmgr.api.settings import Settings
 from tunnelmgr.core.guess import closest
 
 _NOT = "not "
-_KINDS = [kind.value for kind in NatKind]
+_ANY = "any"
+_WORDS = {**{kind.value: frozenset({kind}) for kind in NatKind}, _ANY: frozenset(NatKind) - {NatKind.NONE}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,48 @@ class When:
     not_interface: tuple[str, ...] = ()
     """Shell patterns of which none may match it."""
 
+    def __str__(self) -> str:
+        """Return the condition as it may be written."""
+        parts = (self.nat_part, self.public_ipv4_part, self.native_ipv6_part, self.interface_part)
+        return f"{{{', '.join(part for part in parts if part)}}}"
+
+    @property
+    def nat_part(self) -> str:
+        """The key `nat` and what stands behind it; empty where nothing is said. The other parts likewise."""
+        if self.nat is None:
+            return ""
+        if self.nat == _WORDS[_ANY]:
+            return f"nat: {_ANY}"
+        with_, without = ([kind.value for kind in NatKind if (kind in self.nat) is among] for among in (True, False))
+        return f"nat: {_words([_NOT + word for word in without] if len(without) < len(with_) else with_)}"
+
+    @property
+    def public_ipv4_part(self) -> str:
+        return "" if self.public_ipv4 is None else f"public_ipv4: {_yes_no(self.public_ipv4)}"
+
+    @property
+    def native_ipv6_part(self) -> str:
+        return "" if self.native_ipv6 is None else f"native_ipv6: {_yes_no(self.native_ipv6)}"
+
+    @property
+    def interface_part(self) -> str:
+        words = [*(self.interface or ()), *(_NOT + pattern for pattern in self.not_interface)]
+        return f"interface: {_words(words)}" if words else ""
+
+    def takes(self, interface: str) -> bool:
+        """Say whether the interface of the default route may be this one."""
+        wanted = self.interface is None or any(fnmatchcase(interface, pattern) for pattern in self.interface)
+        return wanted and not any(fnmatchcase(interface, pattern) for pattern in self.not_interface)
+
+
+def _words(words: Iterable[str]) -> str:
+    listed = list(words)
+    return listed[0] if len(listed) == 1 else f"[{', '.join(listed)}]"
+
+
+def _yes_no(value: bool) -> str:
+    return "true" if value else "false"
+
 
 def _listed(value: object) -> object:
     return [value] if isinstance(value, str) else value
@@ -38,8 +84,8 @@ def _listed(value: object) -> object:
 
 def _kind_of_nat(word: str) -> str:
     kind = word.removeprefix(_NOT)
-    if kind not in _KINDS:
-        raise ValueError(f"{kind!r} is no kind of NAT; {closest(kind, _KINDS) or 'known are: ' + ', '.join(_KINDS)}")
+    if kind not in _WORDS:
+        raise ValueError(f"{kind!r} is no kind of NAT; {closest(kind, list(_WORDS)) or 'known are: ' + ', '.join(_WORDS)}")
     return word
 
 
@@ -47,7 +93,7 @@ def _one_or_more(item: dict[str, object]) -> WithJsonSchema:
     return WithJsonSchema({"anyOf": [item, {"type": "array", "items": item, "minItems": 1}]})
 
 
-_NAT_WORD = {"enum": [*_KINDS, *(_NOT + kind for kind in _KINDS)]}
+_NAT_WORD = {"enum": [*_WORDS, *(_NOT + word for word in _WORDS)]}
 _PATTERN = {"type": "string", "minLength": 1}
 NatWords = Annotated[
     tuple[Annotated[str, AfterValidator(_kind_of_nat)], ...],
@@ -63,7 +109,7 @@ Patterns = Annotated[
 class WhenSettings(Settings):
     """The section `when` of a method, as written."""
 
-    nat: NatWords | None = Field(default=None, description="kinds of NAT; `not` before one excludes it")
+    nat: NatWords | None = Field(default=None, description="kinds of NAT, or `any` of them; `not` before one excludes it")
     public_ipv4: bool | None = Field(default=None, description="whether this host has a public IPv4 address itself")
     native_ipv6: bool | None = Field(default=None, description="whether there is IPv6 without a tunnel")
     interface: Patterns | None = Field(
@@ -73,10 +119,10 @@ class WhenSettings(Settings):
     def resolve(self) -> When:
         """Return what is meant."""
         included, excluded = _split(self.nat or ())
-        kinds = {NatKind(word) for word in included} or set(NatKind)
+        kinds = frozenset().union(*map(_WORDS.__getitem__, included)) if included else frozenset(NatKind)
         patterns, refused = _split(self.interface or ())
         return When(
-            nat=frozenset(kinds - {NatKind(word) for word in excluded}) if self.nat else None,
+            nat=kinds.difference(*map(_WORDS.__getitem__, excluded)) if self.nat else None,
             public_ipv4=self.public_ipv4,
             native_ipv6=self.native_ipv6,
             interface=patterns or None,

@@ -122,4 +122,4 @@ class Findings:
         public = self.ipv4.address if self.ipv4.scope is Scope.PUBLIC else None
         # IPv6 that leads nowhere is none: whoever has it needs a tunnel.
         native = False if self.ipv6.reach is False else self.network.native_ipv6
-        return NetworkReport(self.network, public, self.nat.kind, self.udp, self.protocol41, native)
+        return NetworkReport(self.network, public, self.nat.kind, self.nat.candidates, self.udp, self.protocol41, native)

@@ -46,7 +46,7 @@ def test_a_condition_replaces_the_transport_s_own_judgement() -> None:
 def test_what_nobody_knows_comes_after_what_is_known_to_suit() -> None:
     chosen, refused = choose((method("a", nat="symmetric"), method("b")), HOME)
     assert [judgement.method.type for judgement in chosen] == ["b", "a"]
-    assert chosen[1].reason == "whether `when: nat` holds is not known yet"
+    assert chosen[1].reason == "whether `when: {nat: symmetric}` holds is not known: nothing shows which NAT there is"
     assert not refused
 
 
@@ -66,6 +66,52 @@ def test_kinds_of_nat_are_compared(written: object, known: NatKind | None, expec
 
 @pytest.mark.parametrize(
     ("written", "expected"),
+    [("any", True), ("not none", True), ("none", False), ("symmetric", None), ("not symmetric", None)],
+)
+def test_a_nat_nobody_has_named_is_judged_by_what_it_may_be(written: str, expected: bool | None) -> None:
+    candidates = (NatKind.PORT_RESTRICTED, NatKind.SYMMETRIC)
+    assert judge(method("a", nat=written), NetworkReport(nat_candidates=candidates)).suits is expected
+
+
+@pytest.mark.parametrize(
+    ("when", "report", "reason"),
+    [
+        (
+            {"nat": ["symmetric"]},
+            NetworkReport(nat=NatKind.FULL_CONE),
+            "{nat: symmetric}` does not hold: the NAT is full-cone",
+        ),
+        ({"nat": "any"}, NetworkReport(nat=NatKind.NONE), "{nat: any}` does not hold: there is no NAT"),
+        (
+            {"nat": "not blocked"},
+            NetworkReport(nat=NatKind.BLOCKED),
+            "{nat: not blocked}` does not hold: no UDP passes (blocked)",
+        ),
+        (
+            {"nat": ["none", "blocked"]},
+            NetworkReport(nat_candidates=(NatKind.FULL_CONE, NatKind.SYMMETRIC)),
+            "{nat: [none, blocked]}` does not hold: the NAT is one of full-cone, symmetric",
+        ),
+        ({"public_ipv4": True}, HOME, "{public_ipv4: true}` does not hold: this host has 192.168.1.2"),
+        (
+            {"native_ipv6": True},
+            NetworkReport(native_ipv6=False),
+            "{native_ipv6: true}` does not hold: there is no IPv6 without a tunnel",
+        ),
+        (
+            {"interface": ["eth*", "not eth0"]},
+            HOME,
+            "{interface: [eth*, not eth0]}` does not hold: the default route is on eth0",
+        ),
+    ],
+    ids=str,
+)
+def test_a_refusal_says_what_was_asked_and_what_is_here(when: dict[str, Any], report: NetworkReport, reason: str) -> None:
+    assert judge(method("a", **when), report).reason == f"`when: {reason}"
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
     [("eth0", True), ("wwan*", False), ("not wwan*", True), (["eth*", "not eth0"], False)],
 )
 def test_the_interface_of_the_default_route_is_matched_by_patterns(written: object, expected: bool) -> None:
@@ -79,7 +125,7 @@ def test_without_a_default_route_the_interface_is_not_known() -> None:
 def test_all_that_is_asked_must_hold() -> None:
     one_fails = judge(method("a", public_ipv4=False, nat="symmetric", interface="wwan0"), HOME)
     assert one_fails.suits is False
-    assert one_fails.reason == "`when: interface` does not hold here"
+    assert one_fails.reason == "`when: {interface: wwan0}` does not hold: the default route is on eth0"
 
 
 @pytest.mark.parametrize(
