@@ -70,10 +70,15 @@ class Tunnelmgr:
         return IPv6Address(self.status(name)["addresses"][0])
 
     def traces(self) -> list[str]:
-        """What is on the host of any tunnel: devices, addresses, routes, rules, tables, sockets and journals."""
+        """What is on the host of any tunnel: devices, addresses, routes, rules, neighbours, tables, sockets and journals."""
         found = [
             line
-            for words in (["ip", "-o", "link"], ["ip", "-6", "route", "show", "table", "all"], ["ip", "-6", "rule"])
+            for words in (
+                ["ip", "-o", "link"],
+                ["ip", "-6", "route", "show", "table", "all"],
+                ["ip", "-6", "rule"],
+                ["ip", "-6", "neighbour", "show", "proxy"],
+            )
             for line in self.host.run(words).stdout.splitlines()
             if "tm-" in line or "proto 116" in line or "protocol 116" in line
         ]

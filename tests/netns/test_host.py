@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import pytest
 
 from tunnelmgr.api.errors import TunnelError
+from tunnelmgr.api.hostconfig import ProxiedNeighbour
 from tunnelmgr.api.network import DefaultRoute, LocalAddress
 from tunnelmgr.host.apply import Configurator
 from tunnelmgr.host.cleanup import Leftover, cleanup
@@ -404,6 +405,7 @@ def test_the_network_is_read_as_iproute2_reads_it() -> None:
     sh("ip -6 route add default dev wan")
     assert host.network().native_ipv6 is True
     assert host.network().native_source == IPv6Address("2001:db8:aaaa::2")
+    assert host.network().native_interface == "wan"
 
 
 def test_our_own_tunnel_is_not_native_ipv6(journal: Journal, tun: LinuxTun) -> None:
@@ -495,3 +497,34 @@ def test_the_firewall_does_not_track_outer_datagrams(journal: Journal, tun: Linu
         outer.sendto(b"outer", peer.getsockname())
         assert peer.recv(10) == b"outer"
     assert Path("/proc/sys/net/netfilter/nf_conntrack_count").read_text() == "0\n"
+
+
+def answered_for() -> set[str]:
+    return {line.split()[0] for line in sh("ip -6 neighbour show proxy").splitlines()}
+
+
+def test_neighbours_of_the_uplink_come_and_go_and_a_killed_process_leaves_none(journal: Journal, tun: LinuxTun) -> None:
+    add_link("wan")
+    sh("ip -6 neighbour add proxy 2001:db8:9::9 dev wan")  # somebody else's
+    link = IPv6Network("2001:db8:9:0:7473:7000::/96")
+    first, second = (ProxiedNeighbour("wan", link[number]) for number in (2, 3))
+    broker = Desired(tun.name, destinations=(Destination(link, 1029),), forwarding=Forwarding.OPEN, proxied=(first, second))
+    applied(journal, broker)
+    assert answered_for() == {"2001:db8:9::9", str(first.address), str(second.address)}
+    assert Path("/proc/sys/net/ipv6/conf/wan/proxy_ndp").read_text() == "1\n"
+    assert applied(journal, broker) == []
+    applied(journal, replace(broker, proxied=(second,)))
+    assert answered_for() == {"2001:db8:9::9", str(second.address)}
+    tun.close()  # as when its process is killed
+    cleared(journal)
+    assert answered_for() == {"2001:db8:9::9"}
+    assert Path("/proc/sys/net/ipv6/conf/wan/proxy_ndp").read_text() == "0\n"
+
+
+@pytest.mark.usefixtures("tun")
+def test_another_tunnel_s_neighbours_are_left_alone(journal: Journal) -> None:
+    add_link("wan")
+    sh("ip -6 neighbour add proxy 2001:db8:9::9 dev wan protocol 116")
+    applied(journal, HOME)
+    applied(journal, replace(HOME, destinations=()))
+    assert answered_for() == {"2001:db8:9::9"}

@@ -2,8 +2,17 @@
 
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, IPv6Interface, IPv6Network
+from typing import NamedTuple
 
 IPV6_MINIMUM_MTU = 1280  # bytes; RFC 8200 section 5
+
+
+class ProxiedNeighbour(NamedTuple):
+    """An address behind the tunnel that this host answers for on another link, as if it were there."""
+
+    interface: str
+    """Of the link."""
+    address: IPv6Address
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,5 +35,8 @@ class HostConfig:
     """True for servers, relays, brokers and routers: nothing to probe, up when they listen."""
     forwarding: bool = False
     """Whether this host must forward between the tunnel and other interfaces (a relay)."""
+    proxied: tuple[ProxiedNeighbour, ...] = ()
+    """Addresses to be found on the link of an uplink although they are behind the tunnel (neighbour proxy, RFC 4861
+    section 7.2.8): for a host to which nothing is routed but the one prefix that is on its own link."""
     translate: tuple[IPv6Network, ...] = ()
     """Whoever sends from these prefixes through another interface appears as this host itself (NAPT66)."""

@@ -44,3 +44,5 @@ class Network:
     """Set once after the host slept: mappings of NATs on the way may have gone."""
     native_source: IPv6Address | None = None
     """The address this host uses towards the IPv6 internet without us; None where there is none, or it is not known."""
+    native_interface: str | None = None
+    """The interface that has `native_source`."""

@@ -104,6 +104,8 @@ class Session:
         self._patience = patience
         self._give_up_at: float | None = None
         self._trouble = "no answer yet"
+        self._story: tuple[str, str] | None = None
+        """What was told of it since the last trouble."""
         self.verified = ""
         """How it is known that packets flow."""
         self.failure = ExitCode.NO_ANSWER
@@ -291,7 +293,7 @@ class Session:
 
     def _trouble_is(self, code: str, state: State, reason: str, hint: str) -> None:
         """Say why no packets flow; from the first trouble on patience runs."""
-        self._trouble = reason
+        self._trouble, self._story = reason, None
         self._lose_patience_later()
         self._listener.progress(Progress(code, reason))
         self._listener.state(state, reason, hint)
@@ -303,8 +305,11 @@ class Session:
         self._carries, self.verified, self._give_up_at = True, how, None
         device = self._wished(self._up)
         await self._configurator.apply(device)
-        self._listener.progress(Progress("up", describe_device(device)))
-        self._listener.progress(Progress("verified", how))
+        story = describe_device(device), how
+        if story != self._story:  # a broker's neighbours come and go without anything to tell
+            self._story = story
+            self._listener.progress(Progress("up", story[0]))
+            self._listener.progress(Progress("verified", how))
         self._listener.state(State.UP, "", "")
 
     def _via(self, target: IPv6Address) -> str:

@@ -43,5 +43,6 @@ def wished_device(profile: Profile, config: HostConfig, *, default_route: bool) 
         sources=tuple(IPv6Network(one.ip) for one in config.addresses if not one.ip.is_link_local) + config.delegated,
         inbound=profile.firewall.inbound,
         forwarding=Forwarding.OPEN if config.forwarding else Forwarding.OFF,
+        proxied=config.proxied,
         translate=config.translate,
     )

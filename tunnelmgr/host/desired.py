@@ -5,7 +5,7 @@ from enum import Enum
 from ipaddress import IPv6Interface, IPv6Network
 from typing import NamedTuple
 
-from tunnelmgr.api.hostconfig import IPV6_MINIMUM_MTU
+from tunnelmgr.api.hostconfig import IPV6_MINIMUM_MTU, ProxiedNeighbour
 
 
 class Inbound(Enum):
@@ -53,6 +53,8 @@ class Desired:
     table (the LAN) still win."""
     inbound: Inbound = Inbound.ESTABLISHED
     forwarding: Forwarding = Forwarding.OFF
+    proxied: tuple[ProxiedNeighbour, ...] = ()
+    """Addresses routed into the tunnel that this host answers for on other links."""
     translate: tuple[IPv6Network, ...] = ()
     """Whoever sends from these prefixes through another interface appears as this host itself (NAPT66)."""
 

@@ -10,8 +10,11 @@ from tunnelmgr.api.errors import TunnelError
 from tunnelmgr.api.network import Network
 from tunnelmgr.host.constants import DEVICE_SYSCTLS, FORWARDING
 from tunnelmgr.host.device_name import is_ours, route_table
-from tunnelmgr.host.items import Address, Firewall, Item, Mtu, Route, Rule, Sysctl, Translation
+from tunnelmgr.host.items import Address, Firewall, Item, Mtu, NeighbourProxy, Route, Rule, Sysctl, Translation
 from tunnelmgr.host.plan import Step
+
+_OUTLIVING = Firewall | Translation | NeighbourProxy
+"""What a device leaves behind when it goes."""
 
 
 class FakeTun:
@@ -118,7 +121,7 @@ class FakeHost:
 
     def _add(self, item: Item) -> None:
         device = _device(item)
-        if device and device not in self.tuns and not isinstance(item, Firewall | Translation):
+        if device and device not in self.tuns and not isinstance(item, _OUTLIVING):
             _fail(errno.ENODEV)
         if item.key in self.items and isinstance(item, Address | Route | Rule):
             _fail(errno.EEXIST)
@@ -134,7 +137,7 @@ class FakeHost:
     def _device_gone(self, device: str) -> None:
         del self.tuns[device]
         for key, item in list(self.items.items()):
-            if _device(item) == device and not isinstance(item, Firewall | Translation):
+            if _device(item) == device and not isinstance(item, _OUTLIVING):
                 del self.items[key]
 
 

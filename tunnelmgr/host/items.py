@@ -6,7 +6,7 @@ Two items with the same `key` are two values of one thing: the newer replaces th
 from collections.abc import Hashable
 from dataclasses import dataclass
 from enum import Enum
-from ipaddress import IPv6Interface, IPv6Network
+from ipaddress import IPv6Address, IPv6Interface, IPv6Network
 from typing import ClassVar
 
 from tunnelmgr.host.constants import MAIN_TABLE, ROUTE_PROTOCOL
@@ -211,4 +211,27 @@ class Rule:
         return f"from {self.source} lookup {table}{suppress} priority {self.priority} protocol {ROUTE_PROTOCOL}"
 
 
-Item = Firewall | Translation | Sysctl | Mtu | LinkUp | Address | Route | Rule
+@dataclass(frozen=True, slots=True)
+class NeighbourProxy:
+    """This host answers neighbour solicitations for an address behind the device (RFC 4861 section 7.2.8)."""
+
+    device: str
+    """Into which the address is routed."""
+    interface: str
+    """On whose link we answer."""
+    address: IPv6Address
+
+    fate: ClassVar[Fate] = Fate.REMOVED
+
+    @property
+    def key(self) -> Hashable:
+        return NeighbourProxy, self.interface, self.address
+
+    def add_lines(self) -> list[str]:
+        return [f"ip -6 neighbour add proxy {self.address} dev {self.interface} protocol {ROUTE_PROTOCOL}"]
+
+    def remove_lines(self) -> list[str]:
+        return [f"ip -6 neighbour delete proxy {self.address} dev {self.interface}"]
+
+
+Item = Firewall | Translation | Sysctl | Mtu | LinkUp | Address | Route | Rule | NeighbourProxy

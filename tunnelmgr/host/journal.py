@@ -10,13 +10,14 @@ import fcntl
 import json
 import os
 from collections.abc import Callable, Mapping
-from ipaddress import IPv6Interface, IPv6Network
+from dataclasses import fields
+from ipaddress import IPv6Address, IPv6Interface, IPv6Network
 from pathlib import Path
 from typing import Any, Self
 
 from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.host.constants import JOURNAL_MAX
-from tunnelmgr.host.items import Address, Firewall, Item, LinkUp, Mtu, Route, Rule, Sysctl, Translation
+from tunnelmgr.host.items import Address, Firewall, Item, LinkUp, Mtu, NeighbourProxy, Route, Rule, Sysctl, Translation
 from tunnelmgr.host.plan import Step, net
 
 _OPEN_FLAGS = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
@@ -186,39 +187,31 @@ def _in_use(path: Path, fd: int) -> JournalInUseError:
     return JournalInUseError(f"{path.stem} is running already{owner}", hint=f"tunnelmgr down {path.stem}")
 
 
-_ITEMS: Mapping[str, Callable[[list[Any]], Item]] = {
-    "firewall": lambda fields: Firewall(fields[0], tuple(fields[1])),
-    "translation": lambda fields: Translation(fields[0], tuple(IPv6Network(prefix) for prefix in fields[1])),
-    "sysctl": lambda fields: Sysctl(*fields),
-    "mtu": lambda fields: Mtu(*fields),
-    "link": lambda fields: LinkUp(*fields),
-    "address": lambda fields: Address(fields[0], IPv6Interface(fields[1])),
-    "route": lambda fields: Route(fields[0], IPv6Network(fields[1]), *fields[2:]),
-    "rule": lambda fields: Rule(IPv6Network(fields[0]), *fields[1:]),
+_ITEMS: Mapping[str, tuple[type[Item], Callable[[list[Any]], Item]]] = {
+    "firewall": (Firewall, lambda fields: Firewall(fields[0], tuple(fields[1]))),
+    "translation": (Translation, lambda fields: Translation(fields[0], tuple(IPv6Network(prefix) for prefix in fields[1]))),
+    "sysctl": (Sysctl, lambda fields: Sysctl(*fields)),
+    "mtu": (Mtu, lambda fields: Mtu(*fields)),
+    "link": (LinkUp, lambda fields: LinkUp(*fields)),
+    "address": (Address, lambda fields: Address(fields[0], IPv6Interface(fields[1]))),
+    "route": (Route, lambda fields: Route(fields[0], IPv6Network(fields[1]), *fields[2:])),
+    "rule": (Rule, lambda fields: Rule(IPv6Network(fields[0]), *fields[1:])),
+    "neighbour": (NeighbourProxy, lambda fields: NeighbourProxy(fields[0], fields[1], IPv6Address(fields[2]))),
 }
+"""Each kind of item by its name in a journal, and how one is made of its fields again."""
+_NAMES = {kind: name for name, (kind, _) in _ITEMS.items()}
 
 
 def _from_json(value: list[Any] | None) -> Item | None:
-    return _ITEMS[value[0]](value[1:]) if value else None
+    return _ITEMS[value[0]][1](value[1:]) if value else None
 
 
 def _to_json(item: Item | None) -> list[object] | None:
-    match item:
-        case Firewall(device, hooks):
-            return ["firewall", device, hooks]
-        case Translation(device, prefixes):
-            return ["translation", device, [str(prefix) for prefix in prefixes]]
-        case Sysctl(path, value):
-            return ["sysctl", path, value]
-        case Mtu(device, mtu):
-            return ["mtu", device, mtu]
-        case LinkUp(device):
-            return ["link", device]
-        case Address(device, interface):
-            return ["address", device, str(interface)]
-        case Route(device, prefix, metric, table):
-            return ["route", device, str(prefix), metric, table]
-        case Rule(source, table, priority, suppress):
-            return ["rule", str(source), table, priority, suppress]
-        case None:
-            return None
+    return None if item is None else [_NAMES[type(item)], *(_plain(getattr(item, field.name)) for field in fields(item))]
+
+
+def _plain(value: object) -> object:
+    """Return a field in the words of JSON: addresses and prefixes as text."""
+    if isinstance(value, tuple):
+        return [_plain(one) for one in value]
+    return value if value is None or isinstance(value, int | str) else str(value)

@@ -1,7 +1,7 @@
 """From what is to what shall be: ordered steps, each with its inverse and its text. Pure.
 
-The order: the firewall before the first address, the device, addresses, routes, rules; what is not wanted any more goes
-last, in the reverse order, so that a new address is in before the old one is out.
+The order: the firewall before the first address, the device, addresses, routes, rules, neighbours; what is not wanted
+any more goes last, in the reverse order, so that a new address is in before the old one is out.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -11,7 +11,19 @@ from ipaddress import IPv6Network
 from tunnelmgr.host.constants import DEVICE_SYSCTLS, FORWARDING, MAIN_TABLE, ROUTE_METRIC, RULE_PRIORITY
 from tunnelmgr.host.desired import Desired, Forwarding, Inbound
 from tunnelmgr.host.device_name import route_table
-from tunnelmgr.host.items import Address, Fate, Firewall, Item, LinkUp, Mtu, Route, Rule, Sysctl, Translation
+from tunnelmgr.host.items import (
+    Address,
+    Fate,
+    Firewall,
+    Item,
+    LinkUp,
+    Mtu,
+    NeighbourProxy,
+    Route,
+    Rule,
+    Sysctl,
+    Translation,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +86,7 @@ def _taken_back(item: Item, before: Item | None) -> Step | None:
             return None
 
 
-_ORDER = (Firewall, Translation, Sysctl, Mtu, LinkUp, Address, Route, Rule)
+_ORDER = (Firewall, Translation, Sysctl, Mtu, LinkUp, Address, Route, Rule, NeighbourProxy)
 
 
 def _in_order(items: Iterable[Item]) -> list[Item]:
@@ -93,6 +105,7 @@ def _wanted(desired: Desired, actual: Collection[Item]) -> list[Item]:
         *_forwarding(desired, actual),
         *_sources(desired),
         *(Route(device, prefix, metric) for prefix, metric in desired.destinations),
+        *_neighbours(desired),
     ]
 
 
@@ -115,6 +128,13 @@ def _forwarding(desired: Desired, actual: Collection[Item]) -> list[Item]:
         item.path for item in actual if isinstance(item, Sysctl) and item.path.endswith("/accept_ra") and item.value == "1"
     ]
     return [*(Sysctl(path, "2") for path in sorted(heeding) if path != own), Sysctl(FORWARDING, "1")]
+
+
+def _neighbours(desired: Desired) -> list[Item]:
+    # The switch of the one interface is enough for answering; the kernel wants forwarding as well (ip-sysctl.rst).
+    switches = {Sysctl(f"net/ipv6/conf/{interface}/proxy_ndp", "1") for interface, _ in desired.proxied}
+    proxies = [NeighbourProxy(desired.device, interface, address) for interface, address in desired.proxied]
+    return [*sorted(switches, key=str), *proxies]
 
 
 def _sources(desired: Desired) -> list[Item]:

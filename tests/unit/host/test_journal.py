@@ -1,14 +1,14 @@
 """What a killed process leaves can be read by the next."""
 
 import os
-from ipaddress import IPv6Interface, IPv6Network
+from ipaddress import IPv6Address, IPv6Interface, IPv6Network
 from pathlib import Path
 
 import pytest
 
 from tunnelmgr.api.errors import TunnelError
 from tunnelmgr.host.constants import JOURNAL_MAX
-from tunnelmgr.host.items import Address, Firewall, Item, LinkUp, Mtu, Route, Rule, Sysctl, Translation
+from tunnelmgr.host.items import Address, Firewall, Item, LinkUp, Mtu, NeighbourProxy, Route, Rule, Sysctl, Translation
 from tunnelmgr.host.journal import Journal, JournalInUseError
 from tunnelmgr.host.plan import Step
 
@@ -23,6 +23,7 @@ ITEMS: list[Item] = [
     Route("tm-home", IPv6Network("::/0"), 1029, 254),
     Rule(IPv6Network("2001:db8::2/128"), 254, 7200, 0),
     Rule(IPv6Network("2001:db8::2/128"), 1953330794, 7201),
+    NeighbourProxy("tm-home", "eth0", IPv6Address("2001:db8::3")),
 ]
 
 

@@ -1,8 +1,9 @@
 """From what is to what shall be, as text."""
 
 from dataclasses import replace
-from ipaddress import IPv6Interface, IPv6Network
+from ipaddress import IPv6Address, IPv6Interface, IPv6Network
 
+from tunnelmgr.api.hostconfig import ProxiedNeighbour
 from tunnelmgr.host.desired import UNKNOWN_ADDRESS, UNKNOWN_SOURCE, Desired, Destination, Forwarding, Inbound
 from tunnelmgr.host.dry_run import dry_run
 from tunnelmgr.host.items import Address, Firewall, Item, LinkUp, Mtu, Route, Rule, Sysctl
@@ -101,6 +102,30 @@ comment "tunnelmgr 2001::/32"
     assert text(steps) == translation + DEVICE
     assert text(taken_back(steps)) == "nft delete table ip6 tunnelmgr_home_exit\n"
     assert text(plan(replace(exit_nat66, translate=()), after(steps))) == "nft delete table ip6 tunnelmgr_home_exit\n"
+
+
+def test_addresses_behind_the_tunnel_are_answered_for_on_the_uplink() -> None:
+    switch = "net/ipv6/conf/eth0/proxy_ndp"
+    broker = Desired(
+        "tm-broker",
+        inbound=Inbound.OPEN,
+        forwarding=Forwarding.OPEN,
+        proxied=tuple(ProxiedNeighbour("eth0", IPv6Address(f"2001:db8::{number}")) for number in (2, 3)),
+    )
+    found: frozenset[Item] = frozenset({Sysctl("net/ipv6/conf/all/forwarding", "1"), Sysctl(switch, "0")})
+    steps = plan(broker, found)
+    assert text(steps).splitlines()[-3:] == [
+        "sysctl -w net/ipv6/conf/eth0/proxy_ndp=1",
+        "ip -6 neighbour add proxy 2001:db8::2 dev eth0 protocol 116",
+        "ip -6 neighbour add proxy 2001:db8::3 dev eth0 protocol 116",
+    ]
+    fewer = replace(broker, proxied=broker.proxied[1:])
+    assert text(plan(fewer, after(steps, found))) == "ip -6 neighbour delete proxy 2001:db8::2 dev eth0\n"
+    assert text(taken_back(steps)).splitlines() == [
+        "ip -6 neighbour delete proxy 2001:db8::3 dev eth0",
+        "ip -6 neighbour delete proxy 2001:db8::2 dev eth0",
+        f"sysctl -w {switch}=0",
+    ]
 
 
 def test_a_new_address_is_in_before_the_old_one_is_out() -> None:

@@ -26,12 +26,14 @@ _SOMEWHERE6 = "2001:503:ba3e::2:30"
 
 def network(proc: Path = Path("/proc/thread-self/net")) -> Network:
     """Return the outer network as it is. Our own tunnel devices do not count."""
+    native = native_source(_lines(proc / "if_inet6"), _source6())
     return Network(
         addresses=tuple(address for address in _addresses() if not is_ours(address.interface)),
         default_route=default_route(_lines(proc / "route")),
         source=_source(),
         native_ipv6=native_ipv6(_lines(proc / "ipv6_route")),
-        native_source=native_source(_lines(proc / "if_inet6"), _source6()),
+        native_source=native[0] if native else None,
+        native_interface=native[1] if native else None,
     )
 
 
@@ -64,11 +66,11 @@ def _is_native_default(fields: list[str]) -> bool:
     return flags & (_RTF_UP | _RTF_REJECT) == _RTF_UP
 
 
-def native_source(lines: list[str] | None, source: IPv6Address | None) -> IPv6Address | None:
-    """Return `source` if /proc/net/if_inet6 shows it on an interface that is not ours."""
+def native_source(lines: list[str] | None, source: IPv6Address | None) -> tuple[IPv6Address, str] | None:
+    """Return `source` and its interface if /proc/net/if_inet6 shows it on one that is not ours."""
     for address, *_, interface in (line.split() for line in lines or []):
         if source is not None and IPv6Address(bytes.fromhex(address)) == source and not is_ours(interface):
-            return source
+            return source, interface
     return None
 
 

@@ -9,23 +9,24 @@ import errno
 import os
 import socket
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from ipaddress import IPv6Address, IPv6Interface, IPv6Network
 from typing import Any
 
 from tunnelmgr.host.constants import MAIN_TABLE, ROUTE_PROTOCOL
 from tunnelmgr.host.device_name import route_table
-from tunnelmgr.host.items import Address, Item, LinkUp, Mtu, Route, Rule
+from tunnelmgr.host.items import Address, Item, LinkUp, Mtu, NeighbourProxy, Route, Rule
 
 _IFF_UP = 1  # linux/if.h
 _IFA_F_NODAD = 2  # linux/if_addr.h
+_NTF_PROXY = 8  # linux/neighbour.h
 _RTN_UNICAST, _RTN_LOCAL = 1, 2  # linux/rtnetlink.h
 _LOCAL_ROUTE_TIMEOUT = 1.0  # seconds; it takes less than a millisecond on an idle machine
 _LOCAL_ROUTE_INTERVAL = 0.001  # seconds
 _READING_ATTEMPTS = 5  # before giving up on a machine whose addresses and routes change all the time
 _NO_LIMIT = 0xFFFF_FFFF  # FRA_SUPPRESS_PREFIXLEN of a rule without one
 
-LinkItem = Mtu | LinkUp | Address | Route | Rule
+LinkItem = Mtu | LinkUp | Address | Route | Rule | NeighbourProxy
 
 
 class Netlink:
@@ -49,6 +50,8 @@ class Netlink:
                 await self._call("route", "append", **_route(item))
             case Rule():
                 await self._call("rule", "add", **_rule(item))
+            case NeighbourProxy():
+                await self._call("neigh", "add", **_neighbour(item), NDA_PROTOCOL=ROUTE_PROTOCOL)
 
     async def remove(self, item: LinkItem) -> None:
         """Remove a thing. ENOENT, ESRCH, ENODEV or EADDRNOTAVAIL when it is not there."""
@@ -63,6 +66,8 @@ class Netlink:
                 await self._call("route", "delete", **_route(item))
             case Rule():
                 await self._call("rule", "delete", **_rule(item))
+            case NeighbourProxy():
+                await self._call("neigh", "delete", **_neighbour(item))
 
     async def actual(self, device: str) -> list[Item]:
         """Return the device's state, addresses, routes and rules. Without the device: its rules alone."""
@@ -85,7 +90,7 @@ class Netlink:
             items.append(Address(device, interface))
         async for route in self._routes(index):
             items.append(Route(device, _prefix(route, "dst"), route.get("priority"), route.get("table")))
-        return items
+        return [*items, *await self._neighbours(device, items)]
 
     async def close(self) -> None:
         """Close the socket; the next call opens another."""
@@ -100,6 +105,20 @@ class Netlink:
         # With a filter of our own pyroute2 leaves the other words to the kernel, which looks through a full table of the
         # internet in no time. Kernels before 4.20 do not look at them, hence the filter.
         return self._dump("route", dump_filter=ours, family=socket.AF_INET6, oif=index, proto=ROUTE_PROTOCOL)
+
+    async def _neighbours(self, device: str, items: Sequence[Item]) -> list[NeighbourProxy]:
+        """Return those we answer for whose addresses are routed into the device: other tunnels have theirs."""
+
+        def ours(neighbour: Any) -> bool:
+            return bool(neighbour.get("protocol") == ROUTE_PROTOCOL)
+
+        routed = [item.prefix for item in items if isinstance(item, Route) and item.prefix.prefixlen]
+        found = []
+        async for neighbour in self._dump("neigh", dump_filter=ours, family=socket.AF_INET6, flags=_NTF_PROXY):
+            address = IPv6Address(neighbour.get("dst"))
+            if any(address in prefix for prefix in routed):
+                found.append(NeighbourProxy(device, socket.if_indextoname(neighbour["ifindex"]), address))
+        return found
 
     async def _rules(self, device: str) -> list[Rule]:
         """Return the rules that point to the device's table, and those beside them that look into the main table first."""
@@ -187,6 +206,10 @@ def _rule(item: Rule) -> dict[str, object]:
     if item.suppress_prefixlength is not None:
         arguments["FRA_SUPPRESS_PREFIXLEN"] = item.suppress_prefixlength
     return arguments
+
+
+def _neighbour(item: NeighbourProxy) -> dict[str, object]:
+    return {"family": socket.AF_INET6, "dst": str(item.address), "ifindex": _index(item.interface), "flags": _NTF_PROXY}
 
 
 def _read_rule(rule: Any) -> Rule:

@@ -16,9 +16,10 @@ def set_sysctl(item: Sysctl) -> None:
 
 
 def sysctls_of(device: str) -> Iterator[Sysctl]:
-    """Return the switches a plan looks at: those of the device, forwarding, and who listens to routers."""
+    """Return the switches a plan looks at: those of the device, forwarding, who hears routers, who answers for others."""
     paths = {_INTERFACES / device / name for name in DEVICE_SYSCTLS} | {Path(FORWARDING)}
     paths |= {found.relative_to(_ROOT) for found in (_ROOT / _INTERFACES).glob("*/accept_ra")}
+    paths |= {path.with_name("proxy_ndp") for path in paths if path.name == "accept_ra"}
     for path in sorted(paths):
         try:
             yield Sysctl(str(path), (_ROOT / path).read_text().strip())

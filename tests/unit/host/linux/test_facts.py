@@ -90,7 +90,7 @@ ADDRESSES = [
 )
 def test_the_native_source_is_an_address_of_another_interface(source: str | None, native: str | None) -> None:
     chosen = IPv6Address(source) if source else None
-    assert native_source(ADDRESSES, chosen) == (IPv6Address(native) if native else None)
+    assert native_source(ADDRESSES, chosen) == ((IPv6Address(native), "eth0") if native else None)
 
 
 def test_without_a_list_of_addresses_there_is_no_native_source() -> None:
