@@ -21,13 +21,14 @@ from tunnelmgr.api.datagrams import Datagram
 from tunnelmgr.api.effects import Ask, Done, OpenChannel
 from tunnelmgr.api.network import Endpoint, Network
 from tunnelmgr.api.status import PathUse
-from tunnelmgr_tsp.broker import UDP, TspBroker
+from tunnelmgr_tsp.broker import TspBroker
 from tunnelmgr_tsp.broker_settings import BrokerSettings
 from tunnelmgr_tsp.capability import TunnelType
 from tunnelmgr_tsp.digest import Challenge, prove
 from tunnelmgr_tsp.header import ControlMessage
 from tunnelmgr_tsp.leases import Leases
 from tunnelmgr_tsp.messages import Action, Command, Create
+from tunnelmgr_tsp.reception import UDP
 from tunnelmgr_tsp.users import account_line
 
 ABOUT = """The broker's Tunnel with leases in SQLite, driven in one process; both ends of the dialogue are in the figure, so

@@ -8,74 +8,29 @@ home (client) --- NAT 203.0.113.1 --- backbone --- 192.0.2.33       broker   bro
 import json
 import signal
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from tests.netns.program import Tunnelmgr, ping
-from tunnelmgr.lab.namespaces import Host, NamespaceInternet
+from tests.peers.tsp_internet import (
+    ACCOUNT,
+    ADDRESS,
+    ANONYMOUS,
+    BROKER,
+    TspInternet,
+    assert_carries,
+    tsp_internet,
+    write_secret,
+)
 from tunnelmgr.lab.vocabulary import NatKind
 from tunnelmgr.lab.waiting import wait_for
-
-ADDRESS = "192.0.2.33"
-BROKER = """\
-name: broker
-method:
-  type: tsp
-  role: broker
-  address: 192.0.2.33
-  prefix: 2001:db8:100::/40
-  users: {file: users}
-  leases: sqlite:///%s/leases.db
-"""
-ANONYMOUS = "name: home\nmethod: {type: tsp, broker: broker.example.net}\n"
-ACCOUNT = """\
-name: home
-method:
-  type: tsp
-  broker: broker.example.net
-  user: alice
-  password: {file: password}
-  prefix_length: 56
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class TspInternet:
-    """What stands in it. The broker runs."""
-
-    internet: NamespaceInternet
-    broker: Tunnelmgr
-    native: Host
 
 
 @pytest.fixture
 def far_end(lab_name: Callable[[], str], tmp_path: Path) -> Iterator[TspInternet]:
-    with NamespaceInternet(lab_name()) as internet:
-        host = internet.host("broker", ADDRESS, "2001:db8:7::1", names=["broker.example.net"])
-        internet.route("2001:db8:100::/40", host)
-        native = internet.host("native", "2001:db8:6::1")
-        broker = Tunnelmgr(host, tmp_path, BROKER % tmp_path)
-        write_secret(broker, "users", broker.run("broker", "account", "alice", "--password-file", secret(tmp_path)).stdout)
-        broker.up()
-        yield TspInternet(internet, broker, native)
-        broker.run("down", "broker")
-        assert broker.traces() == []
-
-
-def secret(folder: Path) -> Path:
-    """Return a file with Alice's password."""
-    path = folder / "alice.password"
-    path.write_text("wonder\n")
-    path.chmod(0o600)
-    return path
-
-
-def write_secret(tunnelmgr: Tunnelmgr, name: str, text: str) -> None:
-    path = tunnelmgr.folder / name
-    path.write_text(text)
-    path.chmod(0o600)
+    with tsp_internet(lab_name(), tmp_path) as internet:
+        yield internet
 
 
 @pytest.fixture
@@ -95,21 +50,6 @@ def without_nat(far_end: TspInternet, tmp_path: Path) -> Iterator[Tunnelmgr]:
     yield tunnelmgr
     tunnelmgr.run("down", "home")
     assert tunnelmgr.traces() == []
-
-
-def bulk(client: Host, server: Host, target: str, *options: str) -> int:
-    """Send TCP for a second and return the bytes that arrived."""
-    listening = server.popen(["iperf3", "-s", "-1"])
-    wait_for("iperf3 server", lambda: "5201" in server.run(["ss", "-ltn"]).stdout or None)
-    said = client.run(["iperf3", "-J", "-t", "1", "-c", target, *options]).stdout
-    server.stop(listening)
-    return int(json.loads(said)["end"]["sum_received"]["bytes"])
-
-
-def assert_carries(far_end: TspInternet, client: Tunnelmgr) -> None:
-    assert ping(client.host, far_end.native.ipv6, 20) == 20
-    assert bulk(client.host, far_end.native, str(far_end.native.ipv6)) > 500_000
-    assert bulk(client.host, far_end.native, str(far_end.native.ipv6), "--reverse") > 500_000
 
 
 def test_behind_a_nat_it_is_udp_with_an_account_and_a_prefix(far_end: TspInternet, home: Tunnelmgr, iperf3: str) -> None:

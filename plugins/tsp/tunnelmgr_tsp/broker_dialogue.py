@@ -167,6 +167,12 @@ class BrokerDialogue:
         self.stage = Stage.COMMAND
         return Answer(reply.serialize())
 
+    def inform(self) -> Answer:
+        """Answer `Wants.INFORMATION`."""
+        if self.offered is None:
+            return Answer(Reply(Status(310, "No tunnel")).serialize())
+        return Answer(Reply(SUCCESS, self.offered.serialize()).serialize())
+
     # -- steps ----------------------------------------------------------------------------------------------------------
 
     def _hello(self, text: bytes) -> Answer:

@@ -2,7 +2,7 @@
 
 from enum import Enum
 from ipaddress import IPv4Address, IPv6Address, IPv6Network
-from typing import Annotated, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -16,10 +16,12 @@ from tunnelmgr_tsp.constants import (
     LIFETIME_DEFAULT,
     PORT,
 )
-from tunnelmgr_tsp.plan import AddressPlan
+from tunnelmgr_tsp.plan import AddressPlan, clients_on
 from tunnelmgr_tsp.users import Users
 
 _LINK_LENGTH = 64
+_UNKNOWN_LINK = IPv6Network("100::/64")  # until the network is known; the discard prefix: RFC 6666
+ON_LINK: Final = "on-link"
 
 
 class Exit(Enum):
@@ -46,7 +48,10 @@ class BrokerSettings(Settings):
 
     address: IPv4Address = Field(description="IPv4 address of this host to listen on")
     port: int = Field(default=PORT, ge=1, le=65535, description="UDP and TCP port to listen on")
-    prefix: IPv6Network = Field(description="IPv6 prefix routed to this host, to give addresses and prefixes from")
+    prefix: IPv6Network | Literal["on-link"] = Field(
+        description="IPv6 prefix routed to this host, to give addresses and prefixes from; or on-link: addresses out of the "
+        "/64 of this host's own link"
+    )
     link: IPv6Network | None = Field(
         default=None, description="prefix of the tunnel addresses; left out, the first /64 of `prefix`"
     )
@@ -88,14 +93,19 @@ class BrokerSettings(Settings):
     def _check(self) -> Self:
         if not self.anonymous and self.users is None:
             raise ValueError("`anonymous: false` without `users` serves nobody; name the users")
-        if self.prefix.prefixlen > _LINK_LENGTH and self.link is None:
+        if self.prefix == ON_LINK and self.exit is Exit.NAT66:
+            raise ValueError("`prefix: on-link` gives addresses the internet finds: nothing is to be translated")
+        if isinstance(self.prefix, IPv6Network) and self.prefix.prefixlen > _LINK_LENGTH and self.link is None:
             raise ValueError(f"`prefix` {self.prefix} holds no /64 for the tunnel addresses; set `link`")
         self.plan()
         self.accounts()
         return self
 
-    def plan(self) -> AddressPlan:
-        """Return how addresses are given. Raises ValueError."""
+    def plan(self, on_link: IPv6Network = _UNKNOWN_LINK) -> AddressPlan:
+        """Return how addresses are given. `on_link`: the /64 of our own link, for `prefix: on-link`. Raises ValueError."""
+        if not isinstance(self.prefix, IPv6Network):
+            link = self.link or clients_on(on_link)
+            return AddressPlan(link, link, None)
         link = self.link or IPv6Network((self.prefix.network_address, _LINK_LENGTH))
         is_large_enough = self.delegated_length is not None and self.delegated_length > self.prefix.prefixlen
         return AddressPlan(link, self.prefix, self.delegated_length if is_large_enough else None)

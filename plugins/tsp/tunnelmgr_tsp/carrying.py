@@ -75,7 +75,6 @@ class Carrying:
         if is_ours:
             self._counters["keepalives-answered"] += 1
             return None
-        self._counters["packets-delivered"] += 1
         return raw
 
     def transmit(self, packet: bytes, now: float) -> Datagram | None:

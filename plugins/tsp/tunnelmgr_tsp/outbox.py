@@ -1,30 +1,19 @@
-"""What a role has to say, collected until the pump drains it, and what it counts."""
+"""What a role of TSP has to say: the outbox of every Tunnel, and channels to close once their last words have left."""
 
-from collections import Counter
-
-from tunnelmgr.api.datagrams import Datagram
+from tunnelmgr.api import outbox
 from tunnelmgr.api.effects import CloseChannel
-from tunnelmgr.api.events import Event
 
 
 class Outbox:
-    """Datagrams, packets and events in order, and the counters of `status`."""
+    """Owns the common outbox and speaks through it."""
 
     def __init__(self) -> None:
-        self._datagrams: list[Datagram] = []
-        self._packets: list[bytes] = []
-        self._events: list[Event] = []
+        said = outbox.Outbox()
         self._closing: list[str] = []
-        self.counters: Counter[str] = Counter()
-
-    def send(self, datagram: Datagram) -> None:
-        self._datagrams.append(datagram)
-
-    def deliver(self, packet: bytes) -> None:
-        self._packets.append(packet)
-
-    def say(self, event: Event) -> None:
-        self._events.append(event)
+        self.counters = said.counters
+        self.send, self.deliver, self.say, self.count = said.send, said.deliver, said.say, said.count
+        self.drain_datagrams, self.drain_packets = said.drain_datagrams, said.drain_packets
+        self.drain_events = said.drain_events
 
     def close(self, channel: str) -> None:
         """Close a channel once what was said on it has left: the pump carries out events before it sends."""
@@ -40,18 +29,3 @@ class Outbox:
     def closing_at(self) -> float | None:
         """When `close_due` is due: at once, or not at all."""
         return 0.0 if self._closing else None
-
-    def count(self, what: str) -> None:
-        self.counters[what] += 1
-
-    def drain_datagrams(self) -> list[Datagram]:
-        drained, self._datagrams = self._datagrams, []
-        return drained
-
-    def drain_packets(self) -> list[bytes]:
-        drained, self._packets = self._packets, []
-        return drained
-
-    def drain_events(self) -> list[Event]:
-        drained, self._events = self._events, []
-        return drained

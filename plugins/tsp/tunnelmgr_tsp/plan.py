@@ -7,6 +7,21 @@ _FIRST_CLIENT = 2  # 0 is the subnet-router anycast address, 1 the server's
 _SLOTS_MAX = 1 << 24  # as many leases as anybody will keep in one database
 
 
+_ON_LINK_LENGTH = 64
+_CLIENTS_ON_LINK = 0x7473_7000_0000_0000  # "tsp": no identifier made of a MAC address begins so (RFC 4291 appendix A)
+_CLIENTS_ON_LINK_LENGTH = 96
+
+
+def link_around(address: IPv6Address) -> IPv6Network:
+    """Return the /64 an address is in."""
+    return IPv6Network((address, _ON_LINK_LENGTH), strict=False)
+
+
+def clients_on(link: IPv6Network) -> IPv6Network:
+    """Return the part of a /64 in which clients get their addresses: its other hosts have theirs elsewhere."""
+    return IPv6Network((int(link.network_address) + _CLIENTS_ON_LINK, _CLIENTS_ON_LINK_LENGTH))
+
+
 @dataclass(frozen=True, slots=True)
 class AddressPlan:
     """Clients are numbered in `link`; prefixes of `delegated_length` are cut out of `pool`, but not the one around `link`.

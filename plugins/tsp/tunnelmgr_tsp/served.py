@@ -50,6 +50,8 @@ class Tunnels:
         self._by_network: dict[IPv6Network, Served] = {}
         self._lengths: tuple[int, ...] = ()
         self._per_address: Counter[IPv4Address] = Counter()
+        self.generation = 0
+        """Another one when tunnels came or went."""
 
     def __len__(self) -> int:
         return len(self._by_owner)
@@ -66,10 +68,15 @@ class Tunnels:
         """Return how many tunnels end at an IPv4 address."""
         return self._per_address[address]
 
+    def addresses(self) -> Iterator[IPv6Address]:
+        """Yield the clients' own addresses."""
+        return (tunnel.networks[0].network_address for tunnel in self._by_owner.values())
+
     def install(self, tunnel: Served) -> None:
         """Let a tunnel carry; the owner's old one, and whatever ended at the same place, make room."""
         self.remove(self._by_owner.get(tunnel.owner))
         self.remove(self.at(tunnel.channel, tunnel.remote))
+        self.generation += 1
         self._by_owner[tunnel.owner] = tunnel
         self._by_remote[tunnel.channel, tunnel.remote] = tunnel
         self._per_address[tunnel.remote.address] += 1
@@ -82,6 +89,7 @@ class Tunnels:
         """Stop carrying; None, or a tunnel that is gone already, is no failure."""
         if tunnel is None or self._by_owner.get(tunnel.owner) is not tunnel:
             return
+        self.generation += 1
         del self._by_owner[tunnel.owner]
         del self._by_remote[tunnel.channel, tunnel.remote]
         self._per_address[tunnel.remote.address] -= 1
@@ -111,7 +119,6 @@ class Tunnels:
             self._outbox.count("dropped-spoofed")
             return
         tunnel.received_at = now
-        self._outbox.count("packets-delivered")
         self._outbox.deliver(raw)
 
     def transmit(self, packet: bytes, now: float) -> None:

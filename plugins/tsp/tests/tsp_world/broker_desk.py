@@ -8,11 +8,13 @@ from tests.tsp_world.internets import broker_settings
 
 from tunnelmgr.api.datagrams import Accepted, Datagram
 from tunnelmgr.api.effects import Ask, CloseChannel, Done, EffectResult, Failed, FailureCode, OpenChannel
-from tunnelmgr.api.events import Event, PathUp
+from tunnelmgr.api.events import Event, PathUp, Up
+from tunnelmgr.api.hostconfig import HostConfig
 from tunnelmgr.api.network import Endpoint, Network
-from tunnelmgr_tsp.broker import TCP, UDP, TspBroker
+from tunnelmgr_tsp.broker import TspBroker
 from tunnelmgr_tsp.header import ControlMessage
 from tunnelmgr_tsp.leases import Leases
+from tunnelmgr_tsp.reception import TCP, UDP
 
 CLIENT = Endpoint(IPv4Address("203.0.113.5"), 40000)
 
@@ -20,7 +22,7 @@ CLIENT = Endpoint(IPv4Address("203.0.113.5"), 40000)
 class BrokerDesk:
     """Feeds a broker by hand. `leases_work` off makes the database fail."""
 
-    def __init__(self, *, leases_work: bool = True, **settings: Any) -> None:
+    def __init__(self, *, leases_work: bool = True, network: Network | None = None, **settings: Any) -> None:
         chosen = broker_settings(**settings)
         plan = chosen.plan()
         self.leases = Leases("sqlite://", "desk", plan.slots, plan.prefix_slots)
@@ -31,7 +33,7 @@ class BrokerDesk:
         self.said: list[Event] = []
         self.sent: list[Datagram] = []
         self.broker = TspBroker(chosen, Random(1))
-        self.broker.start(0.0, Network(), {})
+        self.broker.start(0.0, network or Network(), {})
         self._turn()
 
     def say(self, text: bytes, sequence: int, remote: Endpoint = CLIENT, timestamp: int = 0) -> list[bytes]:
@@ -58,6 +60,16 @@ class BrokerDesk:
             self.broker.handle_timeout(self.now)
             self._turn()
         self.now = end
+
+    def move(self, network: Network) -> None:
+        """Let the broker's own network change."""
+        self.broker.network_changed(network, self.now)
+        self._turn()
+
+    @property
+    def wishes(self) -> list[HostConfig]:
+        """What the broker's host was to look like, in order."""
+        return [event.config for event in self.said if isinstance(event, Up)]
 
     def take(self) -> list[Datagram]:
         """Return what was sent since the last time."""

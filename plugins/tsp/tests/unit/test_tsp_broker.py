@@ -6,6 +6,7 @@ from ipaddress import IPv4Address
 import pytest
 from tests.tsp_world.broker_desk import CLIENT, BrokerDesk
 from tests.tsp_world.internets import broker_settings
+from tests.tsp_world.talking import ACCEPT, ANONYMOUS, OURS, VERSION, create, set_up
 
 from tunnelmgr.api.errors import TunnelError
 from tunnelmgr.api.events import Down, PathDown, Up
@@ -18,22 +19,7 @@ from tunnelmgr_tsp.digest import Challenge, Proof, Secret, prove
 from tunnelmgr_tsp.framing import framed
 from tunnelmgr_tsp.messages import Action, Command, Create, Offer
 
-VERSION, ANONYMOUS = b"VERSION=2.0.0\r\n", b"AUTHENTICATE ANONYMOUS\r\n"
-ACCEPT = Command(Action.ACCEPT).serialize()
-OURS, NAT = IPv4Address("10.1.1.2"), IPv4Address("203.0.113.5")
-
-
-def create(tunnel: TunnelType = TunnelType.V6UDPV4, address: IPv4Address = OURS, **wishes: object) -> bytes:
-    return Create(tunnel, address, 30, **wishes).serialize()  # type: ignore[arg-type]
-
-
-def set_up(desk: BrokerDesk, remote: Endpoint = CLIENT) -> bytes:
-    """Go through a whole anonymous session; return the answer to create."""
-    desk.say(VERSION, 240, remote)
-    desk.say(ANONYMOUS, 241, remote)
-    (offer,) = desk.say(create(), 242, remote)
-    assert desk.say(ACCEPT, 243, remote) == [b""]
-    return offer
+NAT = IPv4Address("203.0.113.5")
 
 
 def test_a_session_of_gogoc_with_its_nul_and_its_version() -> None:
@@ -343,6 +329,7 @@ def test_info_tells_the_offer_and_delete_takes_the_tunnel_back() -> None:
     (told,) = desk.say(Command(Action.INFO).serialize(), 244)
     assert str(Offer.parse(told.partition(b"\r\n")[2].partition(b"\r\n")[2]).client_ipv6) == "2001:db8:100::2"
     assert b"200" in desk.say(Command(Action.DELETE).serialize(), 245)[0]
+    assert b"310" in desk.say(Command(Action.INFO).serialize(), 246)[0]
     assert desk.broker.status(0.0).peers_total == 0
     assert desk.broker.command("leases", {}, desk.now) == {"leases": []}
 

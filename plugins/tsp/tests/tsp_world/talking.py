@@ -1,0 +1,27 @@
+"""What clients say to a broker at its desk."""
+
+from ipaddress import IPv4Address
+
+from tests.tsp_world.broker_desk import CLIENT, BrokerDesk
+
+from tunnelmgr.api.network import Endpoint
+from tunnelmgr_tsp.capability import TunnelType
+from tunnelmgr_tsp.messages import Action, Command, Create
+
+VERSION, ANONYMOUS = b"VERSION=2.0.0\r\n", b"AUTHENTICATE ANONYMOUS\r\n"
+ACCEPT = Command(Action.ACCEPT).serialize()
+OURS = IPv4Address("10.1.1.2")
+"""What a client behind a NAT takes for its address."""
+
+
+def create(tunnel: TunnelType = TunnelType.V6UDPV4, address: IPv4Address = OURS, **wishes: object) -> bytes:
+    return Create(tunnel, address, 30, **wishes).serialize()  # type: ignore[arg-type]  # a test's own words
+
+
+def set_up(desk: BrokerDesk, remote: Endpoint = CLIENT) -> bytes:
+    """Go through a whole anonymous session; return the answer to create."""
+    desk.say(VERSION, 240, remote)
+    desk.say(ANONYMOUS, 241, remote)
+    (offer,) = desk.say(create(), 242, remote)
+    assert desk.say(ACCEPT, 243, remote) == [b""]
+    return offer
