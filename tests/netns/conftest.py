@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.peers import debian, miredo
+from tests.peers import debian, miredo, radvd
 from tunnelmgr.lab.namespaces import NamespaceInternet, destroy, labs
 
 HERE = Path(__file__).parent
@@ -84,6 +84,16 @@ def miredo_programs() -> None:
         miredo.root()
     except debian.Unavailable as reason:
         lacking(str(reason))
+
+
+@pytest.fixture
+def radvd_environment() -> dict[str, str]:
+    """What tunnelmgr's environment must have for it to find radvd."""
+    try:
+        return radvd.environment()
+    except debian.Unavailable as reason:
+        lacking(str(reason))
+        raise  # never: the test has ended
 
 
 @pytest.fixture

@@ -3,18 +3,32 @@
 from dataclasses import replace
 
 from tunnelmgr.api.hostconfig import HostConfig
-from tunnelmgr.api.network import Network
+from tunnelmgr.core.lan import Lan, Surroundings
 from tunnelmgr.core.profile import Profile
+from tunnelmgr.core.runtime import Runtime
 from tunnelmgr.core.wishes import wants_default_route, wished_device
-from tunnelmgr.host.desired import UNKNOWN_ADDRESS, UNKNOWN_SOURCE
+from tunnelmgr.host.desired import UNKNOWN_ADDRESS, UNKNOWN_PREFIX, UNKNOWN_SOURCE
 from tunnelmgr.host.dry_run import dry_run
 
 
-def rehearse(profile: Profile, network: Network) -> list[str]:
-    """Return the lines for the first method; one that does not know yet is taken to bring one address and a way out."""
-    if expected := profile.methods[0].transport.expected():
-        wanted = wants_default_route(profile, expected, network)
-        return dry_run(wished_device(profile, expected, default_route=wanted))
-    config = HostConfig(addresses=(UNKNOWN_ADDRESS,), default_route=True)
-    desired = wished_device(profile, config, default_route=wants_default_route(profile, config, network))
-    return dry_run(replace(desired, sources=(UNKNOWN_SOURCE,)))
+def rehearse(profile: Profile, around: Surroundings, runtime: Runtime) -> list[str]:
+    """Return the lines for the first method, and a comment for each interface of the LAN that gets nothing.
+
+    A method that does not know yet is taken to bring one address, a way out, and a prefix where the LAN lives on prefixes.
+    """
+    expected = profile.methods[0].transport.expected()
+    config = expected or _unknown(profile)
+    wanted = wants_default_route(profile, config, around.network)
+    desired = wished_device(profile, config, default_route=wanted)
+    if expected is None:
+        desired = replace(desired, sources=(UNKNOWN_SOURCE, *config.delegated))
+    unique_local = UNKNOWN_PREFIX if profile.lan.may_translate else None
+    lan = Lan(profile.lan, unique_local, runtime.radvd(profile.name))
+    lines = dry_run(lan.shared(desired, config, around, carries=True, now=0.0))
+    return lines + [f"# LAN {link.interface}: {link.words}" for link in lan.status() if link.trouble]
+
+
+def _unknown(profile: Profile) -> HostConfig:
+    lives_on_prefixes = profile.lan.interfaces and not profile.lan.may_translate
+    delegated = (UNKNOWN_PREFIX,) if lives_on_prefixes else ()
+    return HostConfig(addresses=(UNKNOWN_ADDRESS,), default_route=True, delegated=delegated)

@@ -79,6 +79,7 @@ def _rows(snapshot: Snapshot) -> Iterable[Row]:
     if snapshot.addresses:
         yield "default route", "through this tunnel" if snapshot.default_route else "not through this tunnel"
         yield "inbound", _INBOUND.get(snapshot.inbound, snapshot.inbound)
+    yield from ((f"LAN {link.interface}", link.words) for link in snapshot.lan)
     if snapshot.verified:
         yield "proof", snapshot.verified
     for name, fact in snapshot.facts.items():

@@ -13,6 +13,7 @@ from tunnelmgr.api.report import NetworkReport
 from tunnelmgr.api.status import Fact, TunnelStatus
 from tunnelmgr.core.backoff import Backoff
 from tunnelmgr.core.choice import choose, judge, report_on
+from tunnelmgr.core.lan import Lan, unique_local_prefix
 from tunnelmgr.core.memory import Memory
 from tunnelmgr.core.probe import Prober, probe
 from tunnelmgr.core.profile import DatapathWish, Method, Profile
@@ -70,6 +71,9 @@ class Lifecycle:
         self._hint = ""
         self._since = asyncio.get_running_loop().time()
         self._been_up = False
+        self._memory = Memory(runtime.memory(profile.name))
+        unique_local = unique_local_prefix(self._memory, SystemRandom()) if profile.lan.may_translate else None
+        self._lan = Lan(profile.lan, unique_local, runtime.radvd(profile.name))
 
     async def run(self) -> ExitCode:
         """Bring the profile up and keep it up until `stop`; return DONE.
@@ -169,9 +173,10 @@ class Lifecycle:
     async def _run_method(self, method: Method, configurator: Configurator, patience: float | None) -> None:
         self._method = method
         listener = Listener(self._set_state, self._on_progress, self._on_event)
-        memory = Memory(self._runtime.memory(self._profile.name))
         self._progress("starting", f"starting, {method.type}, {method.transport.describe()}")
-        self._session = Session(self._profile, method, self._host, configurator, memory, listener, self._prober, patience)
+        self._session = Session(
+            self._profile, method, self._host, configurator, self._memory, listener, self._prober, self._lan, patience
+        )
         try:
             await self._session.run()
         finally:
@@ -227,6 +232,7 @@ class Lifecycle:
             counters=status.counters,
             traffic=session.traffic() if session else Traffic(),
             sockets=session.outer_sockets() if session else (),
+            lan=session.lan if session else (),
             log=str(self._runtime.log(self._profile.name)),
         )
 
@@ -241,11 +247,5 @@ def _require_available(profile: Profile) -> None:
         raise TunnelError(
             f"{profile.file}: datapath {profile.datapath.value} is not to be had: {ONLY_PLAIN}",
             hint="write `datapath: auto`, which takes the fastest there is",
-            exit_code=ExitCode.INVALID,
-        )
-    if profile.lan.interfaces:
-        raise TunnelError(
-            f"{profile.file}: this version cannot share a tunnel with the LAN ({', '.join(profile.lan.interfaces)})",
-            hint="leave out `lan.interfaces`",
             exit_code=ExitCode.INVALID,
         )

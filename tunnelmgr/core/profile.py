@@ -32,7 +32,9 @@ class LanShare(Enum):
     """How the interfaces of a LAN get IPv6 from the tunnel."""
 
     PREFIX = "prefix"
+    """From the method's prefixes, or not at all."""
     NAT66 = "nat66"
+    """From the method's prefixes as far as they go, and by the address of the tunnel where there are none."""
 
 
 class DatapathWish(Enum):
@@ -66,13 +68,38 @@ class FirewallSettings(Settings):
     inbound: Inbound = Field(default=Inbound.ESTABLISHED, description="what may come in through the tunnel")
 
 
+def _interface_name(text: str) -> str:
+    # What the kernel takes and what may stand in the configuration of radvd and nft without quotes.
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.+@-]{0,14}", text):
+        raise ValueError(f"{text!r} is no interface; `ip link` shows those there are")
+    return text
+
+
+def _no_duplicates(names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"{name} is in the list twice; write it once")
+    return names
+
+
 class LanSettings(Settings):
     """The section `lan`."""
 
-    interfaces: tuple[str, ...] = Field(default=(), description="interfaces whose hosts get IPv6 through the tunnel")
-    share: LanShare = Field(
-        default=LanShare.PREFIX, description="the method's own prefixes, or translation where it brings none"
+    interfaces: Annotated[tuple[Annotated[str, AfterValidator(_interface_name)], ...], AfterValidator(_no_duplicates)] = (
+        Field(default=(), description="interfaces whose hosts get IPv6 through the tunnel, a /64 each")
     )
+    share: LanShare = Field(
+        default=LanShare.PREFIX,
+        description="prefix: what the method brings; nat66: translation where it brings none",
+    )
+    dns: Literal["offered"] | tuple[IPv6Address, ...] = Field(
+        default=(), description="IPv6 resolvers the LAN's hosts are told; offered: those of the method"
+    )
+
+    @property
+    def may_translate(self) -> bool:
+        """Whether an interface may get a prefix that nobody outside knows."""
+        return bool(self.interfaces) and self.share is LanShare.NAT66
 
 
 @dataclass(frozen=True, slots=True)

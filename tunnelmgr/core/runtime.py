@@ -13,7 +13,7 @@ class Runtime:
     """The two directories of this system. Both are made, mode 0755, when first written to."""
 
     runtime_dir: Path = RUNTIME_DIR
-    """Gone after a reboot: `<name>.sock`, `<name>.journal`, `<name>.log`."""
+    """Gone after a reboot: `<name>.sock`, `<name>.journal`, `<name>.log`, `<name>.radvd`."""
     state_dir: Path = STATE_DIR
     """Kept: `<name>.memory`, what methods asked to be remembered."""
 
@@ -32,6 +32,10 @@ class Runtime:
     def journal(self, name: str) -> Path:
         """Return the path of the journal of what a profile changed on this host."""
         return self.runtime_dir / f"{name}.journal"
+
+    def radvd(self, name: str) -> Path:
+        """Return the path of what a profile's radvd shall advertise to the LAN."""
+        return self.runtime_dir / f"{name}.radvd"
 
     def log(self, name: str) -> Path:
         """Return the path of a detached profile's log, where there is no system journal."""

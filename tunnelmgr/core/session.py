@@ -17,10 +17,11 @@ from tunnelmgr.api.events import Down, Event, Notice, PeerSilent, Up
 from tunnelmgr.api.status import Fact, TunnelStatus
 from tunnelmgr.core.backoff import Backoff
 from tunnelmgr.core.driver import Driver
+from tunnelmgr.core.lan import Lan, Surroundings
 from tunnelmgr.core.memory import Memory
 from tunnelmgr.core.probe import Prober, ProbeResult
 from tunnelmgr.core.profile import Method, Profile
-from tunnelmgr.core.snapshot import OuterSocket, Progress, State, Traffic
+from tunnelmgr.core.snapshot import LanStatus, OuterSocket, Progress, State, Traffic
 from tunnelmgr.core.wishes import bare_device, wants_default_route, wished_device
 from tunnelmgr.host.apply import Configurator
 from tunnelmgr.host.desired import Desired, Inbound
@@ -87,6 +88,7 @@ class Session:
         memory: Memory,
         listener: Listener,
         prober: Prober,
+        lan: Lan,
         patience: float | None = None,
     ) -> None:
         """`patience`: seconds without packets flowing after which another method shall have its turn; None is for ever."""
@@ -96,6 +98,7 @@ class Session:
         self._configurator = configurator
         self._listener = listener
         self._prober = prober
+        self._lan = lan
         self._inbox: asyncio.Queue[_Inboxed] = asyncio.Queue()
         self._probing: asyncio.Task[None] | None = None
         self._backoff = Backoff(SystemRandom())
@@ -133,7 +136,7 @@ class Session:
             self._driver.start(self._host.network())
             await self._driver.spoke(FIRST_DATAGRAM_TIMEOUT)
             await self._host.prepare()
-            await self._configurator.apply(bare_device(self._profile))
+            await self._configure()
             await self._attend()
         finally:
             self._stop_probing()
@@ -166,6 +169,11 @@ class Session:
     def device(self) -> Desired | None:
         """What the device looks like; None while the Tunnel is not up."""
         return self._wished(self._up) if self._up else None
+
+    @property
+    def lan(self) -> tuple[LanStatus, ...]:
+        """How the interfaces that share the tunnel stand."""
+        return self._lan.status(self._configurator.shortfalls)
 
     def _device_lost(self, error: OSError) -> None:
         gone = f"reading {self._profile.device}: {error.strerror}"
@@ -214,7 +222,8 @@ class Session:
             case _NetworkChanged():
                 self._driver.network_changed(self._host.network())
                 if self._up:
-                    await self._configurator.apply(self._wished(self._up))
+                    await self._configure()
+                    self._tell_lan()
             case _Crashed():
                 plugin = self._method.type
                 raise TunnelError(
@@ -235,7 +244,7 @@ class Session:
     async def _came_up(self, up: Up) -> None:
         self._stop_probing()
         self._up = up
-        await self._configurator.apply(self._wished(up))
+        await self._configure()
         targets = self._profile.network.probe or up.probe
         if up.config.listening or not targets:
             await self._proven("listening" if up.config.listening else NOT_PROVEN)
@@ -245,7 +254,7 @@ class Session:
     async def _went_down(self, down: Down) -> None:
         self._stop_probing()
         self._up, self._carries, self.verified = None, False, ""
-        await self._configurator.apply(bare_device(self._profile))
+        await self._configure()
         if down.permanent:
             raise TunnelError(down.reason, hint=down.hint, exit_code=down.code)
         self.failure = down.code
@@ -257,7 +266,7 @@ class Session:
         state = State.IMPAIRED if self.verified else State.WAITING_FOR_PEER
         self._carries = False
         if self._up:
-            await self._configurator.apply(self._wished(self._up))
+            await self._configure()
         self._trouble_is("silent", state, silent.reason, silent.hint)
 
     async def _probe(self, source: IPv6Address, targets: tuple[IPv6Address, ...]) -> None:
@@ -300,16 +309,15 @@ class Session:
 
     async def _proven(self, how: str) -> None:
         """Packets flow, or nobody can tell: give the tunnel what waited for that."""
-        assert self._up  # noqa: S101 - both callers have just looked
         self._backoff.reset()
         self._carries, self.verified, self._give_up_at = True, how, None
-        device = self._wished(self._up)
-        await self._configurator.apply(device)
+        device = await self._configure()
         story = describe_device(device), how
         if story != self._story:  # a broker's neighbours come and go without anything to tell
             self._story = story
             self._listener.progress(Progress("up", story[0]))
             self._listener.progress(Progress("verified", how))
+        self._tell_lan()
         self._listener.state(State.UP, "", "")
 
     def _via(self, target: IPv6Address) -> str:
@@ -317,6 +325,20 @@ class Session:
             if peer.address == str(target) and peer.endpoint:
                 return f", via {peer.path} {peer.endpoint.partition(':')[0]}"
         return ""
+
+    async def _configure(self) -> Desired:
+        """Make the device as it shall be at this moment, and the LAN with it."""
+        now, around = asyncio.get_running_loop().time(), Surroundings.of(self._host)
+        if self._up is None:
+            desired = self._lan.withdrawn(bare_device(self._profile), around, now=now)
+        else:
+            desired = self._lan.shared(self._wished(self._up), self._up.config, around, carries=self._carries, now=now)
+        await self._configurator.apply(desired)
+        return desired
+
+    def _tell_lan(self) -> None:
+        for line in self._lan.news(self._configurator.shortfalls):
+            self._listener.progress(Progress("lan", line))
 
     def _wished(self, up: Up) -> Desired:
         default_route = self._carries and wants_default_route(self._profile, up.config, self._host.network())

@@ -32,7 +32,7 @@ class Progress:
     """One line of the story of `up`."""
 
     code: str
-    """Stable, for scripts: "starting", "up", "verified", "down", or a transport's own notice code."""
+    """Stable, for scripts: "starting", "up", "verified", "lan", "down", or a transport's own notice code."""
     text: str
 
 
@@ -44,6 +44,31 @@ class Traffic:
     bytes_received: int = 0
     packets_sent: int = 0
     bytes_sent: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LanStatus:
+    """How an interface whose hosts share the tunnel stands."""
+
+    interface: str
+    prefix: str | None
+    """Its /64; None when it gets none."""
+    translated: bool = False
+    """Whether its hosts appear outside as this one (NAT66): they can call out, not be called."""
+    advertised: bool = False
+    """Whether its hosts are told to use the tunnel: while packets flow."""
+    trouble: str = ""
+    """Why it is not served; empty when it is."""
+    hint: str = ""
+
+    @property
+    def words(self) -> str:
+        """The same for people."""
+        if self.trouble:
+            return f"{self.trouble}; {self.hint}" if self.hint else self.trouble
+        told = "advertised" if self.advertised else "withdrawn while no packets flow"
+        hidden = ", translated to the tunnel's address: its hosts can call out, not be called" if self.translated else ""
+        return f"{self.prefix} {told}{hidden}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,5 +119,7 @@ class Snapshot:
     traffic: Traffic = Traffic()
     sockets: tuple[OuterSocket, ...] = ()
     """Those of datagrams; what `trace` listens for."""
+    lan: tuple[LanStatus, ...] = ()
+    """In the profile's order; empty while the tunnel is not up."""
     log: str = ""
     """Where the log of this profile is."""

@@ -45,4 +45,5 @@ def wished_device(profile: Profile, config: HostConfig, *, default_route: bool) 
         forwarding=Forwarding.OPEN if config.forwarding else Forwarding.OFF,
         proxied=config.proxied,
         translate=config.translate,
+        delegated=config.delegated,
     )

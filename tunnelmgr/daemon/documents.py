@@ -7,7 +7,7 @@ from typing import Any
 
 from tunnelmgr.api.errors import TunnelError
 from tunnelmgr.api.status import PeerStatus
-from tunnelmgr.core.snapshot import OuterSocket, Snapshot, State, Traffic
+from tunnelmgr.core.snapshot import LanStatus, OuterSocket, Snapshot, State, Traffic
 
 
 def as_plain(value: object) -> Any:
@@ -37,6 +37,7 @@ def snapshot_from_plain(data: Mapping[str, Any]) -> Snapshot:
         values["addresses"] = tuple(values.get("addresses", ()))
         values["peers"] = tuple(PeerStatus(**_known(PeerStatus, peer)) for peer in values.get("peers", ()))
         values["sockets"] = tuple(OuterSocket(**_known(OuterSocket, sock)) for sock in values.get("sockets", ()))
+        values["lan"] = tuple(LanStatus(**_known(LanStatus, link)) for link in values.get("lan", ()))
         values["traffic"] = Traffic(**_known(Traffic, values.get("traffic", {})))
         return Snapshot(**values)
     except (KeyError, TypeError, ValueError) as error:

@@ -34,6 +34,11 @@ class Condition:
 def conditions(snapshot: Snapshot) -> tuple[Condition, ...]:
     """Return the conditions that hold, the gravest first."""
     found = [condition for check in _CHECKS if (condition := check(snapshot))]
+    found += [
+        Condition("lan", Severity.WARNING, f"LAN {link.interface}: {link.trouble}", link.hint)
+        for link in snapshot.lan
+        if link.trouble
+    ]
     return tuple(sorted(found, key=lambda condition: list(Severity).index(condition.severity)))
 
 

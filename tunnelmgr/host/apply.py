@@ -3,18 +3,28 @@
 import errno
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.host.desired import Desired
 from tunnelmgr.host.interface import Host
-from tunnelmgr.host.items import Fate, Sysctl
+from tunnelmgr.host.items import Advertisement, Fate, Item, Sysctl
 from tunnelmgr.host.journal import Journal
-from tunnelmgr.host.plan import Step, plan, taken_back
+from tunnelmgr.host.plan import Step, beyond_the_device, is_beyond, plan, taken_back
 
 _log = logging.getLogger(__name__)
 
 # What taking back may meet: the thing went with its device, or somebody was quicker; or it was never gone.
 _ALREADY_SO = {errno.ENOENT, errno.ESRCH, errno.ENODEV, errno.ENXIO, errno.EADDRNOTAVAIL, errno.EEXIST}
+
+
+@dataclass(frozen=True, slots=True)
+class Shortfall:
+    """Something of the LAN that could not be had. The tunnel of this host works without."""
+
+    item: Item
+    reason: str
+    hint: str
 
 
 class Configurator:
@@ -23,6 +33,8 @@ class Configurator:
     def __init__(self, host: Host, journal: Journal) -> None:
         self._host = host
         self._journal = journal
+        self.shortfalls: tuple[Shortfall, ...] = ()
+        """What the last `apply` left out."""
 
     async def recover(self) -> list[Step]:
         """Take back what a dead owner of this journal left; to be called before the device is opened.
@@ -39,16 +51,20 @@ class Configurator:
         if desired.needs_nft:
             await self._host.check_firewall()
         try:
-            actual = await self._host.actual(desired.device)
+            actual = await self._host.actual(desired.device, self._beyond(desired))
         except OSError as error:
             raise TunnelError(
                 f"{desired.device}: cannot read what is configured: {error.strerror}", hint="run as root"
             ) from error
         steps = plan(desired, actual)
+        self.shortfalls = ()
         for number, step in enumerate(steps):
             try:
                 await self._take(step)
             except OSError as error:
+                if step.after and is_beyond(step.after, desired.device) and not isinstance(step.after, Sysctl):
+                    self._do_without(step, step.after, error)
+                    continue
                 if not _dispensable(step, desired.device):
                     # Its switches stay: letting the kernel make a link-local address again would be one more change.
                     await self._go_back([step for step in steps[:number] if not _dispensable(step, desired.device)])
@@ -68,6 +84,18 @@ class Configurator:
             raise failures[0]
         self._journal.forget()
         return steps
+
+    def _beyond(self, desired: Desired) -> list[Item]:
+        """Return what to look for in the LAN: what shall be there, and what was put there."""
+        changed = [change.after for change in self._journal.net() if change.after]
+        return list(
+            {item.key: item for item in [*changed, *beyond_the_device(desired)] if is_beyond(item, desired.device)}.values()
+        )
+
+    def _do_without(self, step: Step, item: Item, error: OSError) -> None:
+        trouble = _no_radvd(error) if isinstance(item, Advertisement) else _explain(step, error)
+        self.shortfalls += (Shortfall(item, trouble.message, trouble.hint),)
+        _log.warning("%s", trouble)
 
     async def _take(self, step: Step) -> None:
         """Take one step so that at no moment something of ours is on the machine and not in the journal."""
@@ -108,7 +136,15 @@ class Configurator:
 
 def _dispensable(step: Step, device: str) -> bool:
     """Whether the tunnel works without: /proc/sys is read-only in most containers, and older kernels lack some switches."""
-    return isinstance(step.after, Sysctl) and step.after.interface == device
+    return isinstance(step.after, Sysctl) and (step.after.interface == device or is_beyond(step.after, device))
+
+
+def _no_radvd(error: OSError) -> TunnelError:
+    missing = error.errno == errno.ENOENT
+    return TunnelError(
+        f"the LAN hears nothing of the tunnel: {error.strerror}",
+        hint="install the package radvd" if missing else "the log has what radvd said",
+    )
 
 
 def _text(step: Step) -> str:

@@ -6,6 +6,7 @@ from ipaddress import IPv6Interface, IPv6Network
 from typing import NamedTuple
 
 from tunnelmgr.api.hostconfig import IPV6_MINIMUM_MTU, ProxiedNeighbour
+from tunnelmgr.host.items import Advertisement
 
 
 class Inbound(Enum):
@@ -36,9 +37,19 @@ class Destination(NamedTuple):
     """1..2^32-1; the lower one wins. Routers' advertisements make 1024."""
 
 
+class LanLink(NamedTuple):
+    """An interface whose hosts share the tunnel."""
+
+    interface: str
+    address: IPv6Interface
+    """Of this host on it; the prefix length makes the on-link route."""
+    mtu: int
+    """What a packet may have there, in bytes: as in the tunnel, or less."""
+
+
 @dataclass(frozen=True, slots=True)
 class Desired:
-    """One tunnel device as it shall be."""
+    """One tunnel device as it shall be, and the LAN behind it."""
 
     device: str
     mtu: int = IPV6_MINIMUM_MTU
@@ -58,10 +69,18 @@ class Desired:
     translate: tuple[IPv6Network, ...] = ()
     """Whoever sends from these prefixes through another interface appears as this host itself (NAPT66)."""
 
+    delegated: tuple[IPv6Network, ...] = ()
+    """Prefixes routed to us; what is not used of them leads nowhere."""
+    lan: tuple[LanLink, ...] = ()
+    hidden: tuple[IPv6Network, ...] = ()
+    """Prefixes of the LAN that appear outside as this host itself (NAPT66)."""
+    advertisement: Advertisement | None = None
+    """What the LAN is told."""
+
     @property
     def needs_nft(self) -> bool:
         """Whether it can only be had with nftables."""
-        return self.inbound is Inbound.ESTABLISHED or bool(self.translate)
+        return self.inbound is Inbound.ESTABLISHED or bool(self.translate or self.lan)
 
 
 class _UnknownAddress(IPv6Interface):
@@ -76,6 +95,17 @@ class _UnknownSource(IPv6Network):
         return "<address>"
 
 
+class _UnknownPrefix(IPv6Network):
+    def __str__(self) -> str:
+        return "<prefix>"
+
+
 # In 100::/64, the discard prefix (RFC 6666): never assigned to anybody.
 UNKNOWN_ADDRESS: IPv6Interface = _UnknownAddress("100::1/128")
 UNKNOWN_SOURCE: IPv6Network = _UnknownSource("100::1/128")
+UNKNOWN_PREFIX: IPv6Network = _UnknownPrefix("100::/48")
+
+
+def first_address(prefix: IPv6Network) -> IPv6Interface:
+    """Return the first address of a prefix: that of the router, of a LAN."""
+    return UNKNOWN_ADDRESS if isinstance(prefix, _UnknownPrefix) else IPv6Interface((prefix[1], prefix.prefixlen))

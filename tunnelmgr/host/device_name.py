@@ -46,5 +46,10 @@ def translation_table(device: str) -> str:
     return f"{nft_table(device)}_exit"
 
 
+def sharing_table(device: str) -> str:
+    """Return the name of the device's third nft table, for what a LAN sends through the tunnel."""
+    return f"{nft_table(device)}_lan"
+
+
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:4]

@@ -4,17 +4,27 @@ import asyncio
 import errno
 import os
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from tunnelmgr.api.errors import TunnelError
 from tunnelmgr.api.network import Network
 from tunnelmgr.host.constants import DEVICE_SYSCTLS, FORWARDING
 from tunnelmgr.host.device_name import is_ours, route_table
-from tunnelmgr.host.items import Address, Firewall, Item, Mtu, NeighbourProxy, Route, Rule, Sysctl, Translation
-from tunnelmgr.host.plan import Step
-
-_OUTLIVING = Firewall | Translation | NeighbourProxy
-"""What a device leaves behind when it goes."""
+from tunnelmgr.host.items import (
+    Address,
+    Advertisement,
+    Firewall,
+    Item,
+    Mtu,
+    NeighbourProxy,
+    Route,
+    Rule,
+    Sharing,
+    Sysctl,
+    Translation,
+    Unreachable,
+)
+from tunnelmgr.host.plan import Step, is_beyond
 
 
 class FakeTun:
@@ -64,10 +74,16 @@ class FakeHost:
         self.failures: dict[str, int] = {}
         """Beginning of a line -> errno it fails with."""
         self.has_nft = True
+        self.has_radvd = True
+        self.lan: dict[str, int] = {}
+        """Interfaces beside our tunnels, with their MTU."""
         self.watchers: list[Callable[[], None]] = []
 
     def network(self) -> Network:
         return self.outer
+
+    def links(self) -> Mapping[str, int]:
+        return self.lan | dict.fromkeys(self.tuns, 1500)
 
     def open_tun(self, device: str) -> FakeTun:
         if device in self.tuns:
@@ -86,10 +102,15 @@ class FakeHost:
     async def prepare(self) -> None:
         pass
 
-    async def actual(self, device: str) -> frozenset[Item]:
+    async def actual(self, device: str, beyond: Collection[Item] = ()) -> frozenset[Item]:
         table = route_table(device)
         sources = {item.source for item in self.items.values() if isinstance(item, Rule) and item.table == table}
-        return frozenset(item for item in self.items.values() if _concerns(item, device, sources))
+        asked = {item.key for item in beyond}
+        return frozenset(
+            item
+            for key, item in self.items.items()
+            if (key in asked if is_beyond(item, device) else _concerns(item, device, sources))
+        )
 
     async def run(self, step: Step) -> None:
         await asyncio.sleep(0)
@@ -121,9 +142,11 @@ class FakeHost:
 
     def _add(self, item: Item) -> None:
         device = _device(item)
-        if device and device not in self.tuns and not isinstance(item, _OUTLIVING):
+        if device and device not in self.links():
             _fail(errno.ENODEV)
-        if item.key in self.items and isinstance(item, Address | Route | Rule):
+        if isinstance(item, Advertisement) and not self.has_radvd:
+            raise OSError(errno.ENOENT, "radvd is missing")
+        if item.key in self.items and isinstance(item, Address | Route | Rule | Unreachable):
             _fail(errno.EEXIST)
         self._set(item)
 
@@ -137,7 +160,7 @@ class FakeHost:
     def _device_gone(self, device: str) -> None:
         del self.tuns[device]
         for key, item in list(self.items.items()):
-            if _device(item) == device and not isinstance(item, _OUTLIVING):
+            if _device(item) == device:
                 del self.items[key]
 
 
@@ -146,8 +169,9 @@ def _fail(code: int) -> None:
 
 
 def _device(item: Item) -> str | None:
+    """Return the interface a thing cannot be without."""
     match item:
-        case Rule():
+        case Rule() | NeighbourProxy() | Unreachable() | Firewall() | Translation() | Sharing() | Advertisement():
             return None
         case Sysctl():
             return item.interface if is_ours(item.interface) else None
@@ -158,4 +182,4 @@ def _device(item: Item) -> str | None:
 def _concerns(item: Item, device: str, sources: Iterable[object]) -> bool:
     if isinstance(item, Rule):
         return item.source in sources
-    return isinstance(item, Sysctl) or item.device == device
+    return isinstance(item, Sysctl | Unreachable) or item.device == device

@@ -1,6 +1,6 @@
 """The `Host`: all that the rest may ask of this machine. `linux.LinuxHost` is the real one, `fake.FakeHost` its stand-in."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from typing import Protocol
 
 from tunnelmgr.api.network import Network
@@ -33,6 +33,9 @@ class Host(Protocol):
     def network(self) -> Network:
         """Return the outer network: quick, and without our own tunnel devices."""
 
+    def links(self) -> Mapping[str, int]:
+        """Return the interfaces of this machine, each with its MTU in bytes: quick."""
+
     def open_tun(self, device: str) -> Tun:
         """Create the tunnel device. TunnelError when there is no TUN here, no privilege (77) or the name is taken."""
 
@@ -42,14 +45,18 @@ class Host(Protocol):
     async def check_firewall(self) -> None:
         """Raise TunnelError when nft is missing, which `Inbound.ESTABLISHED` needs."""
 
-    async def actual(self, device: str) -> frozenset[Item]:
-        """Return what is configured for the device; nothing when there is neither a device nor a trace of it."""
+    async def actual(self, device: str, beyond: Collection[Item] = ()) -> frozenset[Item]:
+        """Return what is configured for the device; nothing when there is neither a device nor a trace of it.
+
+        Of `beyond`, things of the LAN that bear no mark of ours, return those that are there, with the value they have.
+        """
 
     async def run(self, step: Step) -> None:
         """Carry out one change. Raises OSError with the errno of the kernel, TunnelError for a tool that is missing."""
 
     async def watch(self, changed: Callable[[], None]) -> None:
-        """Call `changed` after addresses, routes or links changed, at most a few times a second. Runs until cancelled."""
+        """Call `changed` after addresses, routes or links changed, at most a few times a second, and after radvd ended by
+        itself. Runs until cancelled."""
 
     async def close(self) -> None:
         """Release sockets. The host may be used again afterwards."""

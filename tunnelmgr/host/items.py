@@ -9,9 +9,9 @@ from enum import Enum
 from ipaddress import IPv6Address, IPv6Interface, IPv6Network
 from typing import ClassVar
 
-from tunnelmgr.host.constants import MAIN_TABLE, ROUTE_PROTOCOL
-from tunnelmgr.host.device_name import is_ours, nft_table, translation_table
-from tunnelmgr.host.firewall import FIREWALL_FAMILY, firewall_rules, translation_rules
+from tunnelmgr.host.constants import MAIN_TABLE, ROUTE_PROTOCOL, UNREACHABLE_METRIC
+from tunnelmgr.host.device_name import is_ours, nft_table, sharing_table, translation_table
+from tunnelmgr.host.firewall import FIREWALL_FAMILY, firewall_rules, sharing_rules, translation_rules
 
 
 class Fate(Enum):
@@ -65,6 +65,29 @@ class Translation:
 
     def remove_lines(self) -> list[str]:
         return [f"nft delete table {FIREWALL_FAMILY} {translation_table(self.device)}"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sharing:
+    """The nft table for what a LAN sends through the device."""
+
+    device: str
+    segment_size: int
+    """Bytes TCP may put into one segment. 0: a table of this name exists, and it is not as this version makes it."""
+    hidden: tuple[IPv6Network, ...] = ()
+    """Prefixes of the LAN that nobody outside knows: they appear there as this host itself (NAPT66)."""
+
+    fate: ClassVar[Fate] = Fate.REMOVED
+
+    @property
+    def key(self) -> Hashable:
+        return Sharing, self.device
+
+    def add_lines(self) -> list[str]:
+        return [f"nft {line}" for line in sharing_rules(self.device, self.segment_size, self.hidden)]
+
+    def remove_lines(self) -> list[str]:
+        return [f"nft delete table {FIREWALL_FAMILY} {sharing_table(self.device)}"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +159,7 @@ class LinkUp:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """An address of the device, usable at once: there is nobody on a tunnel to ask for duplicates."""
+    """An address, usable at once: there is nobody on a tunnel to ask for duplicates, and on a LAN the prefix is ours."""
 
     device: str
     interface: IPv6Interface
@@ -234,4 +257,67 @@ class NeighbourProxy:
         return [f"ip -6 neighbour delete proxy {self.address} dev {self.interface}"]
 
 
-Item = Firewall | Translation | Sysctl | Mtu | LinkUp | Address | Route | Rule | NeighbourProxy
+@dataclass(frozen=True, slots=True)
+class Unreachable:
+    """Where packets to the unused part of a delegated prefix end. Else they would go back into the tunnel, and so on."""
+
+    prefix: IPv6Network
+
+    fate: ClassVar[Fate] = Fate.REMOVED
+
+    @property
+    def key(self) -> Hashable:
+        return self
+
+    def add_lines(self) -> list[str]:
+        return [f"ip -6 route append {self._text()}"]
+
+    def remove_lines(self) -> list[str]:
+        return [f"ip -6 route delete {self._text()}"]
+
+    def _text(self) -> str:
+        return f"unreachable {self.prefix} proto {ROUTE_PROTOCOL} metric {UNREACHABLE_METRIC}"
+
+
+@dataclass(frozen=True, slots=True)
+class Advertisement:
+    """A radvd of our own that tells the LAN of a tunnel about routers and prefixes. It dies with this process."""
+
+    device: str
+    path: str
+    """Of its configuration; absolute."""
+    config: str
+    """As `advertising.radvd_config` makes it."""
+
+    fate: ClassVar[Fate] = Fate.REMOVED
+
+    @property
+    def key(self) -> Hashable:
+        return Advertisement, self.device
+
+    @property
+    def pid_file(self) -> str:
+        return f"{self.path}.pid"
+
+    def add_lines(self) -> list[str]:
+        written = [f"cat > {self.path} <<'END'", *self.config.splitlines(), "END"]
+        return [*written, f"radvd --config {self.path} --pidfile {self.pid_file}"]
+
+    def remove_lines(self) -> list[str]:
+        return [f"kill $(cat {self.pid_file})", f"rm {self.path}"]
+
+
+Item = (
+    Firewall
+    | Translation
+    | Sharing
+    | Sysctl
+    | Mtu
+    | LinkUp
+    | Address
+    | Route
+    | Unreachable
+    | Rule
+    | NeighbourProxy
+    | Advertisement
+)

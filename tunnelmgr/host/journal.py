@@ -17,7 +17,21 @@ from typing import Any, Self
 
 from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.host.constants import JOURNAL_MAX
-from tunnelmgr.host.items import Address, Firewall, Item, LinkUp, Mtu, NeighbourProxy, Route, Rule, Sysctl, Translation
+from tunnelmgr.host.items import (
+    Address,
+    Advertisement,
+    Firewall,
+    Item,
+    LinkUp,
+    Mtu,
+    NeighbourProxy,
+    Route,
+    Rule,
+    Sharing,
+    Sysctl,
+    Translation,
+    Unreachable,
+)
 from tunnelmgr.host.plan import Step, net
 
 _OPEN_FLAGS = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
@@ -190,13 +204,16 @@ def _in_use(path: Path, fd: int) -> JournalInUseError:
 _ITEMS: Mapping[str, tuple[type[Item], Callable[[list[Any]], Item]]] = {
     "firewall": (Firewall, lambda fields: Firewall(fields[0], tuple(fields[1]))),
     "translation": (Translation, lambda fields: Translation(fields[0], tuple(IPv6Network(prefix) for prefix in fields[1]))),
+    "sharing": (Sharing, lambda fields: Sharing(fields[0], fields[1], tuple(IPv6Network(prefix) for prefix in fields[2]))),
     "sysctl": (Sysctl, lambda fields: Sysctl(*fields)),
     "mtu": (Mtu, lambda fields: Mtu(*fields)),
     "link": (LinkUp, lambda fields: LinkUp(*fields)),
     "address": (Address, lambda fields: Address(fields[0], IPv6Interface(fields[1]))),
     "route": (Route, lambda fields: Route(fields[0], IPv6Network(fields[1]), *fields[2:])),
+    "unreachable": (Unreachable, lambda fields: Unreachable(IPv6Network(fields[0]))),
     "rule": (Rule, lambda fields: Rule(IPv6Network(fields[0]), *fields[1:])),
     "neighbour": (NeighbourProxy, lambda fields: NeighbourProxy(fields[0], fields[1], IPv6Address(fields[2]))),
+    "advertisement": (Advertisement, lambda fields: Advertisement(*fields)),
 }
 """Each kind of item by its name in a journal, and how one is made of its fields again."""
 _NAMES = {kind: name for name, (kind, _) in _ITEMS.items()}

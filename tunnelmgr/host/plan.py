@@ -1,18 +1,27 @@
 """From what is to what shall be: ordered steps, each with its inverse and its text. Pure.
 
-The order: the firewall before the first address, the device, addresses, routes, rules, neighbours; what is not wanted
-any more goes last, in the reverse order, so that a new address is in before the old one is out.
+The order: the firewall before the first address, the device, addresses, routes, rules, neighbours, and when all of it is
+there the LAN; what is not wanted any more goes last, in the reverse order, so that a new address is in before the old one is
+out.
 """
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv6Network
 
-from tunnelmgr.host.constants import DEVICE_SYSCTLS, FORWARDING, MAIN_TABLE, ROUTE_METRIC, RULE_PRIORITY
+from tunnelmgr.host.constants import (
+    DEVICE_SYSCTLS,
+    FORWARDING,
+    MAIN_TABLE,
+    ROUTE_METRIC,
+    RULE_PRIORITY,
+    TCP_IPV6_HEADERS,
+)
 from tunnelmgr.host.desired import Desired, Forwarding, Inbound
 from tunnelmgr.host.device_name import route_table
 from tunnelmgr.host.items import (
     Address,
+    Advertisement,
     Fate,
     Firewall,
     Item,
@@ -21,8 +30,10 @@ from tunnelmgr.host.items import (
     NeighbourProxy,
     Route,
     Rule,
+    Sharing,
     Sysctl,
     Translation,
+    Unreachable,
 )
 
 
@@ -86,7 +97,20 @@ def _taken_back(item: Item, before: Item | None) -> Step | None:
             return None
 
 
-_ORDER = (Firewall, Translation, Sysctl, Mtu, LinkUp, Address, Route, Rule, NeighbourProxy)
+_ORDER = (
+    Firewall,
+    Translation,
+    Sharing,
+    Sysctl,
+    Mtu,
+    LinkUp,
+    Address,
+    Route,
+    Unreachable,
+    Rule,
+    NeighbourProxy,
+    Advertisement,
+)
 
 
 def _in_order(items: Iterable[Item]) -> list[Item]:
@@ -106,7 +130,36 @@ def _wanted(desired: Desired, actual: Collection[Item]) -> list[Item]:
         *_sources(desired),
         *(Route(device, prefix, metric) for prefix, metric in desired.destinations),
         *_neighbours(desired),
+        *beyond_the_device(desired),
     ]
+
+
+def beyond_the_device(desired: Desired) -> list[Item]:
+    """Return what is wanted of the LAN: things that bear no mark of ours, so that the journal alone tells them from those
+    of others."""
+    advertisement = desired.advertisement
+    table = Sharing(desired.device, desired.mtu - TCP_IPV6_HEADERS, desired.hidden)
+    return [
+        *([table] if desired.lan else []),
+        # radvd sets it to what it advertises, and would leave it so.
+        *(Sysctl(f"net/ipv6/conf/{link.interface}/mtu", str(link.mtu)) for link in desired.lan),
+        *map(Unreachable, desired.delegated),
+        *(Address(link.interface, link.address) for link in desired.lan),
+        *([advertisement] if advertisement else []),
+    ]
+
+
+def is_beyond(item: Item, device: str) -> bool:
+    """Say whether a thing belongs to the LAN and not to the device."""
+    match item:
+        case Address():
+            return item.device != device
+        case Sharing() | Unreachable() | Advertisement():
+            return True
+        case Sysctl():
+            return item.path.endswith("/mtu")
+        case _:
+            return False
 
 
 def _firewall(desired: Desired) -> list[Item]:
@@ -123,11 +176,12 @@ def _forwarding(desired: Desired, actual: Collection[Item]) -> list[Item]:
         return []
     if Sysctl(FORWARDING, "1") in actual:
         return [Sysctl(FORWARDING, "1")]
-    own = f"net/ipv6/conf/{desired.device}/accept_ra"
+    # On its LANs this host is the router, and heeds no other.
+    deaf = {f"net/ipv6/conf/{name}/accept_ra" for name in (desired.device, *(link.interface for link in desired.lan))}
     heeding = [
         item.path for item in actual if isinstance(item, Sysctl) and item.path.endswith("/accept_ra") and item.value == "1"
     ]
-    return [*(Sysctl(path, "2") for path in sorted(heeding) if path != own), Sysctl(FORWARDING, "1")]
+    return [*(Sysctl(path, "2") for path in sorted(heeding) if path not in deaf), Sysctl(FORWARDING, "1")]
 
 
 def _neighbours(desired: Desired) -> list[Item]:

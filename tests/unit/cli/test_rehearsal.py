@@ -6,8 +6,10 @@ import pytest
 
 from tunnelmgr.api.network import Network
 from tunnelmgr.cli.rehearsal import rehearse
+from tunnelmgr.core.lan import Surroundings
 from tunnelmgr.core.plugins import PluginRegistry
 from tunnelmgr.core.profile_loading import load_profile
+from tunnelmgr.core.runtime import Runtime
 
 UNKNOWN = "<address>"
 
@@ -15,7 +17,8 @@ UNKNOWN = "<address>"
 def rehearsed(folder: Path, text: str = "", network: Network | None = None) -> list[str]:
     file = folder / "home.yaml"
     file.write_text(f"method: {{type: teredo, server: 192.0.2.1}}\n{text}")
-    return rehearse(load_profile(file, PluginRegistry.from_environment()), network or Network())
+    around = Surroundings({"br-lan": 1500}, network or Network())
+    return rehearse(load_profile(file, PluginRegistry.from_environment()), around, Runtime())
 
 
 def test_every_line_is_a_change_and_the_device_comes_first(tmp_path: Path) -> None:
@@ -50,7 +53,7 @@ def test_an_open_profile_has_no_firewall(tmp_path: Path) -> None:
 def test_what_a_far_end_needs_is_known_before(tmp_path: Path) -> None:
     file = tmp_path / "far.yaml"
     file.write_text("method: {type: teredo, role: server, addresses: [192.0.2.1], relay: true, exit: nat66}\n")
-    lines = rehearse(load_profile(file, PluginRegistry.from_environment()), Network())
+    lines = rehearse(load_profile(file, PluginRegistry.from_environment()), Surroundings({}, Network()), Runtime())
     assert not any("address add" in line or "default" in line or "hook forward" in line for line in lines)
     assert "[#] ip -6 route append 2001::/32 dev tm-far proto 116 metric 1029" in lines
     assert any("ip6 saddr 2001::/32" in line and "masquerade" in line for line in lines)

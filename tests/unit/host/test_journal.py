@@ -8,7 +8,21 @@ import pytest
 
 from tunnelmgr.api.errors import TunnelError
 from tunnelmgr.host.constants import JOURNAL_MAX
-from tunnelmgr.host.items import Address, Firewall, Item, LinkUp, Mtu, NeighbourProxy, Route, Rule, Sysctl, Translation
+from tunnelmgr.host.items import (
+    Address,
+    Advertisement,
+    Firewall,
+    Item,
+    LinkUp,
+    Mtu,
+    NeighbourProxy,
+    Route,
+    Rule,
+    Sharing,
+    Sysctl,
+    Translation,
+    Unreachable,
+)
 from tunnelmgr.host.journal import Journal, JournalInUseError
 from tunnelmgr.host.plan import Step
 
@@ -24,6 +38,9 @@ ITEMS: list[Item] = [
     Rule(IPv6Network("2001:db8::2/128"), 254, 7200, 0),
     Rule(IPv6Network("2001:db8::2/128"), 1953330794, 7201),
     NeighbourProxy("tm-home", "eth0", IPv6Address("2001:db8::3")),
+    Sharing("tm-home", 1220, (IPv6Network("fd12:3456:789a::/64"),)),
+    Unreachable(IPv6Network("2001:db8:5::/48")),
+    Advertisement("tm-home", "/run/tunnelmgr/home.radvd", "interface br-lan {\n};\n"),
 ]
 
 

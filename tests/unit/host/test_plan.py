@@ -4,10 +4,18 @@ from dataclasses import replace
 from ipaddress import IPv6Address, IPv6Interface, IPv6Network
 
 from tunnelmgr.api.hostconfig import ProxiedNeighbour
-from tunnelmgr.host.desired import UNKNOWN_ADDRESS, UNKNOWN_SOURCE, Desired, Destination, Forwarding, Inbound
+from tunnelmgr.host.desired import (
+    UNKNOWN_ADDRESS,
+    UNKNOWN_SOURCE,
+    Desired,
+    Destination,
+    Forwarding,
+    Inbound,
+    LanLink,
+)
 from tunnelmgr.host.dry_run import dry_run
-from tunnelmgr.host.items import Address, Firewall, Item, LinkUp, Mtu, Route, Rule, Sysctl
-from tunnelmgr.host.plan import Step, net, plan, taken_back
+from tunnelmgr.host.items import Address, Advertisement, Firewall, Item, LinkUp, Mtu, Route, Rule, Sysctl
+from tunnelmgr.host.plan import Step, beyond_the_device, is_beyond, net, plan, taken_back
 
 ADDRESS = IPv6Interface("2001:db8::2/64")
 OTHER = IPv6Interface("2001:db8:1::2/64")
@@ -261,3 +269,105 @@ def test_a_dry_run_marks_the_address_that_is_not_known_yet() -> None:
     assert "[#] ip -6 address add <address> dev tm-home nodad" in lines
     assert "[#] ip -6 rule add from <address> lookup 1953330794 priority 7201 protocol 116" in lines
     assert len(lines) == 12
+
+
+RADVD = Advertisement("tm-home", "/run/tunnelmgr/home.radvd", "interface br-lan {\n    AdvSendAdvert on;\n};\n")
+SHARED = Desired(
+    "tm-home",
+    mtu=1480,
+    inbound=Inbound.OPEN,
+    forwarding=Forwarding.ANSWERS,
+    delegated=(IPv6Network("2001:db8:5::/48"),),
+    lan=(LanLink("br-lan", IPv6Interface("2001:db8:5::1/64"), 1480),),
+    advertisement=RADVD,
+)
+LAN_TABLE = """\
+nft add table ip6 tunnelmgr_home_lan
+nft delete table ip6 tunnelmgr_home_lan
+nft add table ip6 tunnelmgr_home_lan
+nft add chain ip6 tunnelmgr_home_lan forward { type filter hook forward priority mangle; policy accept; }
+nft add rule ip6 tunnelmgr_home_lan forward iifname "tm-home" tcp flags & (syn | rst) == syn \
+tcp option maxseg size set 1420
+nft add rule ip6 tunnelmgr_home_lan forward oifname "tm-home" tcp flags & (syn | rst) == syn \
+tcp option maxseg size set 1420
+"""
+BEFORE = frozenset(
+    {
+        Sysctl("net/ipv6/conf/all/forwarding", "0"),
+        Sysctl("net/ipv6/conf/eth0/accept_ra", "1"),
+        Sysctl("net/ipv6/conf/br-lan/accept_ra", "1"),
+        Sysctl("net/ipv6/conf/br-lan/mtu", "1500"),
+    }
+)
+
+
+def test_a_lan_is_told_when_all_the_rest_is_there() -> None:
+    steps = plan(SHARED, BEFORE)
+    assert (
+        text(steps)
+        == DEVICE.replace("1280", "1480")
+        + """\
+sysctl -w net/ipv6/conf/eth0/accept_ra=2
+sysctl -w net/ipv6/conf/all/forwarding=1
+"""
+        + LAN_TABLE
+        + """\
+sysctl -w net/ipv6/conf/br-lan/mtu=1480
+ip -6 route append unreachable 2001:db8:5::/48 proto 116 metric 2147483647
+ip -6 address add 2001:db8:5::1/64 dev br-lan nodad
+cat > /run/tunnelmgr/home.radvd <<'END'
+interface br-lan {
+    AdvSendAdvert on;
+};
+END
+radvd --config /run/tunnelmgr/home.radvd --pidfile /run/tunnelmgr/home.radvd.pid
+"""
+    )
+    assert (
+        text(taken_back(steps))
+        == """\
+kill $(cat /run/tunnelmgr/home.radvd.pid)
+rm /run/tunnelmgr/home.radvd
+ip -6 address delete 2001:db8:5::1/64 dev br-lan
+ip -6 route delete unreachable 2001:db8:5::/48 proto 116 metric 2147483647
+sysctl -w net/ipv6/conf/br-lan/mtu=1500
+nft delete table ip6 tunnelmgr_home_lan
+sysctl -w net/ipv6/conf/all/forwarding=0
+sysctl -w net/ipv6/conf/eth0/accept_ra=1
+"""
+    )
+    assert plan(SHARED, after(steps, BEFORE)) == []
+
+
+def test_a_lan_behind_a_closed_tunnel_is_closed_too() -> None:
+    steps = plan(replace(SHARED, inbound=Inbound.ESTABLISHED), BEFORE)
+    assert text(steps).startswith(FIREWALL)
+
+
+def test_a_lan_that_nobody_knows_appears_as_this_host() -> None:
+    hidden = IPv6Network("fd12:3456:789a::/64")
+    lines = text(plan(replace(SHARED, hidden=(hidden,)), BEFORE))
+    assert (
+        LAN_TABLE
+        + """\
+nft add chain ip6 tunnelmgr_home_lan postrouting { type nat hook postrouting priority srcnat; policy accept; }
+nft add rule ip6 tunnelmgr_home_lan postrouting ip6 saddr fd12:3456:789a::/64 oifname "tm-home" masquerade \
+comment "tunnelmgr fd12:3456:789a::/64"
+"""
+        in lines
+    )
+
+
+def test_a_withdrawn_lan_hears_of_it_before_it_is_taken_down() -> None:
+    there = after(plan(SHARED, BEFORE), BEFORE)
+    silent = replace(RADVD, config="interface br-lan {\n    AdvDefaultLifetime 0;\n};\n")
+    bare = Desired("tm-home", mtu=1480, inbound=Inbound.OPEN, advertisement=silent)
+    lines = text(plan(bare, there)).splitlines()
+    assert "    AdvDefaultLifetime 0;" in lines
+    assert lines.index("    AdvDefaultLifetime 0;") < lines.index("ip -6 address delete 2001:db8:5::1/64 dev br-lan")
+
+
+def test_what_others_put_on_a_lan_is_not_ours() -> None:
+    assert not is_beyond(Address("tm-home", ADDRESS), "tm-home")
+    assert is_beyond(Address("br-lan", ADDRESS), "tm-home")
+    assert all(is_beyond(item, "tm-home") for item in beyond_the_device(SHARED))

@@ -8,9 +8,11 @@ from tunnelmgr.api.errors import ExitCode
 from tunnelmgr.cli import options, privileges
 from tunnelmgr.cli.bringing_up import detached, in_foreground
 from tunnelmgr.cli.rehearsal import rehearse
+from tunnelmgr.core.lan import Surroundings
 from tunnelmgr.core.plugins import PluginRegistry
 from tunnelmgr.core.profile_loading import load_profile
 from tunnelmgr.core.profile_paths import find_profile
+from tunnelmgr.core.runtime import Runtime
 from tunnelmgr.host.linux.host import LinuxHost
 
 _say = partial(click.echo, err=True)
@@ -37,7 +39,7 @@ def up(profile: str, *, timeout: float, keep: bool, foreground: bool, dry_run: b
     for warning in loaded.warnings:
         _say(str(warning))
     if dry_run:
-        click.echo("\n".join(rehearse(loaded, LinuxHost().network())))
+        click.echo("\n".join(rehearse(loaded, Surroundings.of(LinuxHost()), Runtime.from_environment())))
         return ExitCode.DONE
     if foreground:
         return in_foreground(loaded, plugins)

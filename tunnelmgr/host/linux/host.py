@@ -2,15 +2,17 @@
 
 import asyncio
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 
 from tunnelmgr.api.network import Network
-from tunnelmgr.host.items import Firewall, Item, Sysctl, Translation
+from tunnelmgr.host.items import Advertisement, Firewall, Item, Sharing, Sysctl, Translation
 from tunnelmgr.host.linux import facts
+from tunnelmgr.host.linux.links import links
 from tunnelmgr.host.linux.monitor import watch
-from tunnelmgr.host.linux.netlink import Netlink
-from tunnelmgr.host.linux.nft import check_nft, run_nft, tables_of
-from tunnelmgr.host.linux.sysctl import set_sysctl, sysctls_of
+from tunnelmgr.host.linux.netlink import LinkItem, Netlink
+from tunnelmgr.host.linux.nft import check_nft, run_nft, sharing_of, tables_of
+from tunnelmgr.host.linux.radvd import Radvd
+from tunnelmgr.host.linux.sysctl import read_sysctl, set_sysctl, sysctls_of
 from tunnelmgr.host.linux.tun import LinuxTun, open_tun
 from tunnelmgr.host.plan import Step
 
@@ -20,9 +22,13 @@ class LinuxHost:
 
     def __init__(self) -> None:
         self._netlink = Netlink()
+        self._radvd = Radvd()
 
     def network(self) -> Network:
         return facts.network()
+
+    def links(self) -> Mapping[str, int]:
+        return links()
 
     def open_tun(self, device: str) -> LinuxTun:
         return open_tun(device)
@@ -33,24 +39,43 @@ class LinuxHost:
     async def check_firewall(self) -> None:
         check_nft()
 
-    async def actual(self, device: str) -> frozenset[Item]:
-        return frozenset([*await tables_of(device), *sysctls_of(device), *await self._netlink.actual(device)])
+    async def actual(self, device: str, beyond: Collection[Item] = ()) -> frozenset[Item]:
+        own = [*await tables_of(device), *sysctls_of(device), *await self._netlink.actual(device, beyond)]
+        return frozenset([*own, *await self._found(beyond)])
+
+    async def _found(self, items: Collection[Item]) -> list[Item]:
+        """Return which of these things are there that netlink does not know of."""
+        found: list[Item | None] = []
+        for item in items:
+            match item:
+                case Sharing(device):
+                    found.append(await sharing_of(device))
+                case Sysctl(path):
+                    found.append(read_sysctl(path))
+                case Advertisement():
+                    found.append(self._radvd.running)
+        return [item for item in found if item]
 
     async def run(self, step: Step) -> None:
         match step.before, step.after:
+            case _, Advertisement() as wanted:
+                await self._radvd.advertise(wanted)
+            case Advertisement() as ended, None:
+                await self._radvd.stop(ended)
             case _, Sysctl() as switch:
                 set_sysctl(switch)
             case Sysctl(), None:
                 pass  # what it was is not known
-            case (_, Firewall() | Translation()) | (Firewall() | Translation(), None):
+            case (_, Firewall() | Translation() | Sharing()) | (Firewall() | Translation() | Sharing(), None):
                 await run_nft([line.removeprefix("nft ") for line in step.lines()])
             case before, after:
-                if before and not isinstance(before, Firewall | Translation | Sysctl):
+                if isinstance(before, LinkItem):
                     await self._netlink.remove(before)
-                if after and not isinstance(after, Firewall | Translation | Sysctl):
+                if isinstance(after, LinkItem):
                     await self._netlink.add(after)
 
     async def watch(self, changed: Callable[[], None]) -> None:
+        self._radvd.changed = changed
         await watch(changed)
 
     async def close(self) -> None:

@@ -9,24 +9,24 @@ import errno
 import os
 import socket
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from ipaddress import IPv6Address, IPv6Interface, IPv6Network
 from typing import Any
 
-from tunnelmgr.host.constants import MAIN_TABLE, ROUTE_PROTOCOL
+from tunnelmgr.host.constants import MAIN_TABLE, ROUTE_PROTOCOL, UNREACHABLE_METRIC
 from tunnelmgr.host.device_name import route_table
-from tunnelmgr.host.items import Address, Item, LinkUp, Mtu, NeighbourProxy, Route, Rule
+from tunnelmgr.host.items import Address, Item, LinkUp, Mtu, NeighbourProxy, Route, Rule, Unreachable
 
 _IFF_UP = 1  # linux/if.h
 _IFA_F_NODAD = 2  # linux/if_addr.h
 _NTF_PROXY = 8  # linux/neighbour.h
-_RTN_UNICAST, _RTN_LOCAL = 1, 2  # linux/rtnetlink.h
+_RTN_UNICAST, _RTN_LOCAL, _RTN_UNREACHABLE = 1, 2, 7  # linux/rtnetlink.h
 _LOCAL_ROUTE_TIMEOUT = 1.0  # seconds; it takes less than a millisecond on an idle machine
 _LOCAL_ROUTE_INTERVAL = 0.001  # seconds
 _READING_ATTEMPTS = 5  # before giving up on a machine whose addresses and routes change all the time
 _NO_LIMIT = 0xFFFF_FFFF  # FRA_SUPPRESS_PREFIXLEN of a rule without one
 
-LinkItem = Mtu | LinkUp | Address | Route | Rule | NeighbourProxy
+LinkItem = Mtu | LinkUp | Address | Route | Unreachable | Rule | NeighbourProxy
 
 
 class Netlink:
@@ -48,6 +48,8 @@ class Netlink:
                     await self._until_local(item.interface.ip)
             case Route():
                 await self._call("route", "append", **_route(item))
+            case Unreachable():
+                await self._call("route", "append", **_unreachable(item))
             case Rule():
                 await self._call("rule", "add", **_rule(item))
             case NeighbourProxy():
@@ -64,17 +66,22 @@ class Netlink:
                 await self._call("addr", "delete", **_address(item))
             case Route():
                 await self._call("route", "delete", **_route(item))
+            case Unreachable():
+                await self._call("route", "delete", **_unreachable(item))
             case Rule():
                 await self._call("rule", "delete", **_rule(item))
             case NeighbourProxy():
                 await self._call("neigh", "delete", **_neighbour(item))
 
-    async def actual(self, device: str) -> list[Item]:
-        """Return the device's state, addresses, routes and rules. Without the device: its rules alone."""
+    async def actual(self, device: str, beyond: Collection[Item] = ()) -> list[Item]:
+        """Return the device's state, addresses, routes and rules. Without the device: its rules alone.
+
+        Of `beyond`, return the addresses and unreachable routes that are there.
+        """
         for _ in range(_READING_ATTEMPTS - 1):
             with contextlib.suppress(InterruptedError):  # somebody changed something while we read
-                return await self._read(device)
-        return await self._read(device)
+                return [*await self._read(device), *await self._found(beyond)]
+        return [*await self._read(device), *await self._found(beyond)]
 
     async def _read(self, device: str) -> list[Item]:
         items: list[Item] = [*await self._rules(device)]
@@ -85,9 +92,7 @@ class Netlink:
         async for link in self._dump("link", index=index):
             items.append(Mtu(device, link.get("mtu")))
             items += [LinkUp(device)] if link["flags"] & _IFF_UP else []
-        async for address in self._dump("addr", family=socket.AF_INET6, index=index):
-            interface = IPv6Interface((address.get("address"), address["prefixlen"]))
-            items.append(Address(device, interface))
+        items += [address async for address in self._addresses(device, index)]
         async for route in self._routes(index):
             items.append(Route(device, _prefix(route, "dst"), route.get("priority"), route.get("table")))
         return [*items, *await self._neighbours(device, items)]
@@ -97,6 +102,30 @@ class Netlink:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
+
+    async def _found(self, items: Collection[Item]) -> list[Item]:
+        found: list[Item] = []
+        for device in sorted({item.device for item in items if isinstance(item, Address)}):
+            try:
+                index = _index(device)
+            except OSError:
+                continue
+            found += [item async for item in self._addresses(device, index)]
+        if any(isinstance(item, Unreachable) for item in items):
+            found += [item async for item in self._unreachables()]
+        return [item for item in found if item in items]
+
+    async def _addresses(self, device: str, index: int) -> AsyncIterator[Address]:
+        async for address in self._dump("addr", family=socket.AF_INET6, index=index):
+            yield Address(device, IPv6Interface((address.get("address"), address["prefixlen"])))
+
+    async def _unreachables(self) -> AsyncIterator[Unreachable]:
+        def ours(route: Any) -> bool:
+            return bool(route["proto"] == ROUTE_PROTOCOL and route["type"] == _RTN_UNREACHABLE)
+
+        words = {"family": socket.AF_INET6, "proto": ROUTE_PROTOCOL, "type": _RTN_UNREACHABLE}
+        async for route in self._dump("route", dump_filter=ours, **words):
+            yield Unreachable(_prefix(route, "dst"))
 
     def _routes(self, index: int) -> AsyncIterator[Any]:
         def ours(route: Any) -> bool:
@@ -191,6 +220,17 @@ def _route(item: Route) -> dict[str, object]:
         "table": item.table,
         "proto": ROUTE_PROTOCOL,
         "type": _RTN_UNICAST,
+    }
+
+
+def _unreachable(item: Unreachable) -> dict[str, object]:
+    return {
+        "family": socket.AF_INET6,
+        "dst": str(item.prefix),
+        "priority": UNREACHABLE_METRIC,
+        "table": MAIN_TABLE,
+        "proto": ROUTE_PROTOCOL,
+        "type": _RTN_UNREACHABLE,
     }
 
 

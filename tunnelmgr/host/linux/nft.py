@@ -7,20 +7,20 @@ import shutil
 from collections.abc import Sequence
 
 from tunnelmgr.api.errors import TunnelError
-from tunnelmgr.host.device_name import nft_table, translation_table
-from tunnelmgr.host.firewall import FIREWALL_FAMILY, firewall_mark, translated_prefixes
-from tunnelmgr.host.items import Firewall, Translation
+from tunnelmgr.host.device_name import nft_table, sharing_table, translation_table
+from tunnelmgr.host.firewall import FIREWALL_FAMILY, clamped_size, firewall_mark, translated_prefixes
+from tunnelmgr.host.items import Firewall, Sharing, Translation
 
 # What nft says for a failed system call is strerror's text; these are the ones somebody decides by.
 _TOLD_APART = (errno.ENOENT, errno.EPERM, errno.EEXIST, errno.EBUSY, errno.EOPNOTSUPP)
 _HOOKS = (("input", "forward"), ("input",))
 
 
-# A login shell of a plain user leaves the last two out.
-_PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+SEARCH_PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+"""Where system programs are looked for: a login shell of a plain user leaves the last two out."""
 
 
-def check_nft(path: str = _PATH) -> None:
+def check_nft(path: str = SEARCH_PATH) -> None:
     """Raise TunnelError when nft is not installed in any directory of `path`."""
     if not shutil.which("nft", path=path):
         raise TunnelError(
@@ -36,7 +36,7 @@ async def run_nft(lines: Sequence[str]) -> None:
 
 async def tables_of(device: str) -> list[Firewall | Translation]:
     """Return the device's tables as far as there are any."""
-    if not shutil.which("nft", path=_PATH):
+    if not shutil.which("nft", path=SEARCH_PATH):
         return []
     # Side by side: most of each is starting a process.
     filtering, translating = await asyncio.gather(_listing(nft_table(device)), _listing(translation_table(device)))
@@ -46,6 +46,14 @@ async def tables_of(device: str) -> list[Firewall | Translation]:
     if translating is not None:
         found.append(Translation(device, translated_prefixes(translating)))
     return found
+
+
+async def sharing_of(device: str) -> Sharing | None:
+    """Return the table of the device's LAN; None when there is none."""
+    if not shutil.which("nft", path=SEARCH_PATH):
+        return None
+    listing = await _listing(sharing_table(device))
+    return None if listing is None else Sharing(device, clamped_size(listing), translated_prefixes(listing))
 
 
 def _hooks_in(device: str, listing: str) -> tuple[str, ...]:
@@ -70,7 +78,7 @@ async def _nft(*arguments: str, script: str = "") -> str:
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        env={"PATH": _PATH, "LC_ALL": "C"},
+        env={"PATH": SEARCH_PATH, "LC_ALL": "C"},
         start_new_session=True,  # a Ctrl-C meant for us must not stop it
     )
     output, complaint = await process.communicate(script.encode())

@@ -20,8 +20,12 @@ def sysctls_of(device: str) -> Iterator[Sysctl]:
     paths = {_INTERFACES / device / name for name in DEVICE_SYSCTLS} | {Path(FORWARDING)}
     paths |= {found.relative_to(_ROOT) for found in (_ROOT / _INTERFACES).glob("*/accept_ra")}
     paths |= {path.with_name("proxy_ndp") for path in paths if path.name == "accept_ra"}
-    for path in sorted(paths):
-        try:
-            yield Sysctl(str(path), (_ROOT / path).read_text().strip())
-        except OSError:
-            continue  # no device yet, or a kernel without this switch
+    yield from filter(None, (read_sysctl(str(path)) for path in sorted(paths)))
+
+
+def read_sysctl(path: str) -> Sysctl | None:
+    """Return a switch as it stands; None without its device, or on a kernel without it."""
+    try:
+        return Sysctl(path, (_ROOT / path).read_text().strip())
+    except OSError:
+        return None

@@ -109,6 +109,15 @@ class NamespaceInternet:
         self.sites.append(site)
         return site
 
+    def lan_host(self, name: str, router: Host, interface: str = "lan0") -> Host:
+        """Add a host without addresses at a new interface of `router`: it waits for somebody to advertise a prefix."""
+        naming.check_host_name(name)
+        host = self._host(name, ())
+        naming.share_files(self.name, name)
+        run_script(wiring.lan_host(host.namespace, router.namespace, interface, offload=self.offload))
+        self.hosts.append(host)
+        return host
+
     def find_host(self, name: str, *addresses: str) -> Host:
         """Know a host that another process has added."""
         host = self._host(name, addresses)

@@ -121,6 +121,16 @@ def inside_host(
     )
 
 
+def lan_host(namespace: str, router: str, interface: str, *, offload: Offload = Offload.ON) -> str:
+    """A namespace without addresses that heeds router advertisements, at the interface `interface` of `router`."""
+    return (
+        f"{_namespace(namespace, 'net.ipv6.conf.default.accept_ra=1')}"
+        f"{_veth(namespace, 'eth0', router, interface, offload)}"
+        f"ip -n {namespace} -batch - <<'END'\nlink set lo up\nlink set eth0 up\nEND\n"
+        f"ip -n {router} link set {interface} up\n"
+    )
+
+
 def route(namespace: str, prefix: IPv4Network | IPv6Network, gateway: IPv4Address | IPv6Address, port: str) -> str:
     return f"ip -n {namespace} route replace {prefix} via {gateway} dev {port} onlink\n"
 

@@ -1,0 +1,235 @@
+"""The LAN of a profile on a fake host: what it is told while packets flow, while they do not, and by the next method."""
+
+import asyncio
+from dataclasses import replace
+from ipaddress import IPv4Address, IPv6Address, IPv6Interface, IPv6Network
+from pathlib import Path
+
+import pytest
+
+from tests.process.test_lifecycle import ADDRESS, TARGET, Stage, living, until
+from tunnelmgr.api.errors import ExitCode
+from tunnelmgr.api.events import Down, PeerSilent, Up
+from tunnelmgr.api.hostconfig import HostConfig
+from tunnelmgr.api.network import DefaultRoute, Network
+from tunnelmgr.core.profile import LanSettings, LanShare
+from tunnelmgr.core.snapshot import LanStatus, State
+from tunnelmgr.daemon.health import Severity, conditions
+from tunnelmgr.host.constants import FORWARDING
+from tunnelmgr.host.fake import FakeHost
+from tunnelmgr.host.items import Address, Advertisement, Firewall, Sharing, Sysctl, Unreachable
+
+PREFIX = IPv6Network("2001:db8:5::/48")
+OTHER = IPv6Network("2001:db8:9::/48")
+LAN = LanSettings(interfaces=("br-lan",))
+TRANSLATED = LanSettings(interfaces=("br-lan",), share=LanShare.NAT66)
+WITHDRAWN = "AdvDefaultLifetime 0;"
+
+
+def up(*delegated: IPv6Network, dns: tuple[IPv4Address | IPv6Address, ...] = ()) -> Up:
+    return Up(HostConfig(addresses=(ADDRESS,), default_route=True, mtu=1400, delegated=delegated, dns=dns))
+
+
+def host() -> FakeHost:
+    made = FakeHost(items=[Sysctl("net/ipv6/conf/br-lan/mtu", "1500")])
+    made.lan = {"br-lan": 1500, "eth0": 1500}
+    return made
+
+
+def told(stage: Stage) -> str:
+    """The configuration of the radvd that runs; empty when none does."""
+    found = [item for item in stage.host.items.values() if isinstance(item, Advertisement)]
+    return found[0].config if found else ""
+
+
+def status(stage: Stage) -> LanStatus:
+    """How the LAN stands; while the tunnel is not up, nothing is said of it."""
+    return next(iter(stage.life.snapshot().lan), LanStatus("", None))
+
+
+def test_the_lan_is_told_when_packets_flow_and_not_before(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with living(tmp_path, probe=(TARGET,), lan=LAN, host=host()) as stage:
+            stage.say(up(PREFIX))
+            await until(lambda: stage.has(Address, device="br-lan", interface=IPv6Interface("2001:db8:5::1/64")))
+            await until(lambda: stage.prober.asked)
+            assert told(stage) == ""
+            stage.prober.results.put_nowait(True)
+            await until(lambda: "prefix 2001:db8:5::/64" in told(stage))
+            assert "AdvLinkMTU 1400;" in told(stage)
+            assert WITHDRAWN not in told(stage)
+            assert stage.has(Sharing, segment_size=1340, hidden=())
+            assert stage.has(Unreachable, prefix=PREFIX)
+            assert stage.has(Sysctl, path=FORWARDING, value="1")
+            assert stage.has(Sysctl, path="net/ipv6/conf/br-lan/mtu", value="1400")
+            assert stage.has(Firewall, hooks=("input", "forward"))
+            await until(lambda: "LAN br-lan: 2001:db8:5::/64 advertised" in stage.story)
+
+    asyncio.run(story())
+
+
+def test_silence_withdraws_it_with_the_default_route_and_packets_bring_it_back(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with living(tmp_path, lan=LAN, host=host()) as stage:
+            stage.say(up(PREFIX))
+            await until(lambda: status(stage).advertised)
+            stage.say(PeerSilent("nobody answers"))
+            await until(lambda: WITHDRAWN in told(stage))
+            assert "AdvPreferredLifetime 0;" in told(stage)
+            assert stage.has(Address, device="br-lan"), "what is on its way still arrives"
+            assert status(stage).words == "2001:db8:5::/64 withdrawn while no packets flow"
+            assert not stage.default_route
+            stage.say(up(PREFIX))
+            await until(lambda: WITHDRAWN not in told(stage))
+            assert stage.story.count("LAN br-lan: 2001:db8:5::/64 advertised") == 1, "it is said once"
+
+    asyncio.run(story())
+
+
+def test_another_prefix_takes_over_and_the_old_one_is_deprecated(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with living(tmp_path, lan=LAN, host=host()) as stage:
+            stage.say(up(PREFIX))
+            await until(lambda: status(stage).advertised)
+            stage.say(up(OTHER))
+            await until(lambda: "2001:db8:9::/64" in told(stage))
+            new, old = told(stage).split("prefix ")[1:]
+            assert "2001:db8:9::/64" in new
+            assert "AdvPreferredLifetime 1800;" in new
+            assert "2001:db8:5::/64" in old
+            assert "AdvPreferredLifetime 0;" in old
+            await until(lambda: not stage.has(Unreachable, prefix=PREFIX))
+            assert not stage.has(Address, interface=IPv6Interface("2001:db8:5::1/64"))
+
+    asyncio.run(story())
+
+
+def test_a_tunnel_that_goes_down_is_forgotten_by_its_lan(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with living(tmp_path, lan=LAN, host=host()) as stage:
+            stage.say(up(PREFIX))
+            await until(lambda: status(stage).advertised)
+            stage.say(Down("the far end went away"))
+            await until(lambda: WITHDRAWN in told(stage))
+            assert "2001:db8:5::/64" in told(stage)
+            await until(lambda: not stage.has(Address, device="br-lan"))
+            assert stage.life.snapshot().lan == ()
+
+    asyncio.run(story())
+
+
+def test_the_next_method_translates_where_the_first_one_brought_a_prefix(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with living(tmp_path, lan=TRANSLATED, host=host(), methods=2) as stage:
+            first, second = stage.tunnels
+            stage.say(up(PREFIX), tunnel=first)
+            await until(lambda: status(stage).prefix == "2001:db8:5::/64")
+            stage.say(Down("gone", permanent=True, code=ExitCode.FAILED), tunnel=first)
+            await until(lambda: second.networks)
+            stage.say(up(), tunnel=second)
+            await until(lambda: status(stage).translated)
+            assert "2001:db8:5::/64" in told(stage), "and it is deprecated"
+            assert "AdvPreferredLifetime 0;" in told(stage)
+
+    asyncio.run(story())
+
+
+def test_translation_is_said_and_its_prefix_stays_the_same(tmp_path: Path) -> None:
+    prefixes = []
+
+    async def story() -> None:
+        async with living(tmp_path, lan=TRANSLATED, host=host()) as stage:
+            stage.say(up())
+            await until(lambda: status(stage).advertised)
+            prefixes.append(prefix := IPv6Network(status(stage).prefix or ""))
+            assert prefix.subnet_of(IPv6Network("fd00::/8"))
+            assert stage.has(Sharing, hidden=(prefix,))
+            await until(lambda: "its hosts can call out, not be called" in stage.story[-1])
+
+    asyncio.run(story())
+    asyncio.run(story())
+    assert prefixes[0] == prefixes[1]
+
+
+def _trouble(tmp_path: Path, lan: LanSettings, machine: FakeHost, event: Up) -> LanStatus:
+    """Bring a tunnel up whose LAN cannot be served; it is up all the same."""
+
+    async def story() -> LanStatus:
+        async with living(tmp_path, lan=lan, host=machine) as stage:
+            stage.host.outer = replace(stage.host.outer, default_route=DefaultRoute("eth0", None))
+            stage.say(event)
+            await until(lambda: stage.states[-1:] == [State.UP])
+            assert not status(stage).advertised
+            [condition] = conditions(stage.life.snapshot())
+            assert condition.severity is Severity.WARNING
+            assert condition.text == f"LAN {lan.interfaces[0]}: {status(stage).trouble}"
+            assert f"{condition.text}; {condition.hint}" in stage.story
+            return status(stage)
+
+    return asyncio.run(story())
+
+
+def test_a_method_without_prefixes_leads_to_translation(tmp_path: Path) -> None:
+    link = _trouble(tmp_path, LAN, host(), up())
+    assert link.trouble == "br-lan gets no prefix: this method brings none"
+    assert "share: nat66" in link.hint
+
+
+def test_the_way_to_the_internet_is_no_lan(tmp_path: Path) -> None:
+    link = _trouble(tmp_path, LanSettings(interfaces=("eth0",)), host(), up(PREFIX))
+    assert link.trouble.startswith("eth0 leads to the internet")
+
+
+def test_a_missing_radvd_is_named(tmp_path: Path) -> None:
+    machine = host()
+    machine.has_radvd = False
+    link = _trouble(tmp_path, LAN, machine, up(PREFIX))
+    assert (link.trouble, link.hint) == (
+        "the LAN hears nothing of the tunnel: radvd is missing",
+        "install the package radvd",
+    )
+
+
+def test_an_address_the_kernel_refuses_is_no_reason_to_be_without_a_tunnel(tmp_path: Path) -> None:
+    machine = host()
+    machine.failures = {"ip -6 address add 2001:db8:5::1/64 dev br-lan": 13}
+    link = _trouble(tmp_path, LAN, machine, up(PREFIX))
+    assert link.trouble.startswith("ip -6 address add 2001:db8:5::1/64 dev br-lan nodad: ")
+
+
+def test_an_interface_that_appears_later_is_served_then_and_one_that_vanishes_waits(tmp_path: Path) -> None:
+    async def story() -> None:
+        machine = host()
+        del machine.lan["br-lan"]
+        async with living(tmp_path, lan=LAN, host=machine) as stage:
+            stage.say(up(PREFIX))
+            await until(lambda: stage.states[-1:] == [State.UP])
+            assert status(stage).trouble == "there is no interface br-lan"
+            machine.lan["br-lan"] = 1500
+            machine.change_network(Network())
+            await until(lambda: status(stage).advertised)
+            del machine.lan["br-lan"]
+            machine.change_network(Network())
+            await until(lambda: status(stage).trouble)
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize(
+    ("dns", "expected"),
+    [
+        ("offered", "RDNSS 2001:db8::53 {"),
+        ((IPv6Address("2001:db8:7::53"),), "RDNSS 2001:db8:7::53 {"),
+        ((), ""),
+    ],
+)
+def test_resolvers_are_told_as_the_profile_wishes(tmp_path: Path, dns: object, expected: str) -> None:
+    async def story() -> None:
+        lan = LanSettings.model_validate({"interfaces": ("br-lan",), "dns": dns})
+        async with living(tmp_path, lan=lan, host=host()) as stage:
+            stage.say(up(PREFIX, dns=(IPv4Address("192.0.2.53"), IPv6Address("2001:db8::53"))))
+            await until(lambda: status(stage).advertised)
+            assert expected in told(stage)
+            assert ("RDNSS" in told(stage)) is bool(expected)
+
+    asyncio.run(story())

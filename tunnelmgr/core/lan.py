@@ -1,0 +1,164 @@
+"""The LAN of one profile, over all its methods and as long as it runs: what it shares, what its hosts were told before.
+
+A LAN is told of the tunnel exactly while packets flow. What it was told and must forget is repeated with a preferred
+lifetime of 0 for as long as a host may remember it.
+"""
+
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from ipaddress import IPv6Address, IPv6Network
+from pathlib import Path
+from random import Random
+from typing import Final, Self
+
+from tunnelmgr.api.hostconfig import HostConfig
+from tunnelmgr.api.network import Network
+from tunnelmgr.core.lan_shares import Share, shares
+from tunnelmgr.core.memory import Memory
+from tunnelmgr.core.profile import LanSettings
+from tunnelmgr.core.snapshot import LanStatus
+from tunnelmgr.host.advertising import AdvertisedLink, radvd_config
+from tunnelmgr.host.apply import Shortfall
+from tunnelmgr.host.constants import VALID_LIFETIME
+from tunnelmgr.host.desired import Desired, Forwarding, LanLink, first_address
+from tunnelmgr.host.interface import Host
+from tunnelmgr.host.items import Address, Advertisement
+
+_log = logging.getLogger(__name__)
+
+REMEMBERED_MAX: Final = 8  # prefixes an interface was told of, which it may have to be told to forget
+_MEMORY: Final = "lan"  # in the place of a method's name
+_PREFIX: Final = "unique-local-prefix"
+_GLOBAL_ID_BYTES: Final = 5  # RFC 4193 section 3.1
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the LAN depends on beside the tunnel."""
+
+    links: Mapping[str, int]
+    """The interfaces there are, with their MTU."""
+    network: Network
+
+    @classmethod
+    def of(cls, host: Host) -> Self:
+        """Look around."""
+        return cls(host.links(), host.network())
+
+
+class Lan:
+    """Adds the LAN to what the tunnel's device shall look like, and says how it stands."""
+
+    def __init__(self, settings: LanSettings, unique_local: IPv6Network | None, config_file: Path) -> None:
+        """`unique_local` is a /48 for translated prefixes, None where nothing shall be translated; `config_file` is where
+        radvd shall find its configuration."""
+        self._settings = settings
+        self._unique_local = unique_local
+        self._config_file = config_file
+        self._shares: tuple[Share, ...] = ()
+        self._carries = False
+        self._told: dict[str, dict[IPv6Network, float]] = {}
+        """By interface: the prefixes its hosts may use, and until when they may believe so."""
+        self._news: dict[str, str] = {}
+
+    def shared(
+        self, desired: Desired, config: HostConfig, surroundings: Surroundings, *, carries: bool, now: float
+    ) -> Desired:
+        """Return the device of a tunnel that is up with the LAN behind it, which is told of it if it `carries`."""
+        uplink = surroundings.network.default_route
+        self._carries = carries
+        self._shares = shares(
+            self._settings, config, self._unique_local, surroundings.links, uplink.interface if uplink else None
+        )
+        served = {share.interface: share.prefix for share in self._shares if share.prefix}
+        mtus = {interface: min(desired.mtu, surroundings.links[interface]) for interface in served}
+        hidden = tuple(share.prefix for share in self._shares if share.prefix and share.translated)
+        told = [
+            AdvertisedLink(
+                interface,
+                mtus.get(interface),
+                (served[interface],) if carries and interface in served else (),
+                self._to_forget(interface, served.get(interface) if carries else None, now),
+                self._resolvers(config) if interface in served else (),
+            )
+            for interface in self._settings.interfaces
+            if interface in surroundings.links
+        ]
+        if served and desired.forwarding is Forwarding.OFF:
+            desired = replace(desired, forwarding=Forwarding.ANSWERS)
+        return replace(
+            desired,
+            lan=tuple(LanLink(name, first_address(prefix), mtus[name]) for name, prefix in served.items()),
+            hidden=hidden,
+            sources=desired.sources + hidden,
+            advertisement=self._advertisement(desired.device, told),
+        )
+
+    def withdrawn(self, desired: Desired, surroundings: Surroundings, *, now: float) -> Desired:
+        """Return the device of a tunnel that is not up; the LAN hears that it must not use what it was told."""
+        self._carries, self._shares = False, ()
+        told = [
+            AdvertisedLink(interface, deprecated=self._to_forget(interface, None, now))
+            for interface in self._settings.interfaces
+            if interface in surroundings.links
+        ]
+        return replace(desired, advertisement=self._advertisement(desired.device, told))
+
+    def status(self, shortfalls: Iterable[Shortfall] = ()) -> tuple[LanStatus, ...]:
+        """Return how each interface stands while the tunnel is up."""
+        return tuple(self._status(share, shortfalls) for share in self._shares)
+
+    def news(self, shortfalls: Iterable[Shortfall]) -> list[str]:
+        """Return what the user has not been told yet, a line for each interface."""
+        lines = []
+        for status in self.status(shortfalls):
+            if (status.advertised or status.trouble) and self._news.get(status.interface) != status.words:
+                self._news[status.interface] = status.words
+                lines.append(f"LAN {status.interface}: {status.words}")
+        return lines
+
+    def _status(self, share: Share, shortfalls: Iterable[Shortfall]) -> LanStatus:
+        short = next((one for one in shortfalls if _concerns(one, share.interface)), None)
+        trouble, hint = (share.trouble, share.hint) if share.trouble or not short else (short.reason, short.hint)
+        return LanStatus(
+            share.interface,
+            str(share.prefix) if share.prefix else None,
+            translated=share.translated,
+            advertised=self._carries and share.prefix is not None and not trouble,
+            trouble=trouble,
+            hint=hint,
+        )
+
+    def _to_forget(self, interface: str, current: IPv6Network | None, now: float) -> tuple[IPv6Network, ...]:
+        told = {prefix: until for prefix, until in self._told.get(interface, {}).items() if until > now}
+        if current:
+            told[current] = now + VALID_LIFETIME
+        self._told[interface] = dict(sorted(told.items(), key=lambda entry: entry[1])[-REMEMBERED_MAX:])
+        return tuple(prefix for prefix in self._told[interface] if prefix != current)
+
+    def _resolvers(self, config: HostConfig) -> tuple[IPv6Address, ...]:
+        wanted = config.dns if self._settings.dns == "offered" else self._settings.dns
+        return tuple(resolver for resolver in wanted if isinstance(resolver, IPv6Address))
+
+    def _advertisement(self, device: str, links: Iterable[AdvertisedLink]) -> Advertisement | None:
+        worth_saying = tuple(link for link in links if link.prefixes or link.deprecated)
+        if not worth_saying:
+            return None
+        return Advertisement(device, str(self._config_file), radvd_config(device, worth_saying))
+
+
+def unique_local_prefix(memory: Memory, random: Random) -> IPv6Network:
+    """Return this profile's own /48 for addresses that nobody outside knows: drawn once, and then always the same."""
+    identifier = memory.recall(_MEMORY).get(_PREFIX)
+    if identifier is None:
+        identifier = random.randbytes(_GLOBAL_ID_BYTES)
+        try:
+            memory.remember(_MEMORY, _PREFIX, identifier)
+        except OSError as error:
+            _log.warning("the LAN will get another prefix next time: it cannot be remembered: %s", error)
+    return IPv6Network((b"\xfd" + identifier + bytes(10), 48))
+
+
+def _concerns(shortfall: Shortfall, interface: str) -> bool:
+    return not isinstance(shortfall.item, Address) or shortfall.item.device == interface

@@ -1,0 +1,89 @@
+"""Which prefix each interface of a LAN gets: one of the method's, or a unique local one (RFC 4193), translated. Pure."""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from ipaddress import IPv6Network
+from itertools import repeat
+
+from tunnelmgr.api.hostconfig import HostConfig
+from tunnelmgr.core.profile import LanSettings
+
+LAN_PREFIX_LENGTH = 64  # what SLAAC wants: RFC 4862 section 5.5.3 d with the interface identifiers of RFC 4291
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What one interface gets: a prefix, or the reason why it gets none."""
+
+    interface: str
+    prefix: IPv6Network | None = None
+    """A /64."""
+    translated: bool = False
+    """Nobody outside knows the prefix: its hosts appear there as this one."""
+    trouble: str = ""
+    hint: str = ""
+
+
+def shares(
+    settings: LanSettings,
+    config: HostConfig,
+    unique_local: IPv6Network | None,
+    links: Collection[str],
+    uplink: str | None,
+) -> tuple[Share, ...]:
+    """Return the share of each interface in the profile's order, whether those before it are there or not.
+
+    `unique_local` is what to take translated prefixes from, None where nothing shall be translated; `links` are the
+    interfaces that exist, `uplink` the one that leads to the internet.
+    """
+    own = _subnets(config)
+    # By its place in the list, so that it is the same whatever the method brings.
+    unknown_outside = unique_local.subnets(new_prefix=LAN_PREFIX_LENGTH) if unique_local else repeat(None)
+    found = []
+    for interface, hidden in zip(settings.interfaces, unknown_outside, strict=False):
+        prefix = next(own, None)
+        trouble = _trouble(interface, links, uplink)
+        if trouble is None and not (prefix or hidden):
+            trouble = _too_few(interface, config)
+        found.append(trouble or Share(interface, prefix or hidden, translated=prefix is None))
+    return tuple(found)
+
+
+def _subnets(config: HostConfig) -> Iterator[IPv6Network]:
+    """Yield the /64s of the delegated prefixes, without those the tunnel's own addresses are from."""
+    for prefix in config.delegated:
+        if prefix.prefixlen <= LAN_PREFIX_LENGTH:
+            for subnet in prefix.subnets(new_prefix=LAN_PREFIX_LENGTH):
+                if not any(address.ip in subnet for address in config.addresses):
+                    yield subnet
+
+
+def _trouble(interface: str, links: Collection[str], uplink: str | None) -> Share | None:
+    if interface == uplink:
+        return Share(
+            interface,
+            trouble=f"{interface} leads to the internet: whoever is there is none of the LAN",
+            hint="name the interface that leads to the LAN's hosts in `lan.interfaces`",
+        )
+    if interface not in links:
+        return Share(
+            interface,
+            trouble=f"there is no interface {interface}",
+            hint="it will be served when it appears; `ip link` shows those there are",
+        )
+    return None
+
+
+def _too_few(interface: str, config: HostConfig) -> Share:
+    if not config.delegated:
+        return Share(
+            interface,
+            trouble=f"{interface} gets no prefix: this method brings none",
+            hint="write `lan: {share: nat66}`, and its hosts share the tunnel's address",
+        )
+    listed = ", ".join(map(str, config.delegated))
+    return Share(
+        interface,
+        trouble=f"{interface} gets no prefix: {listed} is not enough for it, since every interface takes a /64",
+        hint="ask for a shorter prefix, or write `lan: {share: nat66}`",
+    )
