@@ -1,6 +1,5 @@
 """The LAN of a profile on a fake host: what it is told while packets flow, while they do not, and by the next method."""
 
-import asyncio
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address, IPv6Interface, IPv6Network
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.process.test_lifecycle import ADDRESS, TARGET, Stage, living, until
+from tests.process.virtual_time import run
 from tunnelmgr.api.errors import ExitCode
 from tunnelmgr.api.events import Down, PeerSilent, Up
 from tunnelmgr.api.hostconfig import HostConfig
@@ -65,7 +65,7 @@ def test_the_lan_is_told_when_packets_flow_and_not_before(tmp_path: Path) -> Non
             assert stage.has(Firewall, hooks=("input", "forward"))
             await until(lambda: "LAN br-lan: 2001:db8:5::/64 advertised" in stage.story)
 
-    asyncio.run(story())
+    run(story())
 
 
 def test_silence_withdraws_it_with_the_default_route_and_packets_bring_it_back(tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_silence_withdraws_it_with_the_default_route_and_packets_bring_it_back(t
             await until(lambda: WITHDRAWN not in told(stage))
             assert stage.story.count("LAN br-lan: 2001:db8:5::/64 advertised") == 1, "it is said once"
 
-    asyncio.run(story())
+    run(story())
 
 
 def test_another_prefix_takes_over_and_the_old_one_is_deprecated(tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_another_prefix_takes_over_and_the_old_one_is_deprecated(tmp_path: Path)
             await until(lambda: not stage.has(Unreachable, prefix=PREFIX))
             assert not stage.has(Address, interface=IPv6Interface("2001:db8:5::1/64"))
 
-    asyncio.run(story())
+    run(story())
 
 
 def test_a_tunnel_that_goes_down_is_forgotten_by_its_lan(tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_a_tunnel_that_goes_down_is_forgotten_by_its_lan(tmp_path: Path) -> None
             await until(lambda: not stage.has(Address, device="br-lan"))
             assert stage.life.snapshot().lan == ()
 
-    asyncio.run(story())
+    run(story())
 
 
 def test_the_next_method_translates_where_the_first_one_brought_a_prefix(tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ def test_the_next_method_translates_where_the_first_one_brought_a_prefix(tmp_pat
             assert "2001:db8:5::/64" in told(stage), "and it is deprecated"
             assert "AdvPreferredLifetime 0;" in told(stage)
 
-    asyncio.run(story())
+    run(story())
 
 
 def test_translation_is_said_and_its_prefix_stays_the_same(tmp_path: Path) -> None:
@@ -146,8 +146,8 @@ def test_translation_is_said_and_its_prefix_stays_the_same(tmp_path: Path) -> No
             assert stage.has(Sharing, hidden=(prefix,))
             await until(lambda: "its hosts can call out, not be called" in stage.story[-1])
 
-    asyncio.run(story())
-    asyncio.run(story())
+    run(story())
+    run(story())
     assert prefixes[0] == prefixes[1]
 
 
@@ -166,7 +166,7 @@ def _trouble(tmp_path: Path, lan: LanSettings, machine: FakeHost, event: Up) -> 
             assert f"{condition.text}; {condition.hint}" in stage.story
             return status(stage)
 
-    return asyncio.run(story())
+    return run(story())
 
 
 def test_a_method_without_prefixes_leads_to_translation(tmp_path: Path) -> None:
@@ -212,7 +212,7 @@ def test_an_interface_that_appears_later_is_served_then_and_one_that_vanishes_wa
             machine.change_network(Network())
             await until(lambda: status(stage).trouble)
 
-    asyncio.run(story())
+    run(story())
 
 
 @pytest.mark.parametrize(
@@ -232,4 +232,4 @@ def test_resolvers_are_told_as_the_profile_wishes(tmp_path: Path, dns: object, e
             assert expected in told(stage)
             assert ("RDNSS" in told(stage)) is bool(expected)
 
-    asyncio.run(story())
+    run(story())

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.process.scripted_tunnel import ScriptedTransport, ScriptedTunnel
+from tests.process.virtual_time import run
 from tunnelmgr.api.datagrams import ChannelKind, Datagram
 from tunnelmgr.api.effects import OpenChannel
 from tunnelmgr.api.errors import ExitCode, TunnelError
@@ -21,11 +22,13 @@ from tunnelmgr.api.hostconfig import HostConfig
 from tunnelmgr.api.network import Endpoint, Network
 from tunnelmgr.api.report import NatKind, NetworkReport
 from tunnelmgr.api.status import PeerStatus, TunnelStatus
-from tunnelmgr.core.lifecycle import TRIAL_TIMEOUT, Detect, Lifecycle
-from tunnelmgr.core.probe import ProbeResult
+from tunnelmgr.core.lifecycle import Lifecycle
+from tunnelmgr.core.probe import Pace, ProbeResult
 from tunnelmgr.core.profile import DatapathWish, DefaultRouteWish, LanSettings, Method, NetworkSettings, Profile
 from tunnelmgr.core.runtime import Runtime
+from tunnelmgr.core.scout import Detect
 from tunnelmgr.core.snapshot import State
+from tunnelmgr.core.survey import Survey
 from tunnelmgr.core.when import When
 from tunnelmgr.host.fake import FakeHost
 from tunnelmgr.host.items import Address, Firewall, Item, Route, Rule
@@ -35,7 +38,7 @@ OTHER = IPv6Interface("2001:0:c000:201:0:dfff:3fff:fdfe/32")
 TARGET = IPv6Address("2001:db8::1")
 DEFAULT = IPv6Network("::/0")
 NO_LAN = LanSettings()
-GENEROUS = 10.0
+GENEROUS = 60.0
 
 
 def up(address: IPv6Interface = ADDRESS) -> Up:
@@ -50,12 +53,12 @@ class Prober:
         self.asked: list[IPv6Address] = []
         self.error: OSError | None = None
 
-    async def __call__(self, device: str, source: IPv6Address, targets: Sequence[IPv6Address]) -> ProbeResult:
+    async def __call__(self, device: str, source: IPv6Address, targets: Sequence[IPv6Address], pace: Pace) -> ProbeResult:
         self.asked.append(source)
         if self.error:
             raise self.error
         answered = await self.results.get()
-        return ProbeResult(targets[0], 2, 2 if answered else 0, 0.041 if answered else None)
+        return ProbeResult(targets[0], pace.probes, pace.enough if answered else 0, 0.041 if answered else None)
 
 
 class Stage:
@@ -71,7 +74,6 @@ class Stage:
         lan: LanSettings = NO_LAN,
         host: FakeHost | None = None,
         when: When | None = None,
-        trial_timeout: float = TRIAL_TIMEOUT,
         detect: Detect | None = None,
     ) -> None:
         self.host = host or FakeHost()
@@ -95,7 +97,6 @@ class Stage:
             Runtime(folder, folder),
             lambda progress: self.story.append(progress.text),
             prober=self.prober,
-            trial_timeout=trial_timeout,
             detect=detect,
         )
         self.life.subscribe(lambda state, _: self.states.append(state))
@@ -182,7 +183,7 @@ def test_the_firewall_stands_before_the_tunnel_is_up_and_everything_is_there_whe
             snapshot = stage.life.snapshot()
             assert (snapshot.state, snapshot.default_route, snapshot.mtu) == (State.UP, True, 1280)
 
-    asyncio.run(story())
+    run(story())
 
 
 def test_the_far_end_is_asked_before_slow_modules_are_imported(tmp_path: Path) -> None:
@@ -211,7 +212,7 @@ def test_the_far_end_is_asked_before_slow_modules_are_imported(tmp_path: Path) -
             stage.life.stop()
             await running
 
-        asyncio.run(story())
+        run(story())
     assert heard == [b"solicitation"]
     importing = "import sys, tunnelmgr.host.linux.host, tunnelmgr.core.lifecycle; print('pyroute2' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", importing], capture_output=True, text=True).stdout == "False\n"
@@ -236,7 +237,7 @@ def test_the_default_route_and_the_word_up_wait_for_an_answered_probe(tmp_path: 
             assert stage.default_route
             assert stage.story[-1] == "carries packets: 2 of 2 probes, 41 ms, via relay 198.51.100.1"
 
-    asyncio.run(story())
+    run(story())
 
 
 def test_a_tunnel_that_goes_down_loses_its_addresses_and_gets_them_back(tmp_path: Path) -> None:
@@ -256,7 +257,7 @@ def test_a_tunnel_that_goes_down_loses_its_addresses_and_gets_them_back(tmp_path
             await until(lambda: stage.states[-1] is State.UP)
             assert stage.has(Address, interface=OTHER)
 
-    asyncio.run(story())
+    run(story())
 
 
 def test_a_new_address_replaces_the_old_one(tmp_path: Path) -> None:
@@ -271,7 +272,7 @@ def test_a_new_address_replaces_the_old_one(tmp_path: Path) -> None:
             removed = stage.host.history.index(f"ip -6 address delete {ADDRESS} dev tm-home")
             assert added < removed
 
-    asyncio.run(story())
+    run(story())
 
 
 def test_native_ipv6_takes_the_default_route_and_leaves_the_source_rule(tmp_path: Path) -> None:
@@ -286,7 +287,7 @@ def test_native_ipv6_takes_the_default_route_and_leaves_the_source_rule(tmp_path
             stage.host.change_network(Network(native_ipv6=False))
             await until(lambda: stage.default_route)
 
-    asyncio.run(story())
+    run(story())
 
 
 @pytest.mark.parametrize(
@@ -307,7 +308,7 @@ def test_the_profile_decides_on_the_default_route(
             await until(lambda: State.UP in stage.states)
             assert stage.default_route is expected
 
-    asyncio.run(story())
+    run(story())
 
 
 def test_one_that_listens_is_up_without_a_probe(tmp_path: Path) -> None:
@@ -318,14 +319,14 @@ def test_one_that_listens_is_up_without_a_probe(tmp_path: Path) -> None:
             assert not stage.prober.asked
             assert not stage.default_route
 
-    asyncio.run(story())
+    run(story())
 
 
 def test_a_permanent_failure_ends_with_its_reason_and_code(tmp_path: Path) -> None:
     def disturb(stage: Stage) -> None:
         stage.tunnel.say.append(Down("login refused for me", "check the password", ExitCode.NO_PERMISSION, permanent=True))
 
-    _, error = asyncio.run(ending(tmp_path, disturb))
+    _, error = run(ending(tmp_path, disturb))
     assert (error.message, error.hint, error.exit_code) == ("login refused for me", "check the password", 77)
 
 
@@ -337,7 +338,7 @@ def test_a_tunnel_that_raises_ends_as_a_bug_of_its_plugin(tmp_path: Path) -> Non
 
         stage.tunnel.start = crash  # type: ignore[method-assign]
 
-    _, error = asyncio.run(ending(tmp_path, disturb))
+    _, error = run(ending(tmp_path, disturb))
     assert error.exit_code is ExitCode.BUG
     assert "the scripted plugin crashed: ZeroDivisionError: seven over nothing" in error.message
     assert isinstance(error.__cause__, ZeroDivisionError)
@@ -352,7 +353,7 @@ def test_a_host_that_refuses_a_change_is_left_as_it_was(tmp_path: Path, beginnin
         stage.host.failures[beginning] = errno.EPERM
         stage.tunnel.say.append(up())
 
-    _, error = asyncio.run(ending(tmp_path, disturb))
+    _, error = run(ending(tmp_path, disturb))
     assert beginning.split()[0] in str(error)
 
 
@@ -360,7 +361,7 @@ def test_missing_nft_is_found_before_anything_is_sent(tmp_path: Path) -> None:
     def disturb(stage: Stage) -> None:
         stage.host.has_nft = False
 
-    stage, error = asyncio.run(ending(tmp_path, disturb))
+    stage, error = run(ending(tmp_path, disturb))
     assert "nft" in error.message
     assert not stage.tunnel.networks, "the Tunnel was never started"
 
@@ -378,31 +379,31 @@ def test_the_next_method_is_tried_when_one_fails_for_good(tmp_path: Path) -> Non
         await running
         assert stage.clean
 
-    asyncio.run(story())
+    run(story())
 
 
 def test_a_method_that_carries_nothing_gives_way_to_the_next(tmp_path: Path) -> None:
     async def story() -> None:
-        stage = Stage(tmp_path, network=NetworkSettings(), methods=2, trial_timeout=0.2)
+        stage = Stage(tmp_path, network=NetworkSettings(), methods=2)
         stage.tunnel.say.append(Down("no answer from 192.0.2.1:3544"))
         running = asyncio.create_task(stage.life.run())
         await until(lambda: stage.tunnels[1].networks)
-        failed = "scripted: no packets flowed for 0.2 s: no answer from 192.0.2.1:3544; trying scripted"
+        failed = "scripted: no packets flowed for 15 s: no answer from 192.0.2.1:3544; trying scripted"
         assert failed in stage.story
         stage.say(up(), tunnel=stage.tunnels[1])
         await until(lambda: State.UP in stage.states)
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(20)
         assert stage.states[-1] is State.UP, "a method that carries is not hurried"
         stage.life.stop()
         await running
         assert stage.clean
 
-    asyncio.run(story())
+    run(story())
 
 
 def test_when_no_method_carries_they_are_tried_again_in_turn(tmp_path: Path) -> None:
     async def story() -> None:
-        stage = Stage(tmp_path, network=NetworkSettings(), methods=2, trial_timeout=0.05)
+        stage = Stage(tmp_path, network=NetworkSettings(), methods=2)
         running = asyncio.create_task(stage.life.run())
         await until(lambda: len(stage.tunnel.networks) == 2)
         assert stage.states[:2] == [State.DOWN, State.STARTING]
@@ -410,7 +411,7 @@ def test_when_no_method_carries_they_are_tried_again_in_turn(tmp_path: Path) -> 
         await running
         assert stage.clean
 
-    asyncio.run(story())
+    run(story())
 
 
 def test_no_method_that_suits_ends_with_every_reason(tmp_path: Path) -> None:
@@ -423,7 +424,7 @@ def test_no_method_that_suits_ends_with_every_reason(tmp_path: Path) -> None:
         assert caught.value.message.count("scripted: `when: {native_ipv6: true}` does not hold") == 2
         assert stage.clean
 
-    asyncio.run(story())
+    run(story())
 
 
 class Detective:
@@ -434,12 +435,12 @@ class Detective:
         self.cancelled = False
         self._nat = nat
 
-    async def __call__(self, profile: Profile, network: Network) -> NetworkReport:
+    async def __call__(self, profile: Profile, network: Network) -> Survey:
         self.asked += 1
         try:
             if self._nat is None:
                 await asyncio.Event().wait()
-            return NetworkReport(network, nat=self._nat)
+            return Survey(NetworkReport(network, nat=self._nat), close=True)
         except asyncio.CancelledError:
             self.cancelled = True
             raise
@@ -457,7 +458,7 @@ def test_a_condition_on_the_nat_is_judged_by_what_detection_finds(tmp_path: Path
         assert stage.story[0].startswith("looking at the network")
         assert stage.clean
 
-    asyncio.run(story())
+    run(story())
 
 
 def test_what_this_host_knows_by_itself_nobody_is_asked(tmp_path: Path) -> None:
@@ -470,7 +471,7 @@ def test_what_this_host_knows_by_itself_nobody_is_asked(tmp_path: Path) -> None:
             await stage.life.run()
         assert detective.asked == 0
 
-    asyncio.run(story())
+    run(story())
 
 
 def test_a_stop_does_not_wait_for_detection(tmp_path: Path) -> None:
@@ -486,7 +487,7 @@ def test_a_stop_does_not_wait_for_detection(tmp_path: Path) -> None:
         assert detective.cancelled
         assert stage.clean
 
-    asyncio.run(story())
+    run(story())
 
 
 def test_the_last_method_s_failure_is_the_profile_s(tmp_path: Path) -> None:
@@ -494,7 +495,7 @@ def test_the_last_method_s_failure_is_the_profile_s(tmp_path: Path) -> None:
         for number, tunnel in enumerate(stage.tunnels):
             tunnel.say.append(Down(f"failure {number}", code=ExitCode.REFUSED, permanent=True))
 
-    _, error = asyncio.run(ending(tmp_path, disturb, methods=2))
+    _, error = run(ending(tmp_path, disturb, methods=2))
     assert (error.message, error.exit_code) == ("failure 1", ExitCode.REFUSED)
 
 
@@ -505,7 +506,7 @@ def test_a_second_life_of_the_same_name_is_refused(tmp_path: Path) -> None:
             with pytest.raises(TunnelError, match="home"):
                 await second.life.run()
 
-    asyncio.run(story())
+    run(story())
 
 
 def test_a_datapath_this_version_lacks_is_said_at_once(tmp_path: Path) -> None:
@@ -515,7 +516,7 @@ def test_a_datapath_this_version_lacks_is_said_at_once(tmp_path: Path) -> None:
             await stage.life.run()
         assert caught.value.exit_code is ExitCode.INVALID
 
-    asyncio.run(story())
+    run(story())
 
 
 def test_a_probe_that_cannot_be_sent_is_a_reason_and_not_the_end(tmp_path: Path) -> None:
@@ -529,7 +530,7 @@ def test_a_probe_that_cannot_be_sent_is_a_reason_and_not_the_end(tmp_path: Path)
             stage.prober.results.put_nowait(True)
             await until(lambda: State.UP in stage.states)
 
-    asyncio.run(story())
+    run(story())
 
 
 def test_a_device_that_was_removed_is_made_again(tmp_path: Path) -> None:
@@ -542,7 +543,7 @@ def test_a_device_that_was_removed_is_made_again(tmp_path: Path) -> None:
             await until(lambda: stage.host.tuns.get("tm-home") not in {None, tun})
             assert State.DOWN in stage.states
 
-    asyncio.run(story())
+    run(story())
 
 
 def test_packets_the_host_writes_reach_the_tunnel(tmp_path: Path) -> None:
@@ -557,4 +558,4 @@ def test_packets_the_host_writes_reach_the_tunnel(tmp_path: Path) -> None:
             assert stage.host.tuns["tm-home"].outside.recv(2048) == packet
             assert stage.life.snapshot().counters["dropped-no-channel"] == 1
 
-    asyncio.run(story())
+    run(story())

@@ -1,9 +1,9 @@
 """A far end that does not answer: what was configured stays, the default route goes, the state says why."""
 
-import asyncio
 from pathlib import Path
 
 from tests.process.test_lifecycle import ADDRESS, TARGET, living, until, up
+from tests.process.virtual_time import run
 from tunnelmgr.api.events import PeerSilent
 from tunnelmgr.core.snapshot import State
 from tunnelmgr.host.items import Address
@@ -27,7 +27,7 @@ def test_a_peer_not_heard_yet_is_waited_for(tmp_path: Path) -> None:
             await until(lambda: State.UP in stage.states)
             assert stage.default_route
 
-    asyncio.run(story())
+    run(story())
 
 
 def test_a_peer_not_heard_any_more_costs_the_default_route_and_nothing_else(tmp_path: Path) -> None:
@@ -43,4 +43,4 @@ def test_a_peer_not_heard_any_more_costs_the_default_route_and_nothing_else(tmp_
             await until(lambda: stage.states[-1] is State.UP)
             assert stage.default_route
 
-    asyncio.run(story())
+    run(story())

@@ -6,12 +6,12 @@ from pathlib import Path
 
 from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.api.network import Network
-from tunnelmgr.api.report import NetworkReport
 from tunnelmgr.core.lifecycle import Lifecycle
 from tunnelmgr.core.plugins import PluginRegistry
 from tunnelmgr.core.profile import Profile
 from tunnelmgr.core.runtime import Runtime
 from tunnelmgr.core.snapshot import Progress, State
+from tunnelmgr.core.survey import Survey
 from tunnelmgr.daemon import process
 from tunnelmgr.daemon.claim import AlreadyClaimedError, Claim, claim
 from tunnelmgr.daemon.client import ControlClient
@@ -59,10 +59,10 @@ def _run(profile: Profile, plugins: PluginRegistry, runtime: Runtime, held: Clai
     return process.run(begin, held, Readiness.from_environment(), log)
 
 
-async def _look(profile: Profile, network: Network) -> NetworkReport:
-    from tunnelmgr.detect.running import report  # STUN takes a third of a second to import, and few profiles need it
+async def _look(profile: Profile, network: Network) -> Survey:
+    from tunnelmgr.detect.running import survey  # STUN takes a third of a second to import, and few profiles need it
 
-    return await report(profile, network)
+    return await survey(profile, network)
 
 
 def _join(profile: Profile, client: ControlClient, timeout: float, tell: Tell) -> None:

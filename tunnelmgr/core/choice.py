@@ -4,8 +4,9 @@ The order is the profile's. An explicit `when:` replaces the transport's own jud
 knows yet is neither yes nor no: such methods come after those that are known to suit.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Network
 from typing import NamedTuple
 
@@ -14,6 +15,8 @@ from tunnelmgr.api.report import NatKind, NetworkReport
 from tunnelmgr.api.transport import Fit
 from tunnelmgr.core.profile import Method
 from tunnelmgr.core.when import When
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,8 @@ class Judgement:
     suits: bool | None
     reason: str
     """One sentence without a full stop."""
+    certain: bool = False
+    """Whether there is nothing to find out by a closer look."""
 
 
 def report_on(network: Network) -> NetworkReport:
@@ -66,11 +71,29 @@ def judge(method: Method, report: NetworkReport) -> Judgement:
     """Judge one method."""
     if method.when is not None:
         return _by_condition(method, method.when, report)
-    suitability = method.transport.suits(report)
-    return Judgement(method, suitability.fit is not Fit.UNSUITABLE, suitability.reason)
+    try:
+        suitability = method.transport.suits(report)
+    except Exception as error:
+        _log.exception("judging %s", method.type)
+        return Judgement(method, False, f"the {method.type} plugin crashed: {error!r}", certain=True)
+    fit = suitability.fit
+    return Judgement(method, fit is not Fit.UNSUITABLE, suitability.reason, certain=fit is not Fit.POSSIBLE)
 
 
-def choose(methods: tuple[Method, ...], report: NetworkReport) -> tuple[list[Judgement], list[Judgement]]:
+def judge_beside_native(method: Method, report: NetworkReport) -> Judgement:
+    """Judge one method of a profile that has been up: beside native IPv6 it stands aside and need not go.
+
+    A condition of the user's is a condition all the same.
+    """
+    return judge(method, report if method.when is not None else replace(report, native_ipv6=None))
+
+
+Judge = Callable[[Method, NetworkReport], Judgement]
+
+
+def choose(
+    methods: tuple[Method, ...], report: NetworkReport, judge: Judge = judge
+) -> tuple[list[Judgement], list[Judgement]]:
     """Return the methods to try, in order, and those ruled out."""
     judged = [judge(method, report) for method in methods]
     suitable = [judgement for judgement in judged if judgement.suits is True]
@@ -81,10 +104,11 @@ def choose(methods: tuple[Method, ...], report: NetworkReport) -> tuple[list[Jud
 def _by_condition(method: Method, when: When, report: NetworkReport) -> Judgement:
     asked = [check for check in _checks(when, report) if check.part]
     if refusing := [check for check in asked if check.holds is False]:
-        return Judgement(method, False, f"`when: {{{refusing[0].part}}}` does not hold: {refusing[0].found}")
+        reason = f"`when: {{{refusing[0].part}}}` does not hold: {refusing[0].found}"
+        return Judgement(method, False, reason, certain=True)
     if unknown := [check for check in asked if check.holds is None]:
         return Judgement(method, None, f"whether `when: {{{unknown[0].part}}}` holds is not known: {unknown[0].found}")
-    return Judgement(method, True, f"`when: {when}` holds")
+    return Judgement(method, True, f"`when: {when}` holds", certain=True)
 
 
 class _Check(NamedTuple):

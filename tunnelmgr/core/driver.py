@@ -46,13 +46,18 @@ class Driver:
         on_news: Callable[[News], None],
         on_crash: Callable[[Exception], None],
         on_device_lost: Callable[[OSError], None],
+        on_resumed: Callable[[], None] = lambda: None,
         watch: Callable[[Event], None] = lambda _: None,
     ) -> None:
-        """`watch` hears every event, those of paths included, after it was acted on."""
+        """`on_resumed` hears that this host slept, after the Tunnel has.
+
+        `watch` hears every event, those of paths included, after it was acted on.
+        """
         self._loop = asyncio.get_running_loop()
         self._on_news = on_news
         self._on_crash = on_crash
         self._on_device_lost = on_device_lost
+        self._on_resumed = on_resumed
         self._watch = watch
         self._table = ForwardingTable()
         self._datapath = PlainPath(self._table)
@@ -93,11 +98,13 @@ class Driver:
             self._datapath.attach_device(None)
             self._device = None
 
-    def network_changed(self, network: Network) -> None:
-        """Tell the Tunnel when the network is not what it was."""
-        if network != self._network:
+    def network_changed(self, network: Network) -> bool:
+        """Tell the Tunnel when the network is not what it was; return whether it is not."""
+        changed = network != self._network
+        if changed:
             self._network = network
             self._guard(self._pump.network_changed, network)
+        return changed
 
     def command(self, name: str, arguments: Mapping[str, Fact]) -> Mapping[str, object]:
         """Run one of the transport's own commands. Raises TunnelError."""
@@ -110,7 +117,8 @@ class Driver:
         return replace(status, counters={**status.counters, **self._datapath.counters()})
 
     def traffic(self) -> Traffic:
-        """Return what passed since the start, as of the last call of `status`."""
+        """Return what passed since the start."""
+        self._wake()  # hears what the paths carried, and whether the host slept meanwhile
         return Traffic(**self._traffic)
 
     def outer_sockets(self) -> tuple[OuterSocket, ...]:
@@ -224,6 +232,7 @@ class Driver:
         slept = _time_slept()
         if slept - self._slept > SLEEP_NOTICED:
             self._guard(self._pump.network_changed, replace(self._network, resumed=True))
+            self._on_resumed()
         self._slept = slept
 
     def _count(self, direction: str, packets: Sequence[bytes]) -> None:

@@ -1,24 +1,24 @@
 """The life of one profile: claim its name, run its methods, say how it stands, leave nothing behind."""
 
 import asyncio
+import contextlib
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from random import SystemRandom
-from typing import Final
+from typing import Any, Final
 
 from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.api.events import Event
-from tunnelmgr.api.network import Network
-from tunnelmgr.api.report import NetworkReport
 from tunnelmgr.api.status import Fact, TunnelStatus
 from tunnelmgr.core.backoff import Backoff
-from tunnelmgr.core.choice import choose, judge, report_on
 from tunnelmgr.core.lan import Lan, unique_local_prefix
 from tunnelmgr.core.memory import Memory
+from tunnelmgr.core.preference import Leaving, Preference
 from tunnelmgr.core.probe import Prober, probe
 from tunnelmgr.core.profile import DatapathWish, Method, Profile
 from tunnelmgr.core.runtime import Runtime
-from tunnelmgr.core.session import Listener, NotInTimeError, Session, has_default_route
+from tunnelmgr.core.scout import Detect, Scout
+from tunnelmgr.core.session import Listener, Session, has_default_route
 from tunnelmgr.core.snapshot import Progress, Snapshot, State, Traffic
 from tunnelmgr.host.apply import Configurator
 from tunnelmgr.host.interface import Host
@@ -26,13 +26,10 @@ from tunnelmgr.host.journal import Journal
 
 ONLY_PLAIN: Final = "this version carries packets by the plain path only"
 
-TRIAL_TIMEOUT: Final = 15.0
-"""Seconds a method of several may go without carrying packets before the next has its turn: more than the 12 s after which
-a Teredo client knows that its server is silent."""
+SETTLING: Final = 1.0  # seconds from a change of the network to a look at it: changes come in swarms
+WATCH_AGAIN: Final = 5.0  # seconds until the network is watched again after that failed
 
 StateListener = Callable[[State, str], None]
-Detect = Callable[[Profile, Network], Awaitable[NetworkReport]]
-"""Asks whom the profile names what kind of network this is: `tunnelmgr.detect.running.report`, or what stands in for it."""
 
 
 class Lifecycle:
@@ -46,12 +43,12 @@ class Lifecycle:
         on_progress: Callable[[Progress], None],
         on_event: Callable[[Event], None] = lambda _: None,
         prober: Prober = probe,
-        trial_timeout: float = TRIAL_TIMEOUT,
         detect: Detect | None = None,
     ) -> None:
         """`on_progress` hears the story of the start; `on_event` every event of the Tunnel, for plugins that listen.
 
-        `detect` is asked when the profile's conditions want to know what addresses and routes do not tell.
+        `detect` is asked when addresses and routes do not tell which method to take, and before a method that carries is
+        given up for a better one.
         """
         self._profile = profile
         self._host = host
@@ -59,8 +56,15 @@ class Lifecycle:
         self._on_progress = on_progress
         self._on_event = on_event
         self._prober = prober
-        self._trial_timeout = trial_timeout
-        self._detect = detect
+        self._loop = asyncio.get_running_loop()
+        self._preference = Preference(profile.methods)
+        self._scout = Scout(profile, host, detect, self._progress)
+        self._refusals: dict[int, str] = {}
+        """What the user was told of methods that do not suit."""
+        self._news = asyncio.Event()
+        """Something happened that may decide which method shall run."""
+        self._moved_at: float | None = None
+        """When the network changed first since the last look at it."""
         self._subscribers: list[StateListener] = []
         self._method: Method = profile.methods[0]
         self._session: Session | None = None
@@ -69,7 +73,8 @@ class Lifecycle:
         self._state = State.STARTING
         self._reason = "no answer yet"
         self._hint = ""
-        self._since = asyncio.get_running_loop().time()
+        self._failure = ExitCode.NO_ANSWER
+        self._since = self._loop.time()
         self._been_up = False
         self._memory = Memory(runtime.memory(profile.name))
         unique_local = unique_local_prefix(self._memory, SystemRandom()) if profile.lan.may_translate else None
@@ -86,8 +91,11 @@ class Lifecycle:
         try:
             configurator = Configurator(self._host, journal)
             await configurator.recover()
-            while not self._stopping.is_set():
-                await self._try_methods(configurator)
+            watching = asyncio.create_task(self._watch())
+            try:
+                await self._live(configurator)
+            finally:
+                watching.cancel()
         finally:
             journal.close()
             await self._host.close()
@@ -112,90 +120,187 @@ class Lifecycle:
     @property
     def failure(self) -> ExitCode:
         """What to end with when the profile is not up in time."""
-        return self._session.failure if self._session else ExitCode.NO_ANSWER
+        return self._session.failure if self._session else self._failure
 
-    async def _try_methods(self, configurator: Configurator) -> None:
-        """Run the methods that may suit this network, in order, each as long as packets flow; then wait, or give up.
+    async def _live(self, configurator: Configurator) -> None:
+        """Run the method that is preferred, as long as it is; then the next."""
+        await self._unless_stopped(self._look())
+        while not self._stopping.is_set():
+            number = self._preference.choose(self._loop.time())
+            if number is not None:
+                await self._try(number, configurator)
+            else:
+                self._nothing_suits()
+                await self._unless_stopped(self._rest())
 
-        Raises the last failure when no method can work here, or none did before the first time the profile was up.
+    async def _try(self, number: int, configurator: Configurator) -> None:
+        """Run one method until it fails, gives way, or everything ends.
+
+        Raises its failure when nothing is left to try: no method has ever been up, or this one is beyond hope.
         """
-        methods = await self._suitable()
-        if self._stopping.is_set():
-            return
-        patience = self._trial_timeout if len(methods) > 1 else None
-        for number, method in enumerate(methods, 1):
-            try:
-                await self._run_method(method, configurator, patience)
-            except TunnelError as error:
-                if number < len(methods):
-                    self._progress("failed", f"{method.type}: {error}; trying {methods[number].type}")
-                elif not isinstance(error, NotInTimeError) and (not self._been_up or _is_final(error)):
-                    raise
-                else:
-                    self._set_state(State.DOWN, error.message, error.hint)
-                    await self._pause()
-            if self._stopping.is_set():
+        self._preference.began(number, self._loop.time())
+        try:
+            leaving = await self._run_method(self._profile.methods[number], configurator)
+        except TunnelError as error:
+            self._note_failure(number, error)
+            if not self._follows(number) and (not self._been_up or _is_final(error)):
+                raise
+        else:
+            if leaving is None:
                 return
+            if not leaving.failed:
+                self._progress("leaving", f"{self._profile.methods[number].type}: {leaving.reason}")
+                return
+            self._note_failure(number, TunnelError(leaving.reason, exit_code=self._failure))
+        if not self._follows(number):
+            await self._unless_stopped(self._rest())
 
-    async def _suitable(self) -> list[Method]:
-        """Return the methods to try. One that stands alone and without a condition is what the user wants, here too."""
-        if len(self._profile.methods) == 1 and self._profile.methods[0].when is None:
-            return list(self._profile.methods)
-        chosen, refused = choose(self._profile.methods, await self._report())
-        for judgement in refused:
-            self._progress("refused", f"{judgement.method.type} does not suit: {judgement.reason}")
-        if not chosen:
-            reasons = "; ".join(f"{judgement.method.type}: {judgement.reason}" for judgement in refused)
-            raise TunnelError(
-                f"no method of {self._profile.file} suits this network: {reasons}",
-                hint="add a method that does, or change `when:`",
-                exit_code=ExitCode.NO_ANSWER,
-            )
-        return [judgement.method for judgement in chosen]
+    def _note_failure(self, number: int, error: TunnelError) -> None:
+        self._failure = error.exit_code
+        self._preference.failed(number, error, self._loop.time())
+        successor = self._follows(number)
+        if successor is None:
+            self._set_state(State.DOWN, error.message, error.hint)
+        else:
+            self._progress("failed", f"{self._profile.methods[number].type}: {error}; trying {successor}")
 
-    async def _report(self) -> NetworkReport:
-        """Return what this host knows of its network; only when that does not answer every condition, look closer."""
-        network = self._host.network()
-        known = report_on(network)
-        if self._detect is None or all(judge(method, known).suits is not None for method in self._profile.methods):
-            return known
-        self._progress("detecting", "looking at the network, since `when:` asks what this host does not know by itself")
-        looking = asyncio.ensure_future(self._detect(self._profile, network))
-        stopping = asyncio.create_task(self._stopping.wait())
-        try:
-            await asyncio.wait({looking, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            return known if self._stopping.is_set() else await looking
-        finally:
-            for task in (looking, stopping):
-                task.cancel()
-            await asyncio.gather(looking, stopping, return_exceptions=True)
+    def _follows(self, number: int) -> str | None:
+        """Return which other method is to be tried at once; None where all have had their turn."""
+        now = self._loop.time()
+        successor = self._preference.choose(now)
+        if successor in {None, number} or self._preference.is_held(successor, now):
+            return None
+        return self._profile.methods[successor].type
 
-    async def _run_method(self, method: Method, configurator: Configurator, patience: float | None) -> None:
+    async def _run_method(self, method: Method, configurator: Configurator) -> Leaving | None:
+        """Return why it gave way; None when everything shall end. Raises TunnelError when it failed."""
         self._method = method
-        listener = Listener(self._set_state, self._on_progress, self._on_event)
         self._progress("starting", f"starting, {method.type}, {method.transport.describe()}")
-        self._session = Session(
-            self._profile, method, self._host, configurator, self._memory, listener, self._prober, self._lan, patience
+        if self._been_up:
+            self._set_state(State.STARTING, f"trying {method.type}", "")
+        session = Session(
+            self._profile, method, self._host, configurator, self._memory, self._listener(), self._prober, self._lan
         )
+        self._session = session
+        steering = asyncio.create_task(self._steer())
+        steering.add_done_callback(lambda _: session.stop())
         try:
-            await self._session.run()
+            await session.run()
+            return steering.result() if steering.done() else None
         finally:
+            steering.cancel()
+            self._failure = session.failure
             self._session = None
+            self._preference.ended()
 
-    async def _pause(self) -> None:
-        try:
-            async with asyncio.timeout(self._backoff.next_delay()):
-                await self._stopping.wait()
-        except TimeoutError:
-            self._set_state(State.STARTING, "trying again", "")
+    def _listener(self) -> Listener:
+        return Listener(self._set_state, self._on_progress, self._on_event, lost=self._lost, resumed=self._moved)
+
+    async def _steer(self) -> Leaving:
+        """Return when, and why, the running method shall give way."""
+        while True:
+            self._news.clear()
+            now = self._loop.time()
+            if self._preference.look_due(now) or (self._moved_at is not None and now >= self._moved_at + SETTLING):
+                await self._look()
+                now = self._loop.time()
+            if leaving := self._preference.leaving(now):
+                return leaving
+            await self._news_or(self._preference.next_timeout(now))
+
+    async def _news_or(self, instant: float | None) -> None:
+        """Wait for news, but not beyond this instant, nor longer than a changed network takes to settle."""
+        instants = [instant, None if self._moved_at is None else self._moved_at + SETTLING]
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(min((one for one in instants if one is not None), default=None)):
+                await self._news.wait()
+
+    async def _look(self) -> None:
+        """Judge the methods by the network as it is.
+
+        One that stands alone and without a condition is what the user wants, here too.
+        """
+        self._moved_at = None
+        if len(self._profile.methods) == 1 and self._profile.methods[0].when is None:
+            return
+        survey = await self._scout.look(closer=self._preference.look_due(self._loop.time()))
+        judged = self._preference.looked(survey, self._loop.time())
+        refusals = {number: one.reason for number, one in enumerate(judged) if one.suits is False}
+        for number, reason in refusals.items():
+            if self._refusals.get(number) != reason:
+                self._progress("refused", f"{self._profile.methods[number].type} does not suit: {reason}")
+        self._refusals = refusals
+
+    def _nothing_suits(self) -> None:
+        """Raises that as an error when no method ever did; else it may change as it has changed before."""
+        listed = [f"{one.method}: {one.reason}" for one in self._preference.standings(self._loop.time())]
+        error = TunnelError(
+            f"no method of {self._profile.file} suits this network: {'; '.join(listed)}",
+            hint="add a method that does, or change `when:`",
+            exit_code=ExitCode.NO_ANSWER,
+        )
+        if not self._been_up:
+            raise error
+        self._set_state(State.DOWN, error.message, error.hint)
+
+    async def _rest(self) -> None:
+        """Nothing works: wait a while, longer each time, or until the network is another."""
+        self._news.clear()
+        await self._news_or(self._loop.time() + self._backoff.next_delay())
+        if self._moved_at is not None:
+            self._backoff.reset()
+            await asyncio.sleep(SETTLING)
+        await self._look()
+        self._set_state(State.STARTING, "trying again", "")
+
+    async def _watch(self) -> None:
+        """Follow the network for as long as this profile lives."""
+        while True:
+            try:
+                await self._host.watch(self._network_changed)
+            except OSError as error:
+                self._progress("unwatched", f"cannot watch the network: {error.strerror}; trying again")
+            await asyncio.sleep(WATCH_AGAIN)
+
+    def _network_changed(self) -> None:
+        """Something did, perhaps only our own device."""
+        if self._session is not None:
+            self._session.network_changed()
+        if self._scout.network_is_new():
+            self._moved()
+
+    def _moved(self) -> None:
+        if self._moved_at is None:
+            self._moved_at = self._loop.time()
+        self._news.set()
+
+    def _lost(self) -> None:
+        self._preference.lost()
+        self._news.set()
+
+    async def _unless_stopped(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do this, unless everything shall end: then at once no more of it."""
+        working = asyncio.create_task(work)
+        stopping = asyncio.create_task(self._stopping.wait())
+        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if not working.done():
+            working.cancel()
+            await asyncio.gather(working, return_exceptions=True)
+        elif not self._stopping.is_set():
+            working.result()
 
     def _set_state(self, state: State, reason: str, hint: str) -> None:
         if state is not self._state:
-            self._since = asyncio.get_running_loop().time()
+            self._since = self._loop.time()
         self._state, self._reason, self._hint = state, reason, hint
         if state is State.UP:
             self._been_up = True
             self._backoff.reset()
+            self._preference.carries(self._loop.time())
+        else:
+            self._preference.troubled(reason, self._loop.time())
+        self._news.set()
         for listener in self._subscribers:
             listener(state, reason)
 
@@ -216,8 +321,9 @@ class Lifecycle:
             hint=self._hint,
             method=self._method.type,
             role=self._method.role,
+            methods=self._preference.standings(self._loop.time()),
             device=self._profile.device if session else None,
-            since=asyncio.get_running_loop().time() - self._since,
+            since=self._loop.time() - self._since,
             addresses=tuple(str(interface.ip) for interface in device.addresses) if device else (),
             mtu=device.mtu if device else None,
             default_route=device is not None and has_default_route(device),

@@ -15,20 +15,22 @@ from typing import Final
 from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.api.events import Down, Event, Notice, PeerSilent, Up
 from tunnelmgr.api.status import Fact, TunnelStatus
-from tunnelmgr.core.backoff import Backoff
 from tunnelmgr.core.driver import Driver
 from tunnelmgr.core.lan import Lan, Surroundings
 from tunnelmgr.core.memory import Memory
 from tunnelmgr.core.probe import Prober, ProbeResult
 from tunnelmgr.core.profile import Method, Profile
 from tunnelmgr.core.snapshot import LanStatus, OuterSocket, Progress, State, Traffic
+from tunnelmgr.core.verification import Finding, Verdict, Verification
 from tunnelmgr.core.wishes import bare_device, wants_default_route, wished_device
 from tunnelmgr.host.apply import Configurator
 from tunnelmgr.host.desired import Desired, Inbound
 from tunnelmgr.host.interface import Host
 
 NOT_PROVEN: Final = "reach beyond the server not proven"
+LOST_HINT: Final = "it comes back by itself when packets flow; status --peers shows where they went"
 FIRST_DATAGRAM_TIMEOUT: Final = 0.2  # seconds; slow imports wait so long for the far end to be asked first
+SETTLING: Final = 2.0  # seconds after a change of the network in which the Tunnel tells the far end where it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,10 @@ class Listener:
     """New state, reason and hint; the latter two are empty when all is well."""
     progress: Callable[[Progress], None]
     event: Callable[[Event], None]
+    lost: Callable[[], None]
+    """Probes show that packets flow no more: there is nothing to wait for."""
+    resumed: Callable[[], None]
+    """This host slept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,20 +57,6 @@ class _HostFailed:
     error: TunnelError
 
 
-@dataclass(frozen=True, slots=True)
-class _Probed:
-    result: ProbeResult
-
-
-@dataclass(frozen=True, slots=True)
-class _NotProbed:
-    error: OSError
-
-
-class NotInTimeError(TunnelError):
-    """A method was given its time and nothing came of it. It may work later."""
-
-
 class _NetworkChanged:
     """Addresses, routes or links changed."""
 
@@ -73,7 +65,7 @@ class _StopAsked:
     """Somebody wants this tunnel down."""
 
 
-_Inboxed = Up | Down | PeerSilent | Notice | _Crashed | _HostFailed | _Probed | _NotProbed | _NetworkChanged | _StopAsked
+_Inboxed = Up | Down | PeerSilent | Notice | Verdict | _Crashed | _HostFailed | _NetworkChanged | _StopAsked
 
 
 class Session:
@@ -89,45 +81,55 @@ class Session:
         listener: Listener,
         prober: Prober,
         lan: Lan,
-        patience: float | None = None,
     ) -> None:
-        """`patience`: seconds without packets flowing after which another method shall have its turn; None is for ever."""
         self._profile = profile
         self._method = method
         self._host = host
         self._configurator = configurator
         self._listener = listener
-        self._prober = prober
         self._lan = lan
         self._inbox: asyncio.Queue[_Inboxed] = asyncio.Queue()
-        self._probing: asyncio.Task[None] | None = None
-        self._backoff = Backoff(SystemRandom())
         self._up: Up | None = None
         self._carries = False
-        self._patience = patience
-        self._give_up_at: float | None = None
-        self._trouble = "no answer yet"
         self._story: tuple[str, str] | None = None
         """What was told of it since the last trouble."""
         self.verified = ""
         """How it is known that packets flow."""
         self.failure = ExitCode.NO_ANSWER
         """What to end with when it does not come up in time."""
-        self._driver = Driver(
-            method.transport,
-            memory,
-            on_news=self._inbox.put_nowait,
-            on_crash=lambda error: self._inbox.put_nowait(_Crashed(error)),
-            on_device_lost=self._device_lost,
-            watch=listener.event,
+        self._driver = self._make_driver(memory)
+        self._verification = Verification(
+            profile.device, prober, self._driver.traffic, self._inbox.put_nowait, SystemRandom()
+        )
+
+    def _make_driver(self, memory: Memory) -> Driver:
+        try:
+            return Driver(
+                self._method.transport,
+                memory,
+                on_news=self._inbox.put_nowait,
+                on_crash=lambda error: self._inbox.put_nowait(_Crashed(error)),
+                on_device_lost=self._device_lost,
+                on_resumed=self._resumed,
+                watch=self._listener.event,
+            )
+        except TunnelError:
+            raise
+        except Exception as error:
+            raise self._crashed(error) from error
+
+    def _crashed(self, error: Exception) -> TunnelError:
+        return TunnelError(
+            f"the {self._method.type} plugin crashed: {type(error).__name__}: {error}",
+            hint="the log has the traceback; please report it to the plugin's authors",
+            exit_code=ExitCode.BUG,
         )
 
     async def run(self) -> None:
-        """Return when stopped.
+        """Return when stopped, with everything taken back.
 
-        Raises TunnelError when this method cannot work here or failed for good, NotInTimeError when patience ended.
+        Raises TunnelError when this method cannot work here or failed for good.
         """
-        self._lose_patience_later()
         if self._profile.firewall.inbound is Inbound.ESTABLISHED:
             await self._host.check_firewall()
         tun = self._host.open_tun(self._profile.device)
@@ -139,7 +141,7 @@ class Session:
             await self._configure()
             await self._attend()
         finally:
-            self._stop_probing()
+            self._verification.end()
             await self._driver.stop()
             await self._driver.close()
             await self._configurator.clear()
@@ -148,6 +150,10 @@ class Session:
     def stop(self) -> None:
         """Make `run` take everything back and return. Doing it twice is fine."""
         self._inbox.put_nowait(_StopAsked())
+
+    def network_changed(self) -> None:
+        """Tell the Tunnel, and look whether packets still flow."""
+        self._inbox.put_nowait(_NetworkChanged())
 
     def command(self, name: str, arguments: Mapping[str, Fact]) -> Mapping[str, object]:
         """Run one of the transport's own commands. Raises TunnelError."""
@@ -175,37 +181,17 @@ class Session:
         """How the interfaces that share the tunnel stand."""
         return self._lan.status(self._configurator.shortfalls)
 
+    def _resumed(self) -> None:
+        self._verification.doubt(SETTLING)
+        self._listener.resumed()
+
     def _device_lost(self, error: OSError) -> None:
         gone = f"reading {self._profile.device}: {error.strerror}"
         self._inbox.put_nowait(_HostFailed(TunnelError(gone, hint="somebody removed the device; it will be made again")))
 
-    async def _watch(self) -> None:
-        try:
-            await self._host.watch(lambda: self._inbox.put_nowait(_NetworkChanged()))
-        except OSError as error:
-            lost = f"watching the network: {error.strerror}"
-            self._inbox.put_nowait(_HostFailed(TunnelError(lost, hint="it will be tried again")))
-
     async def _attend(self) -> None:
-        watching = asyncio.create_task(self._watch())
-        try:
-            while not isinstance(news := await self._next(), _StopAsked):
-                await self._hear(news)
-        finally:
-            watching.cancel()
-
-    async def _next(self) -> _Inboxed:
-        try:
-            async with asyncio.timeout_at(self._give_up_at):
-                return await self._inbox.get()
-        except TimeoutError:
-            raise NotInTimeError(
-                f"no packets flowed for {self._patience:g} s: {self._trouble}", exit_code=self.failure
-            ) from None
-
-    def _lose_patience_later(self) -> None:
-        if self._patience is not None and self._give_up_at is None:
-            self._give_up_at = asyncio.get_running_loop().time() + self._patience
+        while not isinstance(news := await self._inbox.get(), _StopAsked):
+            await self._hear(news)
 
     async def _hear(self, news: _Inboxed) -> None:
         match news:
@@ -213,24 +199,14 @@ class Session:
                 self._listener.progress(Progress(news.code, news.text))
             case Up() | Down() | PeerSilent():
                 await self._hear_tunnel(news)
-            case _Probed():
-                await self._probed(news.result)
-            case _NotProbed():
-                self._unproven(f"probes cannot be sent through the tunnel: {news.error.strerror}")
+            case Verdict():
+                await self._judged(news)
             case _HostFailed():
                 raise news.error
             case _NetworkChanged():
-                self._driver.network_changed(self._host.network())
-                if self._up:
-                    await self._configure()
-                    self._tell_lan()
+                await self._follow_network()
             case _Crashed():
-                plugin = self._method.type
-                raise TunnelError(
-                    f"the {plugin} plugin crashed: {type(news.error).__name__}: {news.error}",
-                    hint="the log has the traceback; please report it to the plugin's authors",
-                    exit_code=ExitCode.BUG,
-                ) from news.error
+                raise self._crashed(news.error) from news.error
 
     async def _hear_tunnel(self, news: Up | Down | PeerSilent) -> None:
         match news:
@@ -241,18 +217,23 @@ class Session:
             case PeerSilent():
                 await self._fell_silent(news)
 
+    async def _follow_network(self) -> None:
+        """Same method, same tunnel: nothing is torn down, but the Tunnel may speak from elsewhere from here on."""
+        network = self._host.network()
+        if self._driver.network_changed(network):
+            self._verification.doubt(SETTLING)
+        if self._up:
+            await self._configure()
+            self._tell_lan()
+
     async def _came_up(self, up: Up) -> None:
-        self._stop_probing()
         self._up = up
         await self._configure()
-        targets = self._profile.network.probe or up.probe
-        if up.config.listening or not targets:
-            await self._proven("listening" if up.config.listening else NOT_PROVEN)
-        else:
-            self._probing = asyncio.create_task(self._probe(up.config.addresses[0].ip, targets))
+        targets = () if up.config.listening else self._profile.network.probe or up.probe
+        self._verification.begin(up.config.addresses[0].ip if targets else IPv6Address(0), targets)
 
     async def _went_down(self, down: Down) -> None:
-        self._stop_probing()
+        self._verification.end()
         self._up, self._carries, self.verified = None, False, ""
         await self._configure()
         if down.permanent:
@@ -262,63 +243,57 @@ class Session:
 
     async def _fell_silent(self, silent: PeerSilent) -> None:
         """Keep what is configured, but send nobody into a tunnel that leads nowhere."""
-        self._stop_probing()
+        self._verification.end()
         state = State.IMPAIRED if self.verified else State.WAITING_FOR_PEER
+        await self._withdraw()
+        self._trouble_is("silent", state, silent.reason, silent.hint)
+
+    async def _withdraw(self) -> None:
+        """Take back what only a tunnel that carries may have: applications go on by IPv4 at once."""
         self._carries = False
         if self._up:
             await self._configure()
-        self._trouble_is("silent", state, silent.reason, silent.hint)
 
-    async def _probe(self, source: IPv6Address, targets: tuple[IPv6Address, ...]) -> None:
-        """Probe until somebody answers, with growing pauses."""
-        while True:
-            try:
-                result = await self._prober(self._profile.device, source, targets)
-            except OSError as error:
-                self._inbox.put_nowait(_NotProbed(error))
-            else:
-                self._inbox.put_nowait(_Probed(result))
-                if result.answered:
-                    return
-            await asyncio.sleep(self._backoff.next_delay())
-
-    def _stop_probing(self) -> None:
-        if self._probing is not None:
-            self._probing.cancel()
-            self._probing = None
-
-    async def _probed(self, result: ProbeResult) -> None:
+    async def _judged(self, verdict: Verdict) -> None:
+        """Hear whether packets flow. What was found of a tunnel that went down meanwhile is no news."""
         if not self._up:
-            return  # sent before the tunnel went down
-        if result.answered and result.round_trip is not None:
-            words = f"carries packets: {result.answered} of {result.sent} probes, {result.round_trip * 1000:.0f} ms"
-            await self._proven(words + self._via(result.target))
-        else:
-            self._unproven(f"{result.target} does not answer through the tunnel (0 of {result.sent} probes)")
-
-    def _unproven(self, reason: str) -> None:
-        hint = "check network.probe; status --peers shows where packets went"
-        self._trouble_is("unproven", State.STARTING, reason, hint)
+            return
+        match verdict.finding:
+            case Finding.PROVEN:
+                await self._proven(self._up, verdict.result)
+            case Finding.UNPROVEN:
+                hint = "check network.probe; status --peers shows where packets went"
+                self._trouble_is("unproven", State.STARTING, _unanswered(verdict), hint)
+            case Finding.LOST:
+                await self._withdraw()
+                self._trouble_is("lost", State.IMPAIRED, f"packets stopped: {_unanswered(verdict)}", LOST_HINT)
+                self._listener.lost()
+            case Finding.HELD:
+                waits = f"packets flow again; the default route waits {verdict.held:.0f} s, lest it come and go"
+                self._trouble_is("held", State.IMPAIRED, waits, "")
 
     def _trouble_is(self, code: str, state: State, reason: str, hint: str) -> None:
-        """Say why no packets flow; from the first trouble on patience runs."""
-        self._trouble, self._story = reason, None
-        self._lose_patience_later()
+        """Say why no packets flow."""
+        self._story = None
         self._listener.progress(Progress(code, reason))
         self._listener.state(state, reason, hint)
 
-    async def _proven(self, how: str) -> None:
+    async def _proven(self, up: Up, result: ProbeResult | None) -> None:
         """Packets flow, or nobody can tell: give the tunnel what waited for that."""
-        self._backoff.reset()
-        self._carries, self.verified, self._give_up_at = True, how, None
-        device = await self._configure()
-        story = describe_device(device), how
+        self._carries, self.verified = True, self._how(up, result)
+        story = describe_device(await self._configure()), self.verified
         if story != self._story:  # a broker's neighbours come and go without anything to tell
             self._story = story
             self._listener.progress(Progress("up", story[0]))
-            self._listener.progress(Progress("verified", how))
+            self._listener.progress(Progress("verified", story[1]))
         self._tell_lan()
         self._listener.state(State.UP, "", "")
+
+    def _how(self, up: Up, result: ProbeResult | None) -> str:
+        if result is None or result.round_trip is None:
+            return "listening" if up.config.listening else NOT_PROVEN
+        took = f"{result.round_trip * 1000:.0f} ms"
+        return f"carries packets: {result.answered} of {result.sent} probes, {took}{self._via(result.target)}"
 
     def _via(self, target: IPv6Address) -> str:
         for peer in self._driver.status().peers:
@@ -343,6 +318,12 @@ class Session:
     def _wished(self, up: Up) -> Desired:
         default_route = self._carries and wants_default_route(self._profile, up.config, self._host.network())
         return wished_device(self._profile, up.config, default_route=default_route)
+
+
+def _unanswered(verdict: Verdict) -> str:
+    if verdict.result is None:
+        return f"probes cannot be sent through the tunnel: {verdict.error.strerror if verdict.error else 'nobody to ask'}"
+    return f"{verdict.result.target} does not answer through the tunnel (0 of {verdict.result.sent} probes)"
 
 
 def describe_device(device: Desired) -> str:

@@ -85,6 +85,34 @@ class OuterSocket:
     """The only address it talks to, where there is only one."""
 
 
+class Stand(Enum):
+    """How a method stands among the others."""
+
+    RUNNING = "running"
+    READY = "ready"
+    """It would be next."""
+    HELD = "held"
+    """It failed, and has to wait."""
+    REFUSED = "refused"
+    """It does not suit this network."""
+    FAILED = "failed"
+    """It failed for good: trying again is useless until something is changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One method, for people and scripts."""
+
+    method: str
+    described: str
+    """What the user chose: "server 192.0.2.1"."""
+    stand: Stand
+    reason: str
+    """Why: one sentence without a full stop."""
+    waits: float | None = None
+    """Seconds a method that is held has to wait at least."""
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """One profile at one moment. Durations are seconds; `None` is unknown."""
@@ -101,6 +129,8 @@ class Snapshot:
     device: str | None
     since: float
     """Seconds in this state."""
+    methods: tuple[Standing, ...] = ()
+    """All of the profile, in its order."""
     addresses: tuple[str, ...] = ()
     mtu: int | None = None
     default_route: bool = False

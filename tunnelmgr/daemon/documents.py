@@ -7,7 +7,7 @@ from typing import Any
 
 from tunnelmgr.api.errors import TunnelError
 from tunnelmgr.api.status import PeerStatus
-from tunnelmgr.core.snapshot import LanStatus, OuterSocket, Snapshot, State, Traffic
+from tunnelmgr.core.snapshot import LanStatus, OuterSocket, Snapshot, Stand, Standing, State, Traffic
 
 
 def as_plain(value: object) -> Any:
@@ -38,6 +38,7 @@ def snapshot_from_plain(data: Mapping[str, Any]) -> Snapshot:
         values["peers"] = tuple(PeerStatus(**_known(PeerStatus, peer)) for peer in values.get("peers", ()))
         values["sockets"] = tuple(OuterSocket(**_known(OuterSocket, sock)) for sock in values.get("sockets", ()))
         values["lan"] = tuple(LanStatus(**_known(LanStatus, link)) for link in values.get("lan", ()))
+        values["methods"] = tuple(map(_standing, values.get("methods", ())))
         values["traffic"] = Traffic(**_known(Traffic, values.get("traffic", {})))
         return Snapshot(**values)
     except (KeyError, TypeError, ValueError) as error:
@@ -45,6 +46,10 @@ def snapshot_from_plain(data: Mapping[str, Any]) -> Snapshot:
             f"the running process tells its state in a way this version does not understand: {error}",
             hint="`down` and `up` it again with the installed version",
         ) from error
+
+
+def _standing(data: Mapping[str, Any]) -> Standing:
+    return Standing(**{**_known(Standing, data), "stand": Stand(data["stand"])})
 
 
 def _known(kind: type, data: Mapping[str, Any]) -> dict[str, Any]:

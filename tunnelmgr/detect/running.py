@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from random import Random, SystemRandom
 from typing import ClassVar
@@ -14,6 +14,7 @@ from tunnelmgr.api.transport import Fit, Suitability, Transport
 from tunnelmgr.core.driver import Driver, News
 from tunnelmgr.core.memory import Memory
 from tunnelmgr.core.profile import Profile
+from tunnelmgr.core.survey import Survey
 from tunnelmgr.detect.detection import Detection
 from tunnelmgr.detect.findings import Findings
 from tunnelmgr.detect.plan import Plan, plan_for
@@ -39,9 +40,19 @@ class _Detecting(Transport):
         return self._detection
 
 
-async def report(profile: Profile, network: Network) -> NetworkReport:
+async def survey(profile: Profile, network: Network) -> Survey:
     """Ask whom a profile names; return what its methods are judged by."""
-    return (await detect(plan_for(profile, SystemRandom()), network)).report()
+    findings = await detect(plan_for(profile, SystemRandom()), network)
+    return Survey(findings.report(), frozenset(_unreached(profile, findings)), close=True)
+
+
+def _unreached(profile: Profile, findings: Findings) -> Iterator[int]:
+    """Yield the methods, by their place in the profile, of whose far ends none answered."""
+    reached = {(far_end.method, far_end.what): far_end.reached for far_end in findings.far_ends}
+    for number, method in enumerate(profile.methods):
+        answers = [reached.get((method.type, probe.what)) for probe in method.transport.probes(SystemRandom())]
+        if answers and all(answer is False for answer in answers):
+            yield number
 
 
 async def detect(plan: Plan, network: Network) -> Findings:

@@ -1,0 +1,40 @@
+"""How long not to trust again what has just failed: longer each time it fails soon after the last. Pure.
+
+A link that fails every few seconds would otherwise be taken and given up all day, and take every connection with it.
+"""
+
+
+class HoldDown:
+    """Doubling times of distrust for one thing: a tunnel's default route, or a method on one network."""
+
+    def __init__(self, first: float, longest: float) -> None:
+        """Distrust for `first` seconds after the first failure, for twice as long after each further one, up to `longest`.
+
+        What has then worked for `longest` seconds without failing is as good as new.
+        """
+        self._first = first
+        self._longest = longest
+        self._next = first
+        self._lasted = 0.0
+        self._until: float | None = None
+
+    def failed(self, now: float) -> float:
+        """Take note of a failure; return the instant from which on it may be trusted again."""
+        if self._until is not None and now >= self._until + self._longest:
+            self._next = self._first
+        self._until, self._lasted = now + self._next, self._next
+        self._next = min(2 * self._next, self._longest)
+        return self._until
+
+    def failed_again(self, now: float) -> None:
+        """Take note of a failure that nobody suffered from: distrust it for as long as the last time."""
+        self._until = now + (self._lasted or self._first)
+
+    @property
+    def until(self) -> float | None:
+        """The instant from which on it may be trusted again; None when it has never failed."""
+        return self._until
+
+    def holds(self, now: float) -> bool:
+        """Say whether it is still not to be trusted."""
+        return self._until is not None and now < self._until
