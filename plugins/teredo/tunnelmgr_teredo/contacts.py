@@ -67,6 +67,7 @@ class Contacts:
         self._stranger_tests = TokenBucket(STRANGER_ECHO_TESTS, STRANGER_ECHO_TESTS)
         self._due: list[tuple[float, int, Peer]] = []
         self._number = count()
+        self._tested: list[Peer] = []
 
     def begin(self, peer: Peer, now: float) -> bool:
         """Try to reach a peer, unless that is being done; False when it has been tried too often without an answer."""
@@ -135,6 +136,11 @@ class Contacts:
                 self._work(peer, now)
         return given_up
 
+    def tested(self) -> list[Peer]:
+        """Drain the peers that an echo test went out for."""
+        tested, self._tested = self._tested, []
+        return tested
+
     def next_timeout(self) -> float | None:
         while self._due:
             at, _, peer = self._due[0]
@@ -194,6 +200,7 @@ class Contacts:
             return
         test = EchoTest.draw(self._random, now)
         peer.echo_tests = with_test(peer.echo_tests, test)
+        self._tested.append(peer)
         packet = test.request(self._identity.address, peer.address, self._random)
         self._outbox.count("echo-tests-sent")
         self._outbox.send(Datagram(SERVICE, packet, self._identity.server.primary_endpoint))

@@ -5,7 +5,7 @@ its nonce that the relay can receive what is sent to the host.
 """
 
 import hmac
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv6Address
 from random import Random
 from typing import Self
@@ -24,6 +24,7 @@ class EchoTest:
 
     nonce: bytes
     sent_at: float
+    answered: bool = False
 
     @classmethod
     def draw(cls, random: Random, now: float) -> Self:
@@ -33,6 +34,10 @@ class EchoTest:
         """Return the packet to send to the server."""
         message = EchoRequest(random.getrandbits(16), random.getrandbits(16), self.nonce)
         return icmpv6_packet(message, source, destination, ECHO_HOP_LIMIT).serialize()
+
+    def is_fresh(self, now: float) -> bool:
+        """Whether an answer still proves something."""
+        return now - self.sent_at < ECHO_NONCE_VALIDITY
 
 
 def with_test(tests: tuple[EchoTest, ...], test: EchoTest) -> tuple[EchoTest, ...]:
@@ -51,7 +56,17 @@ def echo_reply(packet: IPv6Packet) -> EchoReply | None:
     return message if isinstance(message, EchoReply) else None
 
 
-def passes(reply: EchoReply, tests: tuple[EchoTest, ...], now: float) -> bool:
-    """Whether a reply answers one of these tests in time."""
-    fresh = (test for test in tests if now - test.sent_at < ECHO_NONCE_VALIDITY)
-    return any(hmac.compare_digest(reply.data, test.nonce) for test in fresh)
+def answered_by(reply: EchoReply, tests: tuple[EchoTest, ...], now: float) -> EchoTest | None:
+    """Return the test a reply answers in time."""
+    matching = [test for test in tests if test.is_fresh(now) and hmac.compare_digest(reply.data, test.nonce)]
+    return matching[0] if matching else None
+
+
+def with_answer(tests: tuple[EchoTest, ...], answered: EchoTest) -> tuple[EchoTest, ...]:
+    """Return the same tests, one of them answered: a copy of its reply is known for one."""
+    return tuple(replace(test, answered=True) if test is answered else test for test in tests)
+
+
+def awaits_reply(tests: tuple[EchoTest, ...], now: float) -> bool:
+    """Whether a reply may still come that proves something."""
+    return any(test.is_fresh(now) and not test.answered for test in tests)

@@ -56,6 +56,8 @@ class Peer:
     """Of the peer's last indirect bubble, for our direct ones."""
     path: Endpoint | None = None
     """Where the data plane was told to send."""
+    path_watched: bool = False
+    """Whether it leaves echo replies to us."""
     path_said_at: float = float("-inf")
     strikes: int = 0
     """ICMPv4 errors in a row."""
@@ -64,7 +66,11 @@ class Peer:
 
     def is_valid(self, now: float) -> bool:
         """Whether packets may be sent at once (RFC 4380 section 5.2.4, case 1)."""
-        return self.trusted and self.received_at is not None and now - self.received_at < PEER_VALIDITY
+        return self.trusted and self.valid_for(now) > 0
+
+    def valid_for(self, now: float) -> float:
+        """Return for how many seconds what it has proven is good."""
+        return 0.0 if self.received_at is None else self.received_at + PEER_VALIDITY - now
 
     def is_local(self, now: float) -> bool:
         """Whether it was met on our own link not long ago (RFC 4380 section 5.2.4, case 3)."""

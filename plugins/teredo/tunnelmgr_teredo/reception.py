@@ -6,7 +6,7 @@ from tunnelmgr.api.outbox import Outbox
 from tunnelmgr.api.packets.ipv6 import IPv6Packet
 from tunnelmgr_teredo.address import GlobalUnicast, TeredoAddress, is_teredo
 from tunnelmgr_teredo.drops import Drop, Refused
-from tunnelmgr_teredo.echo_test import echo_reply, passes
+from tunnelmgr_teredo.echo_test import EchoTest, answered_by, echo_reply, with_answer
 from tunnelmgr_teredo.native import is_link_only, is_native, is_source_routed
 from tunnelmgr_teredo.peers import Peer, Standing
 from tunnelmgr_teredo.session import Session
@@ -118,8 +118,9 @@ class Reception:
             raise Refused(Drop.OUTER_SOURCE)
         peer = self._session.peers.get(packet.source)
         reply = echo_reply(packet)
-        if reply is not None and peer is not None and peer.echo_tests and passes(reply, peer.echo_tests, now):
-            self._test_passed(peer, remote, now)
+        test = answered_by(reply, peer.echo_tests, now) if reply is not None and peer is not None else None
+        if peer is not None and test is not None:
+            self._test_answered(peer, test, remote, now)
         elif peer is not None and peer.trusted and peer.mapped == remote:
             self._session.heard(peer, now)
             self._pass_up(payload.packet, packet)
@@ -129,8 +130,10 @@ class Reception:
         else:
             self._test_stranger(payload.packet, packet, remote, now)
 
-    def _test_passed(self, peer: Peer, remote: Endpoint, now: float) -> None:
-        peer.echo_tests = ()
+    def _test_answered(self, peer: Peer, test: EchoTest, remote: Endpoint, now: float) -> None:
+        if test.answered:
+            raise Refused(Drop.ECHO_REPLY)  # a copy, which is no proof, and not the host's either
+        peer.echo_tests = with_answer(peer.echo_tests, test)
         self._session.trust(peer, remote, now)
         for held in self._session.release_inward(peer, remote):
             self._pass_up(held, IPv6Packet.parse(held))
@@ -143,6 +146,7 @@ class Reception:
         peer = self._session.meet(packet.source, Standing.UNSOLICITED, now)
         if not self._session.contacts.begin(peer, now):
             raise Refused(Drop.ECHO_LIMIT)
+        self._session.watch_for_replies(now)
         self._session.hold_inward(peer, data, remote)
 
     # -- to the host --------------------------------------------------------------------------------------------------

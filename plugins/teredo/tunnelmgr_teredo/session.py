@@ -23,6 +23,7 @@ from tunnelmgr_teredo.constants import (
 from tunnelmgr_teredo.contacts import Contacts
 from tunnelmgr_teredo.discovery import LocalDiscovery
 from tunnelmgr_teredo.drops import Drop
+from tunnelmgr_teredo.echo_test import awaits_reply
 from tunnelmgr_teredo.identity import Identity
 from tunnelmgr_teredo.packet_queue import PacketQueue, QueueSpace, Waiting
 from tunnelmgr_teredo.peers import Peer, PeerList, Standing
@@ -88,6 +89,11 @@ class Session:
         self._used(peer, now)
         self._say_path(peer, now)
         self._reached(peer, now)
+
+    def watch_for_replies(self, now: float) -> None:
+        """Where a peer was tested that is reached already: the reply is ours, and would come by the path in use."""
+        for peer in self.contacts.tested():
+            self._watch(peer, now)
 
     def distrust(self, peer: Peer) -> None:
         """Send nothing more to where the peer was."""
@@ -159,6 +165,8 @@ class Session:
             if use.sent_at is not None:
                 peer.sent_at = max(use.sent_at, peer.sent_at or use.sent_at)
             self._used(peer, now)
+            if peer.path_watched:
+                self._watch(peer, now)
         return from_server
 
     def icmp_unreachable(self, remote: Endpoint) -> None:
@@ -172,6 +180,7 @@ class Session:
     def handle_timeout(self, now: float) -> None:
         for peer in self.contacts.handle_timeout(now):
             self.give_up(peer, now)
+        self.watch_for_replies(now)
         if now >= self._sweep_at:
             self._sweep_at = now + PEER_SWEEP_INTERVAL
             for peer in self.peers.idle(now):
@@ -217,11 +226,18 @@ class Session:
             self._paths_valid_until = max(self._paths_valid_until, peer.received_at + PEER_VALIDITY)
 
     def _say_path(self, peer: Peer, now: float) -> None:
-        if peer.path == peer.mapped and now - peer.path_said_at < PATH_RENEWAL_INTERVAL:
+        watched = awaits_reply(peer.echo_tests, now)
+        said = peer.path == peer.mapped and peer.path_watched is watched
+        if said and now - peer.path_said_at < PATH_RENEWAL_INTERVAL:
             return
-        peer.path, peer.path_said_at = peer.mapped, now
+        peer.path, peer.path_watched, peer.path_said_at = peer.mapped, watched, now
         prefix = IPv6Network(peer.address.packed)  # from bytes: from an address it goes through text, at ten times the cost
-        self._outbox.say(PathUp(prefix, peer.mapped, SERVICE, PEER_VALIDITY, local=self._own_network))
+        valid_for = peer.valid_for(now)
+        self._outbox.say(PathUp(prefix, peer.mapped, SERVICE, valid_for, local=self._own_network, watch_echo=watched))
+
+    def _watch(self, peer: Peer, now: float) -> None:
+        if peer.path is not None and peer.is_valid(now):
+            self._say_path(peer, now)
 
     def _take_back_path(self, peer: Peer) -> None:
         if peer.path is not None:

@@ -221,6 +221,18 @@ def test_a_relay_cannot_take_over_a_host_we_talk_to(siege: Siege) -> None:
     siege.is_over()
 
 
+@pytest.mark.requirement("T-RX-011")
+def test_a_stranger_in_a_friends_name_provokes_a_test_whose_reply_stays_with_us(siege: Siege) -> None:
+    native = siege.world.native_host.address
+    before = delivered(siege, native)
+    for _ in range(3):
+        siege.attack(udp_packet(native, siege.alice.ipv6_address))
+        siege.world.internet.run(3)
+    assert siege.alice.status().counters["echo-tests-sent"] > 1
+    assert delivered(siege, native) == before
+    siege.is_over()
+
+
 @pytest.mark.requirement("T-RX-018")
 def test_strangers_cannot_make_us_ping_third_parties(siege: Siege) -> None:
     """CVE-2006-6266: each packet that seems to come from a native host would be answered by an echo request to it."""

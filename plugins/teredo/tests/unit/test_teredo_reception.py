@@ -439,6 +439,79 @@ def test_a_reply_to_no_test_of_ours_provokes_nothing(name: str) -> None:
     assert client_a.dropped("echo-reply") == 1
 
 
+def reached(bench: Bench) -> None:
+    """Let an echo test find the relay of the native host."""
+    bench.send(udp_packet(CLIENT_B, NATIVE_HOST))
+    (request,) = echo_requests(bench)
+    bench.receive(reply_to(request), RELAY)
+    (path,) = bench.take_events(PathUp)
+    assert not path.watch_echo, "nothing is outstanding: pings of the host need not come to us"
+
+
+@pytest.mark.requirement("T-RX-011")
+def test_the_path_leaves_us_the_reply_to_a_test_that_a_stranger_provoked(client_b: Bench) -> None:
+    reached(client_b)
+    client_b.receive(udp_packet(NATIVE_HOST, CLIENT_B), STRANGER)
+    client_b.wait(2)
+    (request,) = echo_requests(client_b)
+    (watched,) = client_b.take_events(PathUp)
+    assert (watched.remote, watched.watch_echo) == (RELAY, True)
+    client_b.receive(reply_to(request), RELAY)
+    (path,) = client_b.take_events(PathUp)
+    assert (path.remote, path.watch_echo) == (RELAY, False)
+    assert client_b.delivered() == []
+
+
+@pytest.mark.requirement("T-RX-011")
+def test_a_path_is_watched_no_longer_than_a_reply_counts(client_b: Bench) -> None:
+    reached(client_b)
+    client_b.receive(udp_packet(NATIVE_HOST, CLIENT_B), STRANGER)
+    watched = []
+    for _ in range(10):
+        client_b.wait(5)
+        use = PathUse(IPv6Network(NATIVE_HOST), client_b.now, None, 1, 100, 0, 0)
+        client_b.client.paths_used([use], client_b.now)
+        watched += [path.watch_echo for path in client_b.take_events(PathUp)]
+    assert (watched[0], watched[-1], watched.count(False)) == (True, False, 1)
+
+
+@pytest.mark.requirement("T-PE-003")
+def test_a_stranger_does_not_make_a_path_last(client_b: Bench) -> None:
+    reached(client_b)
+    client_b.wait(20)
+    client_b.receive(udp_packet(NATIVE_HOST, CLIENT_B), STRANGER)
+    assert [path.valid_for for path in client_b.take_events(PathUp)] == [pytest.approx(10)]
+    client_b.wait(10)
+    assert all(path.valid_for and path.valid_for < 5 for path in client_b.take_events(PathUp))
+    client_b.receive(udp_packet(NATIVE_HOST, CLIENT_B), STRANGER)
+    client_b.wait(2)
+    assert client_b.take_events(PathUp) == []
+
+
+@pytest.mark.requirement("T-RX-011")
+def test_a_copy_of_a_reply_is_no_proof_and_does_not_reach_the_host(client_b: Bench) -> None:
+    client_b.send(udp_packet(CLIENT_B, NATIVE_HOST))
+    (request,) = echo_requests(client_b)
+    client_b.receive(reply_to(request), RELAY)
+    for remote in (RELAY, STRANGER):
+        client_b.receive(reply_to(request), remote)
+    assert client_b.dropped("echo-reply") == 2
+    assert client_b.client.status(client_b.now).peers[0].endpoint == str(RELAY)
+    assert client_b.delivered() == []
+
+
+@pytest.mark.requirement("T-RX-011")
+def test_replies_to_all_tests_of_one_search_stay_with_us(client_b: Bench) -> None:
+    client_b.send(udp_packet(CLIENT_B, NATIVE_HOST))
+    client_b.wait(3)
+    first, second = echo_requests(client_b)
+    client_b.receive(reply_to(first), RELAY)
+    (path,) = client_b.take_events(PathUp)
+    assert path.watch_echo, "the second reply would come by the path"
+    client_b.receive(reply_to(second), RELAY)
+    assert client_b.delivered() == []
+
+
 @pytest.mark.requirement("T-RX-011")
 def test_a_relay_closer_by_takes_over_with_the_right_nonce(client_b: Bench) -> None:
     client_b.send(udp_packet(CLIENT_B, NATIVE_HOST))
