@@ -1,8 +1,10 @@
 """Break the code behind numbered requirements, one at a time: a test that claims the requirement must fail.
 
     python -m tools.mutants [SEED] [--count 20]
+    python -m tools.mutants --every
 
-The code behind a requirement is where the tests that claim it go, all of them, and few others do. The broken package is a
+The code behind a requirement is where the tests that claim it go, all of them, and few others do; a line that fits another
+requirement better is that one's. The broken package is a
 copy; the work tree stays as it is. Exit status 1 when a mutant lives: a test that cannot fail is a defect.
 """
 
@@ -15,7 +17,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -35,6 +37,9 @@ TRACE_TIMEOUT = 900.0  # seconds for all tests, traced
 
 Lines = dict[str, dict[str, list[int]]]
 """Test -> file of the package -> lines executed."""
+Place = tuple[str, int]
+"""A file of the package, and a line of it."""
+Ways = dict[Place, list[Mutation]]
 
 
 class Mutant(NamedTuple):
@@ -79,23 +84,39 @@ def executed_lines(package: Path, result: Path) -> Lines:
     return found
 
 
-def choose(requirement: str, claims: list[str], lines: Lines, package: Path, dice: random.Random) -> Mutant | None:
-    """Choose what to break behind a requirement; None where it has no code of its own that can be broken."""
+def belonging(claimed: dict[str, list[str]], lines: Lines) -> dict[str, dict[Place, float]]:
+    """Return the lines behind each requirement, with their scores: a line belongs to the requirements it fits best."""
     everyone = Counter(place for places in lines.values() for place in _places(places))
-    ours = Counter(place for test in claims for place in _places(lines[test]))
-    scores = {place: count / math.sqrt(everyone[place] * len(claims)) for place, count in ours.items()}
-    scores = {place: score for place, score in scores.items() if score >= SCORE_MIN}
-    while scores:
-        best = max(scores.values())
-        chosen = dice.choice(sorted(place for place, score in scores.items() if score >= SPECIFIC * best))
-        del scores[chosen]
-        file, line = chosen
-        if ways := list(mutations((package / PACKAGE.name / file).read_text(), frozenset({line}))):
-            return Mutant(requirement, claims, file, dice.choice(ways))
-    return None
+    scores = {}
+    for requirement, claims in claimed.items():
+        ours = Counter(place for test in claims for place in _places(lines[test]))
+        scores[requirement] = {place: count / math.sqrt(everyone[place] * len(claims)) for place, count in ours.items()}
+    best = {place: max(found.get(place, 0.0) for found in scores.values()) for place in everyone}
+    return {
+        requirement: {place: score for place, score in found.items() if score >= max(SCORE_MIN, best[place])}
+        for requirement, found in scores.items()
+    }
 
 
-def _places(files: dict[str, list[int]]) -> Iterator[tuple[str, int]]:
+def mutants(requirement: str, claims: list[str], scores: dict[Place, float], ways: Ways) -> list[Mutant]:
+    """Return all that may be broken behind a requirement: nothing where it has no code of its own that can be broken."""
+    breakable = {place: score for place, score in scores.items() if place in ways}
+    enough = SPECIFIC * max(breakable.values(), default=0.0)
+    chosen = sorted(place for place, score in breakable.items() if score >= enough)
+    return [Mutant(requirement, claims, place[0], mutation) for place in chosen for mutation in ways[place]]
+
+
+def all_ways(package: Path) -> Ways:
+    """Return every way to break each line of the package."""
+    found: Ways = defaultdict(list)
+    for file in sorted((package / PACKAGE.name).rglob("*.py")):
+        name, source = str(file.relative_to(package / PACKAGE.name)), file.read_text()
+        for mutation in mutations(source):
+            found[name, mutation.line].append(mutation)
+    return found
+
+
+def _places(files: dict[str, list[int]]) -> Iterator[Place]:
     return ((file, line) for file, numbers in files.items() for line in numbers)
 
 
@@ -111,32 +132,39 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("seed", type=int, nargs="?", default=1)
     parser.add_argument("--count", type=int, default=20, help="requirements to break (20)")
+    parser.add_argument("--every", action="store_true", help="break all that any seed may choose: takes most of an hour")
     options = parser.parse_args()
-    dice = random.Random(options.seed)  # noqa: S311 (the same seed breaks the same things)
-    broken = survivors = 0
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         whole = copied(folder, "whole")
         lines = executed_lines(whole, folder / "lines.json")
         claimed = {
-            requirement: [test for test in sorted(set(places)) if test in lines]
+            requirement: claims
             for requirement, places in sorted(tests(ROOT).items())
-            if requirement.startswith(PREFIX)
+            if requirement.startswith(PREFIX) and (claims := [test for test in sorted(set(places)) if test in lines])
         }
-        candidates = [requirement for requirement, claims in claimed.items() if claims]
-        for requirement in dice.sample(candidates, len(candidates)):
-            mutant = choose(requirement, claimed[requirement], lines, whole, dice) if broken < options.count else None
-            if mutant is None:
-                continue
-            broken += 1
-            alive = lives(mutant, folder)
-            survivors += alive
-            verdict = "LIVES" if alive else "dead "
-            print(f"{verdict} {requirement}  {mutant.file}:{mutant.mutation.line}  {mutant.mutation}", flush=True)
-            if alive:
-                print("      " + "\n      ".join(mutant.claims))
-    print(f"{survivors} of {broken} mutants live (seed {options.seed})")
+        ways, belongings = all_ways(whole), belonging(claimed, lines)
+        found = [mutants(requirement, claimed[requirement], belongings[requirement], ways) for requirement in claimed]
+        found = [ours for ours in found if ours]
+        print(f"{len(found)} requirements have lines of their own, {sum(map(len, found))} mutants", flush=True)
+        if options.every:
+            chosen = [mutant for ours in found for mutant in ours]
+        else:
+            dice = random.Random(options.seed)  # noqa: S311 (the same seed breaks the same things)
+            chosen = [dice.choice(ours) for ours in dice.sample(found, min(options.count, len(found)))]
+        survivors = sum(tried(mutant, folder) for mutant in chosen)
+    print(f"{survivors} of {len(chosen)} mutants live")
     return 1 if survivors else 0
+
+
+def tried(mutant: Mutant, folder: Path) -> bool:
+    """Break one thing and tell what came of it; return whether nobody noticed."""
+    alive = lives(mutant, folder)
+    verdict = "LIVES" if alive else "dead "
+    print(f"{verdict} {mutant.requirement}  {mutant.file}:{mutant.mutation.line}  {mutant.mutation}", flush=True)
+    if alive:
+        print("      " + "\n      ".join(mutant.claims))
+    return alive
 
 
 if __name__ == "__main__":

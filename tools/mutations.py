@@ -35,12 +35,12 @@ class Mutation(NamedTuple):
         return f"{self.before}  ->  {self.after}"
 
 
-def mutations(source: str, lines: frozenset[int]) -> Iterator[Mutation]:
-    """Yield the ways to break statements and expressions that begin on one of `lines`, outside of constructors."""
+def mutations(source: str) -> Iterator[Mutation]:
+    """Yield the ways to break statements and expressions of a module, outside of constructors."""
     tree = ast.parse(source)
-    breakable = lines - _constructors(tree)
+    constructors = _constructors(tree)
     for number, node in enumerate(ast.walk(tree)):
-        if getattr(node, "lineno", None) in breakable:
+        if getattr(node, "lineno", None) not in constructors:
             for broken in _broken(node):
                 yield _mutation(tree, number, node, broken)
 

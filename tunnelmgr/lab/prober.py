@@ -58,7 +58,7 @@ def measure(ground: ProbeGround) -> Nat | None:
         filtering=_filtering(ground, first, second, other),
         port_choice=port_choice,
         hairpinning=_hairpinning(ground, first),
-        open_box=port_choice is PortChoice.PRESERVING and _remembers_strangers(ground, first),
+        open_box=port_choice is PortChoice.PRESERVING and _remembers_strangers(ground, first, other),
     )
 
 
@@ -109,14 +109,22 @@ def _hairpinning(ground: ProbeGround, outside: ProbeSocket) -> bool:
     return b"hairpin" in _until(two, b"fence")
 
 
-def _remembers_strangers(ground: ProbeGround, outside: ProbeSocket) -> bool:
-    """Whether an unsolicited packet takes the outside endpoint from the inside host that would have had it."""
+def _remembers_strangers(ground: ProbeGround, outside: ProbeSocket, later: ProbeSocket) -> bool:
+    """Whether an unsolicited packet takes the outside endpoint from the inside host that would have had it.
+
+    Raises TunnelError where it does so towards the stranger alone: `Nat.open_box` means all that is spoken to later.
+    """
     inside, witness = ground.inside(), ground.inside()
     witness_mapped = _mapped(witness, outside)
     outside.send(b"unsolicited", Endpoint(witness_mapped.address, inside.endpoint.port))
     outside.send(b"fence", witness_mapped)
     _until(witness, b"fence")
-    return _mapped(inside, outside).port != inside.endpoint.port
+    moved = _mapped(inside, outside)
+    if moved.port == inside.endpoint.port:
+        return False
+    if (seen := _mapped(inside, later)) != moved:
+        raise TunnelError(f"an open box that moved to {moved} for a stranger is {seen} for the next peer")
+    return True
 
 
 def _until(socket: ProbeSocket, fence: bytes) -> set[bytes]:

@@ -46,7 +46,8 @@ class Nat:
     `open_box`: the NAT accepts unsolicited UDP for itself and remembers it as a flow of its own. A packet from a peer
     that comes before the inside host's first packet to this peer takes the outside endpoint for that peer; the inside
     host's packet is then sent from another port, as if the mapping were address-and-port-dependent. Linux does this
-    when its firewall does not drop input. For every other peer the mapping stays what it is.
+    when its firewall does not drop input. Peers the inside host is in touch with see the port they know; all it speaks to
+    later see the new one, so that one lost race spoils the next.
 
     `passes_protocol41` off: IPv6 in IPv4 is dropped, as most home routers do; on, it is translated for one inside host
     per remote address. `maps_ports`: inside hosts may ask for mappings (PCP, RFC 6887).

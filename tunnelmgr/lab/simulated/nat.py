@@ -39,6 +39,10 @@ class Binding:
     def alive(self, now: float) -> bool:
         return now - self.used_at < self.timeout
 
+    def knows(self, remote: Endpoint, now: float) -> bool:
+        """Whether packets were exchanged with a remote not long ago."""
+        return remote in self.contacted and now - self.contacted[remote] < self.timeout
+
     def use(self, remote: Endpoint, now: float) -> None:
         self.contacted[remote] = now
         if self.renewed:
@@ -48,7 +52,7 @@ class Binding:
         if self.filtering is Filtering.ENDPOINT_INDEPENDENT:
             return True
         if self.filtering is Filtering.ADDRESS_AND_PORT:
-            return remote in self.contacted and now - self.contacted[remote] < self.timeout
+            return self.knows(remote, now)
         return any(at.address == remote.address and now - used < self.timeout for at, used in self.contacted.items())
 
 
@@ -68,7 +72,7 @@ class FlowTable:
         """Return the outside port a packet from `inside` to `remote` leaves from."""
         binding = self._find(inside, remote, now) or self._bind(inside, self._scope(remote), now)
         if self._box_has(binding.port, remote, now):
-            binding = self._bind(inside, remote, now, moved=True)
+            binding = self._move(binding, remote, now)
         binding.use(remote, now)
         return binding.port
 
@@ -115,9 +119,14 @@ class FlowTable:
     def _find(self, inside: Endpoint, remote: Endpoint, now: float) -> Binding | None:
         for scope in (remote, remote.address, None):  # a mapping for one peer goes before one for all
             binding = self._bindings.get((inside, scope))
-            if binding is not None and binding.alive(now):
+            if binding is not None and binding.alive(now) and (scope != remote or binding.knows(remote, now)):
                 return binding
-        return None
+        return self._own_port(inside, now) if self._scope(remote) is None else None
+
+    def _own_port(self, inside: Endpoint, now: float) -> Binding | None:
+        """Return the mapping that keeps the port `inside` has itself, if it is one of `inside`."""
+        binding = self.binding_at(inside.port, now)
+        return binding if binding is not None and binding.inside == inside else None
 
     def _scope(self, remote: Endpoint) -> Scope:
         match self._nat.mapping:
@@ -134,6 +143,23 @@ class FlowTable:
         binding = Binding(inside, port, filtering, self._nat.mapping_timeout, now)
         self._bindings[inside, scope] = self._by_port[port] = binding
         return binding
+
+    def _move(self, binding: Binding, remote: Endpoint, now: float) -> Binding:
+        """Return a mapping for a remote whose flow with the box has taken the outside endpoint of `binding`.
+
+        Linux gives a new flow the port of the latest flow of the same inside endpoint, else the port it has inside
+        (nf_nat_core.c, get_unique_tuple). So the port taken here is the one for all remotes met later, while flows there
+        are keep theirs.
+        """
+        inside, scope = binding.inside, self._scope(remote)
+        if scope is None:
+            for known in binding.contacted:
+                self._bindings[inside, known] = binding
+        own = self._own_port(inside, now)
+        if own is None or self._box_has(own.port, remote, now):
+            return self._bind(inside, scope, now, moved=True)
+        self._bindings[inside, scope] = own
+        return own
 
     def _choose_port(self, inside: Endpoint, now: float) -> int:
         if self._nat.port_choice is PortChoice.PRESERVING and self.binding_at(inside.port, now) is None:

@@ -17,6 +17,7 @@ BOB = endpoint("192.168.1.3:4000")
 SERVER = endpoint("192.0.2.1:3544")
 SERVER_OTHER_PORT = endpoint("192.0.2.1:3545")
 STRANGER = endpoint("198.51.100.9:5000")
+LATER = endpoint("198.51.100.10:5000")
 
 
 class Box:
@@ -155,15 +156,37 @@ def test_a_filter_forgets_one_remote_while_another_keeps_the_mapping() -> None:
     assert box.into(SERVER, port) == ALICE
 
 
-def test_an_open_box_that_was_spoken_to_first_moves_the_inside_host_for_this_peer_only() -> None:
+def test_an_open_box_that_was_spoken_to_first_moves_the_inside_host_for_all_but_those_it_knows() -> None:
     box = Box(NatKind.PORT_RESTRICTED_OPEN_BOX)
     usual = box.out(ALICE, SERVER)
     assert box.into(STRANGER, usual.port) is None
     moved = box.out(ALICE, STRANGER)
     assert moved.port != usual.port
     assert box.out(ALICE, SERVER) == usual
+    assert box.out(ALICE, LATER) == moved
     assert box.into(STRANGER, usual.port) is None
     assert box.into(STRANGER, moved.port) == ALICE
+
+
+def test_an_open_box_goes_back_to_the_usual_port_where_a_stranger_has_the_other() -> None:
+    box = Box(NatKind.PORT_RESTRICTED_OPEN_BOX)
+    usual = box.out(ALICE, SERVER)
+    box.into(STRANGER, usual.port)
+    moved = box.out(ALICE, STRANGER)
+    box.into(LATER, moved.port)
+    assert box.out(ALICE, LATER) == usual
+    assert box.out(ALICE, STRANGER) == moved
+
+
+def test_an_open_box_forgets_that_it_moved_when_the_flow_ends() -> None:
+    box = Box(Nat(open_box=True, mapping_timeout=60.0))
+    usual = box.out(ALICE, SERVER)
+    box.into(STRANGER, usual.port)
+    assert box.out(ALICE, STRANGER) != usual
+    box.now = 50.0
+    box.out(ALICE, SERVER)
+    box.now = 61.0
+    assert box.out(ALICE, LATER) == usual
 
 
 def test_the_port_an_open_box_moves_a_flow_to_is_for_that_flow_only() -> None:
