@@ -21,10 +21,12 @@ from tunnelmgr_teredo.advertisement import is_advertisement
 from tunnelmgr_teredo.constants import CHANNEL_ATTEMPTS, RESTART_DELAY, SERVICE, SERVICE_PORTS, TEREDO_PREFIX
 from tunnelmgr_teredo.discovery import DISCOVERY, LocalDiscovery
 from tunnelmgr_teredo.drops import Drop, Refused
+from tunnelmgr_teredo.errands import Errands
+from tunnelmgr_teredo.filtering import FilteringTest
 from tunnelmgr_teredo.identity import Identity
 from tunnelmgr_teredo.qualification import Lost, NatNamed, Qualification, Qualified
 from tunnelmgr_teredo.reception import Reception
-from tunnelmgr_teredo.refresh_interval import SECOND, RefreshInterval
+from tunnelmgr_teredo.refresh_interval import RefreshInterval
 from tunnelmgr_teredo.session import Session
 from tunnelmgr_teredo.settings import ClientSettings, NativeMode
 from tunnelmgr_teredo.transmission import Transmission
@@ -34,6 +36,7 @@ from tunnelmgr_teredo.wire import Payload
 _NO_WAY_OUT = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL})
 _UNREACHABLE = 3  # ICMPv4 type; RFC 792
 _HOST_OR_PORT = frozenset({1, 3})  # its codes that tell of one destination
+_RESTRICTED = (NatKind.ADDRESS_RESTRICTED, NatKind.PORT_RESTRICTED)
 
 
 class TeredoClient:
@@ -48,8 +51,9 @@ class TeredoClient:
         self._qualification = Qualification(settings, self._unicast, random, self._outbox)
         self._discovery = LocalDiscovery(random, self._outbox) if settings.local_discovery else None
         self._joining: OpenChannel | None = None
+        self._errands = Errands(settings.bind, self._outbox)
         self._interval: RefreshInterval | None = None
-        self._opening_second: OpenChannel | None = None
+        self._filtering: FilteringTest | None = None
         self._network = Network()
         self._opening: OpenChannel | None = None
         self._attempts = 0
@@ -141,10 +145,7 @@ class TeredoClient:
             self._opened(result, now)
         elif effect is self._joining:
             self._joined(result)
-        elif effect is self._opening_second:
-            if self._interval is not None and isinstance(result, Done):
-                self._interval.begin(now)
-        else:
+        elif not self._errands.effect_done(effect, result, now):
             self._qualification.resolved(effect, result, now)
         self._act_on_news(now)
 
@@ -159,17 +160,14 @@ class TeredoClient:
             self._session.handle_timeout(now)
         if self._discovery is not None:
             self._discovery.handle_timeout(now)
-        if self._interval is not None:
-            self._interval.handle_timeout(now)
+        self._errands.handle_timeout(now)
 
     def next_timeout(self) -> float | None:
-        timers = [self._reopen_at, self._qualification.next_timeout()]
+        timers = [self._reopen_at, self._qualification.next_timeout(), self._errands.next_timeout()]
         if self._session is not None:
             timers.append(self._session.next_timeout())
         if self._discovery is not None:
             timers.append(self._discovery.next_timeout())
-        if self._interval is not None:
-            timers.append(self._interval.next_timeout())
         return min((at for at in timers if at is not None), default=None)
 
     def datagrams_to_send(self) -> list[Datagram]:
@@ -246,9 +244,8 @@ class TeredoClient:
         nobody = remote.port == 0 or remote.address.is_multicast or remote.address == IPv4Address(0)
         if nobody or remote == self._qualification.local:
             raise Refused(Drop.OUTER_SOURCE)
-        if datagram.channel == SECOND and self._interval is not None:
-            self._interval.receive(datagram, now)
-            self._qualification.refresh_interval = max(self._settings.refresh_interval, self._interval.interval)
+        if self._errands.receive(datagram, now):
+            self._heed_errands()
             return
         payload = Payload.parse(datagram.data)
         packet = IPv6Packet.parse(payload.packet)
@@ -278,6 +275,7 @@ class TeredoClient:
                     self._outbox.say(Down(news.reason, news.hint, news.code))
                 case NatNamed():
                     self._say_up()
+                    self._look_at_filtering()
 
     def _begin_session(self, news: Qualified, now: float) -> None:
         identity = self._identity(news)
@@ -291,13 +289,12 @@ class TeredoClient:
         self._transmission = Transmission(session, self._unicast, self._unreachables, self._outbox)
         if self._discovery is not None:
             self._discovery.begin(identity, now)
-        if self._settings.determine_interval:
-            self._interval = RefreshInterval(
-                identity, self._unicast, self._settings.shared_secret, self._random, self._outbox
-            )
-            self._opening_second = self._interval.opening(self._settings.bind)
-            self._outbox.say(self._opening_second)
         self._say_up()
+        if self._settings.determine_interval:
+            secret = self._settings.shared_secret
+            self._interval = RefreshInterval(identity, self._unicast, secret, self._random, self._outbox)
+            self._errands.run(self._interval)
+        self._look_at_filtering()
 
     def _identity(self, news: Qualified) -> Identity:
         mapped = news.advertisement.mapped
@@ -311,11 +308,24 @@ class TeredoClient:
             self._session.end(now)
         if self._discovery is not None:
             self._discovery.end()
-        if self._interval is not None:
-            self._interval.end()
-            self._interval = None
-            self._qualification.refresh_interval = self._settings.refresh_interval
+        self._errands.end()
+        self._interval = self._filtering = None
+        self._qualification.refresh_interval = self._settings.refresh_interval
         self._session = self._reception = self._transmission = None
+
+    def _look_at_filtering(self) -> None:
+        """Find out what the answers of one port cannot show, now that nothing waits for it."""
+        known = self._filtering is not None or self._qualification.nat is not NatKind.PORT_RESTRICTED
+        if self._session is not None and not known:
+            server = self._session.identity.server
+            self._filtering = FilteringTest(server, self._settings.shared_secret, self._random, self._outbox)
+            self._errands.run(self._filtering)
+
+    def _heed_errands(self) -> None:
+        if self._interval is not None:
+            self._qualification.refresh_interval = max(self._settings.refresh_interval, self._interval.interval)
+        if self._filtering is not None and self._filtering.lets_strangers_in:
+            self._qualification.lets_strangers_in()
 
     def _say_up(self) -> None:
         """Say how this host is to be configured, if that is news."""
@@ -353,13 +363,20 @@ class TeredoClient:
         nat = self._qualification.nat
         return "unknown" if nat is None else nat.value
 
+    def _nat_candidates(self) -> str | None:
+        """What the NAT may be, the mildest first, where what is known of it leaves more than one kind."""
+        if self._qualification.nat is not NatKind.PORT_RESTRICTED:
+            return None
+        filters = self._filtering is not None and self._filtering.lets_strangers_in is False
+        return ", ".join(kind.value for kind in (_RESTRICTED if filters else (NatKind.FULL_CONE, *_RESTRICTED)))
+
     def _facts(self) -> Mapping[str, Fact]:
         qualification = self._qualification
         server, session = qualification.server, self._session
         return {
             "server": str(server) if server is not None else None,
             "nat": self._nat_word() if session is not None else None,
-            "nat_candidates": _CANDIDATES.get(qualification.nat) if session is not None else None,
+            "nat_candidates": self._nat_candidates() if session is not None else None,
             "mapped": str(qualification.mapped) if qualification.mapped is not None else None,
             "local": str(qualification.local) if self._port is not None else None,
             "port_preserved": qualification.port_preserved,
@@ -369,9 +386,3 @@ class TeredoClient:
             "relay": str(session.relay) if session is not None and session.relay is not None else None,
             "encrypted": False,
         }
-
-
-_CANDIDATES: Mapping[NatKind | None, str] = {
-    NatKind.PORT_RESTRICTED: "full-cone, address-restricted, port-restricted",
-}
-"""What the NAT may be where one server's two addresses cannot tell: they show its mapping, not its filtering."""

@@ -37,6 +37,7 @@ INTERVAL_CLOSE_ENOUGH = 0.75  # of the maximum still possible ends the search; R
 SERVICE_PORTS = range(49152, 65536)  # the dynamic ports; RFC 6169 section 5.2.3 wants one that cannot be guessed
 RANDOM_FLAGS = 0x3CFF  # Random1 and Random2; C, z, U and G stay 0: RFC 5991 section 3.1
 CLIENT_LINK_LOCAL = IPv6Address("fe80::ffff:ffff:ffff")  # as Miredo: cone bit 0, nothing told; teredo.md section 2
+CLIENT_LINK_LOCAL_CONE = IPv6Address("fe80::8000:ffff:ffff:ffff")  # the same with the cone bit: see filtering.py
 BUBBLE_HOP_LIMIT = 255  # teredo.md section 3.4
 DISCOVERY_HOP_LIMIT = 1  # RFC 4380 section 5.2.8
 PROOF_KEY_LENGTH = 16  # bytes of the key behind the link-local sources of bubbles: see return_routability.py

@@ -109,6 +109,8 @@ class Qualification:
         self._in_use: Advertisement | None = None
         """The one the address was made from."""
         self._mapped_secondary: Endpoint | None = None
+        self._unfiltered: Endpoint | None = None
+        """The mapping that was found to let everybody in."""
         self._refused = False
         """Whether an ICMP error came for what we asked."""
         self._began_at = 0.0
@@ -202,6 +204,12 @@ class Qualification:
         else:
             self._mapped_secondary = advertisement.mapped
             self._settle(self.server, now)
+
+    def lets_strangers_in(self) -> None:
+        """Hear that the mapping in use is open to everybody."""
+        if self.nat is NatKind.PORT_RESTRICTED and self.mapped is not None:
+            self._unfiltered = self.mapped
+            self._name_nat(NatKind.FULL_CONE, self.mapped)
 
     def handle_timeout(self, now: float) -> None:
         """Do what is due."""
@@ -309,12 +317,14 @@ class Qualification:
             self._name_nat(kind, self._advertisement.mapped)
 
     def _nat_kind(self, mapped: Endpoint) -> NatKind | None:
-        """Name the NAT. One server cannot test filtering: of the kinds that remain the strictest is named."""
+        """Name the NAT: of the kinds that remain, the strictest."""
         if mapped == self.local:
             return NatKind.NONE
         if self._mapped_secondary is None:
             return None
-        return NatKind.PORT_RESTRICTED if self._mapped_secondary == mapped else NatKind.SYMMETRIC
+        if self._mapped_secondary != mapped:
+            return NatKind.SYMMETRIC
+        return NatKind.FULL_CONE if mapped == self._unfiltered else NatKind.PORT_RESTRICTED
 
     def _name_nat(self, kind: NatKind | None, mapped: Endpoint) -> None:
         if kind is None or kind is self.nat:

@@ -53,6 +53,8 @@ class Phase(Enum):
 class RefreshInterval:
     """One determination, for one identity."""
 
+    channel = SECOND
+
     def __init__(
         self, identity: Identity, unicast: GlobalUnicast, secret: SharedSecret | None, random: Random, outbox: Outbox
     ) -> None:

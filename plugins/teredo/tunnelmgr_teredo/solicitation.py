@@ -13,6 +13,7 @@ from tunnelmgr.api.packets.icmpv6 import icmpv6_packet
 from tunnelmgr_teredo.constants import (
     ALL_ROUTERS,
     CLIENT_LINK_LOCAL,
+    CLIENT_LINK_LOCAL_CONE,
     NONCE_LENGTH,
     SERVICE,
     SOLICITATION_TIMEOUT,
@@ -23,6 +24,9 @@ from tunnelmgr_teredo.wire import Authentication, Payload, SharedSecret
 
 SOLICITATION = icmpv6_packet(RouterSolicitation(), CLIENT_LINK_LOCAL, ALL_ROUTERS).serialize()
 """The packet a client asks with."""
+
+CONE_SOLICITATION = icmpv6_packet(RouterSolicitation(), CLIENT_LINK_LOCAL_CONE, ALL_ROUTERS).serialize()
+"""The one that is answered from the server's other address."""
 
 
 class Outcome(Enum):
@@ -41,11 +45,19 @@ class KeyRefused(Refused):
 class Solicitation:
     """One address and the question put to it."""
 
-    def __init__(self, random: Random, outbox: Outbox, secret: SharedSecret | None, channel: str = SERVICE) -> None:
+    def __init__(
+        self,
+        random: Random,
+        outbox: Outbox,
+        secret: SharedSecret | None,
+        channel: str = SERVICE,
+        packet: bytes = SOLICITATION,
+    ) -> None:
         self._random = random
         self._outbox = outbox
         self._secret = secret
         self._channel = channel
+        self._packet = packet
         self._remote = ANY  # nobody
         self._nonce = b""
         self._transmissions = 0
@@ -68,10 +80,15 @@ class Solicitation:
         """Whether an answer is awaited from there."""
         return self.outcome is Outcome.WAITING and remote == self._remote
 
+    def is_answered_by(self, payload: Payload) -> bool:
+        """Whether a payload has the nonce of the question last sent."""
+        header = payload.authentication
+        return header is not None and hmac.compare_digest(header.nonce, self._nonce)
+
     def require_answer(self, payload: Payload) -> None:
         """Check that a payload answers the question last sent. Raises Refused, KeyRefused among it."""
         header = payload.authentication
-        if header is None or not hmac.compare_digest(header.nonce, self._nonce):
+        if header is None or not self.is_answered_by(payload):
             raise Refused(Drop.RA_UNASKED)
         if self._secret is not None and not self._secret.verifies(payload):
             raise Refused(Drop.RA_UNSIGNED)
@@ -101,8 +118,8 @@ class Solicitation:
         self._transmissions += 1
         self._sent_at = now
         if self._secret is None:
-            payload = Payload(SOLICITATION, Authentication(self._nonce))
+            payload = Payload(self._packet, Authentication(self._nonce))
         else:
-            payload = self._secret.sign(SOLICITATION, self._nonce)
+            payload = self._secret.sign(self._packet, self._nonce)
         self._outbox.count("solicitations-sent")
         self._outbox.send(Datagram(self._channel, payload.serialize(), self._remote))

@@ -145,10 +145,13 @@ def test_a_nat_that_forgets_its_mappings_is_reminded_by_the_refresh(world: Tered
 def test_another_local_address_is_noticed_at_once(world: TeredoWorld) -> None:
     alice = world.qualified("alice", NatKind.PORT_RESTRICTED)
     assert pings(world, alice, 2) == 2
-    asked = len(world.server.solicited)
+    world.server.solicited.clear()
+    changed_at = world.internet.now
     alice.change_address("192.168.1.77")
     world.internet.run(0.2)
-    assert len(world.server.solicited) == asked + 2
+    asked = world.server.solicited[:2]
+    assert [channel for _, channel, _ in asked] == ["primary", "secondary"]
+    assert [at - changed_at for at, _, _ in asked] == pytest.approx([0.05, 0.05])
     assert pings(world, alice, 5) == 5
 
 

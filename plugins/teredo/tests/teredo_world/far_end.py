@@ -18,9 +18,11 @@ from tunnelmgr.api.packets import (
     icmpv6_packet,
 )
 from tunnelmgr.api.status import Fact, PathUse, TunnelStatus
-from tunnelmgr_teredo.address import TeredoAddress, is_teredo, server_link_local
+from tunnelmgr_teredo.address import InterfaceIdentifier, TeredoAddress, is_teredo, server_link_local
 from tunnelmgr_teredo.constants import PEER_VALIDITY, SERVER_PORT
 from tunnelmgr_teredo.wire import OriginIndication, Payload, SharedSecret, bubble, is_bubble
+
+_OTHER = {"primary": "secondary", "secondary": "primary"}
 
 
 class _Role:
@@ -80,7 +82,8 @@ class FakeServer(_Role):
     """Answers solicitations on both addresses, forwards bubbles between clients and echo requests to native hosts.
 
     A test may change every attribute while it runs: `silent` and `silent_secondary` let it take no notice of anything,
-    `wrong_prefix` has it advertise another server's prefix, `lie` tell this mapping to everybody.
+    `wrong_prefix` has it advertise another server's prefix, `lie` tell this mapping to everybody; `knows_cone_bit` off, it
+    answers from the address that was asked whatever the solicitation says.
     """
 
     def __init__(
@@ -96,6 +99,7 @@ class FakeServer(_Role):
         self.silent_secondary = False
         self.wrong_prefix: IPv4Address | None = None
         self.lie: Endpoint | None = None
+        self.knows_cone_bit = True
         self.solicited: list[tuple[float, str, Payload]] = []
         """Every solicitation: when, on which address, and what."""
 
@@ -131,7 +135,9 @@ class FakeServer(_Role):
         answer = Payload(packet, payload.authentication, origin)
         if payload.authentication is not None and self.secret is not None:
             answer = self.secret.sign(packet, payload.authentication.nonce, origin, self.confirmation)
-        self._datagrams.append(Datagram(datagram.channel, answer.serialize(), datagram.remote))
+        cone = self.knows_cone_bit and InterfaceIdentifier.parse(solicitation.source.packed[8:]).cone
+        channel = _OTHER[datagram.channel] if cone else datagram.channel
+        self._datagrams.append(Datagram(channel, answer.serialize(), datagram.remote))
 
     def _forward(self, datagram: Datagram, payload: Payload, packet: IPv6Packet) -> None:
         client = TeredoAddress.parse(packet.destination)
