@@ -151,6 +151,19 @@ def test_a_channel_name_in_use_and_a_port_in_use_are_told_apart(tmp_path: Path) 
     asyncio.run(story())
 
 
+def test_a_channel_that_is_closed_can_be_opened_again_in_the_same_turn(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with bench(tmp_path) as b:
+            before = await b.open(udp())
+            again = udp()
+            b.say(CloseChannel("service"), again)
+            await until(lambda: any(asked is again for asked, _ in b.tunnel.answers))
+            (open_now,) = b.driver.outer_sockets()
+            assert open_now.port != before.port
+
+    asyncio.run(story())
+
+
 def test_tcp_channels_connect_talk_and_end_in_good_order(tmp_path: Path) -> None:
     async def story() -> None:
         async with bench(tmp_path) as b:

@@ -66,6 +66,8 @@ class Effects:
                 opened = Done(self._channels.open_datagram(effect))
             except OSError as error:
                 opened = _failed(effect, error)
+        if isinstance(effect, CloseChannel):
+            self._channels.close(effect.channel)  # at once, too: its name may be taken again in the same turn
         self._running[id(effect)] = asyncio.get_running_loop().create_task(self._perform(effect, opened))
 
     def cancel(self, effect: Effect) -> None:
@@ -104,7 +106,7 @@ class Effects:
             case OpenChannel():
                 return self._channels.open_stream(effect)
             case CloseChannel():
-                return self._close(effect.channel)
+                return _done_at_once()
             case Resolve():
                 return _resolve(effect.name)
             case Ping():
@@ -117,9 +119,6 @@ class Effects:
                 return self._ask(effect)
             case MapPort() | UnmapPort():
                 return _unsupported("no port mapping protocol is built in")
-
-    async def _close(self, channel: str) -> None:
-        self._channels.close(channel)
 
     async def _remember(self, effect: Remember) -> None:
         self._memory.remember(self._method, effect.key, effect.value)
@@ -191,6 +190,10 @@ def _fetch(effect: Fetch) -> Response:
 def _failed(effect: Effect, error: OSError) -> Failed:
     code = _CODES.get(error.errno or 0, FailureCode.UNREACHABLE)
     return Failed(code, f"{_words(effect)}: {error.strerror or error}")
+
+
+async def _done_at_once() -> object:
+    return None
 
 
 async def _unsupported(text: str) -> object:
