@@ -7,7 +7,7 @@ cell has a called site to itself: a box that once gave a flow another port gives
 
             caller, ours or Debian's --- NAT --- backbone --- NAT --- called, ours or Debian's
                                                     |
-                                                 miredo-server
+                                        the server, Debian's or ours
 """
 
 from collections.abc import Iterable, Iterator
@@ -41,8 +41,11 @@ KINDS = (
 )
 
 
+OUR_SERVER = "name: server\nmethod: {type: teredo, role: server, addresses: [192.0.2.1, 192.0.2.2]}\n"
+
+
 class Client(Enum):
-    """Whose program a client is. The value is the word for people."""
+    """Whose program a client, or the server, is. The value is the word for people."""
 
     OURS = "ours"
     DEBIANS = "Debian's"
@@ -117,11 +120,16 @@ class MatrixInternet:
 
 
 @contextmanager
-def matrix_internet(name: str, cells: Iterable[Cell], folder: Path) -> Iterator[MatrixInternet]:
+def matrix_internet(
+    name: str, cells: Iterable[Cell], folder: Path, *, server_is: Client = Client.DEBIANS
+) -> Iterator[MatrixInternet]:
     """Build it; it is gone after the with block. Raises as `teredo_internet` does."""
     with NamespaceInternet(name) as internet:
         server = internet.host("server", "192.0.2.1", "192.0.2.2", "2001:db8:1::1", names=[SERVER_NAME])
-        MiredoServer(server, folder=folder).start()
+        if server_is is Client.DEBIANS:
+            MiredoServer(server, folder=folder).start()
+        else:
+            Tunnelmgr(server, folder, OUR_SERVER).up()
         yield MatrixInternet(internet, cells, folder)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.netns.nat_matrix import KINDS
 from tests.netns.program import Tunnelmgr, bulk, ping
 from tests.peers.miredo import TEREDO, MiredoClient, MiredoRelay, MiredoServer
 from tests.peers.teredo_internet import SERVER_NAME
@@ -87,7 +88,7 @@ def our_client(site: Site, folder: Path) -> Tunnelmgr:
 
 
 @pytest.mark.requirement("T-SV-001", "T-SV-012", "T-SV-013", "T-SV-017", "T-SV-023", "T-RL-003", "T-RL-005")
-@pytest.mark.parametrize("kind", [NatKind.NONE, NatKind.FULL_CONE, NatKind.PORT_RESTRICTED, NatKind.SYMMETRIC])
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.value)
 @pytest.mark.usefixtures("relay")
 def test_debians_client_reaches_an_ipv6_host_through_our_server_and_our_relay(
     internet: NamespaceInternet, server: Host, relay: Host, native: Host, kind: NatKind, tmp_path: Path

@@ -36,3 +36,15 @@ def test_our_clients_and_debian_s_meet_wherever_they_can(lab_name: Callable[[], 
     assert wrong == {}
     lost = {str(cell): count for cell, count in answered.items() if cell.caller is Client.OURS and 0 < count < PINGS}
     assert lost == {}, "our client loses none, the first included"
+
+
+@pytest.mark.usefixtures("miredo_programs")
+@pytest.mark.requirement("T-SV-012", "T-SV-013", "T-SV-017")
+def test_debian_s_clients_meet_through_our_server_wherever_they_do_through_its_own(
+    lab_name: Callable[[], str], tmp_path: Path
+) -> None:
+    cells = [Cell(Client.DEBIANS, Client.DEBIANS, *nats) for nats in product(KINDS, repeat=2)]
+    asked = [cell for cell in cells if connects(cell)]
+    with matrix_internet(lab_name(), asked, tmp_path, server_is=Client.OURS) as internet:
+        answered = internet.answered(asked)
+    assert {str(cell): count for cell, count in answered.items() if count < CONNECTED} == {}
