@@ -4,8 +4,8 @@
     python -m tools.mutants --every
 
 The code behind a requirement is where the tests that claim it go, all of them, and few others do; a line that fits another
-requirement better is that one's. The broken package is a
-copy; the work tree stays as it is. Exit status 1 when a mutant lives: a test that cannot fail is a defect.
+requirement better is that one's, and a condition goes with what it guards. The broken package is a copy; the work tree stays
+as it is. Exit status 1 when a mutant lives: a test that cannot fail is a defect.
 """
 
 import argparse
@@ -107,12 +107,12 @@ def mutants(requirement: str, claims: list[str], scores: dict[Place, float], way
 
 
 def all_ways(package: Path) -> Ways:
-    """Return every way to break each line of the package."""
+    """Return every way to break the package, by the line that tells what it is for."""
     found: Ways = defaultdict(list)
     for file in sorted((package / PACKAGE.name).rglob("*.py")):
         name, source = str(file.relative_to(package / PACKAGE.name)), file.read_text()
         for mutation in mutations(source):
-            found[name, mutation.line].append(mutation)
+            found[name, mutation.behind].append(mutation)
     return found
 
 

@@ -26,6 +26,8 @@ class Mutation(NamedTuple):
     """One way to break one line."""
 
     line: int
+    behind: int
+    """The line whose execution tells what the broken one is for: a condition is there for what it guards."""
     before: str
     after: str
     source: str
@@ -38,11 +40,11 @@ class Mutation(NamedTuple):
 def mutations(source: str) -> Iterator[Mutation]:
     """Yield the ways to break statements and expressions of a module, outside of constructors."""
     tree = ast.parse(source)
-    constructors = _constructors(tree)
+    constructors, guarded = _constructors(tree), _guarded(tree)
     for number, node in enumerate(ast.walk(tree)):
         if getattr(node, "lineno", None) not in constructors:
             for broken in _broken(node):
-                yield _mutation(tree, number, node, broken)
+                yield _mutation(tree, number, node, broken, guarded.get(node))
 
 
 def _constructors(tree: ast.Module) -> set[int]:
@@ -51,11 +53,22 @@ def _constructors(tree: ast.Module) -> set[int]:
     return {line for node in found for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)}
 
 
-def _mutation(tree: ast.Module, number: int, node: ast.AST, broken: ast.AST) -> Mutation:
+def _guarded(tree: ast.Module) -> dict[ast.AST, int]:
+    """Return, for each part of the condition of an `if`, the first line of what it guards."""
+    found: dict[ast.AST, int] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If):
+            found[node] = node.body[0].lineno
+            found.update((part, node.body[0].lineno) for part in ast.walk(node.test))
+    return found
+
+
+def _mutation(tree: ast.Module, number: int, node: ast.AST, broken: ast.AST, guarded: int | None) -> Mutation:
     changed = copy.deepcopy(tree)
     target = next(found for place, found in enumerate(ast.walk(changed)) if place == number)
     text = ast.unparse(ast.fix_missing_locations(_Replace(target, broken).visit(changed)))
-    return Mutation(node.lineno, _short(node), _short(broken), text)  # type: ignore[attr-defined]
+    line: int = node.lineno  # type: ignore[attr-defined]  # only nodes that have one are broken
+    return Mutation(line, guarded or line, _short(node), _short(broken), text)
 
 
 def _broken(node: ast.AST) -> Iterator[ast.AST]:
