@@ -36,6 +36,10 @@ from tunnelmgr_teredo.wire import Payload
 _NO_WAY_OUT = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL})
 _UNREACHABLE = 3  # ICMPv4 type; RFC 792
 _HOST_OR_PORT = frozenset({1, 3})  # its codes that tell of one destination
+_NATIVE_APPEARED = {
+    NativeMode.STANDBY: "this host has native IPv6, which takes the default route: is Teredo still needed here?",
+    NativeMode.RUN: "this host has native IPv6, and `native: run` keeps Teredo as it was: is it still needed here?",
+}
 _RESTRICTED = (NatKind.ADDRESS_RESTRICTED, NatKind.PORT_RESTRICTED)
 
 
@@ -117,6 +121,8 @@ class TeredoClient:
 
     def network_changed(self, network: Network, now: float) -> None:
         before, self._network = self._network, network
+        if network.native_ipv6 and not before.native_ipv6:
+            self._warn_of_native()
         self._unicast.network_changed(network)
         if self._discovery is not None:
             self._discovery.network_changed(network)
@@ -343,6 +349,11 @@ class TeredoClient:
         if up != self._up:
             self._up = up
             self._outbox.say(up)
+
+    def _warn_of_native(self) -> None:
+        """Teredo is a means of last resort, with an end (RFC 4380 section 5.5)."""
+        if words := _NATIVE_APPEARED.get(self._settings.native):
+            self._outbox.say(Notice("teredo.native", words))
 
     def _must_stop(self) -> bool:
         return self._settings.native is NativeMode.STOP and self._network.native_ipv6 is True

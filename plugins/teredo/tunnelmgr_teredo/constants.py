@@ -87,6 +87,7 @@ SERVER_RETRANSMIT_TIMER = 2000  # milliseconds, in our advertisements; as Miredo
 # What we chose for relays (teredo.md section 7).
 RELAY_PORT = 3545  # UDP; fixed, because a firewall may have to let it in
 RELAY_PEERS_MAX = 65_536  # entries
+RELAY_PEERS_MIN = 64  # entries; fewer leave no room for shares of it
 RELAY_CONTACTS_SHARE = 0.25  # of the peer list, at most, for clients that have not answered yet
 RELAY_NETWORK_SHARE = 0.25  # of the peer list, at most, on behalf of one native network
 RELAY_NETWORK = 64  # bits of its prefix; RFC 4380 section 7.3.5 leaves the measure open

@@ -8,7 +8,14 @@ from pydantic import BeforeValidator, Field, model_validator
 from tunnelmgr.api.hostconfig import HostConfig
 from tunnelmgr.api.settings import Settings
 from tunnelmgr_teredo.address import GlobalUnicast
-from tunnelmgr_teredo.constants import LINK_LOCAL_PREFIX, LINK_MTU, RELAY_PEERS_MAX, RELAY_PORT, TEREDO_PREFIX
+from tunnelmgr_teredo.constants import (
+    LINK_LOCAL_PREFIX,
+    LINK_MTU,
+    RELAY_PEERS_MAX,
+    RELAY_PEERS_MIN,
+    RELAY_PORT,
+    TEREDO_PREFIX,
+)
 from tunnelmgr_teredo.native import is_native
 from tunnelmgr_teredo.server_settings import Limits
 
@@ -45,7 +52,9 @@ class RelayServiceSettings(Settings):
     private_deployment: tuple[IPv4Network, ...] = Field(
         default=(), description="IPv4 prefixes to use as if they were public: a Teredo network of your own, a laboratory"
     )
-    peers_max: int = Field(default=RELAY_PEERS_MAX, ge=64, le=4_194_304, description="clients remembered at most")
+    peers_max: int = Field(
+        default=RELAY_PEERS_MAX, ge=RELAY_PEERS_MIN, le=4_194_304, description="clients remembered at most"
+    )
     limits: Limits = Field(
         default=Limits.ON,
         description="on, or off for benchmarks: what native hosts can make this relay remember and send",

@@ -15,7 +15,7 @@ from tunnelmgr.api.transport import Fit, Suitability
 from tunnelmgr.api.tunnel import Tunnel
 from tunnelmgr_teredo.relay_settings import RelayServiceSettings
 from tunnelmgr_teredo.server_settings import ServerSettings
-from tunnelmgr_teredo.settings import ClientSettings
+from tunnelmgr_teredo.settings import ClientSettings, NativeMode
 
 
 class Role(Protocol):
@@ -55,6 +55,8 @@ class _Client:
     def suits(self, report: NetworkReport) -> Suitability:
         if report.udp is False or report.nat is NatKind.BLOCKED:
             return Suitability(Fit.UNSUITABLE, "no UDP reaches the internet from here")
+        if report.native_ipv6 and self._settings.native is NativeMode.RELAY:
+            return Suitability(Fit.GOOD, "there is native IPv6, from which Teredo clients can be reached")
         if report.native_ipv6:
             return Suitability(Fit.UNSUITABLE, "there is native IPv6, which is better")
         if report.nat is NatKind.SYMMETRIC:
@@ -70,6 +72,10 @@ class _Client:
         return tuple(probes(self._settings, random))
 
     def tunnel(self, random: Random) -> Tunnel:
+        if self._settings.native is NativeMode.RELAY:
+            from tunnelmgr_teredo.native_relay import ClientOrRelay
+
+            return ClientOrRelay(self._settings, random)
         from tunnelmgr_teredo.client import TeredoClient
 
         return TeredoClient(self._settings, random)

@@ -21,6 +21,8 @@ class NativeMode(Enum):
     """Stay qualified for Teredo peers, offer no default route."""
     STOP = "stop"
     """Have no Teredo address."""
+    RELAY = "relay"
+    """Have no Teredo address, and reach Teredo clients as a relay for this host alone."""
     RUN = "run"
     """Take no notice."""
 
@@ -95,7 +97,8 @@ class ClientSettings(Settings):
         description="refuse symmetric NATs and servers with a silent second address, as RFC 4380 says",
     )
     native: NativeMode = Field(
-        default=NativeMode.STANDBY, description="while there is native IPv6: standby (no default route), stop, or run"
+        default=NativeMode.STANDBY,
+        description="while there is native IPv6: standby (no default route), stop, relay (for this host alone), or run",
     )
     secure: SecureSettings | None = Field(default=None, description="secure qualification, where the server demands it")
     relays: RelaySettings = Field(default=RelaySettings(), description="relays allowed or denied by IPv4 prefix")

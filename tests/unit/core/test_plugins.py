@@ -202,6 +202,7 @@ def test_the_listing_tells_types_roles_and_summary(write: Write) -> None:
     assert (transport.type, transport.roles, transport.summary) == ("fou", ("client", "server"), "carries nothing")
 
 
+@pytest.mark.requirement("T-CL-028")
 def test_the_environment_allows_and_denies_plugins() -> None:
     denied = PluginRegistry.from_environment({"TUNNELMGR_DISABLE_PLUGINS": "teredo, sixinfour"})
     allowed = PluginRegistry.from_environment({"TUNNELMGR_LOAD_PLUGINS": "sixinfour"})

@@ -130,6 +130,18 @@ class Internet:
         self._connect(host, behind, address, link)
         host.tell_network()
 
+    def give_native_ipv6(self, host: SimulatedHost) -> None:
+        """Connect a host to the IPv6 internet, and tell its Tunnel."""
+        self._connect_ipv6(host, native=True, prefixes=[])
+        host.tell_network()
+
+    def take_native_ipv6(self, host: SimulatedHost) -> None:
+        """Cut a host off the IPv6 internet, and tell its Tunnel."""
+        if host.inner.native is not None:
+            self.ipv6.detach(host.inner.native)
+        host.inner.native, host.inner.native_addresses = None, ()
+        host.tell_network()
+
     def name(self, name: str, *addresses: Address) -> None:
         """Let a name resolve to these addresses; without any, to nothing."""
         self.directory.names[name] = tuple(IPv4Address(address) for address in addresses)

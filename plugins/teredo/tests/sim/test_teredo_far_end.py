@@ -7,6 +7,7 @@ import pytest
 from tests.teredo_world.attacker import Attacker
 from tests.teredo_world.served_bench import knock
 
+from tunnelmgr.api.events import Down, Notice, Up
 from tunnelmgr.api.network import Endpoint
 from tunnelmgr.api.settings import Settings
 from tunnelmgr.lab.simulated import Internet, Ipv6Host, SimulatedHost
@@ -203,6 +204,18 @@ def test_a_server_sends_no_more_than_it_gets(far_ends: FarEnds) -> None:
     far_ends.internet.run(5)
     assert counters(server)["packets-forwarded"] == 64
     assert counters(server)["dropped-forward-limit"] == 936
+
+
+@pytest.mark.requirement("T-SE-010")
+def test_a_far_end_tells_its_log_of_no_client(far_ends: FarEnds) -> None:
+    server, relay = far_ends.server("192.0.2.1", "192.0.2.2"), far_ends.relay()
+    alice = far_ends.client("alice", NatKind.PORT_RESTRICTED)
+    ping = alice.send_ping(far_ends.native)
+    far_ends.internet.run(60)
+    assert ping.answered
+    for host in (server, relay):
+        logged = " ".join(str(event) for event in host.events if isinstance(event, Notice | Up | Down))
+        assert not [address for address in (alice.public_address, alice.ipv6_address) if str(address) in logged]
 
 
 @pytest.mark.requirement("T-RL-013")

@@ -624,6 +624,16 @@ def test_native_ipv6_leaves_a_client_in_standby_without_a_default_route() -> Non
     assert bench.take_events(Up)[0].config.default_route
 
 
+@pytest.mark.requirement("T-SE-011")
+@pytest.mark.parametrize("mode", ["standby", "run"])
+def test_native_ipv6_that_appears_asks_whether_teredo_is_still_needed(mode: str) -> None:
+    bench = Bench(native=mode).qualified()
+    for native in (True, True, False):
+        bench.client.network_changed(network(native_ipv6=native), bench.now)
+    notices = [notice for notice in bench.take_events(Notice) if notice.code == "teredo.native"]
+    assert [notice.text.partition(",")[0] for notice in notices] == ["this host has native IPv6"]
+
+
 @pytest.mark.requirement("T-CL-027")
 def test_native_ipv6_stops_a_client_that_is_to_stop_and_its_end_starts_it() -> None:
     bench = Bench(native="stop").qualified()

@@ -11,6 +11,7 @@ from tunnelmgr.api.report import NatKind, NetworkReport
 from tunnelmgr.api.transport import Fit
 from tunnelmgr_teredo import plugin
 from tunnelmgr_teredo.client import TeredoClient
+from tunnelmgr_teredo.native_relay import ClientOrRelay
 from tunnelmgr_teredo.settings import ClientSettings, RelaySettings
 from tunnelmgr_teredo.transport import Teredo
 
@@ -54,6 +55,13 @@ def test_teredo_suits_wherever_udp_passes(report: NetworkReport, fit: Fit) -> No
     assert suitability.fit is fit
     assert suitability.reason
     assert not suitability.reason.endswith(".")
+
+
+@pytest.mark.requirement("T-CL-027")
+def test_a_client_that_may_be_a_relay_suits_where_there_is_native_ipv6() -> None:
+    transport = Teredo("client", settings(native="relay"))
+    assert transport.suits(NetworkReport(native_ipv6=True)).fit is Fit.GOOD
+    assert isinstance(transport.tunnel(Random(1)), ClientOrRelay)
 
 
 @pytest.mark.requirement("T-SE-009")

@@ -1,0 +1,174 @@
+"""A client that is its host's own relay while the host has native IPv6 (RFC 4380 section 5.5; teredo.md section 7.3).
+
+    CLIENT  --native IPv6 appears-->  RELAY
+       ^                                |
+       '-------native IPv6 goes---------'
+
+With native IPv6 a Teredo address is of no use but to be avoided: Teredo clients are reached from the native one. Both are
+whole Tunnels, and one of them runs at a time.
+"""
+
+from collections.abc import Mapping, Sequence
+from ipaddress import IPv4Address, IPv6Network
+from random import Random
+
+from tunnelmgr.api.datagrams import ChannelEvent, Datagram
+from tunnelmgr.api.effects import Cancel, CloseChannel, Effect, EffectResult, OpenChannel, Remember, Resolve
+from tunnelmgr.api.events import Down, Event, Notice, PathDown, PathUp, Stopped
+from tunnelmgr.api.network import Network
+from tunnelmgr.api.status import Fact, PathUse, TunnelStatus
+from tunnelmgr.api.tunnel import Tunnel
+from tunnelmgr_teredo.client import TeredoClient
+from tunnelmgr_teredo.constants import RELAY_PEERS_MIN, SERVICE_PORTS
+from tunnelmgr_teredo.relay import TeredoRelay
+from tunnelmgr_teredo.relay_settings import HOST, RelayServiceSettings
+from tunnelmgr_teredo.settings import ClientSettings
+
+_RELAYING = "this host has native IPv6: no Teredo address, it reaches Teredo clients as its own relay"
+_NATIVE_GONE = "native IPv6 is gone"
+
+
+class ClientOrRelay:
+    """The Tunnel. Owns the one that runs, and takes back what the other one had asked for."""
+
+    def __init__(self, settings: ClientSettings, random: Random) -> None:
+        self._settings = settings
+        self._random = random
+        self._running: Tunnel = TeredoClient(settings, random)
+        self._relays = False
+        self._relays_at: IPv4Address | None = None
+        """The IPv4 address the relay was made for."""
+        self._memory: dict[str, bytes] = {}
+        self._footprint = _Footprint()
+        self._events: list[Event] = []
+
+    def start(self, now: float, network: Network, memory: Mapping[str, bytes]) -> None:
+        self._memory.update(memory)
+        if network.native_ipv6:
+            self._become_relay(network)
+        self._running.start(now, network, self._memory)
+
+    def network_changed(self, network: Network, now: float) -> None:
+        native = network.native_ipv6 is True
+        if native is self._relays and (not native or network.source == self._relays_at):
+            self._running.network_changed(network, now)
+            return
+        self._running.stop(now)
+        self._collect()
+        self._events += self._footprint.taken_back()
+        if native:
+            self._become_relay(network)
+        else:
+            self._become_client()
+        self._running.start(now, network, self._memory)
+
+    def _become_relay(self, network: Network) -> None:
+        if not self._relays:
+            self._events.append(Notice("teredo.native", _RELAYING))
+        self._relays, self._relays_at = True, network.source
+        self._running = TeredoRelay(self._relay_settings(network), self._random)
+
+    def _become_client(self) -> None:
+        self._relays = False
+        self._events.append(Down(_NATIVE_GONE))
+        self._running = TeredoClient(self._settings, self._random)
+
+    def _relay_settings(self, network: Network) -> RelayServiceSettings:
+        settings = self._settings
+        return RelayServiceSettings(
+            address=settings.bind,
+            port=settings.port or self._random.choice(SERVICE_PORTS),
+            serves=HOST,
+            behind_nat=network.source is None or network.source not in settings.unicast,
+            private_deployment=settings.private_deployment,
+            peers_max=max(settings.peers_max, RELAY_PEERS_MIN),
+        )
+
+    def _collect(self) -> None:
+        """Take what the running Tunnel says; that it has stopped is not for others."""
+        said = self._running.events()
+        self._footprint.note(said)
+        self._memory.update((event.key, event.value) for event in said if isinstance(event, Remember))
+        self._events += [event for event in said if not isinstance(event, Stopped)]
+
+    def receive_datagram(self, datagram: Datagram, now: float) -> None:
+        self._running.receive_datagram(datagram, now)
+
+    def receive_packet(self, packet: bytes, now: float) -> None:
+        self._running.receive_packet(packet, now)
+
+    def channel_changed(self, event: ChannelEvent, now: float) -> None:
+        self._running.channel_changed(event, now)
+
+    def paths_used(self, uses: Sequence[PathUse], now: float) -> None:
+        self._running.paths_used(uses, now)
+
+    def effect_done(self, effect: Effect, result: EffectResult, now: float) -> None:
+        self._footprint.answered(effect)
+        self._running.effect_done(effect, result, now)
+
+    def handle_timeout(self, now: float) -> None:
+        self._running.handle_timeout(now)
+
+    def next_timeout(self) -> float | None:
+        return self._running.next_timeout()
+
+    def datagrams_to_send(self) -> list[Datagram]:
+        return self._running.datagrams_to_send()
+
+    def packets_to_deliver(self) -> list[bytes]:
+        return self._running.packets_to_deliver()
+
+    def events(self) -> list[Event]:
+        self._collect()
+        events, self._events = self._events, []
+        return events
+
+    def status(self, now: float) -> TunnelStatus:
+        return self._running.status(now)
+
+    def command(self, name: str, arguments: Mapping[str, Fact], now: float) -> Mapping[str, object]:
+        return self._running.command(name, arguments, now)
+
+    def stop(self, now: float) -> None:
+        self._running.stop(now)
+        self._collect()
+        self._events.append(Stopped())
+
+
+class _Footprint:
+    """What a Tunnel has asked for and not given back."""
+
+    def __init__(self) -> None:
+        self._waiting: list[Effect] = []
+        self._channels: set[str] = set()
+        self._paths: set[IPv6Network] = set()
+
+    def note(self, said: Sequence[Event]) -> None:
+        for event in said:
+            match event:
+                case OpenChannel():
+                    self._waiting.append(event)
+                    self._channels.add(event.channel)
+                case CloseChannel():
+                    self._channels.discard(event.channel)
+                case Resolve():
+                    self._waiting.append(event)
+                case Cancel():
+                    self.answered(event.effect)
+                case PathUp():
+                    self._paths.add(event.prefix)
+                case PathDown():
+                    self._paths.discard(event.prefix)
+
+    def answered(self, effect: Effect) -> None:
+        self._waiting = [one for one in self._waiting if one is not effect]
+
+    def taken_back(self) -> list[Event]:
+        """Return what undoes all of it, and forget it."""
+        undone: list[Event] = [Cancel(effect) for effect in self._waiting]
+        undone += [PathDown(prefix) for prefix in sorted(self._paths)]
+        undone += [CloseChannel(channel) for channel in sorted(self._channels)]
+        for known in (self._waiting, self._channels, self._paths):
+            known.clear()
+        return undone
