@@ -32,7 +32,11 @@ SOLICITATION = (
 """The vector rs-restricted-nonce of docs/protocols/teredo.md."""
 SETTLING = 1.0  # seconds of the flood before counting begins
 ABOUT = """Router solicitations with a nonce, all of one client, more than the server can answer; veth offloads off, limits
-off. CPU is user and system time of the server's processes. Floor: an eighth of miredo-server's rate."""
+off. CPU is user and system time of the server's processes. Floor: an eighth of miredo-server's rate.
+
+What would lift it: a process for each core, on sockets that share the port (a server has no state to share);
+taking and sending many datagrams in one system call, which Python's sockets cannot; answering in the kernel, as
+the answer differs from the question in a handful of octets."""
 
 
 class Server(Protocol):

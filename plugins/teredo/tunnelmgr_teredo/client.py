@@ -138,8 +138,8 @@ class TeredoClient:
             if self._session is not None:
                 self._session.doubt()
             self._qualification.requalify(local, now)
-        self._act_on_news(now)
-        self._say_up()
+        if network.native_ipv6 != before.native_ipv6:
+            self._say_up()
 
     def paths_used(self, uses: Sequence[PathUse], now: float) -> None:
         if self._session is not None and self._session.paths_used(uses, now):

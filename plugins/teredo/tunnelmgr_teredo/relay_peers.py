@@ -20,6 +20,7 @@ from ipaddress import IPv6Address
 from tunnelmgr.api.network import Endpoint
 from tunnelmgr_teredo.constants import (
     PEER_VALIDITY,
+    RELAY_CHORES_MAX,
     RELAY_CONTACTS_SHARE,
     RELAY_NETWORK,
 )
@@ -107,12 +108,13 @@ class RelayPeers:
         network = network_of(source)
         if self._contacting >= self._contacts_max or self._per_network[network] >= self._network_max:
             raise Refused(Drop.TABLE_FULL)
-        if len(self._peers) >= self._peers_max and not self._silent:
+        leaving = self.longest_silent() if len(self._peers) >= self._peers_max else None
+        if len(self._peers) >= self._peers_max and leaving is None:
             raise Refused(Drop.TABLE_FULL)
         if not self._limits.allows_newcomer(network, now):
             raise Refused(Drop.NEWCOMER_LIMIT)
-        if len(self._peers) >= self._peers_max:
-            self._remove_longest_silent()
+        if leaving is not None:
+            self.remove(leaving)
         peer = self._peers[packed] = RelayPeer(packed, self._networks.setdefault(network, network))
         self._contacting += 1
         self._per_network[network] += 1
@@ -136,16 +138,22 @@ class RelayPeers:
             del self._per_network[peer.network], self._networks[peer.network]
 
     def longest_silent(self) -> RelayPeer | None:
-        while self._silences:
+        """Return who is silent longest. None: nobody, or so many were heard since that the look goes on the next time."""
+        for _ in range(min(RELAY_CHORES_MAX, len(self._silences))):
             received_at, peer = self._silences[0]
             if peer.standing is Standing.SILENT and peer.received_at == received_at and peer in self:
                 return peer
             self._silences.popleft()
         return None
 
-    def _remove_longest_silent(self) -> None:
-        if peer := self.longest_silent():
-            self.remove(peer)
+    def silent(self) -> Iterator[RelayPeer]:
+        """Go through those that fell silent, the latest first; some may have been heard since."""
+        return (peer for _, peer in reversed(self._silences))
+
+    @property
+    def silent_since(self) -> float | None:
+        """When the one silent longest was heard last: then, or later. None while there can be nobody."""
+        return self._silences[0][0] if self._silences else None
 
     def _leave(self, peer: RelayPeer) -> None:
         if peer.standing is Standing.SILENT:

@@ -303,8 +303,8 @@ class Relaying:
     def next_timeout(self) -> float | None:
         chores = [at for at, _ in itertools.islice(self._rounds, 1)]
         chores += [_check_at(peer) for peer in itertools.islice(self._checks, 1)]
-        if peer := self.peers.longest_silent():
-            chores.append(peer.received_at + RELAY_PEER_MEMORY)
+        if (since := self.peers.silent_since) is not None:
+            chores.append(since + RELAY_PEER_MEMORY)
         at = min((max(at, self._resume_at) for at in chores), default=float("inf"))
         # Reports need no work of ours: the data plane tells of its use before every timeout.
         at = min(at, self._report_at)
@@ -351,8 +351,10 @@ class Relaying:
         return {"clients": self.peers.trusted, "client_networks": self.peers.networks}
 
     def peer_statuses(self, now: float) -> tuple[PeerStatus, ...]:
-        """Describe the clients heard last."""
-        recent = nlargest(STATUS_PEERS_MAX, self.peers, key=lambda peer: peer.received_at)
+        """Describe some clients, those heard last among them: looking at all would hold up packets."""
+        known = itertools.chain(reversed(self._checks), (peer for _, peer in reversed(self._rounds)), self.peers.silent())
+        some = dict.fromkeys(peer for peer in itertools.islice(known, 2 * STATUS_PEERS_MAX) if peer in self.peers)
+        recent = nlargest(STATUS_PEERS_MAX, some, key=lambda peer: peer.received_at)
         return tuple(_status(peer, now) for peer in recent)
 
 

@@ -13,6 +13,7 @@ from tunnelmgr_teredo.filtering import FILTERING
 
 __all__ = ["world"]
 
+pytestmark = pytest.mark.requirement("T-CL-021")
 ALL = "full-cone, address-restricted, port-restricted"
 GIVEN_UP = 12.0  # seconds until three questions have gone without an answer
 

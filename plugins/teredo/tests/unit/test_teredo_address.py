@@ -100,7 +100,7 @@ def test_directed_broadcast_addresses_are_refused_as_long_as_this_host_is_on_the
     assert broadcast in unicast
 
 
-@pytest.mark.requirement("T-AD-010")
+@pytest.mark.requirement("T-AD-010", "T-AD-007")
 def test_a_private_deployment_may_use_the_prefixes_it_names_and_no_others() -> None:
     unicast = GlobalUnicast([IPv4Network("10.1.0.0/16")])
     assert IPv4Address("10.1.2.3") in unicast

@@ -77,6 +77,21 @@ def test_a_client_announces_itself_at_once_and_every_200_to_300_seconds() -> Non
     assert 285 < max(gaps) <= 301
 
 
+@pytest.mark.requirement("T-LD-002", "T-LD-007")
+def test_without_an_address_a_client_neither_announces_itself_nor_answers() -> None:
+    bench = client()
+    bench.wait(301)
+    assert len(announcements(bench)) in {2, 3}
+    bench.refreshes = None
+    while bench.state != "offline":
+        bench.wake()
+    bench.sent()
+    announce(bench)
+    for _ in range(400):
+        bench.wait(1)
+    assert [sent for sent in bench.sent() if sent.remote in {GROUP, NEIGHBOUR_LOCAL}] == []
+
+
 @pytest.mark.requirement("T-LD-002")
 def test_all_links_hear_an_announcement() -> None:
     bench = Bench(local_discovery=True)
@@ -92,6 +107,13 @@ def test_all_links_hear_an_announcement() -> None:
 def test_a_neighbour_is_answered_on_the_link_and_not_yet_trusted() -> None:
     bench = client()
     bench.sent()
+    for remote, local in (
+        (Endpoint(IPv4Address("10.0.1.21"), 4096), GROUP),
+        (Endpoint(IPv4Address("10.0.0.20"), 4096), GROUP),
+        (NEIGHBOUR_LOCAL, Endpoint(IPv4Address("10.0.0.20"), 3544)),
+    ):
+        announce(bench, remote=remote, local=local)
+        assert bench.sent() == [], "not on the link, or not to all of it"
     announce(bench)
     assert [(sent.remote, sent.data) for sent in bench.sent()] == [(NEIGHBOUR_LOCAL, bubble(CLIENT_B, NEIGHBOUR))]
     assert bench.take_events(PathUp) == []
@@ -138,6 +160,8 @@ def test_what_is_no_announcement_of_a_neighbour_is_dropped(wrong: dict[str, obje
     assert bench.dropped("discovery") == 1
     assert bench.sent() == []
     assert bench.client.status(bench.now).peers_total == 0
+    announce(bench)
+    assert bench.client.status(bench.now).peers_total == 1, "where nothing is wrong, it is one"
 
 
 @pytest.mark.requirement("T-RX-015", "T-TX-004", "T-LD-007")
@@ -161,7 +185,7 @@ def test_a_neighbour_is_remembered_for_600_seconds(seconds: int, local: bool) ->
     bench = client()
     announce(bench)
     bench.wait(seconds)
-    bench.sent()
+    assert len(announcements(bench)) in {3, 4}
     bench.send(udp_packet(CLIENT_B, NEIGHBOUR))
     assert (NEIGHBOUR_LOCAL in [sent.remote for sent in bench.sent()]) == local
 
@@ -179,6 +203,32 @@ def test_a_neighbour_that_has_left_is_tried_as_any_other_peer_the_next_time() ->
     bench.wait(301)
     bench.send(udp_packet(CLIENT_B, NEIGHBOUR))
     assert [sent.remote.port for sent in bench.sent() if sent.remote != GROUP] == [9000, 3544]
+
+
+@pytest.mark.requirement("T-LD-008")
+def test_a_neighbour_that_does_not_answer_is_held_for_one_that_has_left() -> None:
+    bench = client()
+    announce(bench)
+    bench.wait(10)
+    bench.send(udp_packet(CLIENT_B, NEIGHBOUR))
+    bench.wait(310)
+    bench.sent()
+    bench.send(udp_packet(CLIENT_B, NEIGHBOUR))
+    assert [sent.remote.port for sent in bench.sent() if sent.remote != GROUP] == [9000, 3544]
+
+
+@pytest.mark.requirement("T-LD-008", "T-PE-002")
+def test_a_neighbour_this_host_talks_to_is_not_forgotten_for_a_crowd_of_others() -> None:
+    bench = client(peers_max=16)
+    announce(bench)
+    bench.wait(10)
+    bench.send(udp_packet(CLIENT_B, NEIGHBOUR))
+    for number in range(100):
+        crowd = TeredoAddress(SERVER_2, 0, Endpoint(CLIENT_B_MAPPED.address, 9100 + number)).ipv6
+        announce(bench, crowd, remote=Endpoint(NEIGHBOUR_LOCAL.address, 9100 + number))
+    known = {peer.address for peer in bench.client.status(bench.now).peers}
+    assert str(NEIGHBOUR) in known
+    assert len(known) <= 16
 
 
 def test_a_group_that_cannot_be_joined_is_told_and_does_not_matter() -> None:

@@ -65,6 +65,7 @@ def test_a_flood_of_strangers_leaves_a_hundred_friends() -> None:
         peers.add(peer(number))
     assert all(peers.get(friend.address) is friend for friend in friends)
     assert len(peers) == 100 + 2048
+    assert (peers.get(peer(18_951).address), peers.get(peer(18_952).address) is None) == (None, False), "the oldest went"
 
 
 @pytest.mark.requirement("T-PE-006", "T-PE-002", "T-PE-005")
@@ -81,7 +82,9 @@ def test_forged_packets_from_matching_mappings_leave_the_paths_of_friends_alone(
         bench.receive(bubble(TeredoAddress(SERVER_2, 0, mapped).ipv6, bench.address), mapped)
     gone = {str(path.prefix) for path in bench.take_events(PathDown)}
     assert not gone & friends
-    assert bench.client.status(bench.now).peers_total <= 64
+    known = bench.client.status(bench.now).peers_total
+    assert known <= 64
+    assert len(gone) == 10 + 300 - known, "who is forgotten has no path"
 
 
 @pytest.mark.requirement("T-PE-002", "T-PE-005")
@@ -153,6 +156,8 @@ def test_all_queues_together_are_bounded_and_give_back_what_they_held() -> None:
     for queue in queues:
         queue.drain()
     assert sum(queue.push(bytes(1000)) for queue in queues[:10]) == 0
+    alone = PacketQueue(QueueSpace(8000))
+    assert [alone.push(bytes(1000)) for _ in range(20)] == [0] * 8 + [1] * 12, "what goes makes room"
 
 
 # -- limits -------------------------------------------------------------------------------------------------------------

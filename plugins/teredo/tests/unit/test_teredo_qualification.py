@@ -1,6 +1,6 @@
 """How a client gets its address and keeps it, verb by verb; whole stories are in the simulated tests."""
 
-from ipaddress import IPv4Address, IPv6Address, IPv6Interface, IPv6Network
+from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface, IPv6Network
 
 import pytest
 from tests.teredo_world.bench import (
@@ -19,7 +19,7 @@ from tunnelmgr.api.datagrams import ChannelFailed, IcmpReceived
 from tunnelmgr.api.effects import Cancel, Done, Failed, FailureCode, OpenChannel, Remember, Resolve
 from tunnelmgr.api.errors import ExitCode
 from tunnelmgr.api.events import Down, Notice, Stopped, Up
-from tunnelmgr.api.network import Endpoint
+from tunnelmgr.api.network import Endpoint, LocalAddress, Network
 from tunnelmgr.api.packets import (
     IPv6Packet,
     PrefixInformation,
@@ -28,7 +28,7 @@ from tunnelmgr.api.packets import (
     icmpv6_packet,
     parse_icmpv6,
 )
-from tunnelmgr_teredo.address import server_link_local
+from tunnelmgr_teredo.address import TeredoAddress, server_link_local
 from tunnelmgr_teredo.constants import CLIENT_LINK_LOCAL, SERVICE_PORTS, TEREDO_PREFIX
 from tunnelmgr_teredo.settings import ClientSettings
 from tunnelmgr_teredo.wire import Authentication, OriginIndication, Payload
@@ -102,6 +102,7 @@ def test_a_random_port_that_is_taken_is_drawn_anew() -> None:
     assert second.local.port != first.local.port
 
 
+@pytest.mark.requirement("T-CL-002")
 def test_a_given_port_that_is_taken_is_told_and_tried_again() -> None:
     bench = Bench()
     bench.client.start(bench.now, network(), {})
@@ -291,6 +292,9 @@ def test_a_silent_second_address_leaves_the_nat_unknown_and_delays_the_address_b
     bench.wait(12)
     assert [notice.code for notice in bench.take_events(Notice)] == ["teredo.secondary-silent"]
     assert bench.state == "qualified"
+    bench.refreshes = MAPPED
+    bench.wait(60)
+    assert bench.take_events(Notice) == [], "told once"
 
 
 @pytest.mark.requirement("T-CL-018", "T-CL-020")
@@ -415,6 +419,27 @@ def test_rests_double_up_to_100_seconds_give_or_take_a_quarter() -> None:
 
 
 @pytest.mark.requirement("T-CL-022")
+def test_woken_early_during_a_rest_a_client_says_nothing_and_asks_nobody() -> None:
+    bench = Bench().start()
+    bench.wait(12)
+    bench.take_events(Down)
+    bench.sent()
+    bench.client.handle_timeout(bench.now + 1)
+    assert (bench.client.events(), bench.sent()) == ([], [])
+
+
+@pytest.mark.requirement("T-CL-022", "T-MA-009")
+def test_whoever_waits_for_an_answer_is_told_when_the_address_is_lost() -> None:
+    bench = Bench().qualified()
+    bench.wait(30)
+    bench.send(udp_packet(bench.address, IPv6Address("2001:db8::1")))
+    while bench.state != "offline":
+        bench.wake()
+    assert [packet[40:42] for packet in bench.delivered()] == [b"\x01\x03"], "address unreachable"
+    assert bench.client.status(bench.now).facts["address"] is None
+
+
+@pytest.mark.requirement("T-CL-022")
 def test_success_makes_the_next_rest_short_again() -> None:
     bench = Bench().start()
     for _ in range(3):
@@ -470,6 +495,7 @@ def test_a_key_the_server_refuses_is_told_and_nothing_else_is_taken_from_the_ans
     assert "key" in down.reason
     assert down.code is ExitCode.NO_PERMISSION
     assert bench.state == "offline"
+    assert bench.dropped("ra-key-refused") == 1
 
 
 def test_a_secret_is_not_shown() -> None:
@@ -518,6 +544,19 @@ def test_another_mapping_makes_another_address_with_other_flags_at_once() -> Non
     assert bench.address.packed[12:] == before.packed[12:]
     assert bench.address.packed[8:12] != before.packed[8:12]
     assert [sent.remote for sent in bench.sent()] == [SECONDARY_ENDPOINT], "another mapping may mean another NAT"
+
+
+@pytest.mark.requirement("T-MA-005", "T-MA-007")
+def test_another_mapping_is_told_and_looked_at_and_the_same_one_is_neither() -> None:
+    bench = Bench().qualified()
+    for mapped, told, asked in ((MAPPED, [], []), (Endpoint(MAPPED.address, 9000), [True], [SECONDARY_ENDPOINT])):
+        bench.take_events(Notice)
+        bench.wake()
+        (refresh,) = bench.sent()
+        bench.advertise(refresh, mapped)
+        notices = [notice.text for notice in bench.take_events(Notice) if notice.code == "teredo.mapping-changed"]
+        assert [str(mapped) in text and str(MAPPED) in text for text in notices] == told
+        assert [sent.remote for sent in bench.sent()] == asked
 
 
 @pytest.mark.requirement("T-AD-006")
@@ -641,10 +680,26 @@ def test_native_ipv6_stops_a_client_that_is_to_stop_and_its_end_starts_it() -> N
     (down,) = bench.take_events(Down)
     assert "native" in down.reason
     assert bench.state == "disabled"
+    assert bench.client.status(bench.now).facts["address"] is None
     bench.wait(100)
     assert bench.sent() == []
     bench.client.network_changed(network(), bench.now)
-    assert len(bench.sent()) == 2
+    asked = bench.sent()
+    assert len(asked) == 2
+    for solicitation in asked:
+        bench.advertise(solicitation)
+    assert len(bench.take_events(Up)) == 1, "the same as before, and news all the same"
+
+
+@pytest.mark.requirement("T-CL-030", "T-AD-008")
+def test_the_broadcast_address_of_a_new_link_is_sent_nothing() -> None:
+    bench = Bench().qualified()
+    there = LocalAddress("eth0", IPv4Interface("192.0.2.130/25"))
+    bench.client.network_changed(Network((there,), source=there.address.ip), bench.now)
+    bench.sent()
+    bench.send(udp_packet(bench.address, TeredoAddress(SERVER, 0, Endpoint(IPv4Address("192.0.2.255"), 4096)).ipv6))
+    assert bench.sent() == []
+    assert bench.client.status(bench.now).facts["local"] == "192.0.2.130:8192", "known without an answer"
 
 
 @pytest.mark.requirement("T-CL-027")

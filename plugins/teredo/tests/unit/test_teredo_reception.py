@@ -132,6 +132,39 @@ def test_without_the_extension_an_indirect_bubble_is_answered_as_rfc_4380_says()
     assert [(sent.remote, sent.data) for sent in bench.sent()] == [(CLIENT_A_MAPPED, bubble(CLIENT_B, CLIENT_A))]
 
 
+@pytest.mark.requirement("T-EX-026")
+def test_without_the_extension_a_peer_is_asked_as_rfc_4380_says() -> None:
+    bench = Bench(ScriptedRandom(flags=0x2081), server=str(SERVER_2), extensions={"symmetric": False})
+    bench.qualified(CLIENT_B_MAPPED, SERVER_2)
+    bench.send(udp_packet(CLIENT_B, CLIENT_A))
+    bench.wait(3)
+    asked = [(sent.remote, sent.data) for sent in bench.sent() if sent.remote != SERVER]
+    opener, indirect, direct = (CLIENT_A_MAPPED, SERVER_OF_A, CLIENT_A_MAPPED)
+    plain = bubble(CLIENT_B, CLIENT_A)
+    assert asked == [(remote, plain) for remote in (opener, indirect, direct, opener, indirect, direct)]
+
+
+@pytest.mark.requirement("T-EX-005", "T-TX-005")
+def test_the_answer_of_a_peer_ends_the_wait_of_the_direct_bubble(client_b: Bench) -> None:
+    client_b.send(udp_packet(CLIENT_B, CLIENT_A))
+    client_b.sent()
+    receive(client_b, "bubble-origin")
+    assert [sent.data for sent in client_b.sent()] == [PACKETS["bubble-direct-nonce-reply"].payload], "at once"
+    client_b.wait(2)
+    direct, *indirect = client_b.sent()
+    assert direct.data == PACKETS["bubble-direct-nonce-reply"].payload, "and first in the next round: the race is over"
+    assert {sent.remote for sent in indirect} == {SERVER_OF_A}
+
+
+@pytest.mark.requirement("T-EX-005")
+def test_no_proof_is_taken_from_data_or_of_a_peer_nobody_asked(client_b: Bench) -> None:
+    receive(client_b, "bubble-origin")
+    for packet in (udp_packet(CLIENT_A, CLIENT_B), bubble(CLIENT_A, CLIENT_B)):
+        client_b.receive(packet, STRANGER)
+    assert client_b.dropped("mismatch") == 2
+    assert client_b.delivered() == []
+
+
 @pytest.mark.requirement("T-RX-004")
 def test_an_indirect_bubble_earns_no_trust(client_b: Bench) -> None:
     receive(client_b, "bubble-origin")
@@ -637,7 +670,11 @@ def test_every_indirect_bubble_has_a_nonce_of_its_own(client_b: Bench) -> None:
     nonces = {contacting_a(client_b)}
     for _ in range(3):
         client_b.wait(2)
-        own, hidden = (sent.data for sent in client_b.sent() if sent.remote == SERVER_OF_A)
+        sent_now = client_b.sent()
+        assert [(sent.remote, sent.data) for sent in sent_now if sent.remote != SERVER_OF_A] == [
+            (CLIENT_A_MAPPED, bubble(CLIENT_B, CLIENT_A))
+        ] * 2, "direct ones have none"
+        own, hidden = (sent.data for sent in sent_now if sent.remote == SERVER_OF_A)
         nonces.add(nonce_of(own))
         assert hidden[40:] == b"", "the one for Miredo has its proof in its source"
     assert len(nonces) == 4
@@ -682,13 +719,17 @@ def test_data_with_the_right_nonce_proves_nothing(client_b: Bench) -> None:
 @pytest.mark.requirement("T-EX-002", "T-EX-003")
 def test_direct_bubbles_repeat_the_last_nonce_received_and_none_if_the_last_bubble_had_none(client_b: Bench) -> None:
     client_b.receive(bubble(CLIENT_A, CLIENT_B), SERVER)
-    assert client_b.sent()[0].data == bubble(CLIENT_B, CLIENT_A), "none was received"
+    direct, _ = client_b.sent()
+    assert direct.data == bubble(CLIENT_B, CLIENT_A), "none was received"
     client_b.wait(3)
     receive(client_b, "bubble-origin")
-    assert client_b.sent()[0].data == PACKETS["bubble-direct-nonce-reply"].payload
+    direct, *indirect = client_b.sent()
+    assert direct.data == PACKETS["bubble-direct-nonce-reply"].payload
+    assert [IPv6Packet.parse(sent.data).source.is_link_local for sent in indirect] == [False, True]
     client_b.wait(3)
     client_b.receive(bubble(CLIENT_A, CLIENT_B), SERVER)
-    assert client_b.sent()[0].data == bubble(CLIENT_B, CLIENT_A)
+    direct, *_ = client_b.sent()
+    assert direct.data == bubble(CLIENT_B, CLIENT_A)
 
 
 @pytest.mark.requirement("T-RX-001")

@@ -33,6 +33,9 @@ from tunnelmgr.api.packets import (
 from tunnelmgr.api.packets.protocol import IpProtocol
 from tunnelmgr_teredo.address import TeredoAddress
 from tunnelmgr_teredo.constants import TEREDO_PREFIX
+from tunnelmgr_teredo.drops import Refused
+from tunnelmgr_teredo.relay_limits import NoShares
+from tunnelmgr_teredo.relay_peers import RelayPeers, Standing
 from tunnelmgr_teredo.relay_settings import RelayServiceSettings
 from tunnelmgr_teredo.trailers import NonceTrailer, UnknownTrailer
 from tunnelmgr_teredo.wire import is_bubble, with_trailers
@@ -138,7 +141,8 @@ def test_four_bubbles_two_seconds_apart_and_then_an_error_for_each_packet() -> N
         (RELAY_NATIVE, NATIVE_HOST),
         (RELAY_NATIVE, NATIVE_HOST + 1),
     ]
-    assert bench.tunnel.status(bench.now).peers_total == 0
+    status = bench.tunnel.status(bench.now)
+    assert (status.peers_total, status.facts["clients"], status.facts["client_networks"]) == (0, 0, 0)
     assert bench.tunnel.next_timeout() is None
 
 
@@ -148,7 +152,7 @@ def test_a_queue_keeps_the_last_eight_packets_and_goes_with_its_client() -> None
     packets = [udp_packet(NATIVE_HOST, CLIENT_A, bytes([number])) for number in range(12)]
     [knocked] = bench.send(packets[0])
     for packet in packets[1:]:
-        bench.send(packet)
+        assert bench.send(packet) == [], "it has been asked"
     assert bench.dropped() == {"queue-full": 4}
     assert [datagram.data for datagram in answer(bench, knocked)] == packets[4:]
 
@@ -477,6 +481,33 @@ def test_a_thousand_clients_fall_silent_in_small_pieces() -> None:
     assert bench.tunnel.status(bench.now).facts["clients"] == 0
 
 
+def test_a_thousand_silent_clients_that_speak_again_are_passed_over_in_small_pieces() -> None:
+    peers = RelayPeers(1000, NoShares())
+    for number in range(1000):
+        peer = peers.enter(number.to_bytes(16), NATIVE_HOST.packed, now=0.0)
+        peers.move(peer, Standing.SILENT)
+    for peer in peers:
+        peers.move(peer, Standing.TRUSTED)
+    looks = 0
+    while peers.silent_since is not None:
+        assert peers.longest_silent() is None
+        looks += 1
+    assert looks >= 1000 / 64
+    with pytest.raises(Refused):
+        peers.enter(bytes(16), NATIVE_HOST.packed, now=1.0)
+
+
+def test_a_status_looks_at_some_clients_only_and_shows_the_latest() -> None:
+    bench = relay_bench()
+    clients = many_clients(1000)
+    for client in clients:
+        bench.now += 0.02
+        [knocked] = send(bench, client)
+        answer(bench, knocked)
+    peers = bench.tunnel.status(bench.now).peers
+    assert [peer.address for peer in peers] == [str(client) for client in reversed(clients[-256:])]
+
+
 # -- bounds and fairness ---------------------------------------------------------------------------------------------------
 
 SWEEPER = IPv6Address("2001:db8:bad::1")
@@ -553,6 +584,7 @@ def test_a_host_that_sweeps_the_address_space_costs_bounded_memory() -> None:
     first = sweep(0)
     assert bench.tunnel.status(bench.now).peers_total <= 256 + 64 * 8
     assert sweep(6_000) < first * 1.1
+    assert bench.dropped()["bubble-limit"] > 0, "nor does it flood their server"
     assert bench.wait(10)
     assert bench.tunnel.status(bench.now).peers_total == 0
 
