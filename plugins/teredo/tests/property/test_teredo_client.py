@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, composite
-from tests.teredo_world.bench import Bench, ScriptedRandom, network, udp_packet
+from tests.teredo_world.bench import Bench, network
+from tests.teredo_world.friends import PEERS_MAX, client_with_friends, friends
 from tests.teredo_world.vectors import (
     CLIENT_A,
     CLIENT_A_MAPPED,
@@ -21,13 +22,10 @@ from tests.teredo_world.vectors import (
 from tunnelmgr.api.datagrams import ChannelFailed, Datagram, IcmpReceived
 from tunnelmgr.api.events import Down, PathDown
 from tunnelmgr.api.network import Endpoint
-from tunnelmgr.api.packets import EchoRequest, IPv6Packet, icmpv6_packet, parse_icmpv6
-from tunnelmgr_teredo.wire import bubble
 
 # The profile `deep` takes minutes a test, more on a busy machine.
 pytestmark = pytest.mark.timeout(1800)
 
-PEERS_MAX = 16
 WAKES_MAX = 100  # at one instant
 
 payloads = [vector.payload for vector in PACKETS.values()]
@@ -48,28 +46,6 @@ def mutated(draw: DrawFn) -> bytes:
         other = draw(st.sampled_from(payloads))
         data = data[: draw(st.integers(0, len(data)))] + other[draw(st.integers(0, len(other))) :]
     return bytes(data)
-
-
-def client_with_friends() -> Bench:
-    """Return client B, qualified, with client A and a native host for friends."""
-    bench = Bench(ScriptedRandom(flags=0x2081), server=str(SERVER_2), peers_max=PEERS_MAX)
-    bench.qualified(CLIENT_B_MAPPED, SERVER_2)
-    bench.refreshes = CLIENT_B_MAPPED
-    bench.send(udp_packet(CLIENT_B, CLIENT_A))
-    bench.receive(bubble(CLIENT_A, CLIENT_B), CLIENT_A_MAPPED)
-    bench.sent()
-    bench.send(udp_packet(CLIENT_B, NATIVE_HOST))
-    (test,) = bench.sent()
-    request = parse_icmpv6(IPv6Packet.parse(test.data))
-    assert isinstance(request, EchoRequest)
-    bench.receive(icmpv6_packet(request.reply(), NATIVE_HOST, CLIENT_B).serialize(), RELAY)
-    bench.sent()
-    return bench
-
-
-def friends(bench: Bench) -> dict[str, str | None]:
-    peers = bench.client.status(bench.now).peers
-    return {peer.address: peer.endpoint for peer in peers if peer.address in {str(CLIENT_A), str(NATIVE_HOST)}}
 
 
 @given(st.lists(st.tuples(mutated(), remotes, st.floats(0, 3)), min_size=1, max_size=20))

@@ -9,9 +9,10 @@ from ipaddress import IPv4Address
 from random import Random
 
 import pytest
-from tests.teredo_world.bench import Bench, ScriptedRandom
+from tests.teredo_world.bench import udp_packet
+from tests.teredo_world.friends import PEERS_MAX, client_with_friends, friends
 from tests.teredo_world.served_bench import server_bench
-from tests.teredo_world.vectors import CLIENT_B, CLIENT_B_MAPPED, PACKETS, SERVER_2
+from tests.teredo_world.vectors import CLIENT_A, CLIENT_A_MAPPED, CLIENT_B, NATIVE_HOST, PACKETS, RELAY
 
 from tunnelmgr.api.errors import WireError
 from tunnelmgr.api.events import Down
@@ -19,7 +20,6 @@ from tunnelmgr.api.network import Endpoint
 from tunnelmgr_teredo.wire import Payload
 
 CASES = 100_000
-PEERS_MAX = 16
 PAUSE = 0.01  # seconds between two datagrams: refreshes, tests and limits run meanwhile
 
 pytestmark = pytest.mark.requirement("T-SE-005")
@@ -58,15 +58,17 @@ def test_parsers_read_or_refuse() -> None:
     assert 0 < refused < CASES
 
 
-def test_a_client_stays_qualified_and_bounded() -> None:
+def test_a_client_stays_qualified_bounded_and_true_to_its_friends() -> None:
     random = Random(2)
-    bench = Bench(ScriptedRandom(flags=0x2081), server=str(SERVER_2), peers_max=PEERS_MAX)
-    bench.qualified(CLIENT_B_MAPPED, SERVER_2)
-    bench.refreshes = CLIENT_B_MAPPED
+    bench = client_with_friends()
+    before = friends(bench)
     for number, data in enumerate(damaged(random)):
         bench.receive(data, sender(random))
         if number % 100 == 0:
             bench.wait(100 * PAUSE)
+            assert friends(bench) == before
+            bench.receive(udp_packet(CLIENT_A, CLIENT_B), CLIENT_A_MAPPED)
+            bench.receive(udp_packet(NATIVE_HOST, CLIENT_B), RELAY)
             bench.sent()
             bench.delivered()
             assert bench.take_events(Down) == []
