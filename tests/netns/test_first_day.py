@@ -41,7 +41,7 @@ home: up for <time>
   relay             198.51.100.1:3545
   peers             1 (1 relay)
   traffic           received <bytes> in <count> packets, sent <bytes> in <count>
-  data path         plain (this version carries packets by the plain path only)
+  data path         plain (this version carries UDP by the plain path only)
   privacy           not encrypted: whoever carries the packets can read them
   profile           <folder>/home.yaml
   log               <log>

@@ -5,7 +5,7 @@ import contextlib
 import errno
 import socket
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from ipaddress import IPv4Address
 from typing import Final
 
@@ -23,6 +23,7 @@ from tunnelmgr.api.effects import OpenChannel
 from tunnelmgr.api.network import Endpoint
 from tunnelmgr.core.snapshot import OuterSocket
 from tunnelmgr.dataplane.path import DataPath
+from tunnelmgr.host.linux.packet_filter import Program, attach
 
 BUFFER_SIZE: Final = 4 * 1024 * 1024
 """Bytes of receive and send buffer per datagram socket. Nearly all of Miredo's loss is receive-buffer overflow."""
@@ -90,6 +91,11 @@ class Channels:
     def outer_sockets(self) -> tuple[OuterSocket, ...]:
         """Return the sockets of datagrams that are open."""
         return tuple(map(_described, self._sockets.values()))
+
+    def hear_only(self, channels: Collection[str], program: Program) -> None:
+        """Let the sockets of these channels take what a program accepts, and all others everything."""
+        for channel, sock in self._sockets.items():
+            attach(sock, program if channel in channels else ())
 
     def close(self, channel: str) -> None:
         """Close a channel; one that is not open is no failure."""

@@ -11,17 +11,21 @@ from typing import Final, ParamSpec
 
 from tunnelmgr.api.datagrams import ChannelEvent, Datagram
 from tunnelmgr.api.effects import Cancel, Effect, EffectResult
-from tunnelmgr.api.events import Down, Event, Notice, PathDown, PathUp, PeerSilent, Stopped, Up
+from tunnelmgr.api.events import EVERYWHERE, Down, Event, Notice, PathDown, PathUp, PeerSilent, Stopped, Up
 from tunnelmgr.api.network import Network
 from tunnelmgr.api.pump import Pump
 from tunnelmgr.api.status import Fact, PathUse, TunnelStatus
 from tunnelmgr.api.transport import Transport
 from tunnelmgr.core.channels import Channels
 from tunnelmgr.core.effects import Effects
+from tunnelmgr.core.kernel_offer import KernelOffer
 from tunnelmgr.core.memory import Memory
 from tunnelmgr.core.snapshot import OuterSocket, Traffic
+from tunnelmgr.dataplane.kernel import KernelUse
 from tunnelmgr.dataplane.plain import PlainPath
 from tunnelmgr.dataplane.table import ForwardingTable
+from tunnelmgr.host.desired import KernelPath
+from tunnelmgr.host.linux.packet_filter import not_carried_from
 
 STOP_TIMEOUT: Final = 2.0  # seconds a Tunnel may take to say good-bye; design, section 4
 SLEEP_NOTICED: Final = 2.0  # seconds of sleep that count as such; clocks drift by less
@@ -47,9 +51,10 @@ class Driver:
         on_crash: Callable[[Exception], None],
         on_device_lost: Callable[[OSError], None],
         on_resumed: Callable[[], None] = lambda: None,
+        on_offer: Callable[[], None] = lambda: None,
         watch: Callable[[Event], None] = lambda _: None,
     ) -> None:
-        """`on_resumed` hears that this host slept, after the Tunnel has.
+        """`on_resumed` hears that this host slept, after the Tunnel has; `on_offer` that `offer` has changed.
 
         `watch` hears every event, those of paths included, after it was acted on.
         """
@@ -58,7 +63,12 @@ class Driver:
         self._on_crash = on_crash
         self._on_device_lost = on_device_lost
         self._on_resumed = on_resumed
+        self._on_offer = on_offer
         self._watch = watch
+        self.offer = KernelOffer()
+        """What a kernel tunnel would have to do, as of the latest event."""
+        self._kernel: KernelUse | None = None
+        """While a kernel tunnel carries, the Tunnel's own deliveries are copies of what it has delivered."""
         self._table = ForwardingTable()
         self._datapath = PlainPath(self._table)
         self._channels = Channels(self._datapath, received=self._received, changed=self._channel_changed)
@@ -97,6 +107,27 @@ class Driver:
             self._loop.remove_reader(self._device)
             self._datapath.attach_device(None)
             self._device = None
+
+    def leave_to_kernel(self, device: str) -> None:
+        """Have a kernel tunnel carry the packets of the paths, after `detach_device`. What strangers send, and what answers
+        the Tunnel, it still hears."""
+        if self._kernel is None:
+            self._kernel = KernelUse(device, EVERYWHERE)
+            self._table.clear()
+        self._listen_beside_kernel()
+
+    def take_from_kernel(self) -> None:
+        """Carry packets again, before `attach_device`."""
+        self._kernel = None
+        self._channels.hear_only((), ())
+        for path in self.offer.paths:
+            self._table.add(path, self._loop.time())
+
+    def _listen_beside_kernel(self) -> None:
+        """Without paths the far end is not known to be there: then the Tunnel hears all it sends."""
+        offered = self.offer.current
+        program = not_carried_from(offered.remote) if isinstance(offered, KernelPath) else ()
+        self._channels.hear_only(self.offer.channels, program)
 
     def network_changed(self, network: Network) -> bool:
         """Tell the Tunnel when the network is not what it was; return whether it is not."""
@@ -149,9 +180,19 @@ class Driver:
 
     def on_event(self, event: Event) -> None:
         """Carry out an event or an effect."""
+        offered = self.offer.hear(event)
+        self._act_on(event)
+        if offered:
+            if self._kernel is not None:
+                self._listen_beside_kernel()
+            self._on_offer()
+
+    def _act_on(self, event: Event) -> None:
         match event:
-            case PathUp():
+            case PathUp() if self._kernel is None:
                 self._table.add(event, self._loop.time())
+            case PathUp():
+                pass
             case PathDown():
                 self._table.remove(event.prefix)
             case Up() | Down() | PeerSilent() | Notice():
@@ -174,12 +215,14 @@ class Driver:
 
     def deliver(self, packets: Sequence[bytes]) -> None:
         """Write packets to the host."""
+        if self._kernel is not None:
+            return
         self._datapath.deliver(packets)
         self._count("received", packets)
 
     def path_uses(self) -> Sequence[PathUse]:
         """Return what the paths carried, and add it to the totals."""
-        uses = self._table.uses()
+        uses = self._table.uses() if self._kernel is None else self._kernel.uses(self._loop.time())
         for use in uses:
             for name in ("packets_received", "bytes_received", "packets_sent", "bytes_sent"):
                 self._traffic[name] += getattr(use, name)

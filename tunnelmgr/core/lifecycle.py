@@ -24,8 +24,6 @@ from tunnelmgr.host.apply import Configurator
 from tunnelmgr.host.interface import Host
 from tunnelmgr.host.journal import Journal
 
-ONLY_PLAIN: Final = "this version carries packets by the plain path only"
-
 SETTLING: Final = 1.0  # seconds from a change of the network to a look at it: changes come in swarms
 WATCH_AGAIN: Final = 5.0  # seconds until the network is watched again after that failed
 
@@ -312,6 +310,7 @@ class Lifecycle:
         session = self._session
         status = session.status() if session else TunnelStatus("not running")
         device = session.device if session else None
+        datapath, datapath_reason = session.datapath() if session else (DatapathWish.PLAIN.value, "")
         return Snapshot(
             name=self._profile.name,
             file=str(self._profile.file),
@@ -329,8 +328,8 @@ class Lifecycle:
             default_route=device is not None and has_default_route(device),
             inbound=self._profile.firewall.inbound.value,
             verified=session.verified if session else "",
-            datapath="plain",
-            datapath_reason=ONLY_PLAIN,
+            datapath=datapath,
+            datapath_reason=datapath_reason,
             protocol_state=status.state,
             facts=status.facts,
             peers=status.peers,
@@ -349,9 +348,9 @@ def _is_final(error: TunnelError) -> bool:
 
 def _require_available(profile: Profile) -> None:
     """Refuse what a profile may ask and this version cannot do, rather than leave it out silently."""
-    if profile.datapath not in {DatapathWish.AUTO, DatapathWish.PLAIN}:
+    if profile.datapath in {DatapathWish.BATCHED, DatapathWish.EBPF}:
         raise TunnelError(
-            f"{profile.file}: datapath {profile.datapath.value} is not to be had: {ONLY_PLAIN}",
+            f"{profile.file}: this version has no data path {profile.datapath.value}",
             hint="write `datapath: auto`, which takes the fastest there is",
             exit_code=ExitCode.INVALID,
         )

@@ -15,6 +15,7 @@ from typing import Final
 from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.api.events import Down, Event, Notice, PeerSilent, Up
 from tunnelmgr.api.status import Fact, TunnelStatus
+from tunnelmgr.core.carrier import Carrier
 from tunnelmgr.core.driver import Driver
 from tunnelmgr.core.lan import Lan, Surroundings
 from tunnelmgr.core.memory import Memory
@@ -61,11 +62,16 @@ class _NetworkChanged:
     """Addresses, routes or links changed."""
 
 
+class _PathsChanged:
+    """What a kernel tunnel would have to carry has changed."""
+
+
 class _StopAsked:
     """Somebody wants this tunnel down."""
 
 
-_Inboxed = Up | Down | PeerSilent | Notice | Verdict | _Crashed | _HostFailed | _NetworkChanged | _StopAsked
+_Said = Up | Down | PeerSilent | Notice
+_Inboxed = _Said | Verdict | _Crashed | _HostFailed | _NetworkChanged | _PathsChanged | _StopAsked
 
 
 class Session:
@@ -98,6 +104,7 @@ class Session:
         self.failure = ExitCode.NO_ANSWER
         """What to end with when it does not come up in time."""
         self._driver = self._make_driver(memory)
+        self._carrier = Carrier(profile, host, configurator, self._driver, listener.progress)
         self._verification = Verification(
             profile.device, prober, self._driver.traffic, self._inbox.put_nowait, SystemRandom()
         )
@@ -111,6 +118,7 @@ class Session:
                 on_crash=lambda error: self._inbox.put_nowait(_Crashed(error)),
                 on_device_lost=self._device_lost,
                 on_resumed=self._resumed,
+                on_offer=self._offer_changed,
                 watch=self._listener.event,
             )
         except TunnelError:
@@ -132,9 +140,8 @@ class Session:
         """
         if self._profile.firewall.inbound is Inbound.ESTABLISHED:
             await self._host.check_firewall()
-        tun = self._host.open_tun(self._profile.device)
+        self._carrier.open()
         try:
-            self._driver.attach_device(tun.fd)
             self._driver.start(self._host.network())
             await self._driver.spoke(FIRST_DATAGRAM_TIMEOUT)
             await self._host.prepare()
@@ -145,7 +152,7 @@ class Session:
             await self._driver.stop()
             await self._driver.close()
             await self._configurator.clear()
-            tun.close()
+            self._carrier.close()
 
     def stop(self) -> None:
         """Make `run` take everything back and return. Doing it twice is fine."""
@@ -171,6 +178,10 @@ class Session:
         """Return the sockets the tunnel's datagrams travel on."""
         return self._driver.outer_sockets()
 
+    def datapath(self) -> tuple[str, str]:
+        """Return which data path carries, and why not a faster one."""
+        return self._carrier.path, self._carrier.reason
+
     @property
     def device(self) -> Desired | None:
         """What the device looks like; None while the Tunnel is not up."""
@@ -180,6 +191,10 @@ class Session:
     def lan(self) -> tuple[LanStatus, ...]:
         """How the interfaces that share the tunnel stand."""
         return self._lan.status(self._configurator.shortfalls)
+
+    def _offer_changed(self) -> None:
+        if self._carrier.is_concerned:
+            self._inbox.put_nowait(_PathsChanged())
 
     def _resumed(self) -> None:
         self._verification.doubt(SETTLING)
@@ -205,6 +220,8 @@ class Session:
                 raise news.error
             case _NetworkChanged():
                 await self._follow_network()
+            case _PathsChanged():
+                await self._refresh()
             case _Crashed():
                 raise self._crashed(news.error) from news.error
 
@@ -222,6 +239,10 @@ class Session:
         network = self._host.network()
         if self._driver.network_changed(network):
             self._verification.doubt(SETTLING)
+        await self._refresh()
+
+    async def _refresh(self) -> None:
+        """Look whether device and LAN are as they shall be, and the packets carried by whom they can be."""
         if self._up:
             await self._configure()
             self._tell_lan()
@@ -308,7 +329,7 @@ class Session:
             desired = self._lan.withdrawn(bare_device(self._profile), around, now=now)
         else:
             desired = self._lan.shared(self._wished(self._up), self._up.config, around, carries=self._carries, now=now)
-        await self._configurator.apply(desired)
+        await self._carrier.configure(desired)
         return desired
 
     def _tell_lan(self) -> None:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.host.desired import Desired
+from tunnelmgr.host.guards import Guard
 from tunnelmgr.host.interface import Host
-from tunnelmgr.host.items import Advertisement, Fate, Item, Sysctl
+from tunnelmgr.host.items import Advertisement, Fate, Guarding, Item, KernelTunnel, Sysctl
 from tunnelmgr.host.journal import Journal
 from tunnelmgr.host.plan import Step, beyond_the_device, is_beyond, plan, taken_back
 
@@ -85,6 +86,12 @@ class Configurator:
         self._journal.forget()
         return steps
 
+    async def delete_kernel_tunnel(self, device: str) -> None:
+        """Make room for a TUN of the same name. What is configured on the device goes with it. Raises TunnelError."""
+        step = Step(next((item for item in await self._host.actual(device) if isinstance(item, KernelTunnel)), None), None)
+        if step.before and (failures := await self._undo([step])):
+            raise failures[0]
+
     def _beyond(self, desired: Desired) -> list[Item]:
         """Return what to look for in the LAN: what shall be there, and what was put there."""
         changed = [change.after for change in self._journal.net() if change.after]
@@ -135,7 +142,10 @@ class Configurator:
 
 
 def _dispensable(step: Step, device: str) -> bool:
-    """Whether the tunnel works without: /proc/sys is read-only in most containers, and older kernels lack some switches."""
+    """Whether the tunnel works without: /proc/sys is read-only in most containers, and older kernels lack some switches;
+    nftables may be missing, and the errors that would be kept from leaving are a nuisance."""
+    if isinstance(step.after, Guarding):
+        return step.after.guard is Guard.ERRORS
     return isinstance(step.after, Sysctl) and (step.after.interface == device or is_beyond(step.after, device))
 
 

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 from enum import Enum
-from ipaddress import IPv6Interface, IPv6Network
+from ipaddress import IPv4Address, IPv6Interface, IPv6Network
 from typing import NamedTuple
 
+from tunnelmgr.api.events import PathUp
 from tunnelmgr.api.hostconfig import IPV6_MINIMUM_MTU, ProxiedNeighbour
 from tunnelmgr.host.items import Advertisement
 
@@ -48,6 +49,21 @@ class LanLink(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class KernelPath:
+    """What the device shall carry by itself, as a kernel tunnel between two IPv4 addresses."""
+
+    local: IPv4Address
+    remote: IPv4Address
+    ttl: int
+    tos: int
+    """The DSCP of the outer header, as in the TOS octet."""
+    copies_ecn: bool
+    dont_fragment: bool
+    paths: tuple[PathUp, ...]
+    """What may come out of it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Desired:
     """One tunnel device as it shall be, and the LAN behind it."""
 
@@ -77,10 +93,15 @@ class Desired:
     advertisement: Advertisement | None = None
     """What the LAN is told."""
 
+    kernel: KernelPath | None = None
+    """None: the device is a TUN, opened before."""
+    raw41: tuple[IPv4Address, ...] = ()
+    """Addresses of this host whose protocol 41 a raw socket takes: the kernel shall not answer it with errors."""
+
     @property
     def needs_nft(self) -> bool:
         """Whether it can only be had with nftables."""
-        return self.inbound is Inbound.ESTABLISHED or bool(self.translate or self.lan)
+        return self.inbound is Inbound.ESTABLISHED or bool(self.translate or self.lan or self.kernel)
 
 
 class _UnknownAddress(IPv6Interface):

@@ -51,5 +51,10 @@ def sharing_table(device: str) -> str:
     return f"{nft_table(device)}_lan"
 
 
+def guard_table(device: str, purpose: str) -> str:
+    """Return the name of the device's nft table for one purpose of the data path."""
+    return f"{nft_table(device)}_{purpose}"
+
+
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:4]

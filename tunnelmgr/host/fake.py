@@ -14,7 +14,9 @@ from tunnelmgr.host.items import (
     Address,
     Advertisement,
     Firewall,
+    Guarding,
     Item,
+    KernelTunnel,
     Mtu,
     NeighbourProxy,
     Route,
@@ -74,6 +76,8 @@ class FakeHost:
         self.failures: dict[str, int] = {}
         """Beginning of a line -> errno it fails with."""
         self.has_nft = True
+        self.without_kernel_tunnels = ""
+        """Why there are none."""
         self.has_radvd = True
         self.lan: dict[str, int] = {}
         """Interfaces beside our tunnels, with their MTU."""
@@ -83,16 +87,18 @@ class FakeHost:
         return self.outer
 
     def links(self) -> Mapping[str, int]:
-        return self.lan | dict.fromkeys(self.tuns, 1500)
+        tunnels = [item.device for item in self.items.values() if isinstance(item, KernelTunnel)]
+        return self.lan | dict.fromkeys([*self.tuns, *tunnels], 1500)
+
+    def lacks_kernel_tunnels(self) -> str:
+        return self.without_kernel_tunnels
 
     def open_tun(self, device: str) -> FakeTun:
-        if device in self.tuns:
+        if device in self.links():
             raise TunnelError(f"{device}: the name is taken", hint="choose another name")
-        tun = FakeTun(device, 10 + len(self.tuns), self._device_gone)
+        tun = FakeTun(device, 10 + len(self.tuns), self._tun_closed)
         self.tuns[device] = tun
-        for name in DEVICE_SYSCTLS:
-            self._set(Sysctl(f"net/ipv6/conf/{device}/{name}", "1" if name in {"accept_ra", "autoconf"} else "0"))
-        self._set(Mtu(device, 1500))
+        self._device_made(device)
         return tun
 
     async def check_firewall(self) -> None:
@@ -118,6 +124,10 @@ class FakeHost:
             for beginning, code in self.failures.items():
                 if line.startswith(beginning):
                     raise OSError(code, os.strerror(code))
+        if isinstance(step.before, KernelTunnel) and isinstance(step.after, KernelTunnel):
+            self._set(step.after)
+            self.history += step.lines()
+            return
         if step.before and not isinstance(step.before, Sysctl | Mtu):
             self._remove(step.before)
         if step.after:
@@ -144,6 +154,10 @@ class FakeHost:
         device = _device(item)
         if device and device not in self.links():
             _fail(errno.ENODEV)
+        if isinstance(item, KernelTunnel):
+            if item.device in self.links():
+                _fail(errno.EEXIST)
+            self._device_made(item.device)
         if isinstance(item, Advertisement) and not self.has_radvd:
             raise OSError(errno.ENOENT, "radvd is missing")
         if item.key in self.items and isinstance(item, Address | Route | Rule | Unreachable):
@@ -153,12 +167,22 @@ class FakeHost:
     def _remove(self, item: Item) -> None:
         if self.items.pop(item.key, None) is None:
             _fail(errno.ENOENT)
+        if isinstance(item, KernelTunnel):
+            self._device_gone(item.device)
+
+    def _device_made(self, device: str) -> None:
+        for name in DEVICE_SYSCTLS:
+            self._set(Sysctl(f"net/ipv6/conf/{device}/{name}", "1" if name in {"accept_ra", "autoconf"} else "0"))
+        self._set(Mtu(device, 1500))
 
     def _set(self, item: Item) -> None:
         self.items[item.key] = item
 
-    def _device_gone(self, device: str) -> None:
+    def _tun_closed(self, device: str) -> None:
         del self.tuns[device]
+        self._device_gone(device)
+
+    def _device_gone(self, device: str) -> None:
         for key, item in list(self.items.items()):
             if _device(item) == device:
                 del self.items[key]
@@ -171,7 +195,17 @@ def _fail(code: int) -> None:
 def _device(item: Item) -> str | None:
     """Return the interface a thing cannot be without."""
     match item:
-        case Rule() | NeighbourProxy() | Unreachable() | Firewall() | Translation() | Sharing() | Advertisement():
+        case (
+            Rule()
+            | NeighbourProxy()
+            | Unreachable()
+            | KernelTunnel()
+            | Firewall()
+            | Guarding()
+            | Translation()
+            | Sharing()
+            | Advertisement()
+        ):
             return None
         case Sysctl():
             return item.interface if is_ours(item.interface) else None

@@ -42,6 +42,9 @@ class Host(Protocol):
     async def prepare(self) -> None:
         """Load what the first `actual` and `run` will need, beside other work: call it once the first datagram has left."""
 
+    def lacks_kernel_tunnels(self) -> str:
+        """Return why the kernel cannot carry protocol 41 by itself, in a few words; nothing when it probably can."""
+
     async def check_firewall(self) -> None:
         """Raise TunnelError when nft is missing, which `Inbound.ESTABLISHED` needs."""
 

@@ -4,14 +4,15 @@ Two items with the same `key` are two values of one thing: the newer replaces th
 """
 
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
-from ipaddress import IPv6Address, IPv6Interface, IPv6Network
+from ipaddress import IPv4Address, IPv6Address, IPv6Interface, IPv6Network
 from typing import ClassVar
 
 from tunnelmgr.host.constants import MAIN_TABLE, ROUTE_PROTOCOL, UNREACHABLE_METRIC
-from tunnelmgr.host.device_name import is_ours, nft_table, sharing_table, translation_table
+from tunnelmgr.host.device_name import guard_table, is_ours, nft_table, sharing_table, translation_table
 from tunnelmgr.host.firewall import FIREWALL_FAMILY, firewall_rules, sharing_rules, translation_rules
+from tunnelmgr.host.guards import Guard, mark_of, table_lines
 
 
 class Fate(Enum):
@@ -88,6 +89,65 @@ class Sharing:
 
     def remove_lines(self) -> list[str]:
         return [f"nft delete table {FIREWALL_FAMILY} {sharing_table(self.device)}"]
+
+
+@dataclass(frozen=True, slots=True)
+class Guarding:
+    """An nft table beside the data path. Two are the same when their marks are."""
+
+    device: str
+    guard: Guard
+    mark: str
+    rules: tuple[str, ...] = field(default=(), compare=False)
+    """Empty for a table that was found."""
+
+    fate: ClassVar[Fate] = Fate.REMOVED
+
+    @classmethod
+    def by(cls, device: str, guard: Guard, rules: tuple[str, ...]) -> "Guarding":
+        return cls(device, guard, mark_of(rules), rules)
+
+    @property
+    def key(self) -> Hashable:
+        return Guarding, self.device, self.guard
+
+    def add_lines(self) -> list[str]:
+        return [f"nft {line}" for line in table_lines(self.device, self.guard, self.rules)]
+
+    def remove_lines(self) -> list[str]:
+        return [f"nft delete table {self.guard.family} {guard_table(self.device, self.guard.value)}"]
+
+
+@dataclass(frozen=True, slots=True)
+class KernelTunnel:
+    """The device as one of the kernel's own: IPv6 in IPv4 to one far end, device type `sit`. It outlives its maker."""
+
+    device: str
+    local: IPv4Address
+    remote: IPv4Address
+    ttl: int
+    """Of the outer header, 1..255. DF is set and ECN marks are copied in any case."""
+    tos: int
+    """DSCP of the outer header in its upper six bits; the lower two are 0."""
+
+    fate: ClassVar[Fate] = Fate.REMOVED
+
+    @property
+    def key(self) -> Hashable:
+        return KernelTunnel, self.device
+
+    def add_lines(self) -> list[str]:
+        return [f"ip link add dev {self.device} {self._text()}"]
+
+    def change_lines(self) -> list[str]:
+        """Return the lines that make another tunnel into this one, in place."""
+        return [f"ip link set dev {self.device} {self._text()}"]
+
+    def remove_lines(self) -> list[str]:
+        return [f"ip link delete dev {self.device}"]
+
+    def _text(self) -> str:
+        return f"type sit local {self.local} remote {self.remote} ttl {self.ttl} tos {self.tos:#04x}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,6 +371,8 @@ Item = (
     Firewall
     | Translation
     | Sharing
+    | Guarding
+    | KernelTunnel
     | Sysctl
     | Mtu
     | LinkUp

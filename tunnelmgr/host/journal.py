@@ -11,17 +11,20 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import fields
-from ipaddress import IPv6Address, IPv6Interface, IPv6Network
+from ipaddress import IPv4Address, IPv6Address, IPv6Interface, IPv6Network
 from pathlib import Path
 from typing import Any, Self
 
 from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.host.constants import JOURNAL_MAX
+from tunnelmgr.host.guards import Guard
 from tunnelmgr.host.items import (
     Address,
     Advertisement,
     Firewall,
+    Guarding,
     Item,
+    KernelTunnel,
     LinkUp,
     Mtu,
     NeighbourProxy,
@@ -205,6 +208,11 @@ _ITEMS: Mapping[str, tuple[type[Item], Callable[[list[Any]], Item]]] = {
     "firewall": (Firewall, lambda fields: Firewall(fields[0], tuple(fields[1]))),
     "translation": (Translation, lambda fields: Translation(fields[0], tuple(IPv6Network(prefix) for prefix in fields[1]))),
     "sharing": (Sharing, lambda fields: Sharing(fields[0], fields[1], tuple(IPv6Network(prefix) for prefix in fields[2]))),
+    "guard": (Guarding, lambda fields: Guarding(fields[0], Guard(fields[1]), fields[2], tuple(fields[3]))),
+    "kernel": (
+        KernelTunnel,
+        lambda fields: KernelTunnel(fields[0], IPv4Address(fields[1]), IPv4Address(fields[2]), *fields[3:]),
+    ),
     "sysctl": (Sysctl, lambda fields: Sysctl(*fields)),
     "mtu": (Mtu, lambda fields: Mtu(*fields)),
     "link": (LinkUp, lambda fields: LinkUp(*fields)),

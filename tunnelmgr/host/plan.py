@@ -19,12 +19,15 @@ from tunnelmgr.host.constants import (
 )
 from tunnelmgr.host.desired import Desired, Forwarding, Inbound
 from tunnelmgr.host.device_name import route_table
+from tunnelmgr.host.guards import Guard, let_in, no_errors_about, outer_header
 from tunnelmgr.host.items import (
     Address,
     Advertisement,
     Fate,
     Firewall,
+    Guarding,
     Item,
+    KernelTunnel,
     LinkUp,
     Mtu,
     NeighbourProxy,
@@ -50,6 +53,8 @@ class Step:
 
     def lines(self) -> list[str]:
         """Return the change as a user would type it."""
+        if isinstance(self.before, KernelTunnel) and isinstance(self.after, KernelTunnel):
+            return self.after.change_lines()
         removed = self.before.remove_lines() if self.before else []
         return removed + (self.after.add_lines() if self.after else [])
 
@@ -101,6 +106,8 @@ _ORDER = (
     Firewall,
     Translation,
     Sharing,
+    Guarding,
+    KernelTunnel,
     Sysctl,
     Mtu,
     LinkUp,
@@ -122,6 +129,8 @@ def _wanted(desired: Desired, actual: Collection[Item]) -> list[Item]:
     return [
         *_firewall(desired),
         *([Translation(device, desired.translate)] if desired.translate else []),
+        *_guards(desired),
+        *_kernel_tunnel(desired),
         *(Sysctl(f"net/ipv6/conf/{device}/{name}", value) for name, value in DEVICE_SYSCTLS.items()),
         Mtu(device, desired.mtu),
         LinkUp(device),
@@ -167,6 +176,23 @@ def _firewall(desired: Desired) -> list[Item]:
         return []
     hooks = ("input",) if desired.forwarding is Forwarding.OPEN else ("input", "forward")
     return [Firewall(desired.device, hooks)]
+
+
+def _guards(desired: Desired) -> list[Item]:
+    device, kernel = desired.device, desired.kernel
+    rules = {Guard.ERRORS: no_errors_about(desired.raw41)}
+    if kernel is not None:
+        clear_ecn, clear_df = not kernel.copies_ecn, not kernel.dont_fragment
+        rules[Guard.OUTER] = outer_header(kernel.local, kernel.remote, clear_ecn=clear_ecn, clear_df=clear_df)
+        rules[Guard.PATHS] = let_in(device, kernel.paths)
+    return [Guarding.by(device, guard, tuple(lines)) for guard, lines in rules.items() if lines]
+
+
+def _kernel_tunnel(desired: Desired) -> list[Item]:
+    kernel = desired.kernel
+    if kernel is None:
+        return []
+    return [KernelTunnel(desired.device, kernel.local, kernel.remote, kernel.ttl, kernel.tos)]
 
 
 def _forwarding(desired: Desired, actual: Collection[Item]) -> list[Item]:

@@ -51,6 +51,10 @@ NOT_UNICAST = (
     *(IPv4Network(block) for block in ("0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/4", "240.0.0.0/4")),
     *PRIVATE,
 )
+# 6to4 prefixes made of them: RFC 3964 section 5.1.
+SIXTOFOUR_NEVER = tuple(
+    IPv6Network((0x2002 << 112 | int(block.network_address) << 80, 16 + block.prefixlen)) for block in NOT_UNICAST
+)
 # Never an inner source: RFC 4213 section 3.6. The unspecified address is one of its own.
 NEVER_A_SOURCE = tuple(IPv6Network(block) for block in ("ff00::/8", "::/96", "::ffff:0:0/96"))
 

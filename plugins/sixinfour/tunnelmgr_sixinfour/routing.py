@@ -7,7 +7,7 @@ from tunnelmgr.api.events import EVERYWHERE, PathUp
 from tunnelmgr.api.hostconfig import HostConfig
 from tunnelmgr.api.network import Endpoint
 from tunnelmgr_sixinfour.addresses import host_network
-from tunnelmgr_sixinfour.constants import LINK_LOCAL, SIXTOFOUR_PREFIX
+from tunnelmgr_sixinfour.constants import LINK_LOCAL, SIXTOFOUR_NEVER, SIXTOFOUR_PREFIX
 from tunnelmgr_sixinfour.decapsulation import Sides
 from tunnelmgr_sixinfour.settings import SixInFourSettings
 
@@ -28,8 +28,8 @@ def sides_of(settings: SixInFourSettings, link_local: IPv6Address) -> Sides:
 def paths_of(settings: SixInFourSettings, channel: str) -> list[PathUp]:
     """Return the paths: one to the far end itself, whose echo replies the Tunnel wants to see, and one a prefix behind it.
 
-    They let pass less than the checks of `decapsulation`: what may be good all the same goes to the Tunnel. So do 6to4
-    sources, whose embedded address has to be looked at.
+    They let pass less than the checks of `decapsulation`: what may be good all the same goes to the Tunnel. 6to4 sources
+    have a path of their own, since those made of impossible IPv4 addresses are refused.
     """
     to_edge = settings.forward and not settings.faces_the_internet
     path = PathUp(
@@ -43,8 +43,15 @@ def paths_of(settings: SixInFourSettings, channel: str) -> list[PathUp]:
         watch_echo=True,
         tos=settings.outer_tos,
     )
-    ingress = (settings.address.network, *settings.prefixes, SIXTOFOUR_PREFIX)
-    return [path, *(replace(path, prefix=prefix, ingress=ingress, watch_echo=False) for prefix in settings.routes)]
+    ingress = (settings.address.network, *settings.prefixes) if settings.ingress_filter else ()
+    wider = replace(path, ingress=ingress, watch_echo=False)
+    paths = [path, *(replace(wider, prefix=prefix) for prefix in settings.routes)]
+    if any(SIXTOFOUR_PREFIX.subnet_of(prefix) for prefix in settings.routes):
+        paths.append(replace(wider, prefix=SIXTOFOUR_PREFIX, ingress=(*ingress, *SIXTOFOUR_NEVER)))
+    if not settings.ingress_filter and not settings.faces_the_internet:
+        # A path that is never valid: whoever else sends from behind the far end is the Tunnel's to judge.
+        paths.append(replace(wider, prefix=EVERYWHERE, valid_for=0.0))
+    return paths
 
 
 def host_config(settings: SixInFourSettings, link_local: IPv6Address, mtu: int) -> HostConfig:

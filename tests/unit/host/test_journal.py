@@ -1,18 +1,21 @@
 """What a killed process leaves can be read by the next."""
 
 import os
-from ipaddress import IPv6Address, IPv6Interface, IPv6Network
+from ipaddress import IPv4Address, IPv6Address, IPv6Interface, IPv6Network
 from pathlib import Path
 
 import pytest
 
 from tunnelmgr.api.errors import TunnelError
 from tunnelmgr.host.constants import JOURNAL_MAX
+from tunnelmgr.host.guards import Guard
 from tunnelmgr.host.items import (
     Address,
     Advertisement,
     Firewall,
+    Guarding,
     Item,
+    KernelTunnel,
     LinkUp,
     Mtu,
     NeighbourProxy,
@@ -31,6 +34,8 @@ ITEMS: list[Item] = [
     Firewall("tm-home", ("input", "forward")),
     Sysctl("net/ipv6/conf/all/forwarding", "1"),
     Translation("tm-home", (IPv6Network("2001::/32"),)),
+    Guarding.by("tm-home", Guard.PATHS, ("counter drop",)),
+    KernelTunnel("tm-home", IPv4Address("203.0.113.1"), IPv4Address("192.0.2.80"), 64, 0),
     Mtu("tm-home", 1280),
     LinkUp("tm-home"),
     Address("tm-home", IPv6Interface("2001:db8::2/64")),

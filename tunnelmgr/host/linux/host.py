@@ -5,9 +5,10 @@ import importlib
 from collections.abc import Callable, Collection, Mapping
 
 from tunnelmgr.api.network import Network
-from tunnelmgr.host.items import Advertisement, Firewall, Item, Sharing, Sysctl, Translation
+from tunnelmgr.host.items import Advertisement, Firewall, Guarding, Item, KernelTunnel, Sharing, Sysctl, Translation
 from tunnelmgr.host.linux import facts
 from tunnelmgr.host.linux.links import links
+from tunnelmgr.host.linux.modules import lacks_module
 from tunnelmgr.host.linux.monitor import watch
 from tunnelmgr.host.linux.netlink import LinkItem, Netlink
 from tunnelmgr.host.linux.nft import check_nft, run_nft, sharing_of, tables_of
@@ -35,6 +36,9 @@ class LinuxHost:
 
     async def prepare(self) -> None:
         await asyncio.to_thread(importlib.import_module, "pyroute2")
+
+    def lacks_kernel_tunnels(self) -> str:
+        return lacks_module("sit")
 
     async def check_firewall(self) -> None:
         check_nft()
@@ -66,8 +70,13 @@ class LinuxHost:
                 set_sysctl(switch)
             case Sysctl(), None:
                 pass  # what it was is not known
-            case (_, Firewall() | Translation() | Sharing()) | (Firewall() | Translation() | Sharing(), None):
+            case (_, Firewall() | Translation() | Sharing() | Guarding()) | (
+                Firewall() | Translation() | Sharing() | Guarding(),
+                None,
+            ):
                 await run_nft([line.removeprefix("nft ") for line in step.lines()])
+            case KernelTunnel(), KernelTunnel() as changed:
+                await self._netlink.change(changed)
             case before, after:
                 if isinstance(before, LinkItem):
                     await self._netlink.remove(before)

@@ -10,12 +10,12 @@ import os
 import socket
 import time
 from collections.abc import AsyncIterator, Collection, Sequence
-from ipaddress import IPv6Address, IPv6Interface, IPv6Network
+from ipaddress import IPv4Address, IPv6Address, IPv6Interface, IPv6Network
 from typing import Any
 
 from tunnelmgr.host.constants import MAIN_TABLE, ROUTE_PROTOCOL, UNREACHABLE_METRIC
 from tunnelmgr.host.device_name import route_table
-from tunnelmgr.host.items import Address, Item, LinkUp, Mtu, NeighbourProxy, Route, Rule, Unreachable
+from tunnelmgr.host.items import Address, Item, KernelTunnel, LinkUp, Mtu, NeighbourProxy, Route, Rule, Unreachable
 
 _IFF_UP = 1  # linux/if.h
 _IFA_F_NODAD = 2  # linux/if_addr.h
@@ -26,7 +26,7 @@ _LOCAL_ROUTE_INTERVAL = 0.001  # seconds
 _READING_ATTEMPTS = 5  # before giving up on a machine whose addresses and routes change all the time
 _NO_LIMIT = 0xFFFF_FFFF  # FRA_SUPPRESS_PREFIXLEN of a rule without one
 
-LinkItem = Mtu | LinkUp | Address | Route | Unreachable | Rule | NeighbourProxy
+LinkItem = KernelTunnel | Mtu | LinkUp | Address | Route | Unreachable | Rule | NeighbourProxy
 
 
 class Netlink:
@@ -38,6 +38,8 @@ class Netlink:
     async def add(self, item: LinkItem) -> None:
         """Add a thing, or set it. EEXIST when an address, route or rule is there already."""
         match item:
+            case KernelTunnel(device):
+                await self._call("link", "add", ifname=device, **_sit(item))
             case Mtu(device, mtu):
                 await self._call("link", "set", index=_index(device), mtu=mtu)
             case LinkUp(device):
@@ -55,9 +57,15 @@ class Netlink:
             case NeighbourProxy():
                 await self._call("neigh", "add", **_neighbour(item), NDA_PROTOCOL=ROUTE_PROTOCOL)
 
+    async def change(self, tunnel: KernelTunnel) -> None:
+        """Make the kernel tunnel of this name into another one, in place."""
+        await self._call("link", "set", index=_index(tunnel.device), **_sit(tunnel))
+
     async def remove(self, item: LinkItem) -> None:
         """Remove a thing. ENOENT, ESRCH, ENODEV or EADDRNOTAVAIL when it is not there."""
         match item:
+            case KernelTunnel(device):
+                await self._call("link", "delete", index=_index(device))
             case Mtu():
                 pass  # a device always has one
             case LinkUp(device):
@@ -91,6 +99,7 @@ class Netlink:
             return items
         async for link in self._dump("link", index=index):
             items.append(Mtu(device, link.get("mtu")))
+            items += _read_kernel_tunnel(device, link)
             items += [LinkUp(device)] if link["flags"] & _IFF_UP else []
         items += [address async for address in self._addresses(device, index)]
         async for route in self._routes(index):
@@ -200,6 +209,24 @@ def _index(device: str) -> int:
         return socket.if_nametoindex(device)
     except OSError as error:
         raise OSError(errno.ENODEV, os.strerror(errno.ENODEV)) from error
+
+
+def _sit(tunnel: KernelTunnel) -> dict[str, object]:
+    return {
+        "kind": "sit",
+        "sit_local": str(tunnel.local),
+        "sit_remote": str(tunnel.remote),
+        "sit_ttl": tunnel.ttl,
+        "sit_tos": tunnel.tos,
+    }
+
+
+def _read_kernel_tunnel(device: str, link: Any) -> list[KernelTunnel]:
+    if link.get_nested("linkinfo", "kind") != "sit":
+        return []
+    data = link.get_nested("linkinfo", "data")
+    local, remote = IPv4Address(data.get("sit_local")), IPv4Address(data.get("sit_remote"))
+    return [KernelTunnel(device, local, remote, data.get("sit_ttl"), data.get("sit_tos"))]
 
 
 def _address(item: Address) -> dict[str, object]:

@@ -4,6 +4,10 @@ The kernel's own documentation is networking/filter.txt. The program is for pack
 with the network header. Left out are later fragments of UDP datagrams, which bear no ports.
 """
 
+import contextlib
+import ctypes
+import socket
+import struct
 from collections.abc import Callable, Sequence
 from ipaddress import IPv4Address
 from typing import Final, NamedTuple
@@ -28,6 +32,10 @@ _FRAGMENT, _PROTOCOL_FIELD, _SOURCE, _DESTINATION = 6, 9, 12, 16
 _SOURCE_PORT, _DESTINATION_PORT = 0, 2
 _QUOTE: Final = 8  # in an ICMPv4 error: where the packet it is about begins
 _QUOTED_PORT: Final = _QUOTE + 20 + _SOURCE_PORT  # none of our packets has options
+_IPV6_HEADER, _NEXT_HEADER = 40, 6
+_ICMPV6, _ECHO_REPLY = 58, 129
+_EVERYTHING: Final = 0xFFFF_FFFF
+_SO_ATTACH_FILTER, _SO_DETACH_FILTER = 26, 27  # asm-generic/socket.h
 _ICMP_ERRORS: Final = (3, 11, 12)  # unreachable, time exceeded, parameter problem: RFC 792
 
 
@@ -66,6 +74,30 @@ def packets_of(ends: Sequence[OuterEnd], length: int) -> Program:
     )
     x = Instruction(_HEADER_LENGTH_TO_X, 0, 0, 0)
     return (*_when(Instruction(_LOAD_WORD, 0, 0, _PROTOCOL), _IPV4, (x, *program)), Instruction(_RETURN, 0, 0, 0))
+
+
+def not_carried_from(remote: IPv4Address) -> Program:
+    """Return the filter for a raw socket of protocol 41 beside a kernel tunnel to `remote`: what the Tunnel must see.
+
+    That is what others send, and echo replies of the far side, some of which answer the Tunnel itself. Raw sockets see the
+    IPv4 header (raw(7)).
+    """
+    accept, refuse = Instruction(_RETURN, 0, 0, _EVERYTHING), Instruction(_RETURN, 0, 0, 0)
+    x = Instruction(_HEADER_LENGTH_TO_X, 0, 0, 0)
+    echo_reply = _when(_byte_behind(_IPV6_HEADER), _ECHO_REPLY, (accept,))
+    from_remote = (x, *_when(_byte_behind(_NEXT_HEADER), _ICMPV6, echo_reply), refuse)
+    return (*_when(_word(_SOURCE), int(remote), from_remote), accept)
+
+
+def attach(sock: socket.socket, program: Sequence[Instruction]) -> None:
+    """Let a socket take only what a program accepts; none takes a former program away. Raises OSError."""
+    if not program:
+        with contextlib.suppress(FileNotFoundError):
+            sock.setsockopt(socket.SOL_SOCKET, _SO_DETACH_FILTER, 0)
+        return
+    instructions = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *step) for step in program))
+    wanted = struct.pack("@HP", len(program), ctypes.addressof(instructions))  # struct sock_fprog
+    sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, wanted)
 
 
 def _either_way(ends: Sequence[OuterEnd], accept: Program) -> Program:

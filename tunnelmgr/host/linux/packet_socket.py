@@ -4,20 +4,18 @@ What a slow reader cannot take is lost to it, not to the tunnel, and counted.
 """
 
 import contextlib
-import ctypes
 import socket
 import struct
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
-from tunnelmgr.host.linux.packet_filter import Instruction
+from tunnelmgr.host.linux.packet_filter import Instruction, attach
 
 PACKET_BYTES_MAX: Final = 65_536 + 1024  # copied of one packet; segmentation offload hands over 64 KiB at once
 BUFFER_SIZE: Final = 4 * 1024 * 1024  # bytes that may wait for the reader
 
 # linux/if_ether.h, asm-generic/socket.h, linux/if_packet.h
 _ETH_P_ALL: Final = 3  # the only one that sees what leaves
-_SO_ATTACH_FILTER: Final = 26
 _SO_RCVBUFFORCE: Final = 33
 _SO_TIMESTAMPNS: Final = 35
 _SOL_PACKET: Final = 263
@@ -47,8 +45,7 @@ class PacketSocket:
             self._socket.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
             with contextlib.suppress(PermissionError):  # in a user namespace: as much as the host allows
                 self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, BUFFER_SIZE)
-            if program:
-                self._attach(program)
+            attach(self._socket, program)
             self._socket.bind((interface, _ETH_P_ALL))
         except OSError:
             self._socket.close()
@@ -76,11 +73,6 @@ class PacketSocket:
         """Return how many packets were lost for want of a faster reader, since the last call."""
         statistics = self._socket.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8)
         return int(struct.unpack("=II", statistics)[1])
-
-    def _attach(self, program: Sequence[Instruction]) -> None:
-        instructions = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *step) for step in program))
-        wanted = struct.pack("@HP", len(program), ctypes.addressof(instructions))  # struct sock_fprog
-        self._socket.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, wanted)
 
 
 def _time(ancillary: list[tuple[int, int, bytes]]) -> float:

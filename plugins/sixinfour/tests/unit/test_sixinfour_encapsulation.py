@@ -141,16 +141,27 @@ def test_up_wishes_the_addresses_the_default_route_and_the_delegated_prefixes() 
 
 @pytest.mark.requirement("S-SE-005")
 def test_the_paths_let_pass_no_more_than_the_tunnel_does() -> None:
-    far, internet = Bench(prefixes=["2001:db8:5::/48"], keepalive=None).said_of(PathUp)
+    far, internet, sixtofour = Bench(prefixes=["2001:db8:5::/48"], keepalive=None).said_of(PathUp)
     assert str(far.prefix) == "2001:db8:1:2::1/128"
     assert far.watch_echo
     assert str(internet.prefix) == "::/0"
-    assert [str(prefix) for prefix in internet.ingress] == ["2001:db8:1:2::/64", "2001:db8:5::/48", "2002::/16"]
+    assert [str(prefix) for prefix in internet.ingress] == ["2001:db8:1:2::/64", "2001:db8:5::/48"]
+    assert str(sixtofour.prefix) == "2002::/16"
+    assert sixtofour.ingress[:2] == internet.ingress
+    assert {"2002:a00::/24", "2002:c0a8::/32", "2002:e000::/20"} < {str(prefix) for prefix in sixtofour.ingress}
     assert str(internet.local) == "2001:db8:1:2::2/128"
     assert [str(prefix) for prefix in internet.local_also] == ["2001:db8:5::/48"]
     _, edge = Bench(SERVER, keepalive=None).said_of(PathUp)
     assert str(edge.prefix) == "2001:db8:1:3::/64"
     assert [str(prefix) for prefix in edge.local_except] == ["2001:db8:1:3::/64"], "RFC 6324: never straight back"
+
+
+def test_without_the_ingress_filter_paths_refuse_nobody_and_an_edge_is_heard_whoever_sends() -> None:
+    _, internet, _ = Bench(keepalive=None, ingress_filter=False).said_of(PathUp)
+    assert internet.ingress == ()
+    _, edge, others = Bench(SERVER, keepalive=None, ingress_filter=False).said_of(PathUp)
+    assert (str(others.prefix), others.valid_for) == ("::/0", 0.0)
+    assert edge.valid_for is None
 
 
 def test_a_router_listens() -> None:
@@ -249,7 +260,7 @@ def test_stopping_takes_back_the_paths_and_closes_the_channel() -> None:
     bench.said.clear()
     bench.tunnel.stop(1.0)
     bench.turn()
-    assert len(bench.said_of(PathDown)) == 2
+    assert len(bench.said_of(PathDown)) == 3
     assert isinstance(bench.said[-1], Stopped)
     assert bench.tunnel.status(1.0).state == "stopped"
 

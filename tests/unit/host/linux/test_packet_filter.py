@@ -16,7 +16,7 @@ from tunnelmgr.api.packets import (
     UdpDatagram,
     icmpv4_packet,
 )
-from tunnelmgr.host.linux.packet_filter import ENDS_MAX, Instruction, OuterEnd, packets_of
+from tunnelmgr.host.linux.packet_filter import ENDS_MAX, Instruction, OuterEnd, not_carried_from, packets_of
 
 US, PEER, STRANGER = IPv4Address("192.0.2.9"), IPv4Address("198.51.100.1"), IPv4Address("203.0.113.5")
 PORT = 51631
@@ -130,3 +130,19 @@ def test_of_many_ends_each_is_seen_and_the_program_stays_within_the_kernels_limi
     assert len(program) <= 4096
     assert all(run(program, udp(US, end.port, PEER, 9).serialize()) == ACCEPTED for end in ends)
     assert run(program, udp(US, PORT + ENDS_MAX, PEER, 9).serialize()) == 0
+
+
+def arriving(source: IPv4Address, next_header: int, kind: int = 0, options: bytes = b"") -> bytes:
+    inside = b"\x60\0\0\0\0\x08" + bytes([next_header, 64]) + bytes(32) + bytes([kind]) + bytes(7)
+    return IPv4Packet(source, US, IpProtocol.IPV6, inside, options=options).serialize()
+
+
+def test_beside_a_kernel_tunnel_strangers_and_echo_replies_are_heard_and_the_rest_is_left_to_it() -> None:
+    program = not_carried_from(PEER)
+    assert run(program, arriving(STRANGER, IpProtocol.TCP))
+    assert run(program, arriving(STRANGER, IpProtocol.TCP)[:24])
+    assert run(program, arriving(PEER, IpProtocol.ICMPV6, 129))
+    assert run(program, arriving(PEER, IpProtocol.ICMPV6, 129, options=b"\x94\x04\0\0"))
+    assert not run(program, arriving(PEER, IpProtocol.ICMPV6, 128))
+    assert not run(program, arriving(PEER, IpProtocol.TCP, 129))
+    assert not run(program, arriving(PEER, IpProtocol.ICMPV6)[:40])

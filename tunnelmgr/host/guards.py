@@ -1,0 +1,114 @@
+"""The nft tables that stand by the data path, as lines for nft.
+
+*errors*: once the kernel's tunnel4 is loaded, each packet of protocol 41 that a raw socket takes also draws an ICMP error
+to its sender (seen with Linux 6.1).
+
+*outer*: the kernel's `sit` devices copy ECN marks and set DF, whatever they are told; RFC 6040 section 4.1 and RFC 4213
+section 3.2.1 may have it otherwise.
+
+*paths*: what may come out of a kernel tunnel. The forwarding table's rules, where no packet meets the forwarding table.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from enum import StrEnum
+from ipaddress import IPv4Address, IPv6Network
+
+from tunnelmgr.api.events import EVERYWHERE, PathUp
+from tunnelmgr.host.device_name import guard_table
+
+MARK = "tunnelmgr "  # the comment of each rule; a digest of all of them follows
+
+_IPV6 = 41  # the protocol number
+_QUOTED_PROTOCOL = f"@th,{8 * (8 + 9)},8"  # of the packet an ICMP error is about: header of the error, then that packet's
+_QUOTED_DESTINATION = f"@th,{8 * (8 + 16)},32"
+_NESTED_TOO_DEEP = " ".join(f"@nh,{8 * (40 * level + 6)},8 {_IPV6}" for level in range(4))  # the next header of each level
+_SOURCES_NEVER = "{ ::/8, ff00::/8 }"
+_LINK = "fe80::/10"
+
+
+class Guard(StrEnum):
+    """What a table is for; the value is part of its name."""
+
+    ERRORS = "errors"
+    OUTER = "outer"
+    PATHS = "paths"
+
+    @property
+    def family(self) -> str:
+        return "ip6" if self is Guard.PATHS else "ip"
+
+
+def table_lines(device: str, guard: Guard, rules: Sequence[str]) -> tuple[str, ...]:
+    """Return the lines that make a table anew, one nft command each, to be run as one transaction."""
+    table = f"{guard.family} {guard_table(device, guard.value)}"
+    hook, priority = ("prerouting", "raw") if guard is Guard.PATHS else ("output", "mangle")
+    mark = mark_of(rules)
+    return (
+        f"add table {table}",
+        f"delete table {table}",
+        f"add table {table}",
+        f"add chain {table} {hook} {{ type filter hook {hook} priority {priority}; policy accept; }}",
+        *(f'add rule {table} {hook} {rule} comment "{mark}"' for rule in rules),
+    )
+
+
+def mark_of(rules: Sequence[str]) -> str:
+    """Return what tells these rules from others in a table of the same name."""
+    return MARK + hashlib.sha256("\n".join(rules).encode()).hexdigest()[:8]
+
+
+def no_errors_about(addresses: Sequence[IPv4Address]) -> list[str]:
+    """Return rules that keep errors about protocol 41 sent to these addresses of ours from leaving, and no others."""
+    return [
+        f"ip saddr {address} icmp type destination-unreachable icmp code port-unreachable "
+        f"{_QUOTED_PROTOCOL} {_IPV6} {_QUOTED_DESTINATION} {int(address):#010x} counter drop"
+        for address in addresses
+    ]
+
+
+def outer_header(local: IPv4Address, remote: IPv4Address, *, clear_ecn: bool, clear_df: bool) -> list[str]:
+    """Return rules that clear what a kernel tunnel writes into the outer header unasked."""
+    match = f"ip protocol {_IPV6} ip saddr {local} ip daddr {remote}"
+    rules = [f"{match} ip ecn set not-ect"] if clear_ecn else []
+    return [*rules, f"{match} ip frag-off set 0"] if clear_df else rules
+
+
+def let_in(device: str, paths: Sequence[PathUp]) -> list[str]:
+    """Return rules that let out of a kernel tunnel what its paths authorise, and what belongs to the link itself.
+
+    Neighbour Discovery passes as far as it asks who is there; nobody beyond a tunnel is our router.
+    """
+    rules = [
+        f"iifname != {_quoted(device)} accept",
+        "icmpv6 type { nd-router-solicit, nd-router-advert, nd-redirect } counter drop",
+        "rt type 0 counter drop",
+        f"{_NESTED_TOO_DEEP} counter drop",
+        f"ip6 saddr {_SOURCES_NEVER} counter drop",
+        f"ip6 saddr {_LINK} accept",
+    ]
+    for path in sorted(paths, key=lambda path: (-path.prefix.prefixlen, path.prefix)):
+        source = "" if path.prefix == EVERYWHERE else f"ip6 saddr {path.prefix} "
+        if path.ingress:
+            rules.append(f"{source}ip6 saddr {_set(path.ingress)} counter drop")
+        if path.local_except:
+            rules.append(f"{source}ip6 daddr {_set(path.local_except)} counter drop")
+        ours = (path.local, *path.local_also)
+        target = "" if EVERYWHERE in ours else f"ip6 daddr {_set((*ours, IPv6Network('ff00::/8')))} "
+        # The longest prefix alone decides, as in the forwarding table.
+        rules += [f"{source}{target}accept", *([f"{source}counter drop"] if source else [])]
+    return [*rules, "counter drop"]
+
+
+def _set(prefixes: Sequence[IPv6Network]) -> str:
+    # nft refuses a set in which one prefix holds another.
+    apart = [prefix for prefix in dict.fromkeys(prefixes) if not any(_within(prefix, other) for other in prefixes)]
+    return f"{{ {', '.join(str(prefix) for prefix in sorted(apart))} }}"
+
+
+def _within(prefix: IPv6Network, other: IPv6Network) -> bool:
+    return prefix != other and prefix.subnet_of(other)
+
+
+def _quoted(device: str) -> str:
+    return f'"{device}"'
