@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help test lint unit netns demo requirements nat-matrix mutants shape clean system-packages
+.PHONY: help test lint unit netns test-vm demo requirements nat-matrix mutants shape clean system-packages
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -31,6 +31,9 @@ unit: .venv/installed  ## the tests that need no privilege
 
 netns: .venv/installed system-packages  ## the tests in network namespaces, with real programs as peers
 	$(BIN)/pytest -n $(NETNS_PROCESSES) --dist loadgroup -m netns
+
+test-vm: .venv/installed system-packages  ## the tests that need a kernel with sit and fou, in a Debian machine under qemu (TESTS="-k sit")
+	@$(BIN)/python -m tests.vm $(TESTS)
 
 demo: .venv/installed system-packages  ## a host behind a NAT gets IPv6, shown on the terminal
 	@$(BIN)/tunnelmgr lab demo

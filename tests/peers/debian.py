@@ -8,6 +8,7 @@ import fcntl
 import platform
 import shutil
 import subprocess
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 CACHE = Path(__file__).parents[2] / ".cache/peers"
@@ -22,17 +23,31 @@ def unpacked(*packages: str) -> Path:
 
     Raises Unavailable where there is no apt, or it cannot reach the packages.
     """
+    return _unpacked("+".join(packages), lambda: packages)
+
+
+def unpacked_whole(package: str) -> Path:
+    """As `unpacked`, with everything the package depends on that this machine has not installed."""
+    return _unpacked(f"{package}+dependencies", lambda: _with_dependencies(package))
+
+
+def first_dependency(package: str) -> str:
+    """Return what a package without content of its own stands for: the newest kernel, say. Raises Unavailable."""
+    return _depends(package)[0]
+
+
+def _unpacked(folder: str, packages: Callable[[], Sequence[str]]) -> Path:
     if not shutil.which("apt-get") or not shutil.which("dpkg-deb"):
         raise Unavailable("real peers are unpacked from Debian packages, and this machine has no apt-get and dpkg-deb")
     # A work tree may be shared between machines of several releases.
     release = platform.freedesktop_os_release()
-    root = CACHE / f"{release['ID']}-{release.get('VERSION_CODENAME', 'unknown')}" / "+".join(packages)
+    root = CACHE / f"{release['ID']}-{release.get('VERSION_CODENAME', 'unknown')}" / folder
     root.parent.mkdir(parents=True, exist_ok=True)
     with (CACHE / "lock").open("w") as lock:
         # Several test workers may want the same peer at once; the lock ends with the file.
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not root.exists():
-            _fetch(packages, root)
+            _fetch(packages(), root)
     return root
 
 
@@ -41,7 +56,7 @@ def library_path(root: Path) -> str:
     return ":".join(sorted({str(library.parent) for library in root.glob("**/lib/**/*.so*")}))
 
 
-def _fetch(packages: tuple[str, ...], root: Path) -> None:
+def _fetch(packages: Sequence[str], root: Path) -> None:
     download = root.with_name(f"{root.name}.download")
     shutil.rmtree(download, ignore_errors=True)
     download.mkdir()
@@ -55,6 +70,25 @@ def _fetch(packages: tuple[str, ...], root: Path) -> None:
     # At once or not at all: an interrupted test run must not leave half a peer.
     (download / "root").rename(root)
     shutil.rmtree(download)
+
+
+def _with_dependencies(package: str) -> list[str]:
+    known = subprocess.run(["dpkg-query", "-Wf", "${Status}=${Package}\\n"], capture_output=True, text=True, check=True)
+    installed = {line.partition("=")[2] for line in known.stdout.splitlines() if line.startswith("install ok installed=")}
+    return [package, *(name for name in _depends("--recurse", package) if name not in installed | {package})]
+
+
+def _depends(*words: str) -> list[str]:
+    others = ("recommends", "suggests", "conflicts", "breaks", "replaces", "enhances")
+    command = ["apt-cache", "depends", *(f"--no-{other}" for other in others), *words]
+    for _ in range(2):
+        # Indented lines name what a package depends on; at the margin stand the real packages among them.
+        said = subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()
+        real = [name for name in said if not name.startswith(("<", "|")) and not name.endswith(":")]
+        if len(real) > 1:
+            return sorted(set(real) - {words[-1]})
+        _apt_get("update", folder=CACHE)
+    raise Unavailable(f"apt-cache knows nothing of {words[-1]} here")
 
 
 def _apt_get(*arguments: str, folder: Path) -> int:

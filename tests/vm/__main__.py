@@ -1,0 +1,10 @@
+"""Run the tests of this folder in the machine: `python -m tests.vm [words for pytest]`."""
+
+import sys
+
+from tests.vm.machine import HERE, run_in_machine
+
+TIMEOUT = 3600.0  # seconds, for machines without KVM
+
+if __name__ == "__main__":
+    sys.exit(run_in_machine([sys.executable, "-m", "pytest", str(HERE), *sys.argv[1:]], TIMEOUT))
