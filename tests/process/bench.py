@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
-from tests.process.scripted_tunnel import ScriptedTransport, ScriptedTunnel
+from tests.scripted_tunnel import ScriptedTransport, ScriptedTunnel
 from tunnelmgr.api.datagrams import Datagram
 from tunnelmgr.api.effects import Done, Effect, EffectResult, OpenChannel
 from tunnelmgr.api.events import Event

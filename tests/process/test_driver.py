@@ -7,6 +7,7 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network
 from pathlib import Path
 
 from tests.process.bench import GENEROUS, bench, until
+from tests.scripted_tunnel import say_nothing
 from tunnelmgr.api.datagrams import Accepted, ChannelFailed, ChannelKind, Closed, Connected, Datagram, IcmpReceived
 from tunnelmgr.api.effects import (
     Ask,
@@ -313,7 +314,7 @@ def test_a_tunnel_that_raises_is_reported_once_and_not_called_again(tmp_path: Pa
 def test_a_tunnel_without_good_bye_is_waited_for_and_left(tmp_path: Path) -> None:
     async def story() -> None:
         async with bench(tmp_path) as b:
-            b.tunnel.says_goodbye = False
+            b.tunnel.on_stop = say_nothing
             async with asyncio.timeout(GENEROUS):
                 await b.driver.stop()
 
@@ -325,7 +326,7 @@ def test_the_tunnel_is_woken_when_it_asked_to_be(tmp_path: Path) -> None:
         async with bench(tmp_path) as b:
             b.tunnel.wake_at = b.driver.now() + 0.01
             b.driver.status()
-            await until(lambda: b.tunnel.timeouts == 1)
+            await until(lambda: len(b.tunnel.woken_at) == 1)
 
     asyncio.run(story())
 

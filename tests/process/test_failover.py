@@ -10,9 +10,9 @@ from random import Random
 
 import pytest
 
-from tests.process.scripted_tunnel import ScriptedTransport, ScriptedTunnel
 from tests.process.test_lifecycle import GENEROUS, TARGET, until
 from tests.process.virtual_time import run
+from tests.scripted_tunnel import ScriptedTransport, ScriptedTunnel
 from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.api.events import Down, Up
 from tunnelmgr.api.hostconfig import HostConfig

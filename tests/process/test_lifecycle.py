@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.process.scripted_tunnel import ScriptedTransport, ScriptedTunnel
 from tests.process.virtual_time import run
+from tests.scripted_tunnel import ScriptedTransport, ScriptedTunnel
 from tunnelmgr.api.datagrams import ChannelKind, Datagram
 from tunnelmgr.api.effects import OpenChannel
 from tunnelmgr.api.errors import ExitCode, TunnelError

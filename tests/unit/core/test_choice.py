@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.process.scripted_tunnel import ScriptedTransport, ScriptedTunnel
+from tests.scripted_tunnel import ScriptedTransport, ScriptedTunnel
 from tunnelmgr.api.network import DefaultRoute, Network
 from tunnelmgr.api.report import NatKind, NetworkReport
 from tunnelmgr.api.transport import Fit, Suitability

@@ -1,97 +1,14 @@
-"""A Tunnel that says what the test tells it to, and keeps everything it hears with the instant it was told."""
+"""What tests do with Tunnels that say what they are told to, on simulated hosts."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Interface
 
-from tunnelmgr.api.datagrams import ChannelEvent, ChannelKind, Datagram
-from tunnelmgr.api.effects import Effect, EffectResult, OpenChannel
+from tests.scripted_tunnel import ScriptedTunnel
+from tunnelmgr.api.datagrams import ChannelKind, Datagram
+from tunnelmgr.api.effects import OpenChannel
 from tunnelmgr.api.events import Event, Up
 from tunnelmgr.api.hostconfig import HostConfig
-from tunnelmgr.api.network import Endpoint, Network
-from tunnelmgr.api.status import Fact, PathUse, TunnelStatus
+from tunnelmgr.api.network import Endpoint
 from tunnelmgr.lab.simulated import SimulatedHost
-
-
-@dataclass
-class ScriptedTunnel:
-    """`opening` is said at the start; `on_stop` is what it does then."""
-
-    opening: Sequence[Event] = ()
-    on_stop: Callable[["ScriptedTunnel"], None] = lambda tunnel: None
-    wake_at: float | None = None
-    heard: list[Datagram] = field(default_factory=list)
-    heard_at: list[float] = field(default_factory=list)
-    packets: list[bytes] = field(default_factory=list)
-    changes: list[ChannelEvent] = field(default_factory=list)
-    networks: list[Network] = field(default_factory=list)
-    uses: list[PathUse] = field(default_factory=list)
-    answers: list[tuple[Effect, EffectResult]] = field(default_factory=list)
-    answered_at: list[float] = field(default_factory=list)
-    woken_at: list[float] = field(default_factory=list)
-    memory: Mapping[str, bytes] = field(default_factory=dict)
-    saying: list[Event] = field(default_factory=list)
-    sending: list[Datagram] = field(default_factory=list)
-    delivering: list[bytes] = field(default_factory=list)
-
-    def start(self, now: float, network: Network, memory: Mapping[str, bytes]) -> None:
-        self.memory = memory
-        self.networks.append(network)
-        self.saying.extend(self.opening)
-
-    def receive_datagram(self, datagram: Datagram, now: float) -> None:
-        self.heard.append(datagram)
-        self.heard_at.append(now)
-
-    def receive_packet(self, packet: bytes, now: float) -> None:
-        self.packets.append(packet)
-
-    def channel_changed(self, event: ChannelEvent, now: float) -> None:
-        self.changes.append(event)
-
-    def network_changed(self, network: Network, now: float) -> None:
-        self.networks.append(network)
-
-    def paths_used(self, uses: Sequence[PathUse], now: float) -> None:
-        self.uses.extend(uses)
-
-    def effect_done(self, effect: Effect, result: EffectResult, now: float) -> None:
-        self.answers.append((effect, result))
-        self.answered_at.append(now)
-
-    def handle_timeout(self, now: float) -> None:
-        if self.wake_at is not None and now >= self.wake_at:
-            self.woken_at.append(now)
-            self.wake_at = None
-
-    def next_timeout(self) -> float | None:
-        return self.wake_at
-
-    def datagrams_to_send(self) -> list[Datagram]:
-        sending, self.sending = self.sending, []
-        return sending
-
-    def packets_to_deliver(self) -> list[bytes]:
-        delivering, self.delivering = self.delivering, []
-        return delivering
-
-    def events(self) -> list[Event]:
-        saying, self.saying = self.saying, []
-        return saying
-
-    def status(self, now: float) -> TunnelStatus:
-        return TunnelStatus("scripted")
-
-    def command(self, name: str, arguments: Mapping[str, Fact], now: float) -> Mapping[str, object]:
-        """Turn the pump, so that what the test has put into the lists goes out."""
-        return {"name": name, **arguments}
-
-    def stop(self, now: float) -> None:
-        self.on_stop(self)
-
-    @property
-    def payloads(self) -> list[bytes]:
-        return [datagram.data for datagram in self.heard]
 
 
 def endpoint(text: str) -> Endpoint:
@@ -105,7 +22,7 @@ def udp(port: int = 4000, address: str = "0.0.0.0", channel: str = "udp") -> Ope
 
 def listener() -> ScriptedTunnel:
     """A tunnel with UDP port 4000 open."""
-    return ScriptedTunnel(opening=[udp()])
+    return ScriptedTunnel(say=[udp()])
 
 
 def up(*addresses: str, mtu: int = 1280, default_route: bool = False) -> Up:
@@ -121,7 +38,7 @@ def script(host: SimulatedHost) -> ScriptedTunnel:
 
 def say(host: SimulatedHost, *events: Event) -> None:
     """Let the host's Tunnel say something now."""
-    script(host).saying.extend(events)
+    script(host).say.extend(events)
     host.command("turn")
 
 
@@ -130,7 +47,7 @@ def send(
 ) -> None:
     """Let the host's Tunnel send a datagram now."""
     source = endpoint(local) if local else None
-    script(host).sending.append(Datagram(channel, data, endpoint(remote), source, ttl=ttl))
+    script(host).to_send.append(Datagram(channel, data, endpoint(remote), source, ttl=ttl))
     host.command("turn")
 
 
@@ -138,4 +55,4 @@ def member() -> ScriptedTunnel:
     """A tunnel with UDP port 4000 open and in the group 224.0.0.253 at port 3544."""
     group = endpoint("224.0.0.253:3544")
     joined = OpenChannel("group", ChannelKind.MULTICAST, Endpoint(IPv4Address(0), group.port), group=group.address)
-    return ScriptedTunnel(opening=[udp(), joined])
+    return ScriptedTunnel(say=[udp(), joined])

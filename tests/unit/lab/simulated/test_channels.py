@@ -4,7 +4,8 @@ import errno
 
 import pytest
 
-from tests.unit.lab.simulated.scripted import ScriptedTunnel, endpoint, listener, say, script, send, udp
+from tests.scripted_tunnel import ScriptedTunnel
+from tests.unit.lab.simulated.scripted import endpoint, listener, say, script, send, udp
 from tunnelmgr.api.datagrams import (
     Accepted,
     ChannelEvent,
@@ -39,7 +40,7 @@ def started(internet: Internet, tunnel: ScriptedTunnel, **where: object) -> Simu
 
 
 def test_a_port_of_zero_gets_an_ephemeral_one() -> None:
-    host = started(Internet(), ScriptedTunnel(opening=[udp(0)]))
+    host = started(Internet(), ScriptedTunnel(say=[udp(0)]))
     ((_, result),) = script(host).answers
     assert isinstance(result, Done)
     assert 32768 <= result.value.port <= 60999  # type: ignore[attr-defined]
@@ -47,12 +48,12 @@ def test_a_port_of_zero_gets_an_ephemeral_one() -> None:
 
 def test_a_port_can_be_taken_once_per_address() -> None:
     wishes = [udp(1, "192.0.2.1", "a"), udp(1, "192.0.2.2", "b"), udp(1, channel="all"), udp(1, "192.0.2.1", "c")]
-    host = started(Internet(), ScriptedTunnel(opening=wishes), address=["192.0.2.1", "192.0.2.2"])
+    host = started(Internet(), ScriptedTunnel(say=[*wishes]), address=["192.0.2.1", "192.0.2.2"])
     assert opened(host) == ["192.0.2.1:1", "192.0.2.2:1", FailureCode.IN_USE, FailureCode.IN_USE]
 
 
 def test_an_address_of_somebody_else_cannot_be_bound() -> None:
-    host = started(Internet(), ScriptedTunnel(opening=[udp(1, "192.0.2.9")]))
+    host = started(Internet(), ScriptedTunnel(say=[udp(1, "192.0.2.9")]))
     assert opened(host) == [FailureCode.NOT_FOUND]
 
 
@@ -64,17 +65,17 @@ def test_a_closed_channel_hears_nothing_and_its_port_is_free_again() -> None:
     client = started(internet, listener())
     send(client, b"hello", f"{SERVER}:4000")
     internet.run(seconds=1)
-    assert [datagram.channel for datagram in script(server).heard] == ["again"]
+    assert [datagram.channel for datagram in script(server).datagrams] == ["again"]
 
 
 def test_of_two_channels_on_one_port_the_one_bound_to_the_address_hears_it() -> None:
     internet = Internet()
     wishes = [udp(1, "192.0.2.1", "first"), udp(1, "192.0.2.2", "second")]
-    server = started(internet, ScriptedTunnel(opening=wishes), address=["192.0.2.1", "192.0.2.2"])
+    server = started(internet, ScriptedTunnel(say=[*wishes]), address=["192.0.2.1", "192.0.2.2"])
     client = started(internet, listener())
     send(client, b"hello", "192.0.2.2:1")
     internet.run(seconds=1)
-    (datagram,) = script(server).heard
+    (datagram,) = script(server).datagrams
     assert datagram.channel == "second"
     assert datagram.local == endpoint("192.0.2.2:1")
 
@@ -86,7 +87,7 @@ def test_a_host_with_two_addresses_answers_from_the_one_it_says() -> None:
     send(server, b"first", "192.0.2.3:4000")
     send(server, b"second", "192.0.2.3:4000", local="192.0.2.2:4000")
     internet.run(seconds=1)
-    assert [str(datagram.remote) for datagram in script(client).heard] == ["192.0.2.1:4000", "192.0.2.2:4000"]
+    assert [str(datagram.remote) for datagram in script(client).datagrams] == ["192.0.2.1:4000", "192.0.2.2:4000"]
 
 
 def test_a_source_address_the_host_lost_is_an_error() -> None:
@@ -94,7 +95,7 @@ def test_a_source_address_the_host_lost_is_an_error() -> None:
     host = started(internet, listener(), address=SERVER)
     send(host, b"hello", "192.0.2.3:4000", local="192.0.2.9:4000")
     internet.run(seconds=0)
-    assert script(host).changes == [ChannelFailed("udp", errno.EINVAL, endpoint("192.0.2.3:4000"))]
+    assert script(host).channel_events == [ChannelFailed("udp", errno.EINVAL, endpoint("192.0.2.3:4000"))]
 
 
 def test_without_a_default_route_nothing_leaves() -> None:
@@ -103,16 +104,16 @@ def test_without_a_default_route_nothing_leaves() -> None:
     host.lose_default_route()
     send(host, b"hello", "192.0.2.3:4000")
     internet.run(seconds=0)
-    assert script(host).changes == [ChannelFailed("udp", errno.ENETUNREACH, endpoint("192.0.2.3:4000"))]
+    assert script(host).channel_events == [ChannelFailed("udp", errno.ENETUNREACH, endpoint("192.0.2.3:4000"))]
 
 
 def test_protocol_41_passes_a_nat_both_ways_without_ports() -> None:
     internet = Internet()
-    hub = started(internet, ScriptedTunnel(opening=[raw41()]), address=SERVER)
-    spoke = started(internet, ScriptedTunnel(opening=[raw41(SERVER)]), behind=NatKind.PORT_RESTRICTED)
+    hub = started(internet, ScriptedTunnel(say=[raw41()]), address=SERVER)
+    spoke = started(internet, ScriptedTunnel(say=[raw41(SERVER)]), behind=NatKind.PORT_RESTRICTED)
     send(spoke, b"six", f"{SERVER}:99", "raw")
     internet.run(seconds=1)
-    assert [str(datagram.remote) for datagram in script(hub).heard] == ["203.0.113.1:0"]
+    assert [str(datagram.remote) for datagram in script(hub).datagrams] == ["203.0.113.1:0"]
     send(hub, b"back", "203.0.113.1", "raw")
     internet.run(seconds=1)
     assert script(spoke).payloads == [b"back"]
@@ -120,32 +121,32 @@ def test_protocol_41_passes_a_nat_both_ways_without_ports() -> None:
 
 def test_a_protocol_41_channel_with_a_remote_hears_nobody_else() -> None:
     internet = Internet()
-    host = started(internet, ScriptedTunnel(opening=[raw41("192.0.2.7")]), address=SERVER)
-    stranger = started(internet, ScriptedTunnel(opening=[raw41()]))
+    host = started(internet, ScriptedTunnel(say=[raw41("192.0.2.7")]), address=SERVER)
+    stranger = started(internet, ScriptedTunnel(say=[raw41()]))
     send(stranger, b"six", SERVER, "raw")
     internet.run(seconds=1)
-    assert script(host).heard == []
+    assert script(host).datagrams == []
 
 
 def test_protocol_41_nobody_listens_for_is_answered_with_protocol_unreachable() -> None:
     internet = Internet(icmp_errors=True)
     started(internet, listener(), address=SERVER)
-    host = started(internet, ScriptedTunnel(opening=[raw41()]), behind=NatKind.FULL_CONE)
+    host = started(internet, ScriptedTunnel(say=[raw41()]), behind=NatKind.FULL_CONE)
     send(host, b"six", SERVER, "raw")
     internet.run(seconds=1)
-    (error,) = script(host).changes
+    (error,) = script(host).channel_events
     assert isinstance(error, IcmpReceived)
     assert (error.type, error.code, error.channel) == (3, 2, "raw")
 
 
 def test_a_blocked_protocol_41_is_silent() -> None:
     internet = Internet(icmp_errors=True)
-    hub = started(internet, ScriptedTunnel(opening=[raw41()]), address=SERVER)
-    spoke = started(internet, ScriptedTunnel(opening=[raw41()]), behind=Nat(passes_protocol41=False))
+    hub = started(internet, ScriptedTunnel(say=[raw41()]), address=SERVER)
+    spoke = started(internet, ScriptedTunnel(say=[raw41()]), behind=Nat(passes_protocol41=False))
     send(spoke, b"six", SERVER, "raw")
     internet.run(seconds=1)
-    assert script(hub).heard == []
-    assert script(spoke).changes == []
+    assert script(hub).datagrams == []
+    assert script(spoke).channel_events == []
 
 
 class TestStreams:
@@ -158,15 +159,15 @@ class TestStreams:
     @pytest.fixture
     def server(self, internet: Internet) -> SimulatedHost:
         listening = OpenChannel("listen", ChannelKind.TCP_LISTEN, endpoint("0.0.0.0:3653"))
-        return started(internet, ScriptedTunnel(opening=[listening]), address=SERVER)
+        return started(internet, ScriptedTunnel(say=[listening]), address=SERVER)
 
     def client(self, internet: Internet, remote: str = f"{SERVER}:3653") -> SimulatedHost:
         connecting = OpenChannel("tcp", ChannelKind.TCP_CONNECT, remote=endpoint(remote))
         link = Link(delay=0.05)
-        return internet.add(ScriptedTunnel(opening=[connecting]), behind=NatKind.PORT_RESTRICTED, link=link)
+        return internet.add(ScriptedTunnel(say=[connecting]), behind=NatKind.PORT_RESTRICTED, link=link)
 
     def kinds(self, host: SimulatedHost) -> list[type[ChannelEvent]]:
-        return [type(event) for event in script(host).changes]
+        return [type(event) for event in script(host).channel_events]
 
     def test_connect_in_one_round_trip_and_name_the_connection_after_the_listener(
         self, internet: Internet, server: SimulatedHost
@@ -174,7 +175,7 @@ class TestStreams:
         client = self.client(internet)
         assert internet.run_until(lambda: Connected in self.kinds(client), within=1)
         assert internet.now == pytest.approx(0.1)
-        (accepted,) = script(server).changes
+        (accepted,) = script(server).channel_events
         assert isinstance(accepted, Accepted)
         assert (accepted.channel, accepted.connection) == ("listen", "listen/1")
         assert str(accepted.remote.address) == "203.0.113.1"
@@ -186,7 +187,7 @@ class TestStreams:
         for piece in (b"one", b"two", b"three"):
             send(client, piece, f"{SERVER}:3653", "tcp")
         internet.run(seconds=1)
-        assert [(d.channel, d.data) for d in script(server).heard] == [
+        assert [(d.channel, d.data) for d in script(server).datagrams] == [
             ("listen/1", b"one"),
             ("listen/1", b"two"),
             ("listen/1", b"three"),
@@ -200,7 +201,7 @@ class TestStreams:
         internet.run(seconds=1)
         say(client, CloseChannel("tcp"))
         internet.run(seconds=1)
-        assert script(server).changes[-1] == Closed("listen/1")
+        assert script(server).channel_events[-1] == Closed("listen/1")
         assert self.kinds(client) == [Connected]
 
     def test_a_killed_program_closes_its_streams(self, internet: Internet, server: SimulatedHost) -> None:
@@ -208,31 +209,31 @@ class TestStreams:
         internet.run(seconds=1)
         server.kill()
         internet.run(seconds=1)
-        assert script(client).changes[-1] == Closed("tcp")
+        assert script(client).channel_events[-1] == Closed("tcp")
 
     def test_a_port_nobody_listens_on_refuses(self, internet: Internet, server: SimulatedHost) -> None:
         client = self.client(internet, f"{SERVER}:80")
         internet.run(seconds=1)
-        assert script(client).changes == [ChannelFailed("tcp", errno.ECONNREFUSED, endpoint(f"{SERVER}:80"))]
+        assert script(client).channel_events == [ChannelFailed("tcp", errno.ECONNREFUSED, endpoint(f"{SERVER}:80"))]
 
     def test_an_address_nobody_has_times_out(self, internet: Internet) -> None:
         client = self.client(internet, "192.0.2.99:80")
-        assert internet.run_until(lambda: bool(script(client).changes), within=1000)
+        assert internet.run_until(lambda: bool(script(client).channel_events), within=1000)
         assert internet.now == pytest.approx(CONNECT_TIMEOUT)
-        assert script(client).changes == [ChannelFailed("tcp", errno.ETIMEDOUT, endpoint("192.0.2.99:80"))]
+        assert script(client).channel_events == [ChannelFailed("tcp", errno.ETIMEDOUT, endpoint("192.0.2.99:80"))]
 
     def test_a_second_attempt_on_the_same_channel_has_its_own_time(self, internet: Internet) -> None:
         client = self.client(internet, "192.0.2.99:80")
         internet.run(seconds=100)
         say(client, CloseChannel("tcp"), OpenChannel("tcp", ChannelKind.TCP_CONNECT, remote=endpoint("192.0.2.98:80")))
-        assert internet.run_until(lambda: bool(script(client).changes), within=1000)
+        assert internet.run_until(lambda: bool(script(client).channel_events), within=1000)
         assert internet.now == pytest.approx(100 + CONNECT_TIMEOUT)
 
     def test_an_icmp_error_ends_an_attempt_at_once(self) -> None:
         internet = Internet(icmp_errors=True)
         client = self.client(internet, "192.0.2.99:80")
         internet.run(seconds=1)
-        assert script(client).changes == [ChannelFailed("tcp", errno.EHOSTUNREACH, endpoint("192.0.2.99:80"))]
+        assert script(client).channel_events == [ChannelFailed("tcp", errno.EHOSTUNREACH, endpoint("192.0.2.99:80"))]
 
     def test_speaking_into_a_connection_the_nat_has_forgotten_is_never_answered(
         self, internet: Internet, server: SimulatedHost
@@ -243,7 +244,7 @@ class TestStreams:
         client.site.forget_mappings()
         send(server, b"hello", "0.0.0.0:0", "listen/1")
         internet.run(seconds=1)
-        assert script(client).heard == []
+        assert script(client).datagrams == []
 
     def test_speaking_to_a_peer_that_has_no_such_connection_resets(self, internet: Internet, server: SimulatedHost) -> None:
         client = self.client(internet)
@@ -252,7 +253,7 @@ class TestStreams:
         client.site.change_address("203.0.113.200")
         send(client, b"hello", f"{SERVER}:3653", "tcp")
         internet.run(seconds=1)
-        assert script(client).changes[-1] == ChannelFailed("tcp", errno.ECONNRESET, endpoint(f"{SERVER}:3653"))
+        assert script(client).channel_events[-1] == ChannelFailed("tcp", errno.ECONNRESET, endpoint(f"{SERVER}:3653"))
 
     def test_a_listening_port_can_be_taken_once(self, internet: Internet, server: SimulatedHost) -> None:
         say(server, OpenChannel("again", ChannelKind.TCP_LISTEN, endpoint("0.0.0.0:3653")))
@@ -266,4 +267,4 @@ class TestStreams:
         client.lose_default_route()
         say(client, OpenChannel("tcp", ChannelKind.TCP_CONNECT, remote=endpoint(f"{SERVER}:80")))
         internet.run(seconds=0)
-        assert script(client).changes == [ChannelFailed("tcp", errno.ENETUNREACH, endpoint(f"{SERVER}:80"))]
+        assert script(client).channel_events == [ChannelFailed("tcp", errno.ENETUNREACH, endpoint(f"{SERVER}:80"))]

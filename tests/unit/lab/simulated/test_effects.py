@@ -5,7 +5,8 @@ from ipaddress import IPv4Address, IPv6Address
 
 import pytest
 
-from tests.unit.lab.simulated.scripted import ScriptedTunnel, endpoint, listener, say, script, send
+from tests.scripted_tunnel import ScriptedTunnel
+from tests.unit.lab.simulated.scripted import endpoint, listener, say, script, send
 from tunnelmgr.api.effects import (
     Ask,
     Cancel,

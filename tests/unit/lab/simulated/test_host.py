@@ -4,7 +4,8 @@ from ipaddress import IPv6Address, IPv6Network
 
 import pytest
 
-from tests.unit.lab.simulated.scripted import ScriptedTunnel, endpoint, listener, say, script, send, udp, up
+from tests.scripted_tunnel import ScriptedTunnel
+from tests.unit.lab.simulated.scripted import endpoint, listener, say, script, send, udp, up
 from tunnelmgr.api.datagrams import Datagram
 from tunnelmgr.api.events import Down, Notice, PathDown, PathUp, Stopped
 from tunnelmgr.api.packets import EchoReply, EchoRequest, IPv6Packet, icmpv6_packet, parse_icmpv6
@@ -101,8 +102,8 @@ def test_a_new_address_is_told_and_used(internet: Internet, host: SimulatedHost,
     send(peer, b"to the old one", "192.0.2.1:4000")
     internet.run(seconds=1)
     assert str(script(host).networks[-1].source) == "192.0.2.77"
-    assert [str(datagram.remote) for datagram in script(peer).heard] == ["192.0.2.77:4000"]
-    assert script(host).heard == []
+    assert [str(datagram.remote) for datagram in script(peer).datagrams] == ["192.0.2.77:4000"]
+    assert script(host).datagrams == []
 
 
 def test_a_host_that_moves_behind_a_nat_is_told_and_seen_from_there(
@@ -112,7 +113,7 @@ def test_a_host_that_moves_behind_a_nat_is_told_and_seen_from_there(
     send(host, b"hello", "192.0.2.2:4000")
     internet.run(seconds=1)
     assert str(script(host).networks[-1].source) == "192.168.1.2"
-    assert [datagram.remote.address for datagram in script(peer).heard] == [host.public_address]
+    assert [datagram.remote.address for datagram in script(peer).datagrams] == [host.public_address]
 
 
 def test_what_is_on_its_way_to_a_host_that_moved_is_lost(internet: Internet, peer: SimulatedHost) -> None:
@@ -122,7 +123,7 @@ def test_what_is_on_its_way_to_a_host_that_moved_is_lost(internet: Internet, pee
     internet.run(seconds=0.5)
     internet.move(host, address="192.0.2.3")
     internet.run(seconds=5)
-    assert script(host).heard == []
+    assert script(host).datagrams == []
 
 
 def test_while_a_host_sleeps_it_hears_nothing_and_its_clock_stands_still(
@@ -139,7 +140,7 @@ def test_while_a_host_sleeps_it_hears_nothing_and_its_clock_stands_still(
     assert host.now() == 4.0
     internet.run(seconds=6)
     assert script(host).woken_at == [10.0]
-    assert script(host).heard == []
+    assert script(host).datagrams == []
 
 
 def test_up_and_down_are_followed(internet: Internet, host: SimulatedHost) -> None:
@@ -156,7 +157,7 @@ def test_up_and_down_are_followed(internet: Internet, host: SimulatedHost) -> No
 
 def test_a_host_answers_echo_requests_to_its_configured_address_only(internet: Internet, host: SimulatedHost) -> None:
     say(host, up(f"{NET}1/64"))
-    script(host).delivering += [ping(f"{NET}9", f"{NET}1"), ping(f"{NET}9", f"{NET}5")]
+    script(host).to_deliver += [ping(f"{NET}9", f"{NET}1"), ping(f"{NET}9", f"{NET}5")]
     host.command("turn")
     internet.run(seconds=0)
     (reply,) = [IPv6Packet.parse(packet) for packet in script(host).packets]
@@ -193,7 +194,7 @@ def test_a_path_carries_packets_both_ways_past_the_tunnel(
     send(peer, ping(f"{NET}2", f"{NET}1"), "192.0.2.1:4000")
     internet.run(seconds=1)
     assert script(host).packets == []
-    assert script(host).heard == []
+    assert script(host).datagrams == []
     assert [IPv6Packet.parse(payload).next_header for payload in script(peer).payloads] == [58, 58]  # request and reply
     assert [one.carrier for one in host.received] == ["peer"]
 
@@ -230,14 +231,14 @@ def test_without_the_data_plane_every_packet_goes_through_the_tunnel() -> None:
     send(peer, ping(f"{NET}2", f"{NET}1"), "192.0.2.1:4000")
     internet.run(seconds=1)
     assert len(script(host).packets) == 1
-    assert len(script(host).heard) == 1
+    assert len(script(host).datagrams) == 1
 
 
 @pytest.mark.parametrize("data_plane", [True, False], ids=["table", "tunnel"])
 def test_received_directly_means_in_a_datagram_of_the_senders_own(data_plane: bool) -> None:
     internet = Internet(data_plane=data_plane)
     names = ("alice", "bob", "relay")
-    alice, bob, relay = (internet.add(Forwarder(opening=[udp()]), name=name, behind=NatKind.FULL_CONE) for name in names)
+    alice, bob, relay = (internet.add(Forwarder(say=[udp()]), name=name, behind=NatKind.FULL_CONE) for name in names)
     internet.run(seconds=0)
     say(alice, up(f"{NET}1/64"))
     say(bob, up(f"{NET}2/64"))
@@ -260,7 +261,7 @@ def test_a_packet_the_tunnel_kept_for_a_while_has_no_carrier(
     packet = ping(f"{NET}1", f"{NET}2")
     send(peer, packet, "192.0.2.1:4000")
     internet.run(seconds=1)
-    script(host).delivering.append(packet)
+    script(host).to_deliver.append(packet)
     host.command("turn")
     assert [one.carrier for one in host.received] == [None]
 
@@ -270,15 +271,15 @@ class Forwarder(ScriptedTunnel):
 
     def receive_datagram(self, datagram: Datagram, now: float) -> None:
         super().receive_datagram(datagram, now)
-        self.delivering.append(datagram.data)
+        self.to_deliver.append(datagram.data)
 
 
 def test_stopping_is_over_when_the_tunnel_says_so_and_its_last_words_are_sent(
     internet: Internet, peer: SimulatedHost
 ) -> None:
     def good_bye(tunnel: ScriptedTunnel) -> None:
-        tunnel.saying.append(Stopped())
-        tunnel.sending.append(Datagram("udp", b"good bye", endpoint("192.0.2.2:4000")))
+        tunnel.say.append(Stopped())
+        tunnel.to_send.append(Datagram("udp", b"good bye", endpoint("192.0.2.2:4000")))
 
     tunnel = listener()
     tunnel.on_stop = good_bye
@@ -290,7 +291,7 @@ def test_stopping_is_over_when_the_tunnel_says_so_and_its_last_words_are_sent(
     assert not host.running
     send(peer, b"too late", f"{host.address}:4000")
     internet.run(seconds=1)
-    assert tunnel.heard == []
+    assert tunnel.datagrams == []
 
 
 def test_a_killed_tunnel_hears_nothing_and_is_not_woken(
@@ -301,7 +302,7 @@ def test_a_killed_tunnel_hears_nothing_and_is_not_woken(
     host.kill()
     send(peer, b"hello", "192.0.2.1:4000")
     internet.run(seconds=10)
-    assert (script(host).heard, script(host).woken_at, host.up) == ([], [], False)
+    assert (script(host).datagrams, script(host).woken_at, host.up) == ([], [], False)
 
 
 def test_a_restarted_host_has_a_new_tunnel_on_the_same_ports(internet: Internet, peer: SimulatedHost) -> None:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.unit.lab.simulated.scripted import ScriptedTunnel, listener, member, script, send
+from tests.scripted_tunnel import ScriptedTunnel
+from tests.unit.lab.simulated.scripted import listener, member, script, send
 from tunnelmgr.api.datagrams import ChannelKind, IcmpReceived
 from tunnelmgr.api.effects import OpenChannel
 from tunnelmgr.lab.simulated import Internet, SimulatedHost
@@ -30,7 +31,7 @@ def test_a_link_takes_its_delay_to_the_bit() -> None:
     alice, bob = pair(internet, Link(delay=0.125))
     send(alice, b"hello", BOB)
     internet.run(seconds=1)
-    assert script(bob).heard_at == [0.125]
+    assert script(bob).datagrams_at == [0.125]
 
 
 def test_exactly_the_packets_listed_are_lost() -> None:
@@ -105,7 +106,7 @@ def test_with_icmp_errors_the_sender_learns_the_mtu() -> None:
     alice, _ = pair(internet, Link(mtu=1400))
     send(alice, bytes(1401), BOB)
     internet.run(seconds=1)
-    (error,) = script(alice).changes
+    (error,) = script(alice).channel_events
     assert isinstance(error, IcmpReceived)
     assert (error.type, error.code, error.mtu) == (3, 4, 1400)
     assert str(error.remote) == BOB
@@ -119,7 +120,7 @@ def test_a_closed_port_is_answered_even_through_a_nat(behind: NatKind) -> None:
     internet.run(seconds=0)
     send(carol, b"knock", "192.0.2.2:9")
     internet.run(seconds=1)
-    (error,) = script(carol).changes
+    (error,) = script(carol).channel_events
     assert isinstance(error, IcmpReceived)
     assert (error.type, error.code, error.quote) == (3, 3, b"knock")
     assert str(error.remote) == "192.0.2.2:9"
@@ -131,7 +132,7 @@ def test_an_address_nobody_has_is_unreachable_with_icmp_errors_and_silent_withou
         alice, _ = pair(internet)
         send(alice, b"anybody", "192.0.2.99:1")
         internet.run(seconds=1)
-        kinds = [(event.type, event.code) for event in script(alice).changes if isinstance(event, IcmpReceived)]
+        kinds = [(event.type, event.code) for event in script(alice).channel_events if isinstance(event, IcmpReceived)]
         assert kinds == ([(3, 1)] if icmp_errors else [])
 
 
@@ -153,7 +154,7 @@ def test_a_low_ttl_passes_the_own_nat_and_ends_before_the_peers() -> None:
     internet.run(seconds=0)
     send(alice, b"low", f"{bob.public_address}:4000", ttl=2)
     internet.run(seconds=1)
-    assert [(e.type, e.code) for e in script(alice).changes if isinstance(e, IcmpReceived)] == [(11, 0)]
+    assert [(e.type, e.code) for e in script(alice).channel_events if isinstance(e, IcmpReceived)] == [(11, 0)]
     # It did open Alice's NAT: Bob comes in at once.
     send(bob, b"hello", f"{alice.public_address}:4000")
     internet.run(seconds=1)
@@ -180,7 +181,7 @@ def test_the_receiver_sees_the_ttl_that_is_left() -> None:
     internet.run(seconds=0)
     send(alice, b"hello", BOB, ttl=64)
     internet.run(seconds=1)
-    assert script(bob).heard[0].ttl == 64 - 1 - BACKBONE_HOPS
+    assert script(bob).datagrams[0].ttl == 64 - 1 - BACKBONE_HOPS
 
 
 def test_multicast_reaches_the_own_lan_and_no_further() -> None:
@@ -195,8 +196,8 @@ def test_multicast_reaches_the_own_lan_and_no_further() -> None:
     assert script(here[1]).payloads == [b"who is there"]
     assert script(here[0]).payloads == [b"who is there"]  # the sender's own kernel gives it a copy
     assert script(elsewhere).payloads == script(public).payloads == []
-    assert script(here[1]).heard[0].channel == "group"
-    assert script(here[1]).heard[0].remote.address == here[0].address
+    assert script(here[1]).datagrams[0].channel == "group"
+    assert script(here[1]).datagrams[0].remote.address == here[0].address
 
 
 def test_hosts_of_one_site_reach_each_other_without_the_nat() -> None:
@@ -206,7 +207,7 @@ def test_hosts_of_one_site_reach_each_other_without_the_nat() -> None:
     internet.run(seconds=0)
     send(alice, b"hello", f"{bob.address}:4000")
     internet.run(seconds=1)
-    assert [str(datagram.remote) for datagram in script(bob).heard] == [f"{alice.address}:4000"]
+    assert [str(datagram.remote) for datagram in script(bob).datagrams] == [f"{alice.address}:4000"]
 
 
 def test_behind_two_nats_a_packet_is_translated_twice_and_finds_back() -> None:
@@ -218,7 +219,7 @@ def test_behind_two_nats_a_packet_is_translated_twice_and_finds_back() -> None:
     internet.run(seconds=0)
     send(alice, b"hello", BOB)
     internet.run(seconds=1)
-    (seen,) = script(bob).heard
+    (seen,) = script(bob).datagrams
     assert str(seen.remote.address) == "203.0.113.77" == str(alice.public_address)
     assert str(home.address) == "100.64.0.2"
     send(bob, b"back", str(seen.remote))
@@ -234,12 +235,12 @@ def test_a_site_that_gets_another_address_is_seen_from_there_and_hears_nothing_a
     internet.run(seconds=0)
     send(alice, b"before", BOB)
     internet.run(seconds=1)
-    before = script(bob).heard[0].remote
+    before = script(bob).datagrams[0].remote
     site.change_address("203.0.113.200")
     send(bob, b"lost", str(before))
     send(alice, b"after", BOB)
     internet.run(seconds=1)
-    assert str(script(bob).heard[1].remote.address) == "203.0.113.200"
+    assert str(script(bob).datagrams[1].remote.address) == "203.0.113.200"
     assert script(alice).payloads == []
 
 
@@ -252,12 +253,12 @@ def test_protocol_41_without_df_passes_a_link_it_is_too_large_for_and_with_df_it
     for sender in (alice, carol):
         send(sender, bytes(1381), "192.0.2.2", channel="raw")
     internet.run(seconds=1)
-    assert [str(seen.remote.address) for seen in script(bob).heard] == ["192.0.2.3"]
-    assert [seen.ttl for seen in script(bob).heard] == [77 - BACKBONE_HOPS]
-    (error,) = script(alice).changes
+    assert [str(seen.remote.address) for seen in script(bob).datagrams] == ["192.0.2.3"]
+    assert [seen.ttl for seen in script(bob).datagrams] == [77 - BACKBONE_HOPS]
+    (error,) = script(alice).channel_events
     assert isinstance(error, IcmpReceived)
     assert (error.type, error.code, error.mtu) == (3, 4, 1400)
 
 
 def protocol41(*, discovery: bool) -> ScriptedTunnel:
-    return ScriptedTunnel(opening=[OpenChannel("raw", ChannelKind.RAW41, path_mtu_discovery=discovery, ttl=77)])
+    return ScriptedTunnel(say=[OpenChannel("raw", ChannelKind.RAW41, path_mtu_discovery=discovery, ttl=77)])

@@ -1,4 +1,4 @@
-"""A Tunnel that does what a test tells it and keeps what it hears."""
+"""A Tunnel that does what a test tells it and keeps what it hears, on real sockets and on simulated ones."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,24 +16,35 @@ from tunnelmgr.api.transport import Fit, Service, Suitability, Transport
 from tunnelmgr.api.tunnel import Tunnel
 
 
+def say_goodbye(tunnel: "ScriptedTunnel") -> None:
+    """Stop as a Tunnel should."""
+    tunnel.say.append(Stopped())
+
+
+def say_nothing(_: "ScriptedTunnel") -> None:
+    """Leave whoever waits for the end waiting."""
+
+
 @dataclass
 class ScriptedTunnel:
-    """What is put into `say` and `to_send` leaves at the next turn; `on_answer` may add to it."""
+    """What is put into `say`, `to_send`, `to_deliver` leaves at the next turn; `on_answer` and `on_stop` may add to it."""
 
     say: list[Event] = field(default_factory=list)
     to_send: list[Datagram] = field(default_factory=list)
     to_deliver: list[bytes] = field(default_factory=list)
     wake_at: float | None = None
-    says_goodbye: bool = True
     on_answer: Callable[[Effect, EffectResult], None] = lambda effect, result: None
+    on_stop: Callable[["ScriptedTunnel"], None] = say_goodbye
     datagrams: list[Datagram] = field(default_factory=list)
+    datagrams_at: list[float] = field(default_factory=list)
     packets: list[bytes] = field(default_factory=list)
     channel_events: list[ChannelEvent] = field(default_factory=list)
     answers: list[tuple[Effect, EffectResult]] = field(default_factory=list)
+    answers_at: list[float] = field(default_factory=list)
     uses: list[PathUse] = field(default_factory=list)
     networks: list[Network] = field(default_factory=list)
     memory: Mapping[str, bytes] = field(default_factory=dict)
-    timeouts: int = 0
+    woken_at: list[float] = field(default_factory=list)
 
     def start(self, now: float, network: Network, memory: Mapping[str, bytes]) -> None:
         self.networks.append(network)
@@ -41,6 +52,7 @@ class ScriptedTunnel:
 
     def receive_datagram(self, datagram: Datagram, now: float) -> None:
         self.datagrams.append(datagram)
+        self.datagrams_at.append(now)
 
     def receive_packet(self, packet: bytes, now: float) -> None:
         self.packets.append(packet)
@@ -56,12 +68,13 @@ class ScriptedTunnel:
 
     def effect_done(self, effect: Effect, result: EffectResult, now: float) -> None:
         self.answers.append((effect, result))
+        self.answers_at.append(now)
         self.on_answer(effect, result)
 
     def handle_timeout(self, now: float) -> None:
         if self.wake_at is not None and now >= self.wake_at:
             self.wake_at = None
-            self.timeouts += 1
+            self.woken_at.append(now)
 
     def next_timeout(self) -> float | None:
         return self.wake_at
@@ -82,11 +95,15 @@ class ScriptedTunnel:
         return TunnelStatus("scripted", counters={"heard": len(self.datagrams)})
 
     def command(self, name: str, arguments: Mapping[str, Fact], now: float) -> Mapping[str, object]:
+        """Turn the pump, so that what the test has put into the lists goes out."""
         return {"name": name, **arguments}
 
     def stop(self, now: float) -> None:
-        if self.says_goodbye:
-            self.say.append(Stopped())
+        self.on_stop(self)
+
+    @property
+    def payloads(self) -> list[bytes]:
+        return [datagram.data for datagram in self.datagrams]
 
 
 class NoSettings(Settings):
