@@ -33,6 +33,7 @@ def test_a_packet_of_an_unknown_host_is_held_until_its_relay_is_proven(client_b:
     (request,) = echo_requests(client_b)
     client_b.receive(reply_to(request), RELAY)
     assert client_b.delivered() == [packet], "and not the echo reply"
+    assert client_b.dropped("unproven") == 0
     assert client_b.take_events(PathUp)[0].remote == RELAY
     status = client_b.client.status(client_b.now)
     assert status.peers[0].path == "relay"
@@ -80,6 +81,7 @@ def test_a_reply_with_another_nonce_or_another_type_changes_nothing(client_b: Be
     client_b.receive(bytes(broken), RELAY)
     assert client_b.take_events(PathUp) == []
     assert client_b.delivered() == []
+    assert client_b.dropped("echo-reply") == 1, "the one that is a reply; the others are held as any packet is"
 
 
 @pytest.mark.requirement("T-RX-012")
@@ -117,6 +119,8 @@ def test_a_reply_to_no_test_of_ours_provokes_nothing(name: str) -> None:
     receive(client_a, name)
     assert client_a.sent() == []
     assert client_a.dropped("echo-reply") == 1
+    client_a.receive(udp_packet(NATIVE_HOST, client_a.address), RELAY)
+    assert len(client_a.sent()) == 1, "as any other packet would"
 
 
 def reached(bench: Bench) -> None:
@@ -268,6 +272,7 @@ def test_our_own_address_is_no_source_from_outside(client_b: Bench) -> None:
     assert client_b.dropped("inner-source") == 1
 
 
+@pytest.mark.requirement("T-RX-011")
 def test_a_relay_that_is_denied_is_not_believed_and_not_answered() -> None:
     bench = Bench(server=str(SERVER_2), relays={"deny": ["198.51.100.200/32"]}).qualified(CLIENT_B_MAPPED, SERVER_2)
     own = bench.address

@@ -68,10 +68,12 @@ def test_the_nonce_we_sent_proves_another_mapping_and_packets_go_there(client_b:
 def test_without_the_right_nonce_another_mapping_is_not_believed(
     client_b: Bench, trailers: tuple[NonceTrailer, ...]
 ) -> None:
-    contacting_a(client_b)
+    nonce = contacting_a(client_b)
     client_b.receive(with_trailers(bubble(CLIENT_A, CLIENT_B), *trailers), ELSEWHERE)
     assert client_b.take_events(PathUp) == []
     assert client_b.dropped("mismatch") == 1
+    client_b.receive(with_trailers(bubble(CLIENT_A, CLIENT_B), NonceTrailer(nonce)), ELSEWHERE)
+    assert client_b.take_events(PathUp), "with it, it is"
 
 
 @pytest.mark.requirement("T-EX-004", "T-AD-007")
