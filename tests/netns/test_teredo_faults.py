@@ -28,6 +28,22 @@ CHANGE_TIMEOUT = 3 * 5.0  # seconds; a changed network is asked about within two
 OVERLAP_TIMEOUT = 1.0  # seconds; T-MA-005 wants both in the same second, and the kernel is told in two steps
 
 
+MISFORTUNE = """
+table ip misfortune {
+    chain leaving {
+        # Behind the translation. A map, because the bare number comes in the byte order of the machine.
+        type filter hook postrouting priority 300
+        oifname wan meta l4proto udp numgen random mod 10 vmap { 0 : drop, 1 : drop, 2 : drop, 3 : jump twice }
+    }
+    chain arriving {
+        type filter hook prerouting priority -300
+        iifname wan meta l4proto udp numgen random mod 10 vmap { 0 : drop, 1 : drop, 2 : drop }
+    }
+    chain twice { dup to 198.51.100.1 device wan; }
+}
+"""
+
+
 class Home:
     """The tunnel at home, and what can be seen of it."""
 
@@ -123,6 +139,23 @@ def test_a_second_address_that_is_dead_costs_the_name_of_the_nat_and_nothing_els
         assert home.reaches_native()
         home.program.run("down", "home")
         assert home.program.traces() == []
+
+
+@pytest.mark.requirement("T-MA-008")
+def test_thirty_percent_loss_and_duplicates(build: Callable[..., Home]) -> None:
+    """Reordering takes a link that does it: it is the simulation's."""
+    home = build()
+    assert home.reaches_native(), "first contact has three times as many packets to lose; it is the simulation's, too"
+    address = home.program.address()
+    home.world.home.router.run(["nft", "-f", "-"], stdin=MISFORTUNE)
+    words = ["ping", "-6", "-n", "-c", "100", "-i", "0.1", "-W", "1", str(home.world.native.ipv6)]
+    answers = [line for line in home.host.run(words, check=False).stdout.splitlines() if "bytes from" in line]
+    assert any("DUP!" in line for line in answers)
+    assert 20 < sum("DUP!" not in line for line in answers) < 75, "half of them go or come to nothing"
+    assert home.addresses() == [address]
+    home.world.home.router.run(["nft", "delete", "table", "ip", "misfortune"])
+    wait_for("packets", lambda: home.reaches_native() or None, RETURN_TIMEOUT)
+    assert ping(home.host, home.world.native.ipv6, 20) == 20
 
 
 @pytest.mark.requirement("T-MA-001")

@@ -74,7 +74,9 @@ class Peer:
 
     def is_local(self, now: float) -> bool:
         """Whether it was met on our own link not long ago (RFC 4380 section 5.2.4, case 3)."""
-        return self.discovered_at is not None and now - self.discovered_at < LOCAL_PEER_MEMORY
+        if self.discovered_at is None:
+            return False
+        return now - self.discovered_at < LOCAL_PEER_MEMORY
 
     def is_proven(self, now: float) -> bool:
         """Whether an entry that began with a packet of the peer's has lasted like a conversation."""

@@ -69,6 +69,13 @@ def test_the_answer_of_a_peer_ends_the_wait_of_the_direct_bubble(client_b: Bench
     direct, *indirect = client_b.sent()
     assert direct.data == PACKETS["bubble-direct-nonce-reply"].payload, "and first in the next round: the race is over"
     assert {sent.remote for sent in indirect} == {SERVER_OF_A}
+    client_b.wait(2)
+    client_b.sent()
+    client_b.receive(bubble(CLIENT_A, CLIENT_B), SERVER_OF_B)
+    client_b.wait(2)
+    assert bubble(CLIENT_B, CLIENT_A) in [sent.data for sent in client_b.sent() if sent.remote == CLIENT_A_MAPPED], (
+        "an answer without an origin is one, too"
+    )
 
 
 @pytest.mark.requirement("T-EX-005")

@@ -112,6 +112,7 @@ def test_nobody_knocks_from_a_source_that_cannot_be(source: str) -> None:
     bench = server_bench()
     assert NETWORK.native_source is not None
     assert refused(bench, knock(IPv6Address(source), OUR_CLIENT), STRANGER) == {"inner-source": 1}
+    assert bench.take(knock(IPv6Address("2001:db8:77::53"), OUR_CLIENT), STRANGER), "from elsewhere somebody may"
 
 
 @pytest.mark.requirement("T-SV-008")
@@ -193,6 +194,7 @@ def test_of_icmpv6_only_echoes_and_errors_are_passed_on(kind: int) -> None:
     assert refused(server_bench(), packet) == {"icmp-type": 1}
 
 
+@pytest.mark.requirement("T-SV-009")
 def test_errors_are_passed_on() -> None:
     error = DestinationUnreachable(UnreachableCode.ADDRESS_UNREACHABLE, knock(OUR_CLIENT, CLIENT_A))
     assert server_bench().take(icmpv6_packet(error, CLIENT_A, OUR_CLIENT).serialize(), CLIENT_A_MAPPED)
