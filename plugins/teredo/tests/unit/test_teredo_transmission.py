@@ -255,6 +255,47 @@ def test_four_rounds_two_seconds_apart_then_the_host_is_told(client_a: Bench) ->
     assert client_a.sent() == []
 
 
+@pytest.mark.requirement("T-TX-014")
+def test_a_peer_that_has_left_is_given_up_with_its_path(client_a: Bench) -> None:
+    client_a.receive(bubble(CLIENT_B, CLIENT_A), CLIENT_B_MAPPED)
+    client_a.wait(31)
+    client_a.take_events(PathDown)
+    client_a.send(DATA)
+    client_a.wait(8)
+    assert errors(client_a) == [unreachable(DATA)]
+    assert [event.prefix for event in client_a.take_events(PathDown)] == [IPv6Network(CLIENT_B)]
+    (peer,) = client_a.client.status(client_a.now).peers
+    assert (peer.path, peer.endpoint) == ("none", None)
+
+
+@pytest.mark.requirement("T-TX-014", "T-RX-017")
+def test_a_test_that_a_stranger_provoked_and_nobody_answers_ends_no_trust(client_a: Bench) -> None:
+    client_a.receive(bubble(CLIENT_B, CLIENT_A), CLIENT_B_MAPPED)
+    client_a.send(udp_packet(CLIENT_A, NATIVE_HOST))
+    request = parse_icmpv6(IPv6Packet.parse(client_a.sent()[-1].data))
+    assert isinstance(request, EchoRequest)
+    client_a.receive(icmpv6_packet(request.reply(), NATIVE_HOST, CLIENT_A).serialize(), RELAY)
+    client_a.wait(5)
+    client_a.receive(udp_packet(NATIVE_HOST, CLIENT_A), CLIENT_B_MAPPED)
+    client_a.wait(20)
+    assert errors(client_a) == []
+    assert client_a.take_events(PathDown) == []
+
+
+@pytest.mark.requirement("T-TX-014", "T-TX-009")
+def test_a_peer_that_calls_while_it_is_called_gets_no_more_rounds_and_the_host_is_told_in_time(client_a: Bench) -> None:
+    client_a.send(DATA)
+    rounds = 0
+    for _ in range(80):
+        client_a.receive(bubble(CLIENT_B, CLIENT_A), SERVER)
+        client_a.wait(0.1)
+        sent = [datagram for datagram in client_a.sent() if datagram.remote.address == SERVER_2]
+        rounds += sum(datagram.data[:40] == bubble(CLIENT_A, CLIENT_B) for datagram in sent)
+    assert rounds == 4
+    client_a.wait(1)
+    assert errors(client_a) == [unreachable(DATA)]
+
+
 @pytest.mark.requirement("T-TX-002", "T-RX-010")
 def test_a_peer_that_answers_is_sent_what_waited_and_all_that_follows(client_a: Bench) -> None:
     client_a.send(DATA)
