@@ -181,6 +181,7 @@ def test_packets_the_data_plane_had_from_the_server_put_the_refresh_off_too(clie
 def test_a_packet_of_someone_else_does_not(client_b: Bench) -> None:
     client_b.wait(20)
     receive(client_b, "bubble-direct")
+    client_b.client.paths_used([PathUse(IPv6Network(CLIENT_A), client_b.now, None, 1, 100, 0, 0)], client_b.now)
     client_b.wait(10)
     assert client_b.client.status(client_b.now).counters["solicitations-sent"] == 3
 
