@@ -49,7 +49,7 @@ class ClientOrRelay:
         self._running.start(now, network, self._memory)
 
     def network_changed(self, network: Network, now: float) -> None:
-        native = network.native_ipv6 is True
+        native = self._relays if network.native_ipv6 is None else network.native_ipv6
         if native is self._relays and (not native or network.source == self._relays_at):
             self._running.network_changed(network, now)
             return
