@@ -211,7 +211,7 @@ def test_a_far_end_tells_its_log_of_no_client(far_ends: FarEnds) -> None:
     server, relay = far_ends.server("192.0.2.1", "192.0.2.2"), far_ends.relay()
     alice = far_ends.client("alice", NatKind.PORT_RESTRICTED)
     ping = alice.send_ping(far_ends.native)
-    far_ends.internet.run(60)
+    far_ends.internet.run(5)
     assert ping.answered
     for host in (server, relay):
         logged = " ".join(str(event) for event in host.events if isinstance(event, Notice | Up | Down))

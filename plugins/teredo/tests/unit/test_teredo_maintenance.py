@@ -180,7 +180,7 @@ def test_native_ipv6_leaves_a_client_in_standby_without_a_default_route() -> Non
     assert bench.take_events(Up)[0].config.default_route
 
 
-@pytest.mark.requirement("T-SE-011")
+@pytest.mark.requirement("T-SE-011", "T-CL-027")
 @pytest.mark.parametrize("mode", ["standby", "run"])
 def test_native_ipv6_that_appears_asks_whether_teredo_is_still_needed(mode: str) -> None:
     bench = Bench(native=mode).qualified()
