@@ -4,6 +4,7 @@ Only what differs from run to run is replaced: `<port>`, `<time>`, `<address>`, 
 """
 
 import re
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -43,12 +44,21 @@ home: up for <time>
   traffic           received <bytes> in <count> packets, sent <bytes> in <count>
   data path         plain (this version carries UDP by the plain path only)
   privacy           not encrypted: whoever carries the packets can read them
+  note              where a name has both, programs use IPv4: RFC 6724 ranks Teredo addresses below it, and nothing is wrong [TM-H013]
+                    for IPv6 first, put these lines into /etc/gai.conf:
+                      label ::1/128 0
+                      label ::/0 1
+                      label 2002::/16 2
+                      label ::/96 3
+                      label ::ffff:0:0/96 4
+                      label fec0::/10 5
+                      label fc00::/7 6
   profile           <folder>/home.yaml
   log               <log>
 
   peer           endpoint           path   heard    sent
   2001:db8:6::1  198.51.100.1:3545  relay  <time> ago  <time> ago
-"""
+"""  # noqa: E501 - a screen as it is shown
 
 
 @pytest.fixture
@@ -87,3 +97,20 @@ def test_the_story_and_the_screen(far_end: TeredoInternet, home: Tunnelmgr) -> N
     assert general(home.run("status", "home", "--peers").stdout, home).strip() == SCREEN.strip()
     assert home.run("down", "home").stderr == "home: down\n"
     assert home.traces() == []
+
+
+WHICH_FIRST = "import socket; print(socket.getaddrinfo('dual.example.net', 80, type=socket.SOCK_STREAM)[0][4][0])"
+
+
+def test_programs_use_ipv4_first_until_the_lines_that_status_shows_are_pasted(
+    far_end: TeredoInternet, home: Tunnelmgr, tmp_path: Path
+) -> None:
+    far_end.internet.host("dual", "198.51.100.80", "2001:db8:9::1", names=["dual.example.net"])
+    home.up()
+    shown = home.run("status", "home").stdout
+    pasted = tmp_path / "gai.conf"
+    pasted.write_text("".join(f"{line.strip()}\n" for line in shown.splitlines() if line.strip().startswith("label ")))
+    ask = [sys.executable, "-c", WHICH_FIRST]
+    assert home.host.run(ask).stdout.strip() == "198.51.100.80"
+    with_lines = ["unshare", "-m", "sh", "-c", f'mount --bind {pasted} /etc/gai.conf; exec "$@"', "sh"]
+    assert home.host.run([*with_lines, *ask]).stdout.strip() == "2001:db8:9::1"

@@ -224,7 +224,7 @@ def test_a_better_method_is_gone_back_to_when_its_far_end_answers_and_not_before
             async with asyncio.timeout(2000):
                 while not home.runs("first"):
                     await asyncio.sleep(1)
-            assert "second: first is to be had again" in home.story
+            assert "second gives way: first is to be had, which the profile prefers" in home.story
 
     run(story())
 
@@ -302,7 +302,7 @@ def test_on_a_network_that_rules_it_out_a_method_gives_way(tmp_path: Path) -> No
             await until(lambda: home.runs("second"))
             refusal = "`when: {nat: port-restricted}` does not hold: the NAT is symmetric"
             assert f"first does not suit: {refusal}" in home.story
-            assert f"first: does not suit any more: {refusal}" in home.story
+            assert "first gives way: it does not suit any more" in home.story
             first, second = home.life.snapshot().methods
             assert (first.stand, first.reason) == (Stand.REFUSED, refusal)
             assert second.stand is Stand.RUNNING

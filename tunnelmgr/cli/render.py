@@ -10,8 +10,9 @@ import click
 
 from tunnelmgr.api.status import Fact, PeerStatus
 from tunnelmgr.cli.overview import STOPPED, ProfileStatus
-from tunnelmgr.core.snapshot import Snapshot, State
+from tunnelmgr.core.snapshot import Snapshot, Stand, Standing, State
 from tunnelmgr.daemon.documents import as_plain
+from tunnelmgr.daemon.health import Condition, Severity
 
 if TYPE_CHECKING:  # `status` need not pay for asyncio
     from tunnelmgr.host.cleanup import Leftover
@@ -61,17 +62,57 @@ def status(profile: ProfileStatus, style: Style) -> str:
     if snapshot is None:
         head = f"{profile.name}: {style.state(profile.state)}" + (f" ({profile.file})" if profile.file else "")
     else:
-        starting = f": {snapshot.reason}" if snapshot.state is State.STARTING and snapshot.reason else ""
+        reason = snapshot.reason if snapshot.state is State.STARTING and not profile.conditions else ""
+        starting = f": {reason}" if reason else ""
         head = f"{profile.name}: {style.state(profile.state)} for {duration(snapshot.since)}{starting}"
-    notes = [f"  {note.text}{f'; {note.hint}' if note.hint else ''}" for note in profile.conditions]
-    rows = aligned(_rows(snapshot)) if snapshot else []
+    notes = [one for one in profile.conditions if one.severity is Severity.NOTE]
+    troubles = [_trouble(one) for one in profile.conditions if one not in notes]
+    rows = aligned([*_rows(snapshot), *_note_rows(notes), *_where(snapshot)]) if snapshot else []
     peers = ["", *_peer_lines(snapshot)] if snapshot and style.peers else []
-    return "\n".join([head, *notes, *rows, *peers])
+    return "\n".join([head, *troubles, *rows, *peers])
+
+
+def _trouble(condition: Condition) -> str:
+    return f"  {condition.text}{f'; {condition.hint}' if condition.hint else ''} [{condition.code.value}]"
+
+
+def _note_rows(notes: Iterable[Condition]) -> Iterable[Row]:
+    for note in notes:
+        yield "note", f"{note.text} [{note.code.value}]"
+        if note.hint:
+            yield "note", note.hint + (":" if note.lines else "")
+        yield from (("note", f"  {line}") for line in note.lines)
+
+
+def _where(snapshot: Snapshot) -> Iterable[Row]:
+    yield "profile", snapshot.file
+    if snapshot.log:
+        yield "log", snapshot.log
+
+
+def _standing(standing: Standing) -> str:
+    return f"{standing.method}, {standing.described}: {_stand(standing)}"
+
+
+def _stand(standing: Standing) -> str:
+    match standing.stand:
+        case Stand.RUNNING:
+            return f"in use, but {standing.reason}" if standing.reason else "in use"
+        case Stand.READY:
+            return f"in reserve: {standing.reason}" if standing.reason else "in reserve"
+        case Stand.REFUSED:
+            return f"does not suit: {standing.reason}"
+        case Stand.FAILED:
+            return f"failed, and is not tried again: {standing.reason}"
+        case Stand.HELD:
+            return f"failed: {standing.reason}; looked at again in {duration(standing.waits or 0)}"
 
 
 def _rows(snapshot: Snapshot) -> Iterable[Row]:
     protocol = f", {snapshot.protocol_state}" if snapshot.protocol_state else ""
     yield "method", f"{snapshot.method} {snapshot.role}{protocol}"
+    if len(snapshot.methods) > 1:
+        yield from (("methods", _standing(standing)) for standing in snapshot.methods)
     if snapshot.device:
         yield "device", snapshot.device + (f", MTU {snapshot.mtu}" if snapshot.mtu else "")
     for address in snapshot.addresses:
@@ -80,7 +121,7 @@ def _rows(snapshot: Snapshot) -> Iterable[Row]:
         yield "default route", "through this tunnel" if snapshot.default_route else "not through this tunnel"
         yield "inbound", _INBOUND.get(snapshot.inbound, snapshot.inbound)
     yield from ((f"LAN {link.interface}", link.words) for link in snapshot.lan)
-    if snapshot.verified:
+    if snapshot.verified and snapshot.state is State.UP:
         yield "proof", snapshot.verified
     for name, fact in snapshot.facts.items():
         if fact is not None and name not in _SHOWN_BY_US:
@@ -91,9 +132,6 @@ def _rows(snapshot: Snapshot) -> Iterable[Row]:
         yield "traffic", _traffic(snapshot)
         yield "data path", snapshot.datapath + (f" ({snapshot.datapath_reason})" if snapshot.datapath_reason else "")
         yield "privacy", _privacy(snapshot)
-    yield "profile", snapshot.file
-    if snapshot.log:
-        yield "log", snapshot.log
 
 
 def aligned(rows: Iterable[Row]) -> list[str]:

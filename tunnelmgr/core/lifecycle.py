@@ -19,7 +19,7 @@ from tunnelmgr.core.profile import DatapathWish, Method, Profile
 from tunnelmgr.core.runtime import Runtime
 from tunnelmgr.core.scout import Detect, Scout
 from tunnelmgr.core.session import Listener, Session, has_default_route
-from tunnelmgr.core.snapshot import Progress, Snapshot, State, Traffic
+from tunnelmgr.core.snapshot import Progress, Snapshot, State, Traffic, Trouble
 from tunnelmgr.host.apply import Configurator
 from tunnelmgr.host.interface import Host
 from tunnelmgr.host.journal import Journal
@@ -71,6 +71,7 @@ class Lifecycle:
         self._state = State.STARTING
         self._reason = "no answer yet"
         self._hint = ""
+        self._trouble: Trouble | None = None
         self._failure = ExitCode.NO_ANSWER
         self._since = self._loop.time()
         self._been_up = False
@@ -147,7 +148,7 @@ class Lifecycle:
             if leaving is None:
                 return
             if not leaving.failed:
-                self._progress("leaving", f"{self._profile.methods[number].type}: {leaving.reason}")
+                self._progress("leaving", f"{self._profile.methods[number].type} gives way: {leaving.reason}")
                 return
             self._note_failure(number, TunnelError(leaving.reason, exit_code=self._failure))
         if not self._follows(number):
@@ -234,12 +235,12 @@ class Lifecycle:
         listed = [f"{one.method}: {one.reason}" for one in self._preference.standings(self._loop.time())]
         error = TunnelError(
             f"no method of {self._profile.file} suits this network: {'; '.join(listed)}",
-            hint="add a method that does, or change `when:`",
+            hint="add a method that does, or change `when:`" if self._host.network().source else "connect it to a network",
             exit_code=ExitCode.NO_ANSWER,
         )
         if not self._been_up:
             raise error
-        self._set_state(State.DOWN, error.message, error.hint)
+        self._set_state(State.DOWN, error.message, error.hint, Trouble.NOTHING_SUITS)
 
     async def _rest(self) -> None:
         """Nothing works: wait a while, longer each time, or until the network is another."""
@@ -288,10 +289,10 @@ class Lifecycle:
         elif not self._stopping.is_set():
             working.result()
 
-    def _set_state(self, state: State, reason: str, hint: str) -> None:
+    def _set_state(self, state: State, reason: str, hint: str, trouble: Trouble | None = None) -> None:
         if state is not self._state:
             self._since = self._loop.time()
-        self._state, self._reason, self._hint = state, reason, hint
+        self._state, self._reason, self._hint, self._trouble = state, reason, hint, trouble
         if state is State.UP:
             self._been_up = True
             self._backoff.reset()
@@ -318,6 +319,7 @@ class Lifecycle:
             state=self._state,
             reason=self._reason,
             hint=self._hint,
+            trouble=self._trouble,
             method=self._method.type,
             role=self._method.role,
             methods=self._preference.standings(self._loop.time()),
@@ -326,6 +328,7 @@ class Lifecycle:
             addresses=tuple(str(interface.ip) for interface in device.addresses) if device else (),
             mtu=device.mtu if device else None,
             default_route=device is not None and has_default_route(device),
+            beside_native=session is not None and session.beside_native,
             inbound=self._profile.firewall.inbound.value,
             verified=session.verified if session else "",
             datapath=datapath,

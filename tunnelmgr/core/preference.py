@@ -22,6 +22,8 @@ from tunnelmgr.core.survey import Survey
 TRIAL_TIMEOUT: Final = 15.0
 """Seconds a method may go without carrying packets before the next has its turn: more than the 12 s after which a Teredo
 client knows that its server is silent."""
+RETURN_TIMEOUT: Final = 6.0
+"""The same where one that carried was given up for it: nobody shall go without for long because a better one looked well."""
 RECOVERY_TIMEOUT: Final = 8.0
 """Seconds for one that has carried: enough to register from a new address, and to be believed again after one loss."""
 FIRST_HOLD: Final = 30.0  # seconds without a second chance after the first failure; doubled for each that follows
@@ -52,6 +54,7 @@ class Preference:
         self._looked_at = 0.0
         self._looked_closely_at: float | None = None
         self._holds: dict[int, HoldDown] = {}
+        self._place: _Place | None = None
         self._places: OrderedDict[_Place, dict[int, HoldDown]] = OrderedDict()
         self._failures: dict[int, str] = {}
         self._hopeless: set[int] = set()
@@ -61,6 +64,9 @@ class Preference:
         self._trouble = ""
         self._troubled_since = 0.0
         self._give_up_at = 0.0
+        self._reserve: int | None = None
+        """The method that was given up although it carried."""
+        self._patience = TRIAL_TIMEOUT
         self._carried_at: float | None = None
         """When a method, whichever, began to carry."""
         self._failed_at: dict[int, float] = {}
@@ -86,7 +92,8 @@ class Preference:
     def began(self, number: int, now: float) -> None:
         """Hear that a method is being tried."""
         self._running, self._carries, self._lost, self._trouble = number, False, False, "no answer yet"
-        self._troubled_since, self._give_up_at = now, now + TRIAL_TIMEOUT
+        self._patience = RETURN_TIMEOUT if self._reserve not in {None, number} else TRIAL_TIMEOUT
+        self._troubled_since, self._give_up_at = now, now + self._patience
 
     def carries(self, now: float) -> None:
         """Hear that packets flow."""
@@ -106,6 +113,7 @@ class Preference:
 
     def ended(self) -> None:
         """Hear that the running method has been taken down."""
+        self._reserve = self._running if self._carries else None
         self._running, self._carries = None, False
 
     def failed(self, number: int, error: TunnelError, now: float) -> None:
@@ -143,10 +151,11 @@ class Preference:
         others = [number for number in self._candidates() if number != running]
         free = [number for number in others if not self.is_held(number, now)]
         if self._suits(running) is False and (free or self._methods[running].when is not None):
-            return Leaving(f"does not suit any more: {self._judged[running].reason}", failed=False)
+            return Leaving("it does not suit any more", failed=False)
         if self._carries:
             better = [number for number in self._better() if number in free and self._seen_well(number)]
-            return Leaving(f"{self._methods[better[0]].type} is to be had again", failed=False) if better else None
+            found = better and f"{self._methods[better[0]].type} is to be had, which the profile prefers"
+            return Leaving(found, failed=False) if found else None
         if self._lost and free:
             return Leaving(self._trouble, failed=True)
         patience_ended = free and now >= self._give_up_at
@@ -228,6 +237,8 @@ class Preference:
 
     def _be_at(self, network: Network) -> None:
         place = (network.source, network.default_route)
+        if place != self._place:
+            self._place, self._unreached, self._looked_closely_at = place, frozenset(), None
         self._holds = self._places.setdefault(place, {})
         self._places.move_to_end(place)
         if len(self._places) > PLACES_MAX:

@@ -20,15 +20,14 @@ from tunnelmgr.core.driver import Driver
 from tunnelmgr.core.lan import Lan, Surroundings
 from tunnelmgr.core.memory import Memory
 from tunnelmgr.core.probe import Prober, ProbeResult
-from tunnelmgr.core.profile import Method, Profile
-from tunnelmgr.core.snapshot import LanStatus, OuterSocket, Progress, State, Traffic
+from tunnelmgr.core.profile import DefaultRouteWish, Method, Profile
+from tunnelmgr.core.snapshot import NOT_PROVEN, LanStatus, OuterSocket, Progress, State, Traffic, Trouble
 from tunnelmgr.core.verification import Finding, Verdict, Verification
 from tunnelmgr.core.wishes import bare_device, wants_default_route, wished_device
 from tunnelmgr.host.apply import Configurator
 from tunnelmgr.host.desired import Desired, Inbound
 from tunnelmgr.host.interface import Host
 
-NOT_PROVEN: Final = "reach beyond the server not proven"
 LOST_HINT: Final = "it comes back by itself when packets flow; status --peers shows where they went"
 FIRST_DATAGRAM_TIMEOUT: Final = 0.2  # seconds; slow imports wait so long for the far end to be asked first
 SETTLING: Final = 2.0  # seconds after a change of the network in which the Tunnel tells the far end where it is
@@ -38,8 +37,8 @@ SETTLING: Final = 2.0  # seconds after a change of the network in which the Tunn
 class Listener:
     """Who hears of a session."""
 
-    state: Callable[[State, str, str], None]
-    """New state, reason and hint; the latter two are empty when all is well."""
+    state: Callable[[State, str, str, Trouble | None], None]
+    """New state, reason, hint and kind of trouble; all but the first are empty when all is well."""
     progress: Callable[[Progress], None]
     event: Callable[[Event], None]
     lost: Callable[[], None]
@@ -97,7 +96,7 @@ class Session:
         self._inbox: asyncio.Queue[_Inboxed] = asyncio.Queue()
         self._up: Up | None = None
         self._carries = False
-        self._story: tuple[str, str] | None = None
+        self._story: str | None = None
         """What was told of it since the last trouble."""
         self.verified = ""
         """How it is known that packets flow."""
@@ -188,6 +187,14 @@ class Session:
         return self._wished(self._up) if self._up else None
 
     @property
+    def beside_native(self) -> bool:
+        """Whether the default route is left to native IPv6."""
+        if self._up is None or not self._carries:
+            return False
+        wished = self._profile.network.default_route is DefaultRouteWish.IF_NO_NATIVE and self._up.config.default_route
+        return wished and self._host.network().native_ipv6 is True
+
+    @property
     def lan(self) -> tuple[LanStatus, ...]:
         """How the interfaces that share the tunnel stand."""
         return self._lan.status(self._configurator.shortfalls)
@@ -267,7 +274,7 @@ class Session:
         self._verification.end()
         state = State.IMPAIRED if self.verified else State.WAITING_FOR_PEER
         await self._withdraw()
-        self._trouble_is("silent", state, silent.reason, silent.hint)
+        self._trouble_is("silent", state, silent.reason, silent.hint, Trouble.SILENT)
 
     async def _withdraw(self) -> None:
         """Take back what only a tunnel that carries may have: applications go on by IPv4 at once."""
@@ -284,31 +291,31 @@ class Session:
                 await self._proven(self._up, verdict.result)
             case Finding.UNPROVEN:
                 hint = "check network.probe; status --peers shows where packets went"
-                self._trouble_is("unproven", State.STARTING, _unanswered(verdict), hint)
+                self._trouble_is("unproven", State.STARTING, _unanswered(verdict), hint, Trouble.UNPROVEN)
             case Finding.LOST:
                 await self._withdraw()
-                self._trouble_is("lost", State.IMPAIRED, f"packets stopped: {_unanswered(verdict)}", LOST_HINT)
+                self._trouble_is("lost", State.IMPAIRED, f"packets stopped: {_unanswered(verdict)}", LOST_HINT, Trouble.LOST)
                 self._listener.lost()
             case Finding.HELD:
                 waits = f"packets flow again; the default route waits {verdict.held:.0f} s, lest it come and go"
-                self._trouble_is("held", State.IMPAIRED, waits, "")
+                self._trouble_is("held", State.IMPAIRED, waits, "", Trouble.HELD)
 
-    def _trouble_is(self, code: str, state: State, reason: str, hint: str) -> None:
+    def _trouble_is(self, code: str, state: State, reason: str, hint: str, kind: Trouble | None = None) -> None:
         """Say why no packets flow."""
         self._story = None
         self._listener.progress(Progress(code, reason))
-        self._listener.state(state, reason, hint)
+        self._listener.state(state, reason, hint, kind)
 
     async def _proven(self, up: Up, result: ProbeResult | None) -> None:
         """Packets flow, or nobody can tell: give the tunnel what waited for that."""
         self._carries, self.verified = True, self._how(up, result)
-        story = describe_device(await self._configure()), self.verified
-        if story != self._story:  # a broker's neighbours come and go without anything to tell
+        story = describe_device(await self._configure())
+        if story != self._story:  # a broker's neighbours come and go without anything to tell, and so do round trips
             self._story = story
-            self._listener.progress(Progress("up", story[0]))
-            self._listener.progress(Progress("verified", story[1]))
+            self._listener.progress(Progress("up", story))
+            self._listener.progress(Progress("verified", self.verified))
         self._tell_lan()
-        self._listener.state(State.UP, "", "")
+        self._listener.state(State.UP, "", "", None)
 
     def _how(self, up: Up, result: ProbeResult | None) -> str:
         if result is None or result.round_trip is None:

@@ -3,8 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Final
 
 from tunnelmgr.api.status import Fact, PeerStatus
+
+NOT_PROVEN: Final = "reach beyond the server not proven"
+"""What is known of packets through a tunnel that knows nobody to ask."""
 
 
 class State(Enum):
@@ -25,6 +29,21 @@ class State(Enum):
     """Configured, but probes are lost: default route withdrawn."""
     DOWN = "down"
     """Not working; being retried unless `permanent` is said."""
+
+
+class Trouble(Enum):
+    """Why a profile is not up, where the state alone does not say it."""
+
+    NOTHING_SUITS = "nothing-suits"
+    """No method may be used on this network."""
+    UNPROVEN = "unproven"
+    """Probes through the tunnel are not answered."""
+    LOST = "lost"
+    """Packets flowed, and do not any more."""
+    SILENT = "silent"
+    """The method says that its far end does not answer."""
+    HELD = "held"
+    """Packets flow again, and it is too early to rely on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,11 +148,14 @@ class Snapshot:
     device: str | None
     since: float
     """Seconds in this state."""
+    trouble: Trouble | None = None
     methods: tuple[Standing, ...] = ()
     """All of the profile, in its order."""
     addresses: tuple[str, ...] = ()
     mtu: int | None = None
     default_route: bool = False
+    beside_native: bool = False
+    """Whether the default route is left to native IPv6."""
     inbound: str = "established"
     verified: str = ""
     """How it is known that packets flow, or "reach beyond the server not proven"."""

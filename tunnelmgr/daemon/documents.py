@@ -7,7 +7,7 @@ from typing import Any
 
 from tunnelmgr.api.errors import TunnelError
 from tunnelmgr.api.status import PeerStatus
-from tunnelmgr.core.snapshot import LanStatus, OuterSocket, Snapshot, Stand, Standing, State, Traffic
+from tunnelmgr.core.snapshot import LanStatus, OuterSocket, Snapshot, Stand, Standing, State, Traffic, Trouble
 
 
 def as_plain(value: object) -> Any:
@@ -34,6 +34,7 @@ def snapshot_from_plain(data: Mapping[str, Any]) -> Snapshot:
     try:
         values = _known(Snapshot, data)
         values["state"] = State(values["state"])
+        values["trouble"] = Trouble(values["trouble"]) if values.get("trouble") else None
         values["addresses"] = tuple(values.get("addresses", ()))
         values["peers"] = tuple(PeerStatus(**_known(PeerStatus, peer)) for peer in values.get("peers", ()))
         values["sockets"] = tuple(OuterSocket(**_known(OuterSocket, sock)) for sock in values.get("sockets", ()))

@@ -53,6 +53,8 @@ class _Client:
         return f"server {names[0]}" if len(names) == 1 else f"servers {', '.join(names)}"
 
     def suits(self, report: NetworkReport) -> Suitability:
+        if report.network.source is None and not int(self._settings.bind):
+            return Suitability(Fit.UNSUITABLE, "there is no IPv4 default route")
         if report.udp is False or report.nat is NatKind.BLOCKED:
             return Suitability(Fit.UNSUITABLE, "no UDP reaches the internet from here")
         if report.native_ipv6 and self._settings.native is NativeMode.RELAY:

@@ -81,6 +81,8 @@ class Tsp(Transport):
 
 
 def _suits_client(settings: ClientSettings, report: NetworkReport) -> Suitability:
+    if report.network.source is None:
+        return Suitability(Fit.UNSUITABLE, "there is no IPv4 default route")
     no_udp = report.udp is False or report.nat is NatKind.BLOCKED
     if settings.tunnel is TunnelWish.V6UDPV4 and no_udp:
         return Suitability(Fit.UNSUITABLE, "no UDP leaves this network")

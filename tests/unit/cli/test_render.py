@@ -9,7 +9,8 @@ from tests.unit.daemon.test_documents import SNAPSHOT
 from tunnelmgr.api.status import PeerStatus
 from tunnelmgr.cli import render
 from tunnelmgr.cli.overview import ProfileStatus, Statuses
-from tunnelmgr.core.snapshot import Snapshot, State, Traffic
+from tunnelmgr.core.session import LOST_HINT
+from tunnelmgr.core.snapshot import Snapshot, Stand, Standing, State, Traffic, Trouble
 from tunnelmgr.daemon.health import KILLED
 
 UP = replace(
@@ -58,8 +59,17 @@ home: up for 2 h 13 min
   traffic           received 1.24 MiB in 1034 packets, sent 340 KiB in 876
   data path         plain (this version has no other)
   privacy           not encrypted: whoever carries the packets can read them
+  note              where a name has both, programs use IPv4: RFC 6724 ranks Teredo addresses below it, and nothing is wrong [TM-H013]
+                    for IPv6 first, put these lines into /etc/gai.conf:
+                      label ::1/128 0
+                      label ::/0 1
+                      label 2002::/16 2
+                      label ::/96 3
+                      label ::ffff:0:0/96 4
+                      label fec0::/10 5
+                      label fc00::/7 6
   profile           /etc/tunnelmgr/profiles/home.yaml
-  log               journalctl TUNNELMGR_PROFILE=home"""
+  log               journalctl TUNNELMGR_PROFILE=home"""  # noqa: E501 - a screen as it is shown
 
 PEERS = """\
 
@@ -69,7 +79,7 @@ PEERS = """\
 
 DOWN_SCREEN = """\
 home: down for 12 s
-  no answer from 192.0.2.1:3544 (3 tries); check that UDP passes
+  no answer from 192.0.2.1:3544 (3 tries); check that UDP passes [TM-H003]
   method   teredo client
   device   tm-home
   profile  /etc/tunnelmgr/profiles/home.yaml"""
@@ -113,6 +123,119 @@ def test_a_tunnel_that_starts_says_what_it_waits_for() -> None:
     assert screen(starting).startswith("home: starting for 3 s: no answer yet\n")
 
 
+SIXINFOUR = Snapshot(
+    name="home",
+    file="/etc/tunnelmgr/profiles/home.yaml",
+    pid=1,
+    state=State.UP,
+    reason="",
+    hint="",
+    method="6in4",
+    role="peer",
+    device="tm-home",
+    since=192.0,
+    addresses=("2001:db8:41::2",),
+    mtu=1480,
+    default_route=True,
+    verified="carries packets: 2 of 2 probes, 12 ms",
+    protocol_state="established",
+)
+METHODS = (
+    Standing("6in4", "remote 192.0.2.80", Stand.RUNNING, ""),
+    Standing("tsp", "broker broker.example.net", Stand.REFUSED, "`when: {nat: symmetric}` does not hold: there is no NAT"),
+    Standing("teredo", "server teredo.example.net", Stand.READY, "UDP passes, and Teredo needs no more"),
+)
+
+FIRST_CHOICE = """\
+home: up for 3 min
+  method         6in4 peer, established
+  methods        6in4, remote 192.0.2.80: in use
+                 tsp, broker broker.example.net: does not suit: `when: {nat: symmetric}` does not hold: there is no NAT
+                 teredo, server teredo.example.net: in reserve: UDP passes, and Teredo needs no more
+  device         tm-home, MTU 1480
+  address        2001:db8:41::2
+  default route  through this tunnel
+  inbound        closed: answers, ICMPv6 errors and echo requests pass
+  proof          carries packets: 2 of 2 probes, 12 ms
+  traffic        received 0 B in 0 packets, sent 0 B in 0
+  data path      plain
+  privacy        not encrypted: whoever carries the packets can read them
+  profile        /etc/tunnelmgr/profiles/home.yaml"""
+
+STOPPED = """\
+home: impaired for 3 min
+  packets stopped: 2001:db8:6::1 does not answer through the tunnel (0 of 4 probes); it comes back by itself when packets \
+flow; status --peers shows where they went [TM-H007]
+  method         6in4 peer, established
+  device         tm-home, MTU 1480
+  address        2001:db8:41::2
+  default route  not through this tunnel
+  inbound        closed: answers, ICMPv6 errors and echo requests pass
+  traffic        received 0 B in 0 packets, sent 0 B in 0
+  data path      plain
+  privacy        not encrypted: whoever carries the packets can read them
+  profile        /etc/tunnelmgr/profiles/home.yaml"""
+
+SECOND_CHOICE = """\
+  methods        6in4, remote 192.0.2.80: failed: packets stopped; looked at again in 26 s
+                 tsp, broker broker.example.net: in use
+                 teredo, server teredo.example.net: failed, and is not tried again: login refused
+"""
+
+NOTHING_SUITS = """\
+home: down for 3 min
+  no method of /etc/tunnelmgr/profiles/home.yaml suits this network: 6in4: there is no IPv4 default route; add a method \
+that does, or change `when:` [TM-H004]
+  method   6in4 peer
+  profile  /etc/tunnelmgr/profiles/home.yaml"""
+
+BESIDE_NATIVE = """\
+  default route  not through this tunnel
+"""
+BESIDE_NATIVE_NOTE = """\
+  note           IPv6 without this tunnel has the default route; the tunnel's own addresses keep working [TM-H012]
+"""
+
+
+def test_the_screen_of_several_methods_tells_how_each_stands() -> None:
+    assert screen(replace(SIXINFOUR, methods=METHODS)) == FIRST_CHOICE
+    failed = replace(METHODS[0], stand=Stand.HELD, reason="packets stopped", waits=26.4)
+    running = replace(METHODS[1], stand=Stand.RUNNING, reason="")
+    hopeless = replace(METHODS[2], stand=Stand.FAILED, reason="login refused")
+    assert SECOND_CHOICE in screen(replace(SIXINFOUR, methods=(failed, running, hopeless)))
+
+
+def test_the_screen_of_a_tunnel_whose_packets_stopped_says_so_and_shows_no_proof() -> None:
+    lost = "packets stopped: 2001:db8:6::1 does not answer through the tunnel (0 of 4 probes)"
+    stopped = replace(
+        SIXINFOUR, state=State.IMPAIRED, trouble=Trouble.LOST, reason=lost, hint=LOST_HINT, default_route=False
+    )
+    assert screen(stopped) == STOPPED
+
+
+def test_the_screen_of_a_profile_without_a_method_for_this_network_gives_every_reason() -> None:
+    down = Snapshot(
+        name="home",
+        file="/etc/tunnelmgr/profiles/home.yaml",
+        pid=1,
+        state=State.DOWN,
+        trouble=Trouble.NOTHING_SUITS,
+        reason="no method of /etc/tunnelmgr/profiles/home.yaml suits this network: 6in4: there is no IPv4 default route",
+        hint="add a method that does, or change `when:`",
+        method="6in4",
+        role="peer",
+        device=None,
+        since=192.0,
+    )
+    assert screen(down) == NOTHING_SUITS
+
+
+def test_the_screen_beside_native_ipv6_says_who_has_the_default_route() -> None:
+    shown = screen(replace(SIXINFOUR, default_route=False, beside_native=True))
+    assert BESIDE_NATIVE in shown
+    assert BESIDE_NATIVE_NOTE in shown
+
+
 def test_several_addresses_share_one_label() -> None:
     shown = screen(replace(UP, addresses=("2001:db8::1", "2001:db8::2")))
     assert "  address           2001:db8::1\n                    2001:db8::2\n" in shown
@@ -126,6 +249,7 @@ def test_those_that_do_not_run_come_last_a_line_each() -> None:
         "office: stopped (/etc/tunnelmgr/profiles/office.yaml)\n"
         "lab: stopped\n"
         "  its process was killed and could not take back what it changed; run `tunnelmgr cleanup`, or bring it up again"
+        " [TM-H001]"
     )
 
 

@@ -1,13 +1,14 @@
 """Every JSON output follows its own schema."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
 import pytest
 from click.testing import CliRunner
 
-from tests.unit.cli.test_render import UP
+from tests.unit.cli.test_render import METHODS, SIXINFOUR, UP
 from tunnelmgr.cli import render
 from tunnelmgr.cli.commands.check import check
 from tunnelmgr.cli.commands.cleanup import Leftovers
@@ -15,6 +16,7 @@ from tunnelmgr.cli.commands.plugins import plugins
 from tunnelmgr.cli.commands.schema import schema
 from tunnelmgr.cli.overview import ProfileStatus, Statuses
 from tunnelmgr.cli.schemas import NAMES, OUTPUTS, PROFILE, schema_of
+from tunnelmgr.core.snapshot import State, Trouble
 from tunnelmgr.daemon.health import KILLED
 from tunnelmgr.host.cleanup import Leftover
 
@@ -38,6 +40,8 @@ def test_a_schema_refuses_the_output_of_another(name: str) -> None:
     "status",
     [
         ProfileStatus.of(UP),
+        ProfileStatus.of(replace(SIXINFOUR, name="several", methods=METHODS, beside_native=True)),
+        ProfileStatus.of(replace(SIXINFOUR, name="lost", state=State.IMPAIRED, trouble=Trouble.LOST)),
         ProfileStatus("office", "/etc/tunnelmgr/profiles/office.yaml", "stopped", None),
         ProfileStatus("lab", None, "stopped", None, (KILLED,)),
     ],

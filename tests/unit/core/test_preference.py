@@ -14,6 +14,7 @@ from tunnelmgr.core.preference import (
     FIRST_HOLD,
     LOOK_INTERVAL,
     RECOVERY_TIMEOUT,
+    RETURN_TIMEOUT,
     TRIAL_TIMEOUT,
     Leaving,
     Preference,
@@ -131,7 +132,15 @@ def test_a_better_one_is_looked_at_when_its_time_is_over_and_taken_when_it_looks
     assert two.leaving(FIRST_HOLD) is None, "nobody has looked"
     assert two.look_due(FIRST_HOLD)
     two.looked(at(), FIRST_HOLD + 1)
-    assert two.leaving(FIRST_HOLD + 1) == Leaving("a is to be had again", failed=False)
+    assert two.leaving(FIRST_HOLD + 1) == Leaving("a is to be had, which the profile prefers", failed=False)
+
+
+def test_a_better_one_that_only_looked_well_is_given_up_sooner(two: Preference) -> None:
+    two.looked(at(), FIRST_HOLD)
+    two.ended()
+    two.began(0, FIRST_HOLD)
+    assert two.next_timeout(FIRST_HOLD) == FIRST_HOLD + RETURN_TIMEOUT
+    assert two.leaving(FIRST_HOLD + RETURN_TIMEOUT) is not None
 
 
 def test_a_better_one_whose_far_end_keeps_silent_is_looked_at_less_and_less(two: Preference) -> None:
@@ -155,9 +164,16 @@ def test_a_look_from_afar_does_not_show_that_a_better_one_works(two: Preference)
 
 def test_what_failed_elsewhere_may_work_here(two: Preference) -> None:
     two.looked(at("203.0.113.7"), 3.0)
-    assert two.leaving(3.0) == Leaving("a is to be had again", failed=False)
+    assert two.leaving(3.0) == Leaving("a is to be had, which the profile prefers", failed=False)
     two.looked(at("192.168.1.2"), 4.0)
     assert two.leaving(4.0) is None, "and what failed here is remembered"
+
+
+def test_what_kept_silent_elsewhere_may_answer_here() -> None:
+    preference = of(Fit.GOOD, Fit.GOOD)
+    preference.looked(at(unreached=(0,)), 0.0)
+    preference.looked(at("203.0.113.7", close=False), 1.0)
+    assert preference.choose(1.0) == 0
 
 
 def test_one_that_does_not_suit_any_more_gives_way_if_another_does() -> None:
@@ -166,10 +182,7 @@ def test_one_that_does_not_suit_any_more_gives_way_if_another_does() -> None:
     preference.began(0, 0.0)
     preference.carries(0.0)
     preference.looked(at(public_ipv4=IPv4Address("203.0.113.7")), 1.0)
-    leaving = preference.leaving(1.0)
-    assert leaving is not None
-    assert not leaving.failed
-    assert leaving.reason.startswith("does not suit any more: `when:")
+    assert preference.leaving(1.0) == Leaving("it does not suit any more", failed=False)
 
 
 def test_a_condition_is_kept_even_where_nothing_else_is_left() -> None:

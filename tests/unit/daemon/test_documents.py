@@ -8,7 +8,7 @@ import pytest
 
 from tunnelmgr.api.errors import TunnelError
 from tunnelmgr.api.status import PeerStatus
-from tunnelmgr.core.snapshot import OuterSocket, Snapshot, State, Traffic
+from tunnelmgr.core.snapshot import OuterSocket, Snapshot, Stand, Standing, State, Traffic, Trouble
 from tunnelmgr.daemon.documents import as_plain, snapshot_from_plain
 
 SNAPSHOT = Snapshot(
@@ -34,6 +34,12 @@ SNAPSHOT = Snapshot(
 
 def test_a_snapshot_survives_the_socket() -> None:
     assert snapshot_from_plain(as_plain(SNAPSHOT)) == SNAPSHOT
+
+
+def test_so_do_the_methods_and_the_trouble() -> None:
+    held = Standing("teredo", "server 192.0.2.1", Stand.HELD, "nobody home", 26.5)
+    troubled = replace(SNAPSHOT, state=State.IMPAIRED, trouble=Trouble.LOST, methods=(held,))
+    assert snapshot_from_plain(as_plain(troubled)) == troubled
 
 
 def test_what_a_newer_process_says_besides_is_left_out() -> None:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from ipaddress import IPv4Address
 from random import Random
 
@@ -7,6 +8,7 @@ from pydantic import ValidationError
 
 from tunnelmgr.api import hookspecs
 from tunnelmgr.api.errors import TunnelError
+from tunnelmgr.api.network import Network
 from tunnelmgr.api.report import NatKind, NetworkReport
 from tunnelmgr.api.transport import Fit
 from tunnelmgr_teredo import plugin
@@ -14,6 +16,8 @@ from tunnelmgr_teredo.client import TeredoClient
 from tunnelmgr_teredo.native_relay import ClientOrRelay
 from tunnelmgr_teredo.settings import ClientSettings, RelaySettings
 from tunnelmgr_teredo.transport import Teredo
+
+ONLINE = Network(source=IPv4Address("192.168.1.2"))
 
 
 def settings(**values: object) -> ClientSettings:
@@ -51,7 +55,7 @@ def test_a_transport_makes_a_client() -> None:
     ],
 )
 def test_teredo_suits_wherever_udp_passes(report: NetworkReport, fit: Fit) -> None:
-    suitability = Teredo("client", settings()).suits(report)
+    suitability = Teredo("client", settings()).suits(replace(report, network=ONLINE))
     assert suitability.fit is fit
     assert suitability.reason
     assert not suitability.reason.endswith(".")
@@ -60,8 +64,13 @@ def test_teredo_suits_wherever_udp_passes(report: NetworkReport, fit: Fit) -> No
 @pytest.mark.requirement("T-CL-027")
 def test_a_client_that_may_be_a_relay_suits_where_there_is_native_ipv6() -> None:
     transport = Teredo("client", settings(native="relay"))
-    assert transport.suits(NetworkReport(native_ipv6=True)).fit is Fit.GOOD
+    assert transport.suits(NetworkReport(ONLINE, native_ipv6=True)).fit is Fit.GOOD
     assert isinstance(transport.tunnel(Random(1)), ClientOrRelay)
+
+
+def test_without_a_default_route_teredo_suits_only_where_it_is_told_where_to_send_from() -> None:
+    assert Teredo("client", settings()).suits(NetworkReport()).fit is Fit.UNSUITABLE
+    assert Teredo("client", settings(bind="192.168.1.2")).suits(NetworkReport()).fit is Fit.GOOD
 
 
 @pytest.mark.requirement("T-SE-009")

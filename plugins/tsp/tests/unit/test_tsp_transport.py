@@ -3,6 +3,8 @@
 import json
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
+from ipaddress import IPv4Address
 from random import Random
 from typing import Any
 
@@ -53,7 +55,12 @@ def test_what_was_chosen_is_told_without_secrets() -> None:
     ],
 )
 def test_a_client_suits_networks_that_let_it_out(settings: dict[str, object], report: NetworkReport, fit: Fit) -> None:
-    assert client(**settings).suits(report).fit is fit
+    online = replace(report, network=Network(source=IPv4Address("192.168.1.2")))
+    assert client(**settings).suits(online).fit is fit
+
+
+def test_a_client_suits_nowhere_without_a_default_route() -> None:
+    assert client().suits(NetworkReport()).fit is Fit.UNSUITABLE
 
 
 def test_a_broker_suits_the_host_that_has_its_address() -> None:
