@@ -275,6 +275,7 @@ def test_a_new_address_replaces_the_old_one(tmp_path: Path) -> None:
     run(story())
 
 
+@pytest.mark.requirement("S-SE-003")
 def test_native_ipv6_takes_the_default_route_and_leaves_the_source_rule(tmp_path: Path) -> None:
     async def story() -> None:
         async with living(tmp_path) as stage:

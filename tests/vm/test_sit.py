@@ -20,6 +20,7 @@ from tunnelmgr.lab.waiting import wait_for
 
 HOME, LATER, FAR = IPv4Address("203.0.113.1"), IPv4Address("203.0.113.9"), IPv4Address("192.0.2.80")
 HOME6, FAR6 = IPv6Address("2001:db8:41::2"), IPv6Address("2001:db8:41::1")
+ESP = 50  # the protocol number; RFC 4303
 PATIENCE = 120.0  # seconds: without KVM everything takes ten times as long
 HOME_PROFILE = """\
 name: home
@@ -132,14 +133,26 @@ def test_ping_and_tcp_both_ways_and_nothing_is_left(
 def test_no_icmp_error_answers_good_packets(
     internet: NamespaceInternet, tmp_path: Path, home: Carried, far: Carried
 ) -> None:
-    internet.backbone.run(["modprobe", "tunnel4"])
     ends = Ends(internet, tmp_path, home, far)
+    assert errors_while_pinging(ends) == 0
+    ends.down()
+
+
+def test_without_our_rule_the_kernel_answers_good_packets_with_errors(internet: NamespaceInternet, tmp_path: Path) -> None:
+    """What the rule is for, and proof that the test above can fail."""
+    internet.backbone.run(["modprobe", "tunnel4"])
+    ends = Ends(internet, tmp_path, Carried.PLAIN, Carried.IPROUTE2)
+    ends.home.host.run(["nft", "delete", "table", "ip", "tunnelmgr_home_errors"])
+    assert errors_while_pinging(ends) > 0
+    ends.down()
+
+
+def errors_while_pinging(ends: Ends) -> int:
+    """How many ICMP errors reach the far end while all its packets are good."""
     with capturing(ends.far.host, "eth0") as capture:
         assert ping(ends.far.host, HOME6, 20, interval=0.05) == 20
         assert ping(ends.home.host, FAR6, 20, interval=0.05) == 20
-    errors = [packet for packet in capture.ipv4(IpProtocol.ICMPV4) if packet.payload[0] == 3]
-    assert errors == []
-    ends.down()
+    return sum(packet.payload[0] == 3 for packet in capture.ipv4(IpProtocol.ICMPV4))
 
 
 @pytest.mark.requirement("S-MT-004", "S-MT-006")
@@ -244,3 +257,30 @@ def test_a_killed_process_leaves_a_device_that_cleanup_deletes(internet: Namespa
     said = ends.home.run("cleanup", timeout=PATIENCE)
     assert "ip link delete dev tm-home" in said.stdout + said.stderr
     assert [line for line in ends.home.traces() if ".sock" not in line] == []
+
+
+@pytest.mark.requirement("S-SE-004")
+@pytest.mark.parametrize("home", [Carried.PLAIN, Carried.KERNEL], ids=lambda carried: carried.value)
+def test_ipsec_in_transport_mode_hides_the_tunnel(internet: NamespaceInternet, tmp_path: Path, home: Carried) -> None:
+    ends = Ends(internet, tmp_path, home, Carried.IPROUTE2)
+    for host in (ends.home.host, ends.far.host):
+        protect(host, HOME, FAR)
+    with capturing(ends.far.host, "eth0") as capture:
+        assert ping(ends.home.host, FAR6, 5) == 5
+        assert ping(ends.far.host, HOME6, 5) == 5
+    assert len(list(capture.ipv4(ESP))) >= 20
+    assert list(capture.ipv4(IpProtocol.IPV6)) == []
+    ends.down()
+
+
+def protect(host: Host, *ends: IPv4Address) -> None:
+    """Have protocol 41 between two addresses travel in ESP only (RFC 4891), by keys that a test may show."""
+    own = next(end for end in ends if end in host.addresses)
+    for number, (source, destination) in enumerate((ends, ends[::-1]), 1):
+        way = f"src {source} dst {destination}"
+        direction = "out" if source == own else "in"
+        keys = ["enc", "cbc(aes)", f"0x{number:032x}", "auth", "hmac(sha256)", f"0x{number:064x}"]
+        state = f"xfrm state add {way} proto esp spi {number} mode transport"
+        policy = f"xfrm policy add {way} proto 41 dir {direction} tmpl {way} proto esp mode transport"
+        host.run(["ip", *state.split(), *keys])
+        host.run(["ip", *policy.split()])

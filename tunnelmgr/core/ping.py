@@ -1,6 +1,7 @@
 """ICMPv6 echo requests (RFC 4443) from this process: the sockets, and one ping by whatever way this host's routes say."""
 
 import asyncio
+import hmac
 import os
 import socket
 import struct
@@ -42,7 +43,7 @@ async def ping(target: IPv6Address, source: IPv6Address | None = None) -> float:
         while True:
             reply = await loop.sock_recv(sock, 2048)
             # Without the identifier: the kernel gives a ping socket one of its own.
-            if reply[0] == ECHO_REPLY and reply[_HEADER.size :] == request[_HEADER.size :]:
+            if reply[0] == ECHO_REPLY and hmac.compare_digest(reply[_HEADER.size :], request[_HEADER.size :]):
                 return loop.time() - started
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import hmac
 import socket
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
@@ -84,7 +85,7 @@ def _note(reply: bytes, waiting: dict[bytes, float], round_trips: list[float], n
 
 def _answers(reply: bytes, request: bytes) -> bool:
     """Whether a reply echoes the request; checksums, of which the kernel checked the reply's, are left out."""
-    return reply[0] == ECHO_REPLY and reply[4:] == request[4:]
+    return reply[0] == ECHO_REPLY and hmac.compare_digest(reply[4:], request[4:])
 
 
 def _echo_socket(device: str, source: IPv6Address) -> socket.socket:

@@ -3,6 +3,7 @@
 A round is one small request and one for each size to be tried. It ends when all are answered, or when their time is over.
 """
 
+import hmac
 from ipaddress import IPv6Address
 from random import Random
 from typing import NamedTuple
@@ -86,7 +87,9 @@ class Keepalive:
             return None
         identifier, sequence = int.from_bytes(data[4:6], "big"), int.from_bytes(data[6:8], "big")
         size, nonce = self._waiting.get(sequence, (0, b""))
-        if identifier != self._identifier or data[ECHO_HEADER : ECHO_HEADER + NONCE_LENGTH] != nonce:
+        if identifier != self._identifier:
+            return None
+        if not hmac.compare_digest(data[ECHO_HEADER : ECHO_HEADER + NONCE_LENGTH], nonce):
             return None
         del self._waiting[sequence]
         if size == SMALL and self._begun_at is not None:
