@@ -54,13 +54,18 @@ def _qemu(emulator: Path, system: Path, report: Path) -> list[str]:
     return [
         str(emulator / "usr/bin/qemu-system-x86_64"),
         *("-L", str(emulator / "usr/share/qemu"), "-L", str(emulator / "usr/share/seabios")),
-        # The first accelerator that works.
-        *("-accel", "tcg,thread=multi", "-cpu", "max", "-smp", str(os.cpu_count()), "-m", MEMORY),
+        *("-accel", "kvm" if _has_kvm() else "tcg,thread=multi", "-cpu", "max", "-smp", str(os.cpu_count()), "-m", MEMORY),
         *("-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-serial", "stdio"),
         *("-kernel", str(kernel), "-initrd", str(report / "initial"), "-append", parameters),
         *("-virtfs", f"{share},path=/,mount_tag=host,readonly=on"),
         *("-virtfs", f"{share},path={report},mount_tag=report"),
     ]
+
+
+def _has_kvm() -> bool:
+    """Whether qemu can have the processor's own help. Some virtual machines have the device and no such processor."""
+    flags = Path("/proc/cpuinfo").read_text().split()
+    return os.access("/dev/kvm", os.R_OK | os.W_OK) and ("vmx" in flags or "svm" in flags)
 
 
 def _initial_files(system: Path) -> Iterator[tuple[str, int, bytes]]:
