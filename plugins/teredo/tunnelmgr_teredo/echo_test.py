@@ -12,9 +12,8 @@ from typing import Self
 
 from tunnelmgr.api.errors import WireError
 from tunnelmgr.api.packets.echo import EchoReply, EchoRequest
-from tunnelmgr.api.packets.icmpv6 import Icmpv6Type, icmpv6_packet, parse_icmpv6
+from tunnelmgr.api.packets.icmpv6 import icmpv6_packet, parse_icmpv6
 from tunnelmgr.api.packets.ipv6 import IPv6Packet
-from tunnelmgr.api.packets.protocol import IpProtocol
 from tunnelmgr_teredo.constants import BUBBLES_MAX, ECHO_HOP_LIMIT, ECHO_NONCE_LENGTH, ECHO_NONCE_VALIDITY
 
 
@@ -47,8 +46,6 @@ def with_test(tests: tuple[EchoTest, ...], test: EchoTest) -> tuple[EchoTest, ..
 
 def echo_reply(packet: IPv6Packet) -> EchoReply | None:
     """Return the echo reply a packet holds, if it is one that an echo test could have caused."""
-    if packet.next_header != IpProtocol.ICMPV6 or packet.payload[:1] != bytes((Icmpv6Type.ECHO_REPLY,)):
-        return None
     try:
         message = parse_icmpv6(packet)
     except WireError:
