@@ -31,7 +31,8 @@ from tunnelmgr.core.snapshot import State
 from tunnelmgr.core.survey import Survey
 from tunnelmgr.core.when import When
 from tunnelmgr.host.fake import FakeHost
-from tunnelmgr.host.items import Address, Firewall, Item, Route, Rule
+from tunnelmgr.host.items import Address, Firewall, Item, Resolvers, Route, Rule
+from tunnelmgr.host.resolvers import ResolverHelper
 
 ADDRESS = IPv6Interface("2001:0:c000:201:0:efff:3fff:fdfe/32")
 OTHER = IPv6Interface("2001:0:c000:201:0:dfff:3fff:fdfe/32")
@@ -138,9 +139,10 @@ async def living(
     methods: int = 1,
     lan: LanSettings = NO_LAN,
     host: FakeHost | None = None,
+    dns: bool = False,
 ) -> AsyncIterator[Stage]:
     """A profile that runs, stopped at the end with nothing left behind."""
-    network = NetworkSettings(probe=probe, default_route=default_route)
+    network = NetworkSettings(probe=probe, default_route=default_route, dns=dns)
     stage = Stage(folder, network=network, methods=methods, lan=lan, host=host)
     stage.host.outer = Network(native_ipv6=native_ipv6)
     running = asyncio.create_task(stage.life.run())
@@ -238,6 +240,37 @@ def test_the_default_route_and_the_word_up_wait_for_an_answered_probe(tmp_path: 
             assert stage.story[-1] == "carries packets: 2 of 2 probes, 41 ms, via relay 198.51.100.1"
 
     run(story())
+
+
+def test_resolvers_of_the_far_end_are_asked_while_packets_flow(tmp_path: Path) -> None:
+    offer = Up(HostConfig(addresses=(ADDRESS,), dns=(TARGET,)))
+
+    async def story() -> None:
+        async with living(tmp_path, probe=(TARGET,), dns=True) as stage:
+            stage.host.helper = ResolverHelper.RESOLVECTL
+            stage.say(offer)
+            await until(lambda: stage.prober.asked)
+            assert not stage.has(Resolvers)
+            stage.prober.results.put_nowait(True)
+            await until(lambda: State.UP in stage.states)
+            assert stage.has(Resolvers, servers=(TARGET,))
+            assert stage.life.snapshot().resolvers == (str(TARGET),)
+            stage.say(Down("no answer"))
+            await until(lambda: stage.states[-1] is State.DOWN)
+            assert not stage.has(Resolvers)
+
+    asyncio.run(story())
+
+
+def test_resolvers_nobody_minds_are_a_warning_in_story_and_status(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with living(tmp_path, dns=True) as stage:
+            stage.say(Up(HostConfig(addresses=(ADDRESS,), dns=(TARGET,))))
+            await until(lambda: State.UP in stage.states)
+            assert "neither does systemd-resolved run nor is resolvconf installed" in stage.story[-1]
+            assert "resolvers of the far end (2001:db8::1) are not used" in stage.life.snapshot().shortfall
+
+    asyncio.run(story())
 
 
 def test_a_tunnel_that_goes_down_loses_its_addresses_and_gets_them_back(tmp_path: Path) -> None:

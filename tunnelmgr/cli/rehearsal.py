@@ -7,11 +7,12 @@ from tunnelmgr.core.lan import Lan, Surroundings
 from tunnelmgr.core.profile import Profile
 from tunnelmgr.core.runtime import Runtime
 from tunnelmgr.core.wishes import wants_default_route, wished_device
-from tunnelmgr.host.desired import UNKNOWN_ADDRESS, UNKNOWN_PREFIX, UNKNOWN_SOURCE
+from tunnelmgr.host.desired import UNKNOWN_ADDRESS, UNKNOWN_PREFIX, UNKNOWN_RESOLVER, UNKNOWN_SOURCE
 from tunnelmgr.host.dry_run import dry_run
+from tunnelmgr.host.resolvers import ResolverHelper
 
 
-def rehearse(profile: Profile, around: Surroundings, runtime: Runtime) -> list[str]:
+def rehearse(profile: Profile, around: Surroundings, runtime: Runtime, helper: ResolverHelper | None = None) -> list[str]:
     """Return the lines for the first method, and a comment for each interface of the LAN that gets nothing.
 
     A method that does not know yet is taken to bring one address, a way out, and a prefix where the LAN lives on prefixes.
@@ -24,11 +25,12 @@ def rehearse(profile: Profile, around: Surroundings, runtime: Runtime) -> list[s
         desired = replace(desired, sources=(UNKNOWN_SOURCE, *config.delegated))
     unique_local = UNKNOWN_PREFIX if profile.lan.may_translate else None
     lan = Lan(profile.lan, unique_local, runtime.radvd(profile.name))
-    lines = dry_run(lan.shared(desired, config, around, carries=True, now=0.0))
+    lines = dry_run(lan.shared(desired, config, around, carries=True, now=0.0), helper)
     return lines + [f"# LAN {link.interface}: {link.words}" for link in lan.status() if link.trouble]
 
 
 def _unknown(profile: Profile) -> HostConfig:
     lives_on_prefixes = profile.lan.interfaces and not profile.lan.may_translate
     delegated = (UNKNOWN_PREFIX,) if lives_on_prefixes else ()
-    return HostConfig(addresses=(UNKNOWN_ADDRESS,), default_route=True, delegated=delegated)
+    dns = (UNKNOWN_RESOLVER,) if profile.network.dns else ()
+    return HostConfig(addresses=(UNKNOWN_ADDRESS,), default_route=True, delegated=delegated, dns=dns)

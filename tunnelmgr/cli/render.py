@@ -115,8 +115,8 @@ def _rows(snapshot: Snapshot) -> Iterable[Row]:
         yield from (("methods", _standing(standing)) for standing in snapshot.methods)
     if snapshot.device:
         yield "device", snapshot.device + (f", MTU {snapshot.mtu}" if snapshot.mtu else "")
-    for address in snapshot.addresses:
-        yield "address", address
+    yield from (("address", address) for address in snapshot.addresses)
+    yield from (("resolver", resolver) for resolver in snapshot.resolvers)
     if snapshot.addresses:
         yield "default route", "through this tunnel" if snapshot.default_route else "not through this tunnel"
         yield "inbound", _INBOUND.get(snapshot.inbound, snapshot.inbound)

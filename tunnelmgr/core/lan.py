@@ -23,7 +23,7 @@ from tunnelmgr.host.apply import Shortfall
 from tunnelmgr.host.constants import VALID_LIFETIME
 from tunnelmgr.host.desired import Desired, Forwarding, LanLink, first_address
 from tunnelmgr.host.interface import Host
-from tunnelmgr.host.items import Address, Advertisement
+from tunnelmgr.host.items import Address, Advertisement, Resolvers
 
 _log = logging.getLogger(__name__)
 
@@ -161,4 +161,8 @@ def unique_local_prefix(memory: Memory, random: Random) -> IPv6Network:
 
 
 def _concerns(shortfall: Shortfall, interface: str) -> bool:
-    return not isinstance(shortfall.item, Address) or shortfall.item.device == interface
+    match shortfall.item:
+        case Address(device=device):
+            return device == interface
+        case item:
+            return not isinstance(item, Resolvers)  # which are this host's own affair

@@ -312,6 +312,7 @@ class Lifecycle:
         status = session.status() if session else TunnelStatus("not running")
         device = session.device if session else None
         datapath, datapath_reason = session.datapath() if session else (DatapathWish.PLAIN.value, "")
+        shortfall = session.shortfall if session else None
         return Snapshot(
             name=self._profile.name,
             file=str(self._profile.file),
@@ -330,6 +331,9 @@ class Lifecycle:
             default_route=device is not None and has_default_route(device),
             beside_native=session is not None and session.beside_native,
             inbound=self._profile.firewall.inbound.value,
+            resolvers=tuple(map(str, device.resolvers)) if device and not shortfall else (),
+            shortfall=shortfall.reason if shortfall else "",
+            shortfall_hint=shortfall.hint if shortfall else "",
             verified=session.verified if session else "",
             datapath=datapath,
             datapath_reason=datapath_reason,

@@ -57,6 +57,10 @@ class NetworkSettings(Settings):
         default=DefaultRouteWish.IF_NO_NATIVE, description="when the tunnel becomes the way to the IPv6 internet"
     )
     metric: int = Field(default=1029, ge=1, le=0xFFFF_FFFF, description="metric of the tunnel's routes; larger is worse")
+    dns: bool = Field(
+        default=False,
+        description="hand the resolvers the far end offers to resolvectl or resolvconf while the tunnel carries packets",
+    )
     probe: tuple[IPv6Address, ...] = Field(
         default=(), description="IPv6 addresses whose answer to a ping proves that the tunnel carries packets"
     )

@@ -24,9 +24,10 @@ from tunnelmgr.core.profile import DefaultRouteWish, Method, Profile
 from tunnelmgr.core.snapshot import NOT_PROVEN, LanStatus, OuterSocket, Progress, State, Traffic, Trouble
 from tunnelmgr.core.verification import Finding, Verdict, Verification
 from tunnelmgr.core.wishes import bare_device, wants_default_route, wished_device
-from tunnelmgr.host.apply import Configurator
+from tunnelmgr.host.apply import Configurator, Shortfall
 from tunnelmgr.host.desired import Desired, Inbound
 from tunnelmgr.host.interface import Host
+from tunnelmgr.host.items import Resolvers
 
 LOST_HINT: Final = "it comes back by itself when packets flow; status --peers shows where they went"
 FIRST_DATAGRAM_TIMEOUT: Final = 0.2  # seconds; slow imports wait so long for the far end to be asked first
@@ -203,6 +204,11 @@ class Session:
         if self._carrier.is_concerned:
             self._inbox.put_nowait(_PathsChanged())
 
+    @property
+    def shortfall(self) -> Shortfall | None:
+        """What this host itself works without, although the profile wants it."""
+        return next((one for one in self._configurator.shortfalls if isinstance(one.item, Resolvers)), None)
+
     def _resumed(self) -> None:
         self._verification.doubt(SETTLING)
         self._listener.resumed()
@@ -314,6 +320,8 @@ class Session:
             self._story = story
             self._listener.progress(Progress("up", story))
             self._listener.progress(Progress("verified", self.verified))
+            if short := self.shortfall:
+                self._listener.progress(Progress("shortfall", f"{short.reason}; {short.hint}"))
         self._tell_lan()
         self._listener.state(State.UP, "", "", None)
 
@@ -345,7 +353,7 @@ class Session:
 
     def _wished(self, up: Up) -> Desired:
         default_route = self._carries and wants_default_route(self._profile, up.config, self._host.network())
-        return wished_device(self._profile, up.config, default_route=default_route)
+        return wished_device(self._profile, up.config, default_route=default_route, carries=self._carries)
 
 
 def _unanswered(verdict: Verdict) -> str:

@@ -157,6 +157,11 @@ class Snapshot:
     beside_native: bool = False
     """Whether the default route is left to native IPv6."""
     inbound: str = "established"
+    resolvers: tuple[str, ...] = ()
+    """Of the far end, handed to this host's programs."""
+    shortfall: str = ""
+    """What the profile wants and the tunnel works without."""
+    shortfall_hint: str = ""
     verified: str = ""
     """How it is known that packets flow, or "reach beyond the server not proven"."""
     datapath: str = "plain"

@@ -27,8 +27,8 @@ def bare_device(profile: Profile) -> Desired:
     return Desired(profile.device, inbound=profile.firewall.inbound)
 
 
-def wished_device(profile: Profile, config: HostConfig, *, default_route: bool) -> Desired:
-    """Return the device of a tunnel that is up."""
+def wished_device(profile: Profile, config: HostConfig, *, default_route: bool, carries: bool = True) -> Desired:
+    """Return the device of a tunnel that is up. `carries`: packets are known to flow, so that resolvers can be reached."""
     metric = profile.network.metric
     mtu = profile.network.mtu
     return Desired(
@@ -44,6 +44,7 @@ def wished_device(profile: Profile, config: HostConfig, *, default_route: bool) 
         inbound=profile.firewall.inbound,
         forwarding=Forwarding.OPEN if config.forwarding else Forwarding.OFF,
         proxied=config.proxied,
+        resolvers=config.dns if carries and profile.network.dns else (),
         translate=config.translate,
         delegated=config.delegated,
     )

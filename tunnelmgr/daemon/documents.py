@@ -36,6 +36,7 @@ def snapshot_from_plain(data: Mapping[str, Any]) -> Snapshot:
         values["state"] = State(values["state"])
         values["trouble"] = Trouble(values["trouble"]) if values.get("trouble") else None
         values["addresses"] = tuple(values.get("addresses", ()))
+        values["resolvers"] = tuple(values.get("resolvers", ()))
         values["peers"] = tuple(PeerStatus(**_known(PeerStatus, peer)) for peer in values.get("peers", ()))
         values["sockets"] = tuple(OuterSocket(**_known(OuterSocket, sock)) for sock in values.get("sockets", ()))
         values["lan"] = tuple(LanStatus(**_known(LanStatus, link)) for link in values.get("lan", ()))

@@ -40,6 +40,7 @@ class Code(Enum):
     NOBODY_ASKED = "TM-H011"
     NATIVE_IPV6 = "TM-H012"
     IPV4_FIRST = "TM-H013"
+    RESOLVERS = "TM-H014"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ def silent(error: TunnelError) -> Condition:
 
 def conditions(snapshot: Snapshot) -> tuple[Condition, ...]:
     """Return the conditions that hold, the gravest first."""
-    found = [*_troubles(snapshot), *_of_the_lan(snapshot), *_notes(snapshot)]
+    found = [*_troubles(snapshot), *_of_the_lan(snapshot), *_of_resolvers(snapshot), *_notes(snapshot)]
     return tuple(sorted(found, key=lambda condition: list(Severity).index(condition.severity)))
 
 
@@ -99,6 +100,11 @@ def _of_the_lan(snapshot: Snapshot) -> Iterator[Condition]:
     for link in snapshot.lan:
         if link.trouble:
             yield Condition(Code.LAN, Severity.WARNING, f"LAN {link.interface}: {link.trouble}", link.hint)
+
+
+def _of_resolvers(snapshot: Snapshot) -> Iterator[Condition]:
+    if snapshot.shortfall:
+        yield Condition(Code.RESOLVERS, Severity.WARNING, snapshot.shortfall, snapshot.shortfall_hint)
 
 
 def _notes(snapshot: Snapshot) -> Iterator[Condition]:

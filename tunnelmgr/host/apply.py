@@ -9,9 +9,10 @@ from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.host.desired import Desired
 from tunnelmgr.host.guards import Guard
 from tunnelmgr.host.interface import Host
-from tunnelmgr.host.items import Advertisement, Fate, Guarding, Item, KernelTunnel, Sysctl
+from tunnelmgr.host.items import Advertisement, Fate, Guarding, Item, KernelTunnel, Resolvers, Sysctl
 from tunnelmgr.host.journal import Journal
 from tunnelmgr.host.plan import Step, beyond_the_device, is_beyond, plan, taken_back
+from tunnelmgr.host.resolvers import ResolverHelper
 
 _log = logging.getLogger(__name__)
 
@@ -21,7 +22,7 @@ _ALREADY_SO = {errno.ENOENT, errno.ESRCH, errno.ENODEV, errno.ENXIO, errno.EADDR
 
 @dataclass(frozen=True, slots=True)
 class Shortfall:
-    """Something of the LAN that could not be had. The tunnel of this host works without."""
+    """Something of the LAN, or the resolvers, that could not be had. The tunnel of this host works without."""
 
     item: Item
     reason: str
@@ -57,14 +58,14 @@ class Configurator:
             raise TunnelError(
                 f"{desired.device}: cannot read what is configured: {error.strerror}", hint="run as root"
             ) from error
-        steps = plan(desired, actual)
         self.shortfalls = ()
+        steps = plan(desired, actual | self._remembered(), self._helper(desired))
         for number, step in enumerate(steps):
             try:
                 await self._take(step)
             except OSError as error:
-                if step.after and is_beyond(step.after, desired.device) and not isinstance(step.after, Sysctl):
-                    self._do_without(step, step.after, error)
+                if (item := _forgone(step, desired.device)) is not None:
+                    self._do_without(step, item, error)
                     continue
                 if not _dispensable(step, desired.device):
                     # Its switches stay: letting the kernel make a link-local address again would be one more change.
@@ -100,9 +101,31 @@ class Configurator:
         )
 
     def _do_without(self, step: Step, item: Item, error: OSError) -> None:
-        trouble = _no_radvd(error) if isinstance(item, Advertisement) else _explain(step, error)
+        match item:
+            case Advertisement():
+                trouble = _no_radvd(error)
+            case Resolvers():
+                trouble = TunnelError(_unused(item, error.strerror), hint=f"try it by hand: {_text(step)}")
+            case _:
+                trouble = _explain(step, error)
         self.shortfalls += (Shortfall(item, trouble.message, trouble.hint),)
         _log.warning("%s", trouble)
+
+    def _remembered(self) -> frozenset[Item]:
+        """Return what is ours and nobody but the journal can tell."""
+        return frozenset(step.after for step in self._journal.net() if isinstance(step.after, Resolvers))
+
+    def _helper(self, desired: Desired) -> ResolverHelper | None:
+        if not desired.resolvers:
+            return None
+        helper = self._host.resolver_helper()
+        if helper is None:
+            missing = Resolvers(desired.device, ResolverHelper.RESOLVCONF, desired.resolvers)
+            lines = "".join(f"nameserver {server}\\n" for server in desired.resolvers)
+            hint = f"install resolvconf; or as root: printf '{lines}' >> /etc/resolv.conf"
+            reason = _unused(missing, "neither does systemd-resolved run nor is resolvconf installed")
+            self.shortfalls += (Shortfall(missing, reason, hint),)
+        return helper
 
     async def _take(self, step: Step) -> None:
         """Take one step so that at no moment something of ours is on the machine and not in the journal."""
@@ -147,6 +170,18 @@ def _dispensable(step: Step, device: str) -> bool:
     if isinstance(step.after, Guarding):
         return step.after.guard is Guard.ERRORS
     return isinstance(step.after, Sysctl) and (step.after.interface == device or is_beyond(step.after, device))
+
+
+def _forgone(step: Step, device: str) -> Item | None:
+    """Return what a step was about, when the tunnel works without and the user should know."""
+    if isinstance(step.after or step.before, Resolvers):
+        return step.after or step.before
+    is_of_lan = step.after is not None and is_beyond(step.after, device) and not isinstance(step.after, Sysctl)
+    return step.after if is_of_lan else None
+
+
+def _unused(resolvers: Resolvers, reason: str | None) -> str:
+    return f"the resolvers of the far end ({', '.join(map(str, resolvers.servers))}) are not used: {reason}"
 
 
 def _no_radvd(error: OSError) -> TunnelError:

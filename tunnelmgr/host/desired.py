@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 from enum import Enum
-from ipaddress import IPv4Address, IPv6Interface, IPv6Network
+from ipaddress import IPv4Address, IPv6Address, IPv6Interface, IPv6Network
 from typing import NamedTuple
 
 from tunnelmgr.api.events import PathUp
 from tunnelmgr.api.hostconfig import IPV6_MINIMUM_MTU, ProxiedNeighbour
 from tunnelmgr.host.items import Advertisement
+from tunnelmgr.host.resolvers import Resolver
 
 
 class Inbound(Enum):
@@ -82,6 +83,8 @@ class Desired:
     forwarding: Forwarding = Forwarding.OFF
     proxied: tuple[ProxiedNeighbour, ...] = ()
     """Addresses routed into the tunnel that this host answers for on other links."""
+    resolvers: tuple[Resolver, ...] = ()
+    """Whom this host shall ask for names."""
     translate: tuple[IPv6Network, ...] = ()
     """Whoever sends from these prefixes through another interface appears as this host itself (NAPT66)."""
 
@@ -111,6 +114,11 @@ class _UnknownAddress(IPv6Interface):
         return "<address>"
 
 
+class _UnknownResolver(IPv6Address):
+    def __str__(self) -> str:
+        return "<resolver>"
+
+
 class _UnknownSource(IPv6Network):
     def __str__(self) -> str:
         return "<address>"
@@ -124,6 +132,7 @@ class _UnknownPrefix(IPv6Network):
 # In 100::/64, the discard prefix (RFC 6666): never assigned to anybody.
 UNKNOWN_ADDRESS: IPv6Interface = _UnknownAddress("100::1/128")
 UNKNOWN_SOURCE: IPv6Network = _UnknownSource("100::1/128")
+UNKNOWN_RESOLVER: IPv6Address = _UnknownResolver("100::1")
 UNKNOWN_PREFIX: IPv6Network = _UnknownPrefix("100::/48")
 
 

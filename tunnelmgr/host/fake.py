@@ -19,6 +19,7 @@ from tunnelmgr.host.items import (
     KernelTunnel,
     Mtu,
     NeighbourProxy,
+    Resolvers,
     Route,
     Rule,
     Sharing,
@@ -27,6 +28,7 @@ from tunnelmgr.host.items import (
     Unreachable,
 )
 from tunnelmgr.host.plan import Step, is_beyond
+from tunnelmgr.host.resolvers import ResolverHelper
 
 
 class FakeTun:
@@ -79,6 +81,7 @@ class FakeHost:
         self.without_kernel_tunnels = ""
         """Why there are none."""
         self.has_radvd = True
+        self.helper: ResolverHelper | None = None
         self.lan: dict[str, int] = {}
         """Interfaces beside our tunnels, with their MTU."""
         self.watchers: list[Callable[[], None]] = []
@@ -104,6 +107,9 @@ class FakeHost:
     async def check_firewall(self) -> None:
         if not self.has_nft:
             raise TunnelError("nft is missing", hint="install nftables")
+
+    def resolver_helper(self) -> ResolverHelper | None:
+        return self.helper
 
     async def prepare(self) -> None:
         pass
@@ -205,6 +211,7 @@ def _device(item: Item) -> str | None:
             | Translation()
             | Sharing()
             | Advertisement()
+            | Resolvers()
         ):
             return None
         case Sysctl():
@@ -216,4 +223,6 @@ def _device(item: Item) -> str | None:
 def _concerns(item: Item, device: str, sources: Iterable[object]) -> bool:
     if isinstance(item, Rule):
         return item.source in sources
+    if isinstance(item, Resolvers):  # who minds them does not tell whose they are
+        return False
     return isinstance(item, Sysctl | Unreachable) or item.device == device

@@ -6,6 +6,7 @@ from typing import Protocol
 from tunnelmgr.api.network import Network
 from tunnelmgr.host.items import Item
 from tunnelmgr.host.plan import Step
+from tunnelmgr.host.resolvers import ResolverHelper
 
 
 class Tun(Protocol):
@@ -47,6 +48,9 @@ class Host(Protocol):
 
     async def check_firewall(self) -> None:
         """Raise TunnelError when nft is missing, which `Inbound.ESTABLISHED` needs."""
+
+    def resolver_helper(self) -> ResolverHelper | None:
+        """Return who minds this host's resolvers; None when nobody does."""
 
     async def actual(self, device: str, beyond: Collection[Item] = ()) -> frozenset[Item]:
         """Return what is configured for the device; nothing when there is neither a device nor a trace of it.

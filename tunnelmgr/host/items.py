@@ -13,6 +13,7 @@ from tunnelmgr.host.constants import MAIN_TABLE, ROUTE_PROTOCOL, UNREACHABLE_MET
 from tunnelmgr.host.device_name import guard_table, is_ours, nft_table, sharing_table, translation_table
 from tunnelmgr.host.firewall import FIREWALL_FAMILY, firewall_rules, sharing_rules, translation_rules
 from tunnelmgr.host.guards import Guard, mark_of, table_lines
+from tunnelmgr.host.resolvers import Resolver, ResolverHelper, handing_over, taking_back
 
 
 class Fate(Enum):
@@ -367,6 +368,27 @@ class Advertisement:
         return [f"kill $(cat {self.pid_file})", f"rm {self.path}"]
 
 
+@dataclass(frozen=True, slots=True)
+class Resolvers:
+    """Whom the programs of this host ask for names. Nobody can be asked what it is: the journal alone knows ours."""
+
+    device: str
+    helper: ResolverHelper
+    servers: tuple[Resolver, ...]
+
+    fate: ClassVar[Fate] = Fate.REMOVED
+
+    @property
+    def key(self) -> Hashable:
+        return Resolvers, self.device
+
+    def add_lines(self) -> list[str]:
+        return [command.line() for command in handing_over(self.helper, self.device, self.servers)]
+
+    def remove_lines(self) -> list[str]:
+        return [command.line() for command in taking_back(self.helper, self.device)]
+
+
 Item = (
     Firewall
     | Translation
@@ -382,4 +404,5 @@ Item = (
     | Rule
     | NeighbourProxy
     | Advertisement
+    | Resolvers
 )

@@ -11,7 +11,8 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import fields
-from ipaddress import IPv4Address, IPv6Address, IPv6Interface, IPv6Network
+from enum import Enum
+from ipaddress import IPv4Address, IPv6Address, IPv6Interface, IPv6Network, ip_address
 from pathlib import Path
 from typing import Any, Self
 
@@ -28,6 +29,7 @@ from tunnelmgr.host.items import (
     LinkUp,
     Mtu,
     NeighbourProxy,
+    Resolvers,
     Route,
     Rule,
     Sharing,
@@ -36,6 +38,7 @@ from tunnelmgr.host.items import (
     Unreachable,
 )
 from tunnelmgr.host.plan import Step, net
+from tunnelmgr.host.resolvers import ResolverHelper
 
 _OPEN_FLAGS = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
 
@@ -222,6 +225,10 @@ _ITEMS: Mapping[str, tuple[type[Item], Callable[[list[Any]], Item]]] = {
     "rule": (Rule, lambda fields: Rule(IPv6Network(fields[0]), *fields[1:])),
     "neighbour": (NeighbourProxy, lambda fields: NeighbourProxy(fields[0], fields[1], IPv6Address(fields[2]))),
     "advertisement": (Advertisement, lambda fields: Advertisement(*fields)),
+    "resolvers": (
+        Resolvers,
+        lambda fields: Resolvers(fields[0], ResolverHelper(fields[1]), tuple(ip_address(server) for server in fields[2])),
+    ),
 }
 """Each kind of item by its name in a journal, and how one is made of its fields again."""
 _NAMES = {kind: name for name, (kind, _) in _ITEMS.items()}
@@ -239,4 +246,6 @@ def _plain(value: object) -> object:
     """Return a field in the words of JSON: addresses and prefixes as text."""
     if isinstance(value, tuple):
         return [_plain(one) for one in value]
+    if isinstance(value, Enum):
+        return value.value
     return value if value is None or isinstance(value, int | str) else str(value)

@@ -1,8 +1,8 @@
 """From what is to what shall be: ordered steps, each with its inverse and its text. Pure.
 
 The order: the firewall before the first address, the device, addresses, routes, rules, neighbours, and when all of it is
-there the LAN; what is not wanted any more goes last, in the reverse order, so that a new address is in before the old one is
-out.
+there the LAN and the resolvers; what is not wanted any more goes last, in the reverse order, so that a new address is in
+before the old one is out.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -31,6 +31,7 @@ from tunnelmgr.host.items import (
     LinkUp,
     Mtu,
     NeighbourProxy,
+    Resolvers,
     Route,
     Rule,
     Sharing,
@@ -38,6 +39,7 @@ from tunnelmgr.host.items import (
     Translation,
     Unreachable,
 )
+from tunnelmgr.host.resolvers import ResolverHelper
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +61,9 @@ class Step:
         return removed + (self.after.add_lines() if self.after else [])
 
 
-def plan(desired: Desired, actual: Collection[Item]) -> list[Step]:
-    """Return the steps from `actual` to `desired`; none when nothing is to be done."""
-    wanted = _wanted(desired, actual)
+def plan(desired: Desired, actual: Collection[Item], helper: ResolverHelper | None = None) -> list[Step]:
+    """Return the steps from `actual` to `desired`; none when nothing is to be done. Resolvers take a helper."""
+    wanted = [*_wanted(desired, actual), *_resolvers(desired, helper)]
     existing = {item.key: item for item in actual}
     additions = [step for item in wanted for step in _change(existing.get(item.key), item)]
     kept = {item.key for item in wanted}
@@ -72,7 +74,8 @@ def plan(desired: Desired, actual: Collection[Item]) -> list[Step]:
 def _change(before: Item | None, after: Item) -> list[Step]:
     if before == after:
         return []
-    if before and isinstance(after, Address):  # the kernel cannot change a prefix length in place
+    is_moved = isinstance(before, Resolvers) and isinstance(after, Resolvers) and before.helper is not after.helper
+    if before and (is_moved or isinstance(after, Address)):  # the kernel cannot change a prefix length in place
         return [Step(before, None), Step(None, after)]
     return [Step(before, after)]
 
@@ -117,6 +120,7 @@ _ORDER = (
     Rule,
     NeighbourProxy,
     Advertisement,
+    Resolvers,
 )
 
 
@@ -215,6 +219,10 @@ def _neighbours(desired: Desired) -> list[Item]:
     switches = {Sysctl(f"net/ipv6/conf/{interface}/proxy_ndp", "1") for interface, _ in desired.proxied}
     proxies = [NeighbourProxy(desired.device, interface, address) for interface, address in desired.proxied]
     return [*sorted(switches, key=str), *proxies]
+
+
+def _resolvers(desired: Desired, helper: ResolverHelper | None) -> list[Item]:
+    return [Resolvers(desired.device, helper, desired.resolvers)] if desired.resolvers and helper else []
 
 
 def _sources(desired: Desired) -> list[Item]:

@@ -10,6 +10,7 @@ from tunnelmgr.core.lan import Surroundings
 from tunnelmgr.core.plugins import PluginRegistry
 from tunnelmgr.core.profile_loading import load_profile
 from tunnelmgr.core.runtime import Runtime
+from tunnelmgr.host.resolvers import ResolverHelper
 
 UNKNOWN = "<address>"
 
@@ -58,3 +59,15 @@ def test_what_a_far_end_needs_is_known_before(tmp_path: Path) -> None:
     assert "[#] ip -6 route append 2001::/32 dev tm-far proto 116 metric 1029" in lines
     assert any("ip6 saddr 2001::/32" in line and "masquerade" in line for line in lines)
     assert "[#] sysctl -w net/ipv6/conf/all/forwarding=1" in lines
+
+
+def test_resolvers_are_handed_over_when_the_profile_asks(tmp_path: Path) -> None:
+    file = tmp_path / "home.yaml"
+    file.write_text("method: {type: tsp, broker: 192.0.2.1}\nnetwork: {dns: true}\n")
+    lines = rehearse(
+        load_profile(file, PluginRegistry.from_environment()),
+        Surroundings({}, Network()),
+        Runtime(),
+        ResolverHelper.RESOLVECTL,
+    )
+    assert lines[-2:] == ["[#] resolvectl dns tm-home <resolver>", "[#] resolvectl domain tm-home ~."]

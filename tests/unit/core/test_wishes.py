@@ -1,7 +1,7 @@
 """What the Tunnel wishes, narrowed by the profile."""
 
 from dataclasses import replace
-from ipaddress import IPv6Interface, IPv6Network
+from ipaddress import IPv6Address, IPv6Interface, IPv6Network
 from pathlib import Path
 
 import pytest
@@ -83,3 +83,11 @@ def test_a_link_local_address_needs_no_rule_for_its_answers() -> None:
     device = wished_device(PROFILE, config, default_route=False)
     assert device.addresses == config.addresses
     assert device.sources == (IPv6Network("2001:db8::2"),)
+
+
+def test_resolvers_are_used_when_the_profile_asks_and_packets_flow() -> None:
+    config = replace(CONFIG, dns=(IPv6Address("2001:db8::53"),))
+    asks = with_network(dns=True)
+    assert wished_device(asks, config, default_route=False, carries=True).resolvers == config.dns
+    assert wished_device(asks, config, default_route=False, carries=False).resolvers == ()
+    assert wished_device(PROFILE, config, default_route=False, carries=True).resolvers == ()

@@ -85,3 +85,8 @@ def test_every_code_is_documented_with_its_severity_and_nothing_else_is() -> Non
 def test_the_documented_lines_are_those_that_status_shows() -> None:
     (note,) = conditions(TEREDO)
     assert "\n".join(f"    {line}" for line in note.lines) in HEALTH.read_text()
+
+
+def test_resolvers_that_are_not_used_are_a_warning() -> None:
+    (condition,) = conditions(replace(SNAPSHOT, shortfall="the resolvers are not used", shortfall_hint="do it"))
+    assert condition == Condition(Code.RESOLVERS, Severity.WARNING, "the resolvers are not used", "do it")

@@ -4,7 +4,7 @@ import asyncio
 import errno
 from collections.abc import Iterator
 from dataclasses import replace
-from ipaddress import IPv6Interface, IPv6Network
+from ipaddress import IPv6Address, IPv6Interface, IPv6Network
 from pathlib import Path
 
 import pytest
@@ -14,9 +14,10 @@ from tunnelmgr.host.apply import Configurator
 from tunnelmgr.host.constants import FORWARDING
 from tunnelmgr.host.desired import Desired, Destination, Forwarding, Inbound
 from tunnelmgr.host.fake import FakeHost
-from tunnelmgr.host.items import Firewall, Rule, Sysctl
+from tunnelmgr.host.items import Firewall, Resolvers, Rule, Sysctl
 from tunnelmgr.host.journal import Journal
 from tunnelmgr.host.plan import Step, taken_back
+from tunnelmgr.host.resolvers import ResolverHelper
 
 HERE = "boot-1/1"
 ADDRESS = IPv6Interface("2001:db8::2/64")
@@ -265,3 +266,65 @@ def test_whoever_comes_after_a_kill_at_any_step_takes_everything_back(path: Path
     heir.close()
     assert host.items == before
     assert not path.exists()
+
+
+RESOLVED = replace(HOME, resolvers=(IPv6Address("2001:db8::53"),))
+
+
+def resolvers(host: FakeHost) -> list[str]:
+    return [str(server) for item in host.items.values() if isinstance(item, Resolvers) for server in item.servers]
+
+
+@pytest.fixture
+def minded() -> FakeHost:
+    """A host with resolvconf, and the device."""
+    host = FakeHost()
+    host.helper = ResolverHelper.RESOLVCONF
+    host.open_tun("tm-home")
+    return host
+
+
+def test_resolvers_come_and_go_with_the_wish(journal: Journal, minded: FakeHost) -> None:
+    home = Configurator(minded, journal)
+    asyncio.run(home.apply(RESOLVED))
+    assert resolvers(minded) == ["2001:db8::53"]
+    assert asyncio.run(home.apply(RESOLVED)) == []
+    asyncio.run(home.apply(replace(RESOLVED, resolvers=(IPv6Address("2001:db8::54"),))))
+    assert resolvers(minded) == ["2001:db8::54"]
+    asyncio.run(home.apply(HOME))
+    assert resolvers(minded) == []
+
+
+def test_resolvers_of_a_killed_process_are_taken_back(path: Path, minded: FakeHost) -> None:
+    dead = Journal.take(path, HERE)
+    asyncio.run(Configurator(minded, dead).apply(RESOLVED))
+    dead.close()
+    heir = Journal.take(path, HERE)
+    asyncio.run(Configurator(minded, heir).recover())
+    heir.close()
+    assert resolvers(minded) == []
+
+
+def test_without_anybody_to_mind_resolvers_the_tunnel_stands_and_the_command_is_said(journal: Journal) -> None:
+    host = FakeHost()
+    host.open_tun("tm-home")
+    home = Configurator(host, journal)
+    asyncio.run(home.apply(RESOLVED))
+    (short,) = home.shortfalls
+    assert "2001:db8::53" in short.reason
+    assert r"printf 'nameserver 2001:db8::53\n' >> /etc/resolv.conf" in short.hint
+    asyncio.run(home.apply(HOME))
+    assert home.shortfalls == ()
+
+
+@pytest.mark.parametrize("beginning", ["printf", "resolvconf -d"])
+def test_a_helper_that_fails_is_a_shortfall_and_not_the_end(journal: Journal, minded: FakeHost, beginning: str) -> None:
+    minded.failures[beginning] = errno.EIO
+    home = Configurator(minded, journal)
+    asyncio.run(home.apply(RESOLVED))
+    assert bool(home.shortfalls) is (beginning == "printf")
+    asyncio.run(home.apply(HOME))
+    assert Firewall("tm-home", ("input", "forward")) in minded.items.values()
+    minded.failures.clear()
+    asyncio.run(home.clear())
+    assert resolvers(minded) == []

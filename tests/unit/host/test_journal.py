@@ -19,6 +19,7 @@ from tunnelmgr.host.items import (
     LinkUp,
     Mtu,
     NeighbourProxy,
+    Resolvers,
     Route,
     Rule,
     Sharing,
@@ -28,6 +29,7 @@ from tunnelmgr.host.items import (
 )
 from tunnelmgr.host.journal import Journal, JournalInUseError
 from tunnelmgr.host.plan import Step
+from tunnelmgr.host.resolvers import ResolverHelper
 
 HERE = "boot-1/4026531840"
 ITEMS: list[Item] = [
@@ -45,6 +47,7 @@ ITEMS: list[Item] = [
     NeighbourProxy("tm-home", "eth0", IPv6Address("2001:db8::3")),
     Sharing("tm-home", 1220, (IPv6Network("fd12:3456:789a::/64"),)),
     Unreachable(IPv6Network("2001:db8:5::/48")),
+    Resolvers("tm-home", ResolverHelper.RESOLVCONF, (IPv6Address("2001:db8::53"), IPv4Address("192.0.2.53"))),
     Advertisement("tm-home", "/run/tunnelmgr/home.radvd", "interface br-lan {\n};\n"),
 ]
 

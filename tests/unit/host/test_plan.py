@@ -3,6 +3,8 @@
 from dataclasses import replace
 from ipaddress import IPv6Address, IPv6Interface, IPv6Network
 
+import pytest
+
 from tunnelmgr.api.hostconfig import ProxiedNeighbour
 from tunnelmgr.host.desired import (
     UNKNOWN_ADDRESS,
@@ -16,6 +18,7 @@ from tunnelmgr.host.desired import (
 from tunnelmgr.host.dry_run import dry_run
 from tunnelmgr.host.items import Address, Advertisement, Firewall, Item, LinkUp, Mtu, Route, Rule, Sysctl
 from tunnelmgr.host.plan import Step, beyond_the_device, is_beyond, net, plan, taken_back
+from tunnelmgr.host.resolvers import ResolverHelper
 
 ADDRESS = IPv6Interface("2001:db8::2/64")
 OTHER = IPv6Interface("2001:db8:1::2/64")
@@ -133,6 +136,44 @@ def test_addresses_behind_the_tunnel_are_answered_for_on_the_uplink() -> None:
         "ip -6 neighbour delete proxy 2001:db8::3 dev eth0",
         "ip -6 neighbour delete proxy 2001:db8::2 dev eth0",
         f"sysctl -w {switch}=0",
+    ]
+
+
+RESOLVED = replace(HOME, resolvers=(IPv6Address("2001:db8::53"), IPv6Address("2001:db8::54")))
+
+
+@pytest.mark.parametrize(
+    ("helper", "added", "removed"),
+    [
+        (
+            ResolverHelper.RESOLVECTL,
+            "resolvectl dns tm-home 2001:db8::53 2001:db8::54\nresolvectl domain tm-home ~.\n",
+            "resolvectl revert tm-home\n",
+        ),
+        (
+            ResolverHelper.RESOLVCONF,
+            "printf 'nameserver 2001:db8::53\\nnameserver 2001:db8::54\\n' | resolvconf -a tun.tm-home -m 0 -x\n",
+            "resolvconf -d tun.tm-home -f\n",
+        ),
+    ],
+)
+def test_resolvers_come_last_and_go_first(helper: ResolverHelper, added: str, removed: str) -> None:
+    steps = plan(RESOLVED, (), helper)
+    assert text(steps) == text(plan(HOME, ())) + added
+    assert plan(RESOLVED, after(steps), helper) == []
+    assert text(plan(HOME, after(steps), helper)) == removed
+    assert text(taken_back(steps)).startswith(removed)
+
+
+def test_without_a_helper_resolvers_are_left_out() -> None:
+    assert plan(RESOLVED, ()) == plan(HOME, ())
+
+
+def test_resolvers_another_helper_has_are_taken_from_it() -> None:
+    before = after(plan(RESOLVED, (), ResolverHelper.RESOLVCONF))
+    assert [step.lines()[0].split()[0] for step in plan(RESOLVED, before, ResolverHelper.RESOLVECTL)] == [
+        "resolvconf",
+        "resolvectl",
     ]
 
 

@@ -39,7 +39,9 @@ def up(profile: str, *, timeout: float, keep: bool, foreground: bool, dry_run: b
     for warning in loaded.warnings:
         _say(str(warning))
     if dry_run:
-        click.echo("\n".join(rehearse(loaded, Surroundings.of(LinuxHost()), Runtime.from_environment())))
+        host = LinuxHost()
+        lines = rehearse(loaded, Surroundings.of(host), Runtime.from_environment(), host.resolver_helper())
+        click.echo("\n".join(lines))
         return ExitCode.DONE
     if foreground:
         return in_foreground(loaded, plugins)

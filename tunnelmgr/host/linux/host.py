@@ -5,7 +5,17 @@ import importlib
 from collections.abc import Callable, Collection, Mapping
 
 from tunnelmgr.api.network import Network
-from tunnelmgr.host.items import Advertisement, Firewall, Guarding, Item, KernelTunnel, Sharing, Sysctl, Translation
+from tunnelmgr.host.items import (
+    Advertisement,
+    Firewall,
+    Guarding,
+    Item,
+    KernelTunnel,
+    Resolvers,
+    Sharing,
+    Sysctl,
+    Translation,
+)
 from tunnelmgr.host.linux import facts
 from tunnelmgr.host.linux.links import links
 from tunnelmgr.host.linux.modules import lacks_module
@@ -13,9 +23,11 @@ from tunnelmgr.host.linux.monitor import watch
 from tunnelmgr.host.linux.netlink import LinkItem, Netlink
 from tunnelmgr.host.linux.nft import check_nft, run_nft, sharing_of, tables_of
 from tunnelmgr.host.linux.radvd import Radvd
+from tunnelmgr.host.linux.resolver_helper import find_helper, hand_over
 from tunnelmgr.host.linux.sysctl import read_sysctl, set_sysctl, sysctls_of
 from tunnelmgr.host.linux.tun import LinuxTun, open_tun
 from tunnelmgr.host.plan import Step
+from tunnelmgr.host.resolvers import ResolverHelper
 
 
 class LinuxHost:
@@ -42,6 +54,9 @@ class LinuxHost:
 
     async def check_firewall(self) -> None:
         check_nft()
+
+    def resolver_helper(self) -> ResolverHelper | None:
+        return find_helper()
 
     async def actual(self, device: str, beyond: Collection[Item] = ()) -> frozenset[Item]:
         own = [*await tables_of(device), *sysctls_of(device), *await self._netlink.actual(device, beyond)]
@@ -75,13 +90,19 @@ class LinuxHost:
                 None,
             ):
                 await run_nft([line.removeprefix("nft ") for line in step.lines()])
-            case KernelTunnel(), KernelTunnel() as changed:
-                await self._netlink.change(changed)
+            case (_, Resolvers()) | (Resolvers(), None):
+                await hand_over(step.before, step.after)
             case before, after:
-                if isinstance(before, LinkItem):
-                    await self._netlink.remove(before)
-                if isinstance(after, LinkItem):
-                    await self._netlink.add(after)
+                await self._run_by_netlink(before, after)
+
+    async def _run_by_netlink(self, before: Item | None, after: Item | None) -> None:
+        if isinstance(before, KernelTunnel) and isinstance(after, KernelTunnel):
+            await self._netlink.change(after)
+            return
+        if isinstance(before, LinkItem):
+            await self._netlink.remove(before)
+        if isinstance(after, LinkItem):
+            await self._netlink.add(after)
 
     async def watch(self, changed: Callable[[], None]) -> None:
         self._radvd.changed = changed

@@ -1,0 +1,72 @@
+"""Finds and runs the program that minds this host's resolvers."""
+
+import asyncio
+import errno
+import os
+import shutil
+import socket
+from collections.abc import Iterable
+from pathlib import Path
+
+from tunnelmgr.host.items import Item, Resolvers
+from tunnelmgr.host.resolvers import Command, ResolverHelper, handing_over, taking_back
+
+RESOLVED = Path("/run/systemd/resolve/io.systemd.Resolve")  # of systemd-resolved, from version 247
+_PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+
+
+def find_helper(path: str = _PATH, resolved: Path = RESOLVED) -> ResolverHelper | None:
+    """Return who minds the resolvers here; None when nobody does. One that is installed and does not run does not count."""
+    if shutil.which("resolvectl", path=path) and _answers(resolved):
+        return ResolverHelper.RESOLVECTL
+    found = shutil.which("resolvconf", path=path)
+    # systemd ships resolvectl under this name too, for a service that does not run.
+    if found and Path(found).resolve().name != "resolvectl":
+        return ResolverHelper.RESOLVCONF
+    return None
+
+
+async def hand_over(before: Item | None, after: Item | None) -> None:
+    """Make resolvers known in the place of those before; without any after, have those forgotten. Raises OSError."""
+    match before, after:
+        case _, Resolvers(device, helper, servers):
+            await run_commands(handing_over(helper, device, servers))
+        case Resolvers(device, helper), _:
+            await run_commands(taking_back(helper, device))
+
+
+async def run_commands(commands: Iterable[Command], path: str = _PATH) -> None:
+    """Run them in order. Raises OSError with what the first that fails says; ENOENT when the program is gone."""
+    for command in commands:
+        await _run(command, path)
+
+
+def _answers(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(path))
+        except OSError:  # its files stay when it is stopped
+            return False
+        return True
+
+
+async def _run(command: Command, path: str) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *command.words,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+        env={"PATH": path, "LC_ALL": "C"},
+        start_new_session=True,  # a Ctrl-C meant for us must not stop it
+    )
+    _, complaint = await process.communicate(command.script.encode())
+    if process.returncode:
+        raise _failure_of(command, complaint.decode(errors="replace"))
+
+
+def _failure_of(command: Command, complaint: str) -> OSError:
+    for code in (errno.ENODEV, errno.EPERM):
+        if os.strerror(code) in complaint:
+            return OSError(code, os.strerror(code))
+    lines = complaint.strip().splitlines() or ["nothing"]
+    return OSError(errno.EIO, f"{command.words[0]} says: {lines[0]}")
