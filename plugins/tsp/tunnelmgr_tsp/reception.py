@@ -59,12 +59,11 @@ class Reception:
 
     def resume(self, session: Session, now: float) -> Iterator[Request]:
         """Yield what a stream's client has said while a request of its was being worked on."""
-        while session.waiting and session.dialogue.stage is not Stage.CLAIMING:
+        while self.is_here(session) and session.waiting and session.dialogue.stage is not Stage.CLAIMING:
             if not self._requests.take(session.remote.address, now):
                 self.close(session)
                 return
-            self._outbox.count("requests")
-            yield Request(session, session.waiting.pop(0))
+            yield self._request(session, session.waiting.pop(0))
 
     def welcome(self, event: Accepted, now: float) -> None:
         """Take a new connection, or close it."""
@@ -94,13 +93,18 @@ class Reception:
         if self._is_repeated(session, message) or session.dialogue.stage is Stage.CLAIMING:
             return None  # never pipelined: the client has to wait for what it asked before
         session.remember(message.sequence, message.text, message.timestamp)
+        return self._request(session, message.text)
+
+    def _request(self, session: Session, text: bytes) -> Request:
+        if session.dialogue.stage is not Stage.HELLO:
+            self.sessions.proceed(session)
         self._outbox.count("requests")
-        return Request(session, message.text)
+        return Request(session, text)
 
     def _is_repeated(self, session: Session, message: ControlMessage) -> bool:
         """Answer once more what was answered already."""
-        known = session.answered.get(message.sequence)
-        if known is None or known.text != message.text:
+        known = session.known(message.sequence, message.text)
+        if known is None:
             return False
         known.timestamp = message.timestamp
         self._outbox.count("requests-repeated")
@@ -112,10 +116,8 @@ class Reception:
         """Return the session a message belongs to, a new one for VERSION."""
         session = self.sessions.get(UDP, datagram.remote)
         begins = message.text.strip(BLANK).upper().startswith(_VERSION)
-        if session is not None and begins:
-            known = session.answered.get(message.sequence)
-            if known is not None and known.text == message.text:
-                return session
+        if session is not None and begins and session.known(message.sequence, message.text) is not None:
+            return session
         if not begins or (session is not None and session.is_silenced(now)):
             return session
         if session is None and not self.sessions.has_room_for(datagram.remote.address):
@@ -126,6 +128,9 @@ class Reception:
     def _begin(self, channel: str, remote: Endpoint, medium: Medium, now: float) -> Session:
         dialogue = BrokerDialogue(self._policy, remote.address, medium, self._random)
         session = Session(channel, remote, medium, dialogue, now)
+        if (in_the_way := self.sessions.in_the_way()) is not None:
+            self._outbox.count("sessions-given-up")
+            self.close(in_the_way)
         self.sessions.add(session)
         return session
 
@@ -133,14 +138,16 @@ class Reception:
         session = self.sessions.get(datagram.channel, datagram.remote)
         if session is None:
             return
-        session.heard_at = now
         try:
-            session.waiting += session.reader.feed(datagram.data)
+            messages = session.reader.feed(datagram.data)
         except WireError:
             session.waiting = []
             self._outbox.send(Datagram(session.channel, Status(500, "Invalid request format").serialize(), session.remote))
             self.close(session)
             return
+        session.waiting += messages
+        if messages:  # one byte now and then is no sign of life
+            session.heard_at = now
         if len(session.waiting) > _WAITING_MAX:
             self.close(session)
         yield from self.resume(session, now)

@@ -7,6 +7,7 @@ Over UDP a request that comes again is answered again and never done twice, what
 from collections import Counter, OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from ipaddress import IPv4Address
 
 from tunnelmgr.api.network import Endpoint
@@ -22,7 +23,8 @@ _ANSWERS_MAX = 16  # remembered in one session; a client's sequence leaves no ro
 class Answered:
     """One request over UDP, and its answer once there is one."""
 
-    text: bytes
+    digest: bytes
+    """Of its text, which may be a whole datagram long and is not kept."""
     timestamp: int
     """Of the latest copy: that is the one to be answered."""
     answer: bytes | None = None
@@ -56,19 +58,31 @@ class Session:
     def remember(self, sequence: int, text: bytes, timestamp: int) -> None:
         """Note a new request."""
         self.sequence = sequence
-        self.answered[sequence] = Answered(text, timestamp)
+        self.answered[sequence] = Answered(_digest(text), timestamp)
         while len(self.answered) > _ANSWERS_MAX:
             self.answered.popitem(last=False)
 
+    def known(self, sequence: int, text: bytes) -> Answered | None:
+        """Return a request that came before, when this is one."""
+        known = self.answered.get(sequence)
+        return known if known is not None and known.digest == _digest(text) else None
+
+
+def _digest(text: bytes) -> bytes:
+    return blake2b(text, digest_size=16).digest()
+
 
 class Sessions:
-    """All of them. Half-open ones are bounded in total and for each address, refusing what is new.
+    """All of them. Half-open ones are bounded in total and for each address. Where all places are taken, the oldest of those
+    whose clients only said VERSION, as anybody can from any address, makes room; without one, what is new is refused.
 
     One whose tunnel is up is kept as long for acknowledgements that were lost; of those the oldest make room.
     """
 
     def __init__(self) -> None:
         self._half_open: dict[tuple[str, Endpoint], Session] = {}
+        self._fresh: OrderedDict[tuple[str, Endpoint], Session] = OrderedDict()
+        """Those half-open ones whose clients have not answered us yet, the oldest first."""
         self._settled: OrderedDict[tuple[str, Endpoint], Session] = OrderedDict()
         self._per_address: Counter[IPv4Address] = Counter()
 
@@ -89,13 +103,22 @@ class Sessions:
 
     def has_room_for(self, address: IPv4Address) -> bool:
         """Whether one more session from an address may begin."""
-        return len(self._half_open) < SESSIONS_MAX and self._per_address[address] < SESSIONS_PER_ADDRESS_MAX
+        has_place = len(self._half_open) < SESSIONS_MAX or bool(self._fresh)
+        return has_place and self._per_address[address] < SESSIONS_PER_ADDRESS_MAX
+
+    def in_the_way(self) -> Session | None:
+        """Return the session that has to go before one more is added."""
+        return next(iter(self._fresh.values())) if len(self._half_open) >= SESSIONS_MAX and self._fresh else None
 
     def add(self, session: Session) -> None:
         """Enter a session, in place of an older one of the same client."""
         self.remove(self.get(session.channel, session.remote))
-        self._half_open[session.channel, session.remote] = session
+        self._half_open[session.channel, session.remote] = self._fresh[session.channel, session.remote] = session
         self._per_address[session.remote.address] += 1
+
+    def proceed(self, session: Session) -> None:
+        """Note that a session's client has gone on after our first answer."""
+        self._fresh.pop((session.channel, session.remote), None)
 
     def settle(self, session: Session) -> None:
         """Note that a session's tunnel is up."""
@@ -119,6 +142,7 @@ class Sessions:
         if self._half_open.get((session.channel, session.remote)) is not session:
             return False
         del self._half_open[session.channel, session.remote]
+        self._fresh.pop((session.channel, session.remote), None)
         self._per_address[session.remote.address] -= 1
         if not self._per_address[session.remote.address]:
             del self._per_address[session.remote.address]
