@@ -5,20 +5,18 @@ from concurrent.futures import ThreadPoolExecutor
 from random import Random
 
 import pytest
-from sqlalchemy import event
+from hypothesis import settings
+from hypothesis.stateful import run_state_machine_as_test
+from tests.tsp_world.leases_machine import LeasesMachine
 
 from tests.peers import debian, postgresql
-from tunnelmgr_tsp.leases import Leases, open_database
+from tunnelmgr_tsp.leases import Leases
 from tunnelmgr_tsp.leasing import Claim, Lease, ListLeases, Release
 
 pytestmark = pytest.mark.xdist_group("postgresql")
 
 SLOTS, PREFIX_SLOTS, REQUESTS = 40, 20, 120
 OWNERS = [f"user {number}" for number in range(30)]
-
-
-class Killed(BaseException):
-    """The broker's process ended here."""
 
 
 @pytest.fixture(scope="module")
@@ -74,26 +72,11 @@ def test_two_brokers_at_once_never_give_the_same(database: str) -> None:
     assert kept == {owner: (lease.slot, lease.prefix_slot) for owner, lease in believed.items() if lease is not None}
 
 
-@pytest.mark.parametrize("statement", range(5))
-def test_a_broker_that_dies_over_a_lease_leaves_all_of_it_or_nothing(database: str, statement: int) -> None:
-    engine = open_database(database)
-    dying = Leases("", "dying", SLOTS, PREFIX_SLOTS, engine)
-    done = [0]
+def test_nothing_is_given_twice_or_lost_whenever_one_of_two_brokers_dies(database: str) -> None:
+    class OnPostgreSQL(LeasesMachine):
+        url = database
 
-    def step(*_: object) -> None:
-        if done[0] == statement:
-            raise Killed
-        done[0] += 1
-
-    event.listen(engine, "before_cursor_execute", step)
-    event.listen(engine, "commit", step)
-    owner = f"user dead {statement}"
-    with pytest.raises(Killed):
-        dying.handle(Claim(owner, anonymous=False, wants_prefix=True))
-    engine.dispose()
-    assert owner not in {lease.owner for lease in stored(database)}
-    other = broker(database, "other")
-    given = other.handle(Claim(owner, anonymous=False, wants_prefix=True))
-    other.close()
-    assert given in stored(database)
-    assert_sound(stored(database))
+    run_state_machine_as_test(
+        OnPostgreSQL,
+        settings=settings(stateful_step_count=20, max_examples=max(settings().max_examples // 10, 10), deadline=None),
+    )
