@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import resource
 import socket
 from collections.abc import Callable, Iterator
 from ipaddress import IPv4Address
@@ -38,7 +39,11 @@ RUDE = [
 
 @pytest.fixture
 def far_end(lab_name: Callable[[], str], tmp_path: Path) -> Iterator[TspInternet]:
-    with tsp_internet(lab_name(), tmp_path, f"{BROKER}  plain: true\n") as internet:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.ExitStack() as stack:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (1024, hard))  # as a user's shell has it
+        internet = stack.enter_context(tsp_internet(lab_name(), tmp_path, f"{BROKER}  plain: true\n"))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, len(STRANGERS) * EACH + 1024), hard))
         yield internet
 
 

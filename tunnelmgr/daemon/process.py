@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import resource
 import signal
 from collections.abc import Callable
 
@@ -23,10 +24,17 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 def run(begin: Begin, claim: Claim, readiness: Readiness, log: str) -> Ended:
     """Run a profile until it ends; nothing of it is left then, its claim included. `log` says where its log is."""
+    _allow_many_sockets()
     try:
         return asyncio.run(_Process(begin, claim, readiness, log).run())
     finally:
         claim.release()
+
+
+def _allow_many_sockets() -> None:
+    """Lift the soft limit of descriptors, 1024 for the sake of select(): servers hold one for each client over TCP."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 class _Process:
