@@ -20,12 +20,14 @@ from sqlalchemy import (
     Table,
     create_engine,
     delete,
+    event,
     func,
     insert,
     make_url,
     select,
     update,
 )
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from tunnelmgr_tsp.leasing import Claim, Lease, ListLeases, Release
@@ -88,7 +90,8 @@ class Leases:
             if prefix_slot is None:
                 prefix_slot = self._prefix_slot(connection, claim)
             lease = Lease(held.owner, held.slot, prefix_slot, held.anonymous, self._broker)
-            connection.execute(update(_leases).where(_leases.c.owner == claim.owner).values(**_row(lease)))
+            if _row(lease) != {name: getattr(held, name) for name in _row(lease)}:  # most come back and change nothing
+                connection.execute(update(_leases).where(_leases.c.owner == claim.owner).values(**_row(lease)))
             return lease
 
     def _prefix_slot(self, connection: Connection, claim: Claim) -> int | None:
@@ -122,7 +125,17 @@ def open_database(url: str) -> Engine:
     if parsed.database:
         with suppress(OSError):  # said better by the failure to open it
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-    return create_engine(parsed, connect_args={"timeout": _BUSY_TIMEOUT})
+    engine = create_engine(parsed, connect_args={"timeout": _BUSY_TIMEOUT})
+    event.listen(engine, "connect", _write_ahead)
+    return engine
+
+
+def _write_ahead(connection: DBAPIConnection, _: object) -> None:
+    """Wait for the disk once a commit; a rollback journal waits three times. What was committed survives a power cut."""
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA synchronous = FULL")
+    cursor.close()
 
 
 def _row(lease: Lease) -> dict[str, str | int | bool | None]:
