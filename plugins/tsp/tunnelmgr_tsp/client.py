@@ -9,7 +9,6 @@ While `reconnecting` the addresses stay configured for a minute, and what the ne
 is only touched when something changed (docs/protocols/tsp.md section 12).
 """
 
-import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from enum import Enum
@@ -17,7 +16,7 @@ from ipaddress import IPv4Address
 from random import Random
 
 from tunnelmgr.api.datagrams import ChannelEvent, Datagram, IcmpReceived
-from tunnelmgr.api.effects import Effect, EffectResult, Remember
+from tunnelmgr.api.effects import Effect, EffectResult
 from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.api.events import EVERYWHERE, Down, Event, Notice, PathDown, Stopped, Up
 from tunnelmgr.api.hostconfig import HostConfig
@@ -37,11 +36,10 @@ from tunnelmgr_tsp.constants import (
 from tunnelmgr_tsp.header import Kind
 from tunnelmgr_tsp.messages import Action, Offer
 from tunnelmgr_tsp.outbox import Outbox
+from tunnelmgr_tsp.recollection import Recollection
 from tunnelmgr_tsp.settings import ClientSettings
 from tunnelmgr_tsp.troubles import Remedy, Trouble
 
-_GOOD_BROKER = "broker"
-_BLOCKED = "protocol-41-blocked"
 _PORT_UNREACHABLE = (3, 3)  # ICMPv4 type and code; RFC 792
 _GIVING_BACK = 1.5  # seconds; less than a stopping Tunnel is given
 
@@ -66,7 +64,7 @@ class TspClient:
         self._names = ChannelNames()
         self._wish = settings.wish()
         self._network = Network()
-        self._good: Broker | None = None
+        self._recollection = Recollection(settings, self._outbox)
         self._round: Connecting | None = None
         self._carrying: Carrying | None = None
         self._offer: Offer | None = None
@@ -85,8 +83,8 @@ class TspClient:
 
     def start(self, now: float, network: Network, memory: Mapping[str, bytes]) -> None:
         self._network = network
-        self._good = self._remembered_broker(memory.get(_GOOD_BROKER, b""))
-        if memory.get(_BLOCKED) == self._network_name() and self._wish.type is TunnelType.V6ANYV4:
+        self._recollection.recall(memory)
+        if self._recollection.lacks_protocol41(network) and self._wish.type is TunnelType.V6ANYV4:
             self._without_protocol41()
         self._begin(now)
 
@@ -216,7 +214,8 @@ class TspClient:
             self._round.abandon()
         self._retry_at = None
         configured = [Broker.parse(text) for text in self._settings.broker]
-        self._round = self._new_round([*([self._good] if self._good else []), *configured], Action.CREATE)
+        good = self._recollection.good_broker
+        self._round = self._new_round([*([good] if good else []), *configured], Action.CREATE)
         self._round.begin(now)
         self._look(now)
 
@@ -257,7 +256,7 @@ class TspClient:
         self._outbox.say(self._carrying.path())
         if old is not None:
             self._outbox.close(old.channel)
-        self._remember_broker(attempt.broker)
+        self._recollection.note_broker(attempt.broker)
         self._tell(old)
         config = terms.host_config()
         if config != self._configured:
@@ -320,7 +319,7 @@ class TspClient:
         if carrying.lost:
             if self._is_protocol41_blocked(carrying):
                 self._without_protocol41()
-                self._outbox.say(Remember(_BLOCKED, self._network_name()))
+                self._recollection.note_protocol41_lacking(self._network)
                 self._notice("tsp.protocol-41-blocked", "nothing comes through over protocol 41; asking for UDP")
                 self._failures = 0
             self._reconnect(f"no answer through the tunnel for {carrying.silent_for(now):.0f} s", now)
@@ -369,30 +368,6 @@ class TspClient:
         self._round = self._stop_at = None
         self._outbox.close_due()
         self._outbox.say(Stopped())
-
-    # -- memory -------------------------------------------------------------------------------------------------------------
-
-    def _network_name(self) -> bytes:
-        """Return what tells this network from another: whether protocol 41 passes is its property."""
-        route = self._network.default_route
-        return f"{self._network.source} via {route.gateway if route else None}".encode()
-
-    def _remember_broker(self, broker: Broker) -> None:
-        if broker != self._good:
-            self._good = broker
-            self._outbox.say(Remember(_GOOD_BROKER, f"{self._configured_brokers}\n{broker}".encode()))
-
-    def _remembered_broker(self, value: bytes) -> Broker | None:
-        """Return the last good broker, unless the profile was changed since."""
-        configured, _, text = value.decode("utf-8", "replace").partition("\n")
-        if configured == self._configured_brokers:
-            with contextlib.suppress(ValueError):
-                return Broker.parse(text)
-        return None
-
-    @property
-    def _configured_brokers(self) -> str:
-        return " ".join(self._settings.broker)
 
     # -- what others are told -----------------------------------------------------------------------------------------------
 
