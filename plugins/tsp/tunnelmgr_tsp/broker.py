@@ -222,6 +222,8 @@ class TspBroker:
         """Do what a dialogue wants; None when it is answered later, or not."""
         dialogue = session.dialogue
         match wants:
+            case Wants.LEASE if not self._is_located:
+                return dialogue.refuse(Reply(Status(310, "No IPv6 here")))
             case Wants.LEASE:
                 refusal = self._grants.want(session, self._reception.sessions.half_open())
                 return dialogue.refuse(refusal) if refusal is not None else None

@@ -118,10 +118,10 @@ class Grants:
 
     def _tunnel(self, session: Session, now: float) -> Served | None:
         lease, offered = session.dialogue.lease, session.dialogue.offered
-        if lease is None or offered is None or offered.client_ipv6 is None:
-            return None
+        if lease is None or offered is None or offered.client_ipv6 != self._policy.plan.client(lease.slot):
+            return None  # nothing was offered, or on a link this host has left
         is_udp = offered.type is TunnelType.V6UDPV4
-        networks = (IPv6Network(offered.client_ipv6), *((offered.prefix,) if offered.prefix else ()))
+        networks = (IPv6Network(self._policy.plan.client(lease.slot)), *((offered.prefix,) if offered.prefix else ()))
         interval = float(offered.keepalive.interval if offered.keepalive else self._policy.settings.keepalive)
         remote = session.remote if is_udp else Endpoint(session.remote.address, 0)
         return Served(lease.owner, offered.type, UDP if is_udp else PROTOCOL41, remote, networks, interval, now)

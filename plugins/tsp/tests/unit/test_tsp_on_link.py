@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 from tests.tsp_world.broker_desk import BrokerDesk
 from tests.tsp_world.internets import broker_settings
-from tests.tsp_world.talking import set_up
+from tests.tsp_world.talking import ACCEPT, ANONYMOUS, VERSION, create, set_up
 
 from tunnelmgr.api.events import Down
 from tunnelmgr.api.hostconfig import ProxiedNeighbour
@@ -70,8 +70,22 @@ def test_without_ipv6_there_is_nothing_to_give_until_there_is() -> None:
     assert "no IPv6 address" in down.reason
     broker.move(Network())
     assert sum(isinstance(event, Down) for event in broker.said) == 1
+    for sequence, text in ((240, VERSION), (241, ANONYMOUS)):
+        broker.say(text, sequence)
+    assert b"310" in broker.say(create(), 242)[0]
     broker.move(HERE)
     assert len(broker.wishes) == 1
+    assert b"200" in broker.say(create(), 243)[0]
+
+
+def test_an_offer_made_on_a_link_that_was_left_gives_no_tunnel() -> None:
+    broker = desk()
+    for sequence, text in ((240, VERSION), (241, ANONYMOUS), (242, create())):
+        broker.say(text, sequence)
+    broker.move(ELSEWHERE)
+    assert broker.say(ACCEPT, 243) == []
+    assert broker.broker.status(broker.now).peers_total == 0
+    assert b"2001:0db8:0008:" in broker.say(create(), 244)[0]
 
 
 def test_on_another_link_the_addresses_are_others_and_the_old_tunnels_are_gone() -> None:
