@@ -7,4 +7,4 @@ from tests.vm.machine import HERE, run_in_machine
 TIMEOUT = 3600.0  # seconds, for machines without KVM
 
 if __name__ == "__main__":
-    sys.exit(run_in_machine([sys.executable, "-m", "pytest", str(HERE), *sys.argv[1:]], TIMEOUT))
+    sys.exit(run_in_machine([sys.executable, "-m", "pytest", "--timeout=900", str(HERE), *sys.argv[1:]], TIMEOUT))

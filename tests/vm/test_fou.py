@@ -12,6 +12,7 @@ import pytest
 
 from tests.environment import ROOT
 from tests.netns.program import Tunnelmgr, ping
+from tests.vm.patience import PATIENCE, up
 from tunnelmgr.lab.namespaces import NamespaceInternet
 from tunnelmgr.lab.waiting import wait_for
 
@@ -22,7 +23,6 @@ name: home
 method: {{type: fou, peer: {KERNEL}, address: "2001:db8:f00::1/64"}}
 firewall: {{inbound: open}}
 """
-PATIENCE = 120.0  # seconds
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_it_carries_ping_and_tcp_both_ways_with_the_kernel_at_the_far_end(
         far.run(["ip", *words.split()])
     home = Tunnelmgr(internet.host("home", OURS), tmp_path, PROFILE)
     home.environment.update(installed)
-    home.up("--timeout", str(PATIENCE))
+    up(home)
     assert ping(home.host, IPv6Address("2001:db8:f00::2"), 5) == 5
     assert ping(far, IPv6Address("2001:db8:f00::1"), 5) == 5
     for options in ([], ["-R"]):

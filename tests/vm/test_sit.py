@@ -14,6 +14,7 @@ import pytest
 
 from tests.netns.capture import capturing
 from tests.netns.program import Tunnelmgr, ping
+from tests.vm.patience import PATIENCE, up
 from tunnelmgr.api.packets import IpProtocol
 from tunnelmgr.lab.namespaces import Host, NamespaceInternet
 from tunnelmgr.lab.waiting import wait_for
@@ -21,7 +22,6 @@ from tunnelmgr.lab.waiting import wait_for
 HOME, LATER, FAR = IPv4Address("203.0.113.1"), IPv4Address("203.0.113.9"), IPv4Address("192.0.2.80")
 HOME6, FAR6 = IPv6Address("2001:db8:41::2"), IPv6Address("2001:db8:41::1")
 ESP = 50  # the protocol number; RFC 4303
-PATIENCE = 120.0  # seconds: without KVM everything takes ten times as long
 HOME_PROFILE = """\
 name: home
 method: {{type: 6in4, remote: 192.0.2.80, address: 2001:db8:41::2/64{keys}}}
@@ -61,8 +61,8 @@ class Ends:
         if far is Carried.IPROUTE2:
             sit_end(self.far.host, HOME)
         else:
-            self.far.up("--timeout", str(PATIENCE))
-        self.home.up("--timeout", str(PATIENCE))
+            up(self.far)
+        up(self.home)
         wait_for("the path", lambda: self.home.status()["datapath"] == home.value or None, PATIENCE)
 
     def down(self) -> None:
@@ -221,12 +221,12 @@ def test_what_the_kernel_cannot_do_stays_plain_and_status_says_why(internet: Nam
     ends.home.run("down", "home", timeout=PATIENCE)
     uniform = HOME_PROFILE.format(datapath="auto", keys=", dscp_model: uniform")
     ends.home.write_profile("home", uniform)
-    ends.home.up("--timeout", str(PATIENCE))
+    up(ends.home)
     status = ends.home.status()
     assert (status["datapath"], "dscp_model: uniform" in status["datapath_reason"]) == ("plain", True)
     ends.home.run("down", "home", timeout=PATIENCE)
     ends.home.write_profile("home", HOME_PROFILE.format(datapath="auto", keys=""))
-    ends.home.up("--timeout", str(PATIENCE))
+    up(ends.home)
     wait_for("the kernel's path", lambda: ends.home.status()["datapath"] == "kernel" or None, PATIENCE)
     ends.down()
 
