@@ -1,7 +1,7 @@
 """An internet on one machine: a backbone, public hosts and sites behind NATs, each a network namespace."""
 
 from collections.abc import Iterable
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Interface, IPv6Address, ip_address, ip_network
 from types import TracebackType
 from typing import Self
 
@@ -10,7 +10,7 @@ from tunnelmgr.lab.namespaces import naming, wiring
 from tunnelmgr.lab.namespaces.destruction import destroy
 from tunnelmgr.lab.namespaces.host import Host
 from tunnelmgr.lab.namespaces.shell import run_script
-from tunnelmgr.lab.namespaces.site import Site
+from tunnelmgr.lab.namespaces.site import LAN, Site
 from tunnelmgr.lab.namespaces.wiring import Offload
 from tunnelmgr.lab.vocabulary import Link, Nat, NatKind
 
@@ -96,15 +96,23 @@ class NamespaceInternet:
         nat: NatKind | Nat | None,
         address: str | IPv4Address | None = None,
         link: Link = Link(),  # noqa: B008 (frozen)
+        *,
+        lan: str | IPv4Interface = LAN,
+        behind: Site | None = None,
     ) -> Site:
         """Add a router and a host behind it, the host called `name`.
 
         Without `address` the public address is the next free one from 203.0.113.1 on. Where nothing is translated,
-        address + 128 is the router's own.
+        address + 128 is the router's own. `lan` is the router's address inside, with its prefix. `behind` puts the
+        router into the LAN of a site that translates (double NAT), by a link that takes no time.
         """
         naming.check_host_name(name)
-        public = IPv4Address(address) if address else FIRST_SITE + len(self.sites)
-        site = self._site(name, nat, public, link)
+        if behind is not None:
+            outside = behind.next_address()
+        else:
+            outside = IPv4Address(address) if address else FIRST_SITE + len(self.sites)
+        description = nat.nat if isinstance(nat, NatKind) else nat
+        site = Site(self.name, name, outside, description, link, self.offload, lan=IPv4Interface(lan), behind=behind)
         site.build()
         self.sites.append(site)
         return site

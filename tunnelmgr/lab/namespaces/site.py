@@ -10,7 +10,7 @@ from tunnelmgr.lab.namespaces.nat_rules import flow_settings, nat_rules
 from tunnelmgr.lab.namespaces.shell import run_script
 from tunnelmgr.lab.vocabulary import Link, Nat
 
-LAN = IPv4Interface("192.168.1.1/24")  # the router's inside, the same in every site as in the field
+LAN = IPv4Interface("192.168.1.1/24")  # the router's inside, the same in most sites as in the field
 ROUTER_OFFSET = 128  # where nothing is translated the router has its own address: that of its host, and this
 
 
@@ -18,17 +18,31 @@ class Site:
     """`inside` is the first host behind `router`; where `nat` is None it has the site's public address itself."""
 
     def __init__(
-        self, lab: str, name: str, address: IPv4Address, nat: Nat | None, link: Link, offload: wiring.Offload
+        self,
+        lab: str,
+        name: str,
+        address: IPv4Address,
+        nat: Nat | None,
+        link: Link,
+        offload: wiring.Offload,
+        *,
+        lan: IPv4Interface = LAN,
+        behind: "Site | None" = None,
     ) -> None:
-        """Describe it; `build` makes it. What an earlier process has built can be used without."""
+        """Describe it; `build` makes it. What an earlier process has built can be used without.
+
+        `lan` is the router's address inside. `behind` is the site in whose LAN `address` is; None for the backbone.
+        """
         self.name = name
         self.address = address
         self.nat = nat
         self.link = link
+        self.lan = lan
+        self._behind = behind
         self._lab = lab
         self._offload = offload
         self.router = self._host(f"{name}-nat", address if nat else address + ROUTER_OFFSET)
-        self.inside = self._host(name, LAN.ip + 1 if nat else address)
+        self.inside = self._host(name, self.lan.ip + 1 if nat else address)
         self.hosts = [self.inside]
 
     def build(self) -> None:
@@ -38,13 +52,17 @@ class Site:
 
     def add_host(self, name: str) -> Host:
         """Put one more host into the LAN. Raises TunnelError where the only public address is taken."""
-        if self.nat is None:
-            raise TunnelError(f"{self.router.name} does not translate: its one public address is taken")
         naming.check_host_name(name)
-        host = self._host(name, LAN.ip + len(self.hosts) + 1)
+        host = self._host(name, self.next_address())
         self._attach(host)
         self.hosts.append(host)
         return host
+
+    def next_address(self) -> IPv4Address:
+        """Return a free address of the LAN. Raises TunnelError where the only public address is taken."""
+        if self.nat is None:
+            raise TunnelError(f"{self.router.name} does not translate: its one public address is taken")
+        return self.lan.ip + len(self.hosts) + 1
 
     def change_nat(self, nat: Nat) -> None:
         """Behave like another NAT from now on; all mappings are lost. Raises TunnelError as building it does."""
@@ -70,6 +88,8 @@ class Site:
         """
         if self.nat is None:
             raise TunnelError(f"{self.router.name} does not translate: its host has the public address")
+        if self._behind is not None:
+            raise TunnelError(f"{self.router.name} is not on the backbone: its address is one of {self._behind.name}'s LAN")
         run_script(wiring.renumber(self.router.namespace, self._backbone, self.router.name, self.address, address))
         self.address = address
         self.router.addresses = (address,)
@@ -85,38 +105,56 @@ class Site:
     def _build_router(self) -> None:
         router = self.router
         naming.share_files(self._lab, router.name)
-        run_script(
-            wiring.public_host(
-                router.namespace,
-                self._backbone,
-                router.name,
-                router.addresses,
-                interface="wan",
-                settings=wiring.FORWARDING4,
-                link=self.link,
-                offload=self._offload,
-            )
-            + (
-                wiring.lan(router.namespace, LAN)
-                if self.nat
-                else wiring.lan(router.namespace, IPv4Interface(router.ipv4), self.address)
-                + wiring.route(self._backbone, IPv4Network(self.address), router.ipv4, router.name)
-            )
-        )
+        run_script(self._nested(self._behind) if self._behind is not None else self._on_the_backbone())
         self._load_rules(router)
+
+    def _nested(self, behind: "Site") -> str:
+        """A router in the LAN of another site."""
+        behind.hosts.append(self.router)
+        router, address = self.router, IPv4Interface((self.address, behind.lan.network.prefixlen))
+        return wiring.inside_host(
+            router.namespace,
+            behind.router.namespace,
+            router.name,
+            address,
+            behind.lan.ip,
+            interface="wan",
+            settings=wiring.FORWARDING4,
+            offload=self._offload,
+        ) + wiring.lan(router.namespace, self.lan)
+
+    def _on_the_backbone(self) -> str:
+        router = self.router
+        outside = wiring.public_host(
+            router.namespace,
+            self._backbone,
+            router.name,
+            router.addresses,
+            interface="wan",
+            settings=wiring.FORWARDING4,
+            link=self.link,
+            offload=self._offload,
+        )
+        if self.nat:
+            return outside + wiring.lan(router.namespace, self.lan)
+        return (
+            outside
+            + wiring.lan(router.namespace, IPv4Interface(router.ipv4), self.address)
+            + wiring.route(self._backbone, IPv4Network(self.address), router.ipv4, router.name)
+        )
 
     def _load_rules(self, router: Host) -> None:
         if self.nat is None:
             return
         run_script(
-            f"ip netns exec {router.namespace} nft -f - <<'END'\n{nat_rules(self.nat, self.address, LAN.network)}END\n"
+            f"ip netns exec {router.namespace} nft -f - <<'END'\n{nat_rules(self.nat, self.address, self.lan.network)}END\n"
             f"ip netns exec {router.namespace} sysctl -qw {flow_settings(self.nat)}\n"
         )
 
     def _attach(self, host: Host) -> None:
         """Build a host in the LAN."""
-        interface = IPv4Interface((host.ipv4, LAN.network.prefixlen if self.nat else host.ipv4.max_prefixlen))
-        gateway = LAN.ip if self.nat else self.router.ipv4
+        interface = IPv4Interface((host.ipv4, self.lan.network.prefixlen if self.nat else host.ipv4.max_prefixlen))
+        gateway = self.lan.ip if self.nat else self.router.ipv4
         naming.share_files(self._lab, host.name)
         # The interface has a name of its own kind, since a host may be called like one of the router's.
         port = f"to-{host.name}"

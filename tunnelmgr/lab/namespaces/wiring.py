@@ -104,18 +104,26 @@ def lan(router: str, gateway: IPv4Interface, routed: IPv4Address | None = None) 
 
 
 def inside_host(
-    namespace: str, router: str, port: str, address: IPv4Interface, gateway: IPv4Address, *, offload: Offload = Offload.ON
+    namespace: str,
+    router: str,
+    port: str,
+    address: IPv4Interface,
+    gateway: IPv4Address,
+    *,
+    interface: str = "eth0",
+    settings: str = "",
+    offload: Offload = Offload.ON,
 ) -> str:
     """A namespace in the LAN of `router`, whose side of the link is the interface `port`."""
     return (
-        f"{_namespace(namespace)}"
-        f"{_veth(namespace, 'eth0', router, port, offload)}"
+        f"{_namespace(namespace, settings)}"
+        f"{_veth(namespace, interface, router, port, offload)}"
         f"ip -n {namespace} -batch - <<'END'\n"
         "link set lo up\n"
-        "link set eth0 up\n"
-        f"address add {address} dev eth0\n"
+        f"link set {interface} up\n"
+        f"address add {address} dev {interface}\n"
         # onlink: where nothing is translated, the address is public and its gateway in no prefix of it.
-        f"route add default via {gateway} dev eth0 onlink\n"
+        f"route add default via {gateway} dev {interface} onlink\n"
         "END\n"
         f"ip -n {router} link set {port} master lan up\n"
     )
