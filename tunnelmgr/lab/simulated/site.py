@@ -1,9 +1,21 @@
 """A site: a NAT between a network outside (the backbone, or another site's LAN) and a LAN inside."""
 
+import contextlib
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network
 
+from tunnelmgr.api.errors import WireError
 from tunnelmgr.api.network import Endpoint
+from tunnelmgr.api.packets.port_control import (
+    PORT_CONTROL_PORT,
+    AnnounceRequest,
+    AnnounceResponse,
+    ExternalAddressRequest,
+    ExternalAddressResponse,
+    NatPmpResult,
+    PcpResult,
+)
+from tunnelmgr.api.packets.protocol import IpProtocol
 from tunnelmgr.lab.simulated.nat import Translator
 from tunnelmgr.lab.simulated.packet import (
     PORT_UNREACHABLE,
@@ -86,9 +98,35 @@ class Site:
         elif packet.destination.address == self.address:
             self._pass(packet, self.translator.hairpin(packet, self._world.clock.now), self.inner)
         elif packet.destination.address == self.router:
-            self._drop(packet, "for the router itself")
+            self._for_router(packet)
         else:
             self._from_inside(packet)
+
+    def _for_router(self, packet: OuterPacket) -> None:
+        """Answer who asks about the NAT (RFC 6886, RFC 6887), and refuse everybody else."""
+        control = packet.protocol is IpProtocol.UDP and packet.destination.port == PORT_CONTROL_PORT
+        answer = self._about_ports(packet.payload, packet.source.address) if control else None
+        if answer is not None:
+            reply = OuterPacket(IpProtocol.UDP, packet.destination, packet.source, answer, self.name)
+            self.inner.send(reply)
+            return
+        self._drop(packet, "for the router itself")
+        if self._world.icmp_errors and packet.error is None:
+            self.inner.send(icmp_error(PORT_UNREACHABLE, packet, packet.destination, self.name))
+
+    def _about_ports(self, request: bytes, source: IPv4Address) -> bytes | None:
+        """Return what the router answers to a question about its NAT; None where it offers no such thing."""
+        if not self.translator.nat.maps_ports:
+            return None
+        seconds = int(self._world.clock.now)
+        with contextlib.suppress(WireError):
+            ExternalAddressRequest.parse(request)
+            return ExternalAddressResponse(NatPmpResult.SUCCESS, seconds, self.address).serialize()
+        with contextlib.suppress(WireError):
+            agrees = AnnounceRequest.parse(request).client == source
+            result = PcpResult.SUCCESS if agrees else PcpResult.ADDRESS_MISMATCH
+            return AnnounceResponse(result, 0, seconds).serialize()
+        return None
 
     def _from_inside(self, packet: OuterPacket) -> None:
         # The TTL ends before anything is translated: a packet that dies here leaves no mapping (Linux ip_forward).
