@@ -13,11 +13,13 @@ import pytest
 
 from tests.netns.conftest import lacking, require_program
 from tests.netns.program import Tunnelmgr
-from tests.peers import coturn, debian
+from tests.peers import coturn, debian, miniupnpd
 from tests.peers.coturn import Coturn
+from tests.peers.miniupnpd import Miniupnpd
+from tests.peers.miredo import MiredoServer
 from tests.peers.teredo_internet import teredo_internet
-from tunnelmgr.lab.namespaces import NamespaceInternet
-from tunnelmgr.lab.vocabulary import Nat, NatKind
+from tunnelmgr.lab.namespaces import NamespaceInternet, Site
+from tunnelmgr.lab.vocabulary import Link, Nat, NatKind
 from tunnelmgr.lab.waiting import wait_for
 
 STUN_NAME = "stun.example.net"
@@ -26,6 +28,7 @@ name: home
 method: {type: teredo, server: 192.0.2.1}
 detect: {stun: [stun.example.net]}
 """
+CONES = ["full-cone", "address-restricted", "port-restricted"]
 EIM, APDM = "endpoint-independent", "address-and-port-dependent"
 EIF, ADF, APDF = "endpoint-independent", "address-dependent", "address-and-port-dependent"
 
@@ -90,6 +93,104 @@ def test_where_no_udp_passes_it_says_so(internet: NamespaceInternet, tmp_path: P
     assert [one["suits"] for one in found["methods"]] == [False]
 
 
+@pytest.fixture
+def port_control(internet: NamespaceInternet, tmp_path: Path) -> Callable[[Site], None]:
+    """Let Debian's miniupnpd run on the router of a site."""
+    require_program("ss")
+    try:
+        miniupnpd.root()
+    except debian.Unavailable as reason:
+        lacking(str(reason))
+    return lambda site: Miniupnpd(site, site.lan, folder=tmp_path).start()
+
+
+def detect_in(site: Site, folder: Path, *options: str) -> dict[str, Any]:
+    home = Tunnelmgr(site.inside, folder, PROFILE)
+    told: dict[str, Any] = json.loads(home.run("detect", home.profile, "--json", *options).stdout)["data"]
+    return told
+
+
+@pytest.mark.usefixtures("stun")
+def test_miniupnpd_is_heard_by_both_protocols_and_shows_that_its_nat_is_the_only_one(
+    internet: NamespaceInternet, tmp_path: Path, port_control: Callable[[Site], None]
+) -> None:
+    # miniupnpd takes no documentation address (RFC 5737) for a public one.
+    site = internet.site("home", NatKind.PORT_RESTRICTED, "1.2.3.4")
+    port_control(site)
+    found = detect_in(site, tmp_path)
+    assert found["router"] == {"pcp": True, "nat_pmp": True, "external": "1.2.3.4", "scope": "public"}
+    assert (found["nat"]["kind"], found["nat"]["several"]) == ("port-restricted", False)
+
+
+@pytest.mark.usefixtures("stun")
+@pytest.mark.parametrize("lan", ["10.0.0.1/24", "100.64.0.1/24"], ids=["double", "carrier"])
+def test_miniupnpd_behind_another_nat_says_that_it_has_no_address_outside(
+    internet: NamespaceInternet, tmp_path: Path, port_control: Callable[[Site], None], lan: str
+) -> None:
+    carrier = internet.site("carrier", NatKind.SYMMETRIC, lan=lan)
+    site = internet.site("home", NatKind.FULL_CONE, behind=carrier)
+    port_control(site)
+    found = detect_in(site, tmp_path)
+    assert (found["nat"]["kind"], found["nat"]["several"]) == ("symmetric", True)
+    assert found["router"] == {"pcp": True, "nat_pmp": True, "external": None, "scope": None}
+    assert "192.168.1.1 says that it has no address outside (NETWORK_FAILURE)" in [
+        one["found"] for one in found["nat"]["evidence"]
+    ]
+
+
+@pytest.mark.usefixtures("stun")
+def test_two_nats_show_by_the_routers_on_the_way(internet: NamespaceInternet, tmp_path: Path) -> None:
+    carrier = internet.site("carrier", NatKind.PORT_RESTRICTED, lan="10.0.0.1/24")
+    found = detect_in(internet.site("home", NatKind.PORT_RESTRICTED, behind=carrier), tmp_path)
+    assert (found["nat"]["kind"], found["nat"]["several"]) == ("port-restricted", True)
+    assert found["router"] == {"pcp": False, "nat_pmp": False, "external": None, "scope": None}
+
+
+@pytest.mark.usefixtures("stun")
+def test_an_address_of_100_64_is_behind_the_provider_s_nat(internet: NamespaceInternet, tmp_path: Path) -> None:
+    found = detect_in(internet.site("home", NatKind.PORT_RESTRICTED, lan="100.64.0.1/24"), tmp_path)
+    assert (found["ipv4"]["scope"], found["nat"]["several"]) == ("shared", True)
+    assert found["nat"]["kind"] == "port-restricted"
+
+
+@pytest.mark.usefixtures("stun")
+@pytest.mark.parametrize("mtu", [1500, 1454])
+def test_the_path_mtu_is_found_by_what_routers_say(internet: NamespaceInternet, tmp_path: Path, mtu: int) -> None:
+    site = internet.site("home", NatKind.PORT_RESTRICTED, link=Link(mtu=mtu))
+    assert detect_in(site, tmp_path)["path"]["mtu"] == mtu
+
+
+@pytest.mark.usefixtures("stun")
+def test_how_long_a_mapping_lives_is_found_out_on_request(internet: NamespaceInternet, tmp_path: Path) -> None:
+    nat = detect_in(internet.site("home", Nat(mapping_timeout=5.0)), tmp_path, "--lifetime", "10")["nat"]
+    # The kernel forgets some time after the seconds are over.
+    assert 3.0 <= nat["lifetime_min"] < nat["lifetime_max"] <= 8.0
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "candidates"),
+    [
+        (NatKind.NONE, "none", ["none"]),
+        (NatKind.FULL_CONE, "port-restricted", CONES),
+        (NatKind.ADDRESS_RESTRICTED, "port-restricted", CONES),
+        (NatKind.PORT_RESTRICTED, "port-restricted", CONES),
+        (NatKind.SYMMETRIC, "symmetric", ["symmetric"]),
+        (NatKind.SYMMETRIC_SEQUENTIAL, "symmetric", ["symmetric"]),
+        (NatKind.SYMMETRIC_PORT_PRESERVING, "symmetric", ["symmetric"]),
+        (NatKind.UDP_BLOCKED, None, []),
+    ],
+    ids=lambda value: value.value if isinstance(value, NatKind) else "",
+)
+@pytest.mark.usefixtures("miredo_programs")
+def test_debian_s_teredo_server_alone_tells_how_a_nat_maps_and_no_more(
+    internet: NamespaceInternet, tmp_path: Path, kind: NatKind, name: str | None, candidates: list[str]
+) -> None:
+    server = internet.host("server", "192.0.2.1", "192.0.2.2", names=["stun.example.net"])
+    MiredoServer(server, folder=tmp_path).start()
+    found = detect(internet, kind, tmp_path)
+    assert (found["nat"]["kind"], found["nat"]["candidates"], found["nat"]["filtering"]) == (name, candidates, None)
+
+
 def test_a_dead_stun_server_says_itself_that_it_is_dead(internet: NamespaceInternet, tmp_path: Path) -> None:
     internet.host("stun", "192.0.2.5", names=[STUN_NAME])
     found = detect(internet, NatKind.PORT_RESTRICTED, tmp_path)
@@ -128,6 +229,21 @@ def test_up_takes_the_method_whose_condition_the_nat_fulfils(lab_name: Callable[
             "home: teredo does not suit: `when: {nat: symmetric}` does not hold: the NAT is port-restricted",
             "home: starting, teredo, server teredo.example.net",
         ]
+        home.run("down", "home")
+        assert home.traces() == []
+
+
+@pytest.mark.usefixtures("miredo_programs", "coturn_programs")
+def test_a_profile_that_detect_wrote_is_valid_and_comes_up(lab_name: Callable[[], str], tmp_path: Path) -> None:
+    with teredo_internet(lab_name(), tmp_path) as far_end:
+        Coturn(far_end.internet.host("stun", "192.0.2.5", "192.0.2.6"), folder=tmp_path).start()
+        home = Tunnelmgr(far_end.home.inside, tmp_path, BY_NAT)
+        written = home.folder / "written.yaml"
+        home.run("detect", home.profile, "--write", written)
+        assert "# home: teredo, server teredo.example.net, suits this network" in written.read_text().splitlines()
+        home.run("check", written)
+        home.run("up", written)
+        assert home.status()["state"] == "up"
         home.run("down", "home")
         assert home.traces() == []
 

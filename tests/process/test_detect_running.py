@@ -88,12 +88,37 @@ def test_a_file_that_is_there_is_not_written_over(home: Path, capsys: pytest.Cap
     assert home.read_text() == before
 
 
+def test_a_profile_with_a_secret_file_is_written_beside_it_or_not_at_all(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "key").write_text("a secret\n")
+    (tmp_path / "key").chmod(0o600)
+    home = tmp_path / "home.yaml"
+    home.write_text(
+        "method: {type: teredo, server: 127.0.0.1, private_deployment: [127.0.0.0/8],"
+        " secure: {client_id: me, secret: {file: key}}}\n"
+    )
+    home.chmod(0o600)
+    beside, elsewhere = tmp_path / "written.yaml", tmp_path / "folder/written.yaml"
+    elsewhere.parent.mkdir()
+    assert run(["detect", str(home), "--write", str(beside)]) == ExitCode.DONE
+    assert beside.stat().st_mode & 0o777 == 0o600
+    assert run(["detect", str(home), "--write", str(elsewhere)]) == ExitCode.INVALID
+    assert f"write it into {tmp_path}" in capsys.readouterr().err
+    assert not elsewhere.exists()
+
+
+def test_a_lifetime_takes_a_stun_server(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["detect", str(home), "--lifetime", "10"]) == ExitCode.USAGE
+    assert "names a STUN server" in capsys.readouterr().err
+
+
 def test_without_a_profile_only_this_host_is_looked_at(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("TUNNELMGR_CONFIG_PATH", os.fspath(tmp_path))
     assert run(["detect"]) == ExitCode.DONE
-    assert capsys.readouterr().out.startswith("without a profile nobody is asked")
+    assert capsys.readouterr().out.startswith("no profile is named")
     assert run(["detect", "--write", str(tmp_path / "new.yaml")]) == ExitCode.USAGE
 
 

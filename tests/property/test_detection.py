@@ -10,6 +10,7 @@ from tunnelmgr.api.datagrams import ChannelEvent, ChannelFailed, Closed, Connect
 from tunnelmgr.api.effects import Done, EffectResult, Failed, FailureCode, OpenChannel, Ping, Resolve
 from tunnelmgr.api.events import Notice
 from tunnelmgr.api.network import DefaultRoute, Endpoint, LocalAddress, Network
+from tunnelmgr.api.packets.port_control import PORT_CONTROL_PORT
 from tunnelmgr.api.reach import ReachProbe
 from tunnelmgr.core.profile import ServerName
 from tunnelmgr.detect.constants import DETECTION_TIMEOUT
@@ -17,18 +18,31 @@ from tunnelmgr.detect.detection import DONE, Detection
 from tunnelmgr.detect.plan import Plan
 
 SERVER = Endpoint(IPv4Address("192.0.2.5"), 3478)
+CHANNELS = ("mapping", "filtering", "hairpin", "hops", "router", "path-mtu", "lifetime", "lifetime-0", "far-end-0")
+ROUTER = IPv4Address("192.168.1.1")
 HOME = Network(
-    (LocalAddress("eth0", IPv4Interface("192.168.1.2/24")),), DefaultRoute("eth0", None), IPv4Address("192.168.1.2"), True
+    (LocalAddress("eth0", IPv4Interface("192.168.1.2/24")),),
+    DefaultRoute("eth0", ROUTER),
+    IPv4Address("192.168.1.2"),
+    native_ipv6=True,
 )
 PLAN = Plan(
+    lifetime=60.0,
     stun=(ServerName("192.0.2.5"), ServerName("stun.example.net")),
     probes=(("paper", ReachProbe("paper", "paper.example.net", 4000, request=b"?")),),
 )
 
-channels = st.sampled_from(["mapping", "filtering", "hairpin", "hops", "far-end-0", "nobody's"])
-endpoints = st.builds(Endpoint, st.sampled_from([SERVER.address, IPv4Address("192.0.2.6")]), st.integers(0, 65535))
-# The beginnings of a success and of an error response, and anything.
-data = st.binary(max_size=64) | st.binary(max_size=48).map(lambda rest: b"\x01\x01\x00\x0c\x21\x12\xa4\x42" + rest)
+channels = st.sampled_from([*CHANNELS, "nobody's"])
+endpoints = st.builds(
+    Endpoint,
+    st.sampled_from([SERVER.address, IPv4Address("192.0.2.6"), ROUTER]),
+    st.integers(0, 65535).filter(lambda port: port != PORT_CONTROL_PORT),
+)
+# The beginnings of a success response, whole answers of a router from anywhere but its port, and anything.
+MAPPED = bytes.fromhex("0101000c2112a442")
+OUTSIDE = bytes.fromhex("0080000000000e1008080808")
+ANNOUNCED = bytes.fromhex("0280000000000000") + bytes(16)
+data = st.binary(max_size=64) | st.binary(max_size=48).map(MAPPED.__add__) | st.sampled_from([OUTSIDE, ANNOUNCED])
 datagrams = st.builds(Datagram, channels, data, endpoints)
 events: st.SearchStrategy[ChannelEvent] = (
     st.builds(
@@ -46,11 +60,13 @@ def test_strangers_neither_stop_it_nor_make_it_believe_them(
 ) -> None:
     detection = Detection(PLAN, Random(1))
     now, said = 0.0, []
+    strangers = 0
     detection.start(now, HOME, {})
     for pause, given_input in inputs:
         now += pause
         if isinstance(given_input, Datagram):
             detection.receive_datagram(given_input, now)
+            strangers += 1
         else:
             detection.channel_changed(given_input, now)
         for event in detection.events():
@@ -63,10 +79,13 @@ def test_strangers_neither_stop_it_nor_make_it_believe_them(
                     detection.effect_done(event, result, now)
         detection.datagrams_to_send()
     while (at := detection.next_timeout()) is not None:
-        assert at <= DETECTION_TIMEOUT
+        assert at <= DETECTION_TIMEOUT + 60.0
         now = max(now, at)
         detection.handle_timeout(now)
         detection.datagrams_to_send()
     said += detection.events()
     assert [event.code for event in said if isinstance(event, Notice)] == [DONE]
-    assert detection.findings().nat.mapped is None
+    found = detection.findings()
+    assert (found.nat.mapped, found.path.mtu, found.nat.lifetime_min) == (None, None, None)
+    assert (found.router.external, found.router.pcp or False) == (None, False)
+    assert found.strays == strangers

@@ -1,5 +1,6 @@
 """A STUN server for the simulated internet (RFC 8489, RFC 5780), written against aioice and not against our own reading."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
@@ -22,7 +23,7 @@ class StunServer:
 
     addresses: tuple[IPv4Address, ...]
     obeys: bool = True
-    """Off, it knows CHANGE-REQUEST and answers from where it was asked all the same."""
+    """Off, it knows CHANGE-REQUEST and RESPONSE-PORT, and answers from where and to where it was asked all the same."""
     silent: bool = False
     _saying: list[Event] = field(default_factory=list)
     _sending: list[Datagram] = field(default_factory=list)
@@ -52,7 +53,9 @@ class StunServer:
             answer = Message(Method.BINDING, Class.RESPONSE, request.transaction_id, attributes)
             number = 1 - number if change & _CHANGE_ADDRESS else number
             port = _other(port) if change & _CHANGE_PORT else port
-        self._sending.append(Datagram(_channel(number, port), bytes(answer), datagram.remote))
+        wished = _response_port(datagram.data) if self.obeys else None
+        remote = datagram.remote if wished is None else Endpoint(datagram.remote.address, wished)
+        self._sending.append(Datagram(_channel(number, port), bytes(answer), remote))
 
     def receive_packet(self, packet: bytes, now: float) -> None: ...
 
@@ -88,6 +91,12 @@ class StunServer:
 
     def stop(self, now: float) -> None:
         self._saying.append(Stopped())
+
+
+def _response_port(request: bytes) -> int | None:
+    """RESPONSE-PORT (RFC 5780 section 7.5), which aioice does not know."""
+    found = re.search(rb"\x00\x27\x00\x02(..)\x00\x00", request[20:], re.DOTALL)
+    return int.from_bytes(found[1], "big") if found else None
 
 
 def _other(port: int) -> int:

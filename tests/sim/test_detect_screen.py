@@ -1,6 +1,12 @@
-"""What `tunnelmgr detect` says of typical networks, word for word; the networks are simulated."""
+"""What `tunnelmgr detect` says of typical networks, word for word; the networks are simulated.
+
+The texts are in `tests/data/detect`. `python -m tests.sim.test_detect_screen` writes them anew: read them aloud then.
+"""
 
 import json
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 
@@ -8,7 +14,7 @@ import jsonschema
 import pytest
 
 from tests.sim.stun_server import StunServer
-from tests.sim.test_detection import LAB, SLOW, STUN, detect
+from tests.sim.test_detection import CONTROLLED, LAB, SLOW, STUN, detect
 from tunnelmgr.cli import render
 from tunnelmgr.cli.detect_profile import commented
 from tunnelmgr.cli.detect_screen import explained, screen
@@ -20,185 +26,156 @@ from tunnelmgr.core.profile_loading import load_profile
 from tunnelmgr.detect.plan import Plan, plan_for
 from tunnelmgr.lab.simulated import Internet
 from tunnelmgr.lab.simulated.internet import Behind
+from tunnelmgr.lab.vocabulary import Link, Nat
 from tunnelmgr_teredo.server_settings import ServerSettings
 from tunnelmgr_teredo.transport import Teredo
 
-PROFILE = """\
+TEXTS = Path(__file__).parents[1] / "data/detect"
+ASKING = "detect: {stun: [192.0.2.5], ipv6: ['2001:db8:6::1']}\n"
+HOME = f"name: home\nmethod: {{type: teredo, server: 192.0.2.1}}\n{ASKING}"
+ALONE = "name: home\nmethod: {type: teredo, server: 192.0.2.1}\n"
+TWO_SERVERS = """\
 name: home
 methods:
   - {type: teredo, server: 192.0.2.1, when: {nat: not symmetric, native_ipv6: false}}
   - {type: teredo, server: 192.0.2.65, when: {nat: symmetric}}
 detect: {stun: [192.0.2.5], ipv6: ["2001:db8:6::1"]}
 """
+ALL_METHODS = f"""\
+name: home
+methods:
+  - {{type: 6in4, remote: 192.0.2.80, address: "2001:db8:41::2/64"}}
+  - {{type: tsp, broker: 192.0.2.17, when: {{nat: symmetric}}}}
+  - {{type: teredo, server: 192.0.2.1}}
+{ASKING}"""
 
 
-@pytest.fixture
-def profile(tmp_path: Path) -> Profile:
-    file = tmp_path / "home.yaml"
-    file.write_text(PROFILE)
-    return load_profile(file, PluginRegistry.from_environment())
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A network, and what is asked there."""
+
+    behind: Callable[[Internet], Behind]
+    profile: str = HOME
+    native_ipv6: bool = False
+    silent_stun: bool = False
+    lifetime: float | None = None
+    text: Callable[[Detected], str] = screen
 
 
-@pytest.fixture
-def internet() -> Internet:
-    """A STUN server with two addresses, a Teredo server, routers that answer, and an IPv6 host."""
+def kind(lab: LAB) -> Callable[[Internet], Behind]:
+    return lambda _: lab
+
+
+def nat(description: Nat) -> Callable[[Internet], Behind]:
+    return lambda _: description
+
+
+def carrier(lan: str, outer: LAB, inner: LAB | Nat) -> Callable[[Internet], Behind]:
+    return lambda internet: internet.site(inner, behind=internet.site(outer, lan=lan), link=SLOW)
+
+
+def reachable(internet: Internet) -> Behind:
+    internet.ipv6_host("2001:db8:6::1", link=SLOW)
+    return None
+
+
+SCENES = {
+    "public": Scene(kind(LAB.NONE)),
+    "full-cone": Scene(kind(LAB.FULL_CONE)),
+    "address-restricted": Scene(kind(LAB.ADDRESS_RESTRICTED)),
+    "port-restricted": Scene(kind(LAB.PORT_RESTRICTED)),
+    "port-restricted-explained": Scene(nat(CONTROLLED), TWO_SERVERS, text=explained),
+    "symmetric": Scene(kind(LAB.SYMMETRIC), TWO_SERVERS),
+    "double-nat": Scene(carrier("10.0.0.0/24", LAB.PORT_RESTRICTED, CONTROLLED)),
+    "carrier-grade-nat": Scene(carrier("100.64.0.0/24", LAB.SYMMETRIC, LAB.FULL_CONE)),
+    "address-of-100.64": Scene(lambda internet: internet.site(LAB.PORT_RESTRICTED, lan="100.64.0.0/24", link=SLOW)),
+    "udp-blocked": Scene(kind(LAB.UDP_BLOCKED)),
+    "protocol-41-blocked": Scene(nat(replace(CONTROLLED, passes_protocol41=False)), ALL_METHODS, text=explained),
+    "stun-dead": Scene(kind(LAB.PORT_RESTRICTED), silent_stun=True, text=explained),
+    "teredo-server-alone": Scene(kind(LAB.PORT_RESTRICTED), ALONE, text=explained),
+    "ipv6-broken": Scene(kind(LAB.NONE), native_ipv6=True),
+    "ipv6-works": Scene(reachable, native_ipv6=True),
+    "small-path-mtu": Scene(lambda internet: internet.site(LAB.PORT_RESTRICTED, link=Link(mtu=1454)), text=explained),
+    "mapping-lifetime": Scene(nat(Nat(mapping_timeout=65.0)), lifetime=100.0),
+}
+
+
+def network(*, silent_stun: bool) -> Internet:
+    """A STUN server with two addresses, a Teredo server, and routers that answer."""
     internet = Internet(seed=1, icmp_errors=True)
-    internet.add(StunServer(STUN), address=STUN, name="stun")
+    internet.add(StunServer(STUN, silent=silent_stun), address=STUN, name="stun")
     addresses = ("192.0.2.1", "192.0.2.2")
     server = Teredo("server", ServerSettings.model_validate({"addresses": addresses}))
     internet.add(server.tunnel, address=addresses, native_ipv6=True, name="teredo")
     return internet
 
 
-def detected(internet: Internet, behind: Behind, profile: Profile, *, native_ipv6: bool = False) -> Detected:
-    return Detected.of(detect(internet, behind, plan_for(profile, Random(1)), native_ipv6=native_ipv6), profile)
+def read(text: str, folder: Path) -> Profile:
+    file = folder / "home.yaml"
+    file.write_text(text)
+    return load_profile(file, PluginRegistry.from_environment())
 
 
-HOME = """\
-home: teredo, server 192.0.2.1, suits: `when: {nat: not symmetric, native_ipv6: false}` holds
-  link      eth0 192.168.1.2/24
-  IPv4      192.168.1.2 via 192.168.1.1, private, so a NAT is on the way
-  seen as   203.0.113.1:59056
-  NAT       mapping endpoint-independent, filtering address-and-port-dependent (port-restricted)
-            keeps the port of the inside
-            no hairpinning
-  UDP       passes
-  IPv6      none without a tunnel
-  far ends  teredo server 192.0.2.1, UDP 3544: 100 ms
-            teredo server 192.0.2.1, UDP 3544, second address: 100 ms
-            teredo server 192.0.2.65, UDP 3544: cannot be reached (ICMP)
-            teredo server 192.0.2.65, UDP 3544, second address: cannot be reached (ICMP)
-  took      1.7 s
-
-  methods, in the order `up` tries them
-    1.  teredo, server 192.0.2.1   suits          `when: {nat: not symmetric, native_ipv6: false}` holds
-    -   teredo, server 192.0.2.65  does not suit  `when: {nat: symmetric}` does not hold: the NAT is port-restricted
-
-  evidence
-    0.00 s  address    our own address 192.168.1.2 is private
-    0.10 s  stun       192.0.2.5:3478 sees us as 203.0.113.1:59056 (100 ms)
-    0.10 s  far-end    server 192.0.2.1, UDP 3544 sees us as 203.0.113.1:59056 (100 ms)
-    0.10 s  far-end    server 192.0.2.1, UDP 3544, second address sees us as 203.0.113.1:59056 (100 ms)
-    0.20 s  mapping    192.0.2.6:3478 sees us as 203.0.113.1:59056 (100 ms)
-    0.20 s  mapping    192.0.2.6:3479 sees us as 203.0.113.1:59056 (100 ms)
-    1.60 s  filtering  an answer from another address of 192.0.2.5 does not pass
-    1.60 s  filtering  an answer from another port of 192.0.2.5 does not pass
-    1.70 s  hairpin    a packet to our own outside endpoint does not come back in"""
-
-CARRIER = """\
-home: teredo, server 192.0.2.65, suits: `when: {nat: symmetric}` holds
-  link      eth0 192.168.2.2/24
-  IPv4      192.168.2.2 via 192.168.2.1, private, so a NAT is on the way
-  seen as   203.0.113.1:31973
-  NAT       mapping address-and-port-dependent, filtering address-and-port-dependent (symmetric)
-            more than one NAT is on the way
-            gives ports of its own
-  UDP       passes
-  IPv6      none without a tunnel
-  far ends  teredo server 192.0.2.1, UDP 3544: 200 ms
-            teredo server 192.0.2.1, UDP 3544, second address: 200 ms
-            teredo server 192.0.2.65, UDP 3544: cannot be reached (ICMP)
-            teredo server 192.0.2.65, UDP 3544, second address: cannot be reached (ICMP)
-  took      1.9 s"""
-
-BLOCKED = """\
-home: teredo, server 192.0.2.1, suits, but no far end answered: `when: {nat: not symmetric, native_ipv6: false}` holds
-  link      eth0 192.168.1.2/24
-  IPv4      192.168.1.2 via 192.168.1.1, private, so a NAT is on the way
-  NAT       not known, since no UDP passes (blocked)
-  UDP       does not pass
-  IPv6      none without a tunnel
-  far ends  teredo server 192.0.2.1, UDP 3544: did not answer 3 requests
-            teredo server 192.0.2.1, UDP 3544, second address: did not answer 3 requests
-            teredo server 192.0.2.65, UDP 3544: did not answer 3 requests
-            teredo server 192.0.2.65, UDP 3544, second address: did not answer 3 requests
-  took      3.5 s"""
-
-BROKEN_IPV6 = """\
-home: teredo, server 192.0.2.1, suits: `when: {nat: not symmetric, native_ipv6: false}` holds
-  link      eth0 203.0.113.1/32
-  IPv4      203.0.113.1, public
-  seen as   203.0.113.1:59056
-  NAT       none
-  UDP       passes
-  IPv6      2001:db8::2, default route, but nobody answers
-  far ends  teredo server 192.0.2.1, UDP 3544: 100 ms
-            teredo server 192.0.2.1, UDP 3544, second address: 100 ms
-            teredo server 192.0.2.65, UDP 3544: cannot be reached (ICMP)
-            teredo server 192.0.2.65, UDP 3544, second address: cannot be reached (ICMP)
-  took      4.0 s"""
-
-NATIVE = """\
-home: no method of the profile suits this network
-  link      eth0 203.0.113.1/32
-  IPv4      203.0.113.1, public
-  seen as   203.0.113.1:59056
-  NAT       none
-  UDP       passes
-  IPv6      2001:db8::2, default route, answered in 100 ms
-  far ends  teredo server 192.0.2.1, UDP 3544: 100 ms
-            teredo server 192.0.2.1, UDP 3544, second address: 100 ms
-            teredo server 192.0.2.65, UDP 3544: cannot be reached (ICMP)
-            teredo server 192.0.2.65, UDP 3544, second address: cannot be reached (ICMP)
-  took      0.2 s"""
-
-ALONE = """\
-without a profile nobody is asked; name one for more than this host knows itself
-  link  eth0 192.168.1.2/24
-  IPv4  192.168.1.2 via 192.168.1.1, private, so a NAT is on the way
-  NAT   not known
-  UDP   not known whether it passes
-  IPv6  none without a tunnel
-  took  0.0 s"""
+def detected(scene: Scene, folder: Path) -> Detected:
+    internet, profile = network(silent_stun=scene.silent_stun), read(scene.profile, folder)
+    plan = plan_for(profile, Random(1), scene.lifetime)
+    within = 7 + (scene.lifetime or 0.0)
+    found = detect(internet, scene.behind(internet), plan, native_ipv6=scene.native_ipv6, within=within)
+    return Detected.of(found, profile)
 
 
-def test_a_home_behind_a_port_restricted_nat(internet: Internet, profile: Profile) -> None:
-    assert explained(detected(internet, LAB.PORT_RESTRICTED, profile)) == HOME
+@pytest.mark.parametrize("name", SCENES)
+def test_the_screen_is_as_it_was_read_aloud(name: str, tmp_path: Path) -> None:
+    scene = SCENES[name]
+    assert scene.text(detected(scene, tmp_path)) + "\n" == (TEXTS / f"{name}.txt").read_text()
 
 
-def test_a_symmetric_nat_behind_that_of_the_provider(internet: Internet, profile: Profile) -> None:
-    carrier = internet.site(LAB.SYMMETRIC, lan="100.64.0.0/24", link=SLOW)
-    found = detected(internet, internet.site(LAB.FULL_CONE, behind=carrier), profile)
-    assert screen(found) == CARRIER
+def test_no_text_is_left_of_a_scene_that_is_gone() -> None:
+    assert {path.stem for path in TEXTS.iterdir()} == {*SCENES, "without-a-profile"}
 
 
-def test_no_udp_at_all(internet: Internet, profile: Profile) -> None:
-    assert screen(detected(internet, LAB.UDP_BLOCKED, profile)) == BLOCKED
+def test_without_a_profile_it_says_what_this_host_and_its_router_know() -> None:
+    found = Detected.of(detect(network(silent_stun=False), CONTROLLED, Plan()), None)
+    assert screen(found) + "\n" == (TEXTS / "without-a-profile.txt").read_text()
 
 
-def test_a_public_address_and_native_ipv6_that_leads_nowhere(internet: Internet, profile: Profile) -> None:
-    assert screen(detected(internet, None, profile, native_ipv6=True)) == BROKEN_IPV6
-
-
-def test_native_ipv6_that_works_needs_no_tunnel(internet: Internet, profile: Profile) -> None:
-    internet.ipv6_host("2001:db8:6::1", link=SLOW)
-    assert screen(detected(internet, None, profile, native_ipv6=True)) == NATIVE
-
-
-def test_without_a_profile_it_says_what_this_host_knows_itself(internet: Internet) -> None:
-    assert screen(Detected.of(detect(internet, LAB.PORT_RESTRICTED, Plan()), None)) == ALONE
-
-
-@pytest.mark.parametrize("behind", [LAB.NONE, LAB.PORT_RESTRICTED, LAB.UDP_BLOCKED], ids=lambda kind: kind.value)
-def test_the_json_follows_its_schema(internet: Internet, profile: Profile, behind: LAB) -> None:
-    told = json.loads(render.envelope("detect", detected(internet, behind, profile, native_ipv6=True)))
+@pytest.mark.parametrize("name", SCENES)
+def test_the_json_follows_its_schema(name: str, tmp_path: Path) -> None:
+    told = json.loads(render.envelope("detect", detected(SCENES[name], tmp_path)))
     jsonschema.Draft202012Validator(schema_of("detect")).validate(told)
     assert told["data"]["nat"].keys() >= {"kind", "mapping", "filtering", "candidates", "evidence"}
 
 
-def test_the_kind_in_json_is_one_of_the_words_or_null(internet: Internet, profile: Profile) -> None:
-    def kind(behind: Behind) -> object:
-        return json.loads(render.envelope("detect", detected(internet, behind, profile)))["data"]["nat"]["kind"]
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("public", "none"),
+        ("full-cone", "full-cone"),
+        ("address-restricted", "address-restricted"),
+        ("port-restricted", "port-restricted"),
+        ("symmetric", "symmetric"),
+        ("udp-blocked", "blocked"),
+        ("teredo-server-alone", "port-restricted"),
+    ],
+)
+def test_the_kind_in_json_is_one_of_the_words(name: str, kind: str, tmp_path: Path) -> None:
+    assert json.loads(render.envelope("detect", detected(SCENES[name], tmp_path)))["data"]["nat"]["kind"] == kind
 
-    assert [kind(LAB.SYMMETRIC), kind(LAB.UDP_BLOCKED), kind(LAB.FULL_CONE)] == ["symmetric", "blocked", "full-cone"]
+
+def test_a_written_profile_is_the_same_profile_with_what_was_found_before_it(tmp_path: Path) -> None:
+    text = commented(detected(SCENES["port-restricted"], tmp_path), HOME)
+    assert text.endswith(f"\n\n{HOME}")
+    assert "# home: teredo, server 192.0.2.1, suits this network\n" in text
+    assert read(text, tmp_path).name == "home"
 
 
-def test_a_written_profile_is_the_same_profile_with_what_was_found_before_it(
-    internet: Internet, profile: Profile, tmp_path: Path
-) -> None:
-    text = commented(detected(internet, LAB.PORT_RESTRICTED, profile), PROFILE)
-    assert text.endswith(f"\n\n{PROFILE}")
-    assert "# home: teredo, server 192.0.2.1, suits: `when: {nat: not symmetric, native_ipv6: false}` holds\n" in text
-    file = tmp_path / "written.yaml"
-    file.write_text(text)
-    assert load_profile(file, PluginRegistry.from_environment()).name == "home"
+def _write() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        for name, scene in SCENES.items():
+            (TEXTS / f"{name}.txt").write_text(scene.text(detected(scene, Path(folder))) + "\n")
+    found = Detected.of(detect(network(silent_stun=False), CONTROLLED, Plan()), None)
+    (TEXTS / "without-a-profile.txt").write_text(screen(found) + "\n")
+
+
+if __name__ == "__main__":
+    _write()

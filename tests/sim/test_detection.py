@@ -3,6 +3,7 @@
 The host's link takes 50 ms one way, so every round trip is 100 ms.
 """
 
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
 
 import pytest
@@ -26,6 +27,7 @@ STUN = (IPv4Address("192.0.2.5"), IPv4Address("192.0.2.6"))
 SLOW = Link(delay=0.05)
 ANSWERED = 1.7  # seconds: three round trips, and what it takes to be sure that an answer was filtered or not turned round
 SILENT = 3.5  # seconds: three requests to a server nobody ever heard
+UNCONTROLLED = 1.5  # seconds: three questions to a router that does not answer them
 CONES = (NatKind.FULL_CONE, NatKind.ADDRESS_RESTRICTED, NatKind.PORT_RESTRICTED)
 PLAN = Plan(stun=(ServerName("192.0.2.5"),))
 
@@ -41,10 +43,11 @@ def detect(
     plan: Plan = PLAN,
     *,
     native_ipv6: bool = False,
+    within: float = 7,
 ) -> Findings:
     """Run one detection to its end."""
     host = internet.add(lambda random: Detection(plan, random), behind=behind, link=SLOW, native_ipv6=native_ipv6)
-    assert internet.run_until(lambda: DONE in host.notices, within=7)
+    assert internet.run_until(lambda: DONE in host.notices, within=within)
     assert isinstance(host.tunnel, Detection)
     return host.tunnel.findings()
 
@@ -194,6 +197,85 @@ def test_an_address_of_100_64_is_behind_the_provider_s_nat(internet: Internet) -
     assert found.nat.kind is NatKind.PORT_RESTRICTED
 
 
+CONTROLLED = Nat(maps_ports=True)
+
+
+def test_the_router_says_whether_ports_may_be_mapped_and_its_address_outside(internet: Internet) -> None:
+    stun_server(internet)
+    found = detect(internet, CONTROLLED)
+    assert (found.router.pcp, found.router.nat_pmp, found.router.scope) == (True, True, Scope.PUBLIC)
+    assert found.nat.mapped is not None
+    assert str(found.router.external) == found.nat.mapped.partition(":")[0]
+    assert found.nat.several is False, "the address the router has outside is the one the server sees"
+
+
+@pytest.mark.parametrize(("icmp", "offered"), [(True, False), (False, None)], ids=["refuses", "keeps silent"])
+def test_a_router_without_port_control_refuses_or_nobody_knows(icmp: bool, offered: bool | None) -> None:
+    found = detect(Internet(seed=1, icmp_errors=icmp), LAB.PORT_RESTRICTED, Plan())
+    assert (found.router.pcp, found.router.nat_pmp, found.router.external) == (offered, offered, None)
+
+
+@pytest.mark.parametrize(
+    ("lan", "scope"), [("100.64.0.0/24", Scope.SHARED), ("10.0.0.0/24", Scope.PRIVATE)], ids=["carrier", "double"]
+)
+def test_a_router_that_has_no_public_address_itself_is_behind_another_nat(
+    internet: Internet, lan: str, scope: Scope
+) -> None:
+    found = detect(internet, internet.site(CONTROLLED, behind=internet.site(LAB.SYMMETRIC, lan=lan)), Plan())
+    assert (found.nat.several, found.router.scope) == (True, scope)
+    assert f"192.168.2.1 has the {scope.value} address {found.router.external} outside" in [
+        one.found for one in found.nat.evidence
+    ]
+
+
+@pytest.mark.parametrize("icmp", [True, False], ids=["routers answer", "routers keep silent"])
+@pytest.mark.parametrize(("mtu", "silent"), [(1500, 1500), (1492, 1492), (1454, 1400), (1280, 1280), (1000, None)])
+def test_the_path_mtu_is_the_largest_size_that_passes_or_what_a_router_says(
+    icmp: bool, mtu: int, silent: int | None
+) -> None:
+    internet = Internet(seed=1, icmp_errors=icmp)
+    stun_server(internet)
+    found = detect(internet, internet.site(LAB.PORT_RESTRICTED, link=Link(mtu=mtu)))
+    assert found.path.mtu == (mtu if icmp and silent else silent)
+    assert found.took == pytest.approx(ANSWERED)
+
+
+@pytest.mark.parametrize("icmp", [True, False], ids=["says that nobody listens", "keeps silent"])
+def test_without_a_stun_server_the_path_mtu_shows_where_nobody_listens(icmp: bool) -> None:
+    internet = Internet(seed=1, icmp_errors=icmp)
+    internet.add(Echoing(), address="192.0.2.1")
+    site = internet.site(LAB.PORT_RESTRICTED, link=Link(mtu=1480))
+    assert detect(internet, site, Plan(probes=(("paper", asking("192.0.2.1")),))).path.mtu == (1480 if icmp else None)
+
+
+@pytest.mark.parametrize("kind", [LAB.FULL_CONE, LAB.ADDRESS_RESTRICTED, LAB.PORT_RESTRICTED, LAB.SYMMETRIC])
+def test_how_long_a_mapping_lives_is_found_out_on_request(internet: Internet, kind: LAB) -> None:
+    stun_server(internet)
+    assert kind.nat is not None
+    nat = replace(kind.nat, mapping_timeout=65.0)
+    found = detect(internet, nat, replace(PLAN, lifetime=100.0), within=110)
+    assert (found.nat.lifetime_min, found.nat.lifetime_max) == (60.0, 70.0)
+    assert found.took == pytest.approx(100.0 + 0.3 + 1.4), "two round trips, the longest wait, and silence"
+
+
+def test_a_mapping_that_outlives_all_waiting_has_no_upper_bound(internet: Internet) -> None:
+    stun_server(internet)
+    found = detect(internet, LAB.PORT_RESTRICTED, replace(PLAN, lifetime=100.0), within=110)
+    assert (found.nat.lifetime_min, found.nat.lifetime_max) == (100.0, None)
+
+
+def test_a_server_that_answers_to_no_other_port_says_nothing_about_lifetimes(internet: Internet) -> None:
+    stun_server(internet, obeys=False)
+    found = detect(internet, LAB.PORT_RESTRICTED, replace(PLAN, lifetime=100.0))
+    assert (found.nat.lifetime_min, found.nat.lifetime_max) == (None, None)
+    assert "lifetime" in [one.probe for one in found.nat.evidence]
+
+
+def test_without_a_stun_server_that_answers_nobody_waits_for_lifetimes(internet: Internet) -> None:
+    stun_server(internet, silent=True)
+    assert detect(internet, LAB.PORT_RESTRICTED, replace(PLAN, lifetime=100.0)).took == pytest.approx(SILENT)
+
+
 def test_a_public_address_of_its_own_is_told_from_one_of_a_nat(internet: Internet) -> None:
     stun_server(internet)
     own, translated = detect(internet, None), detect(internet, LAB.PORT_RESTRICTED)
@@ -230,7 +312,7 @@ def test_protocol_41_is_really_tried_with_the_far_end(internet: Internet, passes
     probe = ReachProbe("peer 192.0.2.80, protocol 41", "192.0.2.80", 0, ChannelKind.RAW41, echo, lambda _: Heard())
     found = detect(internet, Nat(passes_protocol41=passes), Plan(probes=(("6in4", probe),)))
     assert (found.protocol41, found.udp) == (passes, None)
-    assert found.took == pytest.approx(1.0 if passes else SILENT)
+    assert found.took == pytest.approx(UNCONTROLLED if passes else SILENT)
 
 
 @pytest.mark.parametrize("listens", [True, False])
@@ -280,7 +362,7 @@ def test_lost_requests_are_repeated(internet: Internet) -> None:
     assert found.nat.kind is NatKind.ADDRESS_RESTRICTED
 
 
-def test_without_anybody_to_ask_it_says_at_once_what_this_host_knows(internet: Internet) -> None:
+def test_without_anybody_to_ask_it_says_what_this_host_and_its_router_know(internet: Internet) -> None:
     found = detect(internet, LAB.PORT_RESTRICTED, Plan())
-    assert (found.nat.kind, found.udp, found.took) == (None, None, 0.0)
+    assert (found.nat.kind, found.udp, found.took) == (None, None, UNCONTROLLED)
     assert (found.ipv4.scope, found.ipv4.gateway) == (Scope.PRIVATE, IPv4Address("192.168.1.1"))

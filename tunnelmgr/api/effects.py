@@ -36,7 +36,7 @@ class OpenChannel:
     group: IPv4Address | None = None
     """MULTICAST: the group to join on every multicast-capable interface."""
     path_mtu_discovery: bool = False
-    """RAW41: set DF on all that is sent, and hear of what is too large (RFC 1191); off, the network may fragment it."""
+    """UDP, RAW41: set DF on all that is sent, and hear of what is too large (RFC 1191); off, the network may fragment it."""
     ttl: int | None = None
     """RAW41: the outer TTL of datagrams that ask for none, 1..255; None for the host's default."""
     timeout: float = 5.0

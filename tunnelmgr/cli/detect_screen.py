@@ -3,9 +3,18 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from tunnelmgr.api.report import NatKind
+from tunnelmgr.cli.detect_words import SUITS, plain_words
 from tunnelmgr.cli.detecting import Detected, RankedMethod
 from tunnelmgr.cli.render import Row, aligned, columns
-from tunnelmgr.detect.findings import Evidence, FarEndFindings, Ipv4Findings, Ipv6Findings, NatFindings, Scope
+from tunnelmgr.detect.findings import (
+    Evidence,
+    FarEndFindings,
+    Ipv4Findings,
+    Ipv6Findings,
+    NatFindings,
+    RouterFindings,
+    Scope,
+)
 
 _SCOPES = {
     Scope.PUBLIC: "public",
@@ -14,32 +23,19 @@ _SCOPES = {
     Scope.LINK_LOCAL: "link-local, so no network gave an address",
     Scope.OTHER: "not of the internet",
 }
-_SUITS = {True: "suits", None: "may suit", False: "does not suit"}
 
 
 def screen(found: Detected) -> str:
-    """Return what matters."""
-    return "\n".join([_head(found), *aligned(_rows(found))])
+    """Return what matters: first in plain words, then in those of the trade."""
+    return "\n".join([*plain_words(found), "", *aligned(_rows(found))])
 
 
 def explained(found: Detected) -> str:
     """Return the screen, why each method ranks as it does, and the evidence."""
     methods = ["", "  methods, in the order `up` tries them", *_method_lines(found.methods)] if found.methods else []
-    evidence = [*found.nat.evidence, *found.ipv6.evidence]
+    evidence = [*found.nat.evidence, *found.path.evidence, *found.ipv6.evidence]
     seen = ["", "  evidence", *_evidence_lines(evidence)] if evidence else []
     return "\n".join([screen(found), *methods, *seen])
-
-
-def _head(found: Detected) -> str:
-    subject = f"{found.profile}: " if found.profile else ""
-    best = next((method for method in found.methods if method.suits is not False), None)
-    if best is not None:
-        ends = [far_end.reached for far_end in found.far_ends if far_end.method == best.method]
-        silent = ", but no far end answered" if ends and not any(ends) and None not in ends else ""
-        return f"{subject}{best.method}, {best.described}, {_SUITS[best.suits]}{silent}: {best.reason}"
-    if found.methods:
-        return f"{subject}no method of the profile suits this network"
-    return f"{subject}without a profile nobody is asked; name one for more than this host knows itself"
 
 
 def _rows(found: Detected) -> Iterator[Row]:
@@ -49,13 +45,22 @@ def _rows(found: Detected) -> Iterator[Row]:
     if found.nat.mapped:
         yield "seen as", found.nat.mapped
     yield "NAT", _nat(found.nat)
-    yield from _nat_details(found.nat)
+    yield from _nat_details(found.nat, found.ipv4.scope)
+    if router := _router(found.router):
+        yield "router", router
     yield "UDP", {True: "passes", False: "does not pass", None: "not known whether it passes"}[found.udp]
     if found.protocol41 is not None:
         yield "protocol 41", "passes to the far end and back" if found.protocol41 else "does not pass"
+    if found.path.mtu is not None:
+        yield "path MTU", f"{found.path.mtu} bytes"
     yield "IPv6", _ipv6(found.ipv6)
     for far_end in found.far_ends:
         yield "far ends", _far_end(far_end)
+    for method in found.methods:
+        if method.suits is False:
+            yield "left out", f"{method.method}, {method.described}: {method.reason}"
+    if found.strays:
+        yield "ignored", f"{found.strays} datagrams that answered nothing that was asked"
     yield "took", f"{found.took:.1f} s"
 
 
@@ -70,7 +75,7 @@ def _nat(nat: NatFindings) -> str:
     if nat.kind is NatKind.NONE:
         return "none"
     if nat.kind is NatKind.BLOCKED:
-        return "not known, since no UDP passes (blocked)"
+        return "no UDP passes (blocked)"
     if nat.kind is None:
         return "there is one, and nothing shows which" if nat.candidates else "not known"
     mapping = f"mapping {nat.mapping.value}" if nat.mapping else "mapping not known"
@@ -84,13 +89,28 @@ def _old_name(nat: NatFindings) -> str:
     return f"{nat.kind.value}, or milder: {', '.join(others)}" if others else nat.kind.value
 
 
-def _nat_details(nat: NatFindings) -> Iterator[Row]:
-    if nat.several:
+def _nat_details(nat: NatFindings, scope: Scope | None) -> Iterator[Row]:
+    if scope is Scope.SHARED:
+        yield "", "carrier-grade"
+    elif nat.several:
         yield "", "more than one NAT is on the way"
     if nat.port_preserved is not None:
-        yield "", "keeps the port of the inside" if nat.port_preserved else "gives ports of its own"
+        yield "", "keeps ports" if nat.port_preserved else "does not keep ports"
     if nat.hairpinning is not None:
-        yield "", "turns packets for its own outside round" if nat.hairpinning else "no hairpinning"
+        yield "", "turns packets for its own outside round (hairpinning)" if nat.hairpinning else "no hairpinning"
+
+    if nat.lifetime_min is not None:
+        until = f" and less than {nat.lifetime_max:.0f} s" if nat.lifetime_max is not None else ""
+        yield "", f"keeps an idle mapping for at least {nat.lifetime_min:.0f} s{until}"
+
+
+def _router(router: RouterFindings) -> str:
+    """Return what the router offers; empty where it offers nothing."""
+    spoken = [name for name, speaks in (("PCP", router.pcp), ("NAT-PMP", router.nat_pmp)) if speaks]
+    if not spoken:
+        return ""
+    outside = f"; outside it is {router.external} ({router.scope.value})" if router.external and router.scope else ""
+    return f"opens ports on request ({' and '.join(spoken)}){outside}"
 
 
 def _ipv6(ipv6: Ipv6Findings) -> str:
@@ -116,7 +136,7 @@ def _method_lines(methods: Sequence[RankedMethod]) -> Iterable[str]:
         (
             f"{number}." if method.suits is not False else "-",
             f"{method.method}, {method.described}",
-            _SUITS[method.suits],
+            SUITS[method.suits],
             method.reason,
         )
         for number, method in enumerate(methods, 1)

@@ -10,7 +10,16 @@ from tunnelmgr.core.plugins import PluginRegistry
 from tunnelmgr.core.profile import Profile
 from tunnelmgr.core.profile_loading import load_profile
 from tunnelmgr.core.profile_paths import DEFAULT, find_profile, known_profiles
-from tunnelmgr.detect.findings import FarEndFindings, Findings, Ipv4Findings, Ipv6Findings, Link, NatFindings
+from tunnelmgr.detect.findings import (
+    FarEndFindings,
+    Findings,
+    Ipv4Findings,
+    Ipv6Findings,
+    Link,
+    NatFindings,
+    PathFindings,
+    RouterFindings,
+)
 from tunnelmgr.detect.plan import Plan, plan_for
 from tunnelmgr.detect.running import detect
 
@@ -44,6 +53,10 @@ class Detected:
     ipv6: Ipv6Findings
     far_ends: tuple[FarEndFindings, ...]
     """Those that answered first, the fastest in front."""
+    path: PathFindings
+    router: RouterFindings
+    strays: int
+    """Datagrams that came in and answered nothing that was asked."""
     methods: tuple[RankedMethod, ...] = field(default=())
     """In the order `up` tries them; behind these, those that do not suit."""
     took: float = 0.0
@@ -62,6 +75,9 @@ class Detected:
             protocol41=findings.protocol41,
             ipv6=findings.ipv6,
             far_ends=findings.far_ends,
+            path=findings.path,
+            router=findings.router,
+            strays=findings.strays,
             methods=_ranked(findings, profile) if profile else (),
             took=findings.took,
         )
@@ -74,9 +90,9 @@ def profile_for(word: str | None) -> Profile | None:
     return load_profile(find_profile(word or DEFAULT), PluginRegistry.from_environment())
 
 
-def look(profile: Profile | None, network: Network) -> Detected:
-    """Ask whom the profile names; without one, nobody."""
-    plan = plan_for(profile, SystemRandom()) if profile else Plan()
+def look(profile: Profile | None, network: Network, lifetime: float | None = None) -> Detected:
+    """Ask whom the profile names; without one, nobody but the router. `lifetime` as in `Plan`."""
+    plan = plan_for(profile, SystemRandom(), lifetime) if profile else Plan()
     return Detected.of(asyncio.run(detect(plan, network)), profile)
 
 

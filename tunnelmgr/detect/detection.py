@@ -15,15 +15,18 @@ from tunnelmgr.api.events import Event, Notice, Stopped
 from tunnelmgr.api.network import Endpoint, Network
 from tunnelmgr.api.status import Fact, PathUse, TunnelStatus
 from tunnelmgr.core.choice import is_public
-from tunnelmgr.detect import hops, nat_probe
+from tunnelmgr.detect import hops, nat_probe, path_mtu, router_probe
 from tunnelmgr.detect.constants import DETECTION_TIMEOUT, RESOLVE_TIMEOUT, STUN_PORT
 from tunnelmgr.detect.far_ends import FarEnds
 from tunnelmgr.detect.findings import Findings
 from tunnelmgr.detect.hops import Hops
 from tunnelmgr.detect.inquiries import Inquiries
+from tunnelmgr.detect.lifetime import Lifetime
 from tunnelmgr.detect.nat_probe import NatProbe
 from tunnelmgr.detect.native_ipv6 import NativeIpv6
+from tunnelmgr.detect.path_mtu import PathMtu
 from tunnelmgr.detect.plan import Plan
+from tunnelmgr.detect.router_probe import RouterProbe
 from tunnelmgr.detect.verdict import Verdict, ipv4_findings
 
 DONE: Final = "detect.done"
@@ -38,6 +41,9 @@ class Detection:
         self._nat = NatProbe(random, self._inquiries)
         self._far_ends = FarEnds(plan.probes, self._inquiries, nat_probe.MAPPING)
         self._hops = Hops()
+        self._router = RouterProbe(self._inquiries)
+        self._path_mtu = PathMtu(random, self._inquiries)
+        self._lifetime = Lifetime(plan.lifetime, random, self._inquiries)
         self._ipv6 = NativeIpv6(plan.ipv6)
         self._network = Network()
         self._addresses: dict[str, IPv4Address | None] = {}
@@ -49,7 +55,17 @@ class Detection:
 
     def findings(self) -> Findings:
         """Return what is known; before the end it is less."""
-        verdict = Verdict(self._began_at, self._network, self._nat, self._far_ends, self._hops, self._ports)
+        verdict = Verdict(
+            began_at=self._began_at,
+            network=self._network,
+            nat=self._nat,
+            far_ends=self._far_ends,
+            hops=self._hops,
+            router=self._router,
+            path_mtu=self._path_mtu,
+            lifetime=self._lifetime,
+            ports=self._ports,
+        )
         return Findings(
             network=self._network,
             ipv4=ipv4_findings(self._network),
@@ -58,6 +74,9 @@ class Detection:
             protocol41=verdict.protocol41,
             ipv6=self._ipv6.findings(),
             far_ends=verdict.far_ends(),
+            path=verdict.path(),
+            router=verdict.router(),
+            strays=self._inquiries.strays,
             took=0.0 if self._ended_at is None else self._ended_at - self._began_at,
         )
 
@@ -66,6 +85,11 @@ class Detection:
         self._ipv6.begin(network, now)
         if self._plan.names:
             self._events += [OpenChannel(name, ChannelKind.UDP) for name in (*nat_probe.CHANNELS, hops.CHANNEL)]
+            self._events.append(OpenChannel(path_mtu.CHANNEL, ChannelKind.UDP, path_mtu_discovery=True))
+            self._events += self._lifetime.channels()
+        if self._behind_nat:
+            self._events.append(OpenChannel(router_probe.CHANNEL, ChannelKind.UDP))
+            self._router.begin(network, now)
         for name in self._plan.names:
             if (literal := _literal(name)) is not None:
                 self._resolved(name, literal, now)
@@ -75,8 +99,8 @@ class Detection:
         self._advance(now)
 
     def receive_datagram(self, datagram: Datagram, now: float) -> None:
-        self._nat.receive(datagram)
-        self._inquiries.receive(datagram, now)
+        if not self._nat.receive(datagram):
+            self._inquiries.receive(datagram, now)
         self._advance(now)
 
     def receive_packet(self, packet: bytes, now: float) -> None:
@@ -84,7 +108,7 @@ class Detection:
 
     def channel_changed(self, event: ChannelEvent, now: float) -> None:
         if isinstance(event, IcmpReceived):
-            self._inquiries.refused(event)
+            self._inquiries.refused(event, now)
             if event.channel == hops.CHANNEL:
                 self._hops.icmp(event, now)
         self._far_ends.channel_changed(event, now)
@@ -121,7 +145,8 @@ class Detection:
     def next_timeout(self) -> float | None:
         if self._ended_at is not None:
             return None
-        timeouts = [self._began_at + DETECTION_TIMEOUT, self._inquiries.next_timeout(), self._hops.next_timeout()]
+        probes = (self._inquiries, self._hops, self._lifetime)
+        timeouts = [self._ends_by, *(probe.next_timeout() for probe in probes)]
         return min(instant for instant in timeouts if instant is not None)
 
     def datagrams_to_send(self) -> list[Datagram]:
@@ -136,7 +161,8 @@ class Detection:
         return events
 
     def status(self, now: float) -> TunnelStatus:
-        return TunnelStatus("done" if self._ended_at is not None else "detecting")
+        state = "done" if self._ended_at is not None else "detecting"
+        return TunnelStatus(state, counters={"strays": self._inquiries.strays})
 
     def command(self, name: str, arguments: Mapping[str, Fact], now: float) -> Mapping[str, object]:
         raise TunnelError(f"detection knows no command {name}")
@@ -144,9 +170,13 @@ class Detection:
     def stop(self, now: float) -> None:
         self._events.append(Stopped())
 
+    @property
+    def _behind_nat(self) -> bool:
+        """Whether our own address shows that somebody translates."""
+        return self._network.source is not None and not is_public(self._network.source)
+
     def _resolved(self, name: str, address: IPv4Address, now: float) -> None:
-        behind_nat = self._network.source is not None and not is_public(self._network.source)
-        if behind_nat and not any(self._addresses.values()):
+        if self._behind_nat and not any(self._addresses.values()):
             self._hops.begin(address, now)  # the first routers are the same whoever is asked
         self._addresses[name] = address
         self._far_ends.resolved(name, address, now)
@@ -165,11 +195,29 @@ class Detection:
         self._nat.advance(now)
         if self._ended_at is not None:
             return
-        done = self._nat.done and self._far_ends.done and self._hops.done and self._ipv6.done
-        if done or now >= self._began_at + DETECTION_TIMEOUT:
+        self._ask_who_answered(now)
+        self._lifetime.advance(now)
+        sides = (self._nat, self._far_ends, self._hops, self._router, self._ipv6, self._path_mtu, self._lifetime)
+        if all(probe.done for probe in sides) or now >= self._ends_by:
             self._far_ends.give_up()
             self._ended_at = now
             self._events.append(Notice(DONE, "the network is known as far as it shows itself"))
+
+    def _ask_who_answered(self, now: float) -> None:
+        """Once: put the questions that need a server known to answer."""
+        server = self._nat.explored
+        if server is not None and not self._path_mtu.asked:
+            self._path_mtu.ask_stun(server, now)
+            if self._behind_nat:
+                self._lifetime.begin(server, now)
+        if server is None and self._nat.done and not self._path_mtu.asked and (heard := self._far_ends.heard()) is not None:
+            self._path_mtu.ask_nobody(heard, now)
+        if self._nat.done and not self._lifetime.begun:
+            self._lifetime.give_up()  # nobody answers, or nobody translates
+
+    @property
+    def _ends_by(self) -> float:
+        return self._began_at + DETECTION_TIMEOUT + (self._plan.lifetime or 0.0)
 
 
 def _literal(name: str) -> IPv4Address | None:

@@ -70,7 +70,34 @@ class NatFindings:
     hairpinning: bool | None = None
     several: bool | None = None
     """Whether there is more than one NAT on the way (double NAT, carrier-grade NAT)."""
+    lifetime_min: float | None = None
+    """Seconds a mapping nobody used was kept for at least; None where that was not asked for, or not found out."""
+    lifetime_max: float | None = None
+    """Seconds after which it was gone; None where it outlived all waiting, too."""
     evidence: tuple[Evidence, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PathFindings:
+    """What the way to the far ends carries."""
+
+    mtu: int | None = None
+    """Bytes of the largest IPv4 packet that goes out whole."""
+    evidence: tuple[Evidence, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RouterFindings:
+    """What this host's own router says of itself."""
+
+    pcp: bool | None = None
+    """Whether it speaks PCP (RFC 6887); None where it kept silent, or was not asked."""
+    nat_pmp: bool | None = None
+    """The same of NAT-PMP (RFC 6886)."""
+    external: IPv4Address | None = None
+    """Its address outside, where it says so."""
+    scope: Scope | None = None
+    """What kind of address that is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +137,10 @@ class Findings:
     protocol41: bool | None = None
     ipv6: Ipv6Findings = field(default_factory=Ipv6Findings)
     far_ends: tuple[FarEndFindings, ...] = ()
+    path: PathFindings = field(default_factory=PathFindings)
+    router: RouterFindings = field(default_factory=RouterFindings)
+    strays: int = 0
+    """Datagrams that answered nothing that was asked."""
     took: float = 0.0
     """Seconds."""
 

@@ -7,6 +7,7 @@ from itertools import accumulate
 
 from tunnelmgr.api.datagrams import Datagram, IcmpReceived
 from tunnelmgr.api.network import Endpoint
+from tunnelmgr.api.packets.port_control import AnnounceResponse, ExternalAddressResponse
 from tunnelmgr.api.reach import Heard
 from tunnelmgr.detect.constants import (
     BRISK_INTERVAL,
@@ -14,11 +15,13 @@ from tunnelmgr.detect.constants import (
     REQUESTS_MAX,
     RETRANSMISSION_TIMEOUT,
     ROUND_TRIPS_WAITED,
+    UDP_HEADERS,
 )
 from tunnelmgr.detect.stun import BindingError, BindingResponse
 
-Answer = Heard | BindingResponse | BindingError
+Answer = Heard | BindingResponse | BindingError | ExternalAddressResponse | AnnounceResponse
 _UNREACHABLE = 3  # ICMPv4 type; RFC 792
+PORT_UNREACHABLE, FRAGMENTATION_NEEDED = 3, 4  # codes of it
 
 
 class Outcome(Enum):
@@ -65,12 +68,15 @@ class Inquiry:
     outcome: Outcome = Outcome.WAITING
     transmissions: int = 0
     sent_at: float = 0.0
+    settled_at: float | None = None
     round_trip: float | None = None
     """Seconds from the latest request to the answer."""
     answer: Answer | None = None
     answered_from: Endpoint | None = None
     icmp: IcmpReceived | None = None
     """Why it was refused."""
+    answered_on: str = ""
+    """Where the answer is expected, when not on the channel that asked."""
 
     @property
     def mapped(self) -> Endpoint | None:
@@ -80,6 +86,17 @@ class Inquiry:
     @property
     def settled(self) -> bool:
         return self.outcome is not Outcome.WAITING
+
+    @property
+    def refused_there(self) -> bool:
+        """Whether the far end's own kernel says that nobody listens there: the question had reached it."""
+        event = self.icmp
+        return (
+            event is not None
+            and event.code == PORT_UNREACHABLE
+            and event.reporter is not None
+            and event.reporter.address == self.remote.address
+        )
 
     @property
     def due_at(self) -> float:
@@ -92,6 +109,8 @@ class Inquiries:
 
     def __init__(self) -> None:
         self._all: list[Inquiry] = []
+        self.strays = 0
+        """Datagrams and ICMP errors that answered no question: late, damaged, or forged."""
         self._sending: list[Datagram] = []
 
     def ask(
@@ -102,9 +121,11 @@ class Inquiries:
         understand: Callable[[Datagram], Answer | None],
         schedule: Schedule,
         now: float,
+        *,
+        answered_on: str = "",
     ) -> Inquiry:
         """Begin to ask. `understand` returns None for whatever is no answer to this very question."""
-        inquiry = Inquiry(channel, remote, request, understand, schedule, now)
+        inquiry = Inquiry(channel, remote, request, understand, schedule, now, answered_on=answered_on or channel)
         self._all.append(inquiry)
         self.handle_timeout(now)
         return inquiry
@@ -114,26 +135,32 @@ class Inquiries:
         return next((inquiry for inquiry in self._all if inquiry.request == data), None)
 
     def receive(self, datagram: Datagram, now: float) -> None:
-        """Take what may be an answer; what is none is dropped."""
-        for inquiry in self._waiting():
-            if inquiry.channel == datagram.channel and (answer := inquiry.understand(datagram)) is not None:
+        """Take what may be an answer; what is none is counted and dropped."""
+        for inquiry in self._all:
+            if inquiry.answered_on != datagram.channel or (answer := inquiry.understand(datagram)) is None:
+                continue
+            if not inquiry.settled:  # else it answers a repeated question a second time
                 inquiry.answer, inquiry.answered_from = answer, datagram.remote
                 inquiry.round_trip = now - inquiry.sent_at
-                inquiry.outcome = Outcome.ANSWERED
-                return
+                inquiry.outcome, inquiry.settled_at = Outcome.ANSWERED, now
+            return
+        self.strays += 1
 
-    def refused(self, event: IcmpReceived) -> None:
+    def refused(self, event: IcmpReceived, now: float) -> None:
         """Take an ICMP error: a far end that cannot be reached need not be asked again."""
         for inquiry in self._waiting():
-            if event.type == _UNREACHABLE and (inquiry.channel, inquiry.remote) == (event.channel, event.remote):
-                inquiry.icmp, inquiry.outcome = event, Outcome.REFUSED
+            if event.type != _UNREACHABLE or (inquiry.channel, inquiry.remote) != (event.channel, event.remote):
+                continue
+            if event.code == FRAGMENTATION_NEEDED and UDP_HEADERS + len(inquiry.request) <= event.mtu:
+                continue  # about a larger one to the same far end
+            inquiry.icmp, inquiry.outcome, inquiry.settled_at = event, Outcome.REFUSED, now
 
     def handle_timeout(self, now: float) -> None:
         for inquiry in self._waiting():
             if now < inquiry.due_at:
                 continue
             if inquiry.transmissions == len(inquiry.schedule.at):
-                inquiry.outcome = Outcome.SILENT
+                inquiry.outcome, inquiry.settled_at = Outcome.SILENT, now
                 continue
             inquiry.transmissions += 1
             inquiry.sent_at = now

@@ -11,7 +11,6 @@ from ipaddress import IPv4Address
 from random import Random
 
 from tunnelmgr.api.datagrams import Datagram
-from tunnelmgr.api.errors import WireError
 from tunnelmgr.api.network import Endpoint
 from tunnelmgr.detect.behaviour import Filtering, Sighting
 from tunnelmgr.detect.inquiries import PATIENT, Inquiries, Inquiry, Outcome, Schedule, brisk
@@ -21,7 +20,7 @@ from tunnelmgr.detect.stun import (
     BindingRequest,
     BindingResponse,
     Change,
-    parse_answer,
+    answer_to,
 )
 
 MAPPING, FILTERING, HAIRPIN = CHANNELS = ("mapping", "filtering", "hairpin")
@@ -76,10 +75,11 @@ class NatProbe:
         self.servers = [self._ask(MAPPING, server, now, PATIENT) for server in servers]
         self.advance(now)
 
-    def receive(self, datagram: Datagram) -> None:
-        """Look whether a datagram is a question of ours that the NAT turned round."""
-        if (inquiry := self._inquiries.asked(datagram.data)) is not None and inquiry in self.turned:
-            self.turned_round = True
+    def receive(self, datagram: Datagram) -> bool:
+        """Say whether a datagram is a question of ours that the NAT turned round, and remember it."""
+        turned = (inquiry := self._inquiries.asked(datagram.data)) is not None and inquiry in self.turned
+        self.turned_round |= turned
+        return turned
 
     def advance(self, now: float) -> None:
         """Do what the answers so far allow."""
@@ -132,14 +132,8 @@ class NatProbe:
     ) -> Inquiry:
         request = BindingRequest(self._random.randbytes(TRANSACTION_ID_LENGTH), change)
 
-        def understand(datagram: Datagram) -> BindingResponse | BindingError | None:
-            # From anywhere: that the server answers from elsewhere is what some questions ask for.
-            try:
-                answer = parse_answer(datagram.data)
-            except WireError:
-                return None
-            return answer if answer.transaction_id == request.transaction_id else None
-
+        # Answers count from anywhere: that the server answers from elsewhere is what some questions ask for.
+        understand = answer_to(request.transaction_id)
         return self._inquiries.ask(channel, remote, request.serialize(), understand, schedule, now)
 
     # What the answers say.

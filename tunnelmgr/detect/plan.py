@@ -17,6 +17,8 @@ class Plan:
     """Type of the method, and how to reach one of its far ends."""
     ipv6: tuple[IPv6Address, ...] = ()
     """Hosts whose answer proves that native IPv6 leads somewhere."""
+    lifetime: float | None = None
+    """Find out for how many seconds a NAT keeps an idle mapping, up to this many; None does not, since it takes as long."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -25,10 +27,11 @@ class Plan:
         return tuple(dict.fromkeys(targets))
 
 
-def plan_for(profile: Profile, random: Random) -> Plan:
+def plan_for(profile: Profile, random: Random, lifetime: float | None = None) -> Plan:
     """Return whom a profile gives to ask."""
     return Plan(
         stun=profile.detect.servers,
         probes=tuple((method.type, probe) for method in profile.methods for probe in method.transport.probes(random)),
         ipv6=profile.detect.ipv6 or profile.network.probe,
+        lifetime=lifetime,
     )

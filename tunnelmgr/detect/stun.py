@@ -1,17 +1,23 @@
 """STUN binding requests and their answers (RFC 8489), with what RFC 5780 adds to explore a NAT. The codec is aioice's."""
 
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from ipaddress import IPv4Address
 from typing import Self
 
-from aioice.stun import Class, Message, Method, parse_message
+from aioice.stun import HEADER_LENGTH, Class, Message, Method, parse_message
 
+from tunnelmgr.api.datagrams import Datagram
 from tunnelmgr.api.errors import WireError
 from tunnelmgr.api.network import Endpoint
 
 TRANSACTION_ID_LENGTH = 12  # bytes; RFC 8489 section 5
+_RESPONSE_PORT = 0x0027  # RFC 5780 section 7.5
+# Of no meaning, so that servers pass over it (RFC 8489 section 14). PADDING (RFC 5780 section 7.6) would swell the answer.
+_FILLING = 0xBFFF
+_ATTRIBUTE_HEADER = 4  # bytes
 
 
 class Change(Enum):
@@ -28,10 +34,19 @@ class BindingRequest:
 
     transaction_id: bytes
     change: Change = Change.NOTHING
+    response_port: int | None = None
+    """To which port of ours the answer shall go (RFC 5780 section 7.5); None for the one asked from."""
+    length: int = 0
+    """Bytes the message shall have at least: a multiple of 4, 24 or more."""
 
     def serialize(self) -> bytes:
         attributes = {"CHANGE-REQUEST": self.change.value} if self.change is not Change.NOTHING else {}
-        return bytes(Message(Method.BINDING, Class.REQUEST, self.transaction_id, attributes))
+        message = bytes(Message(Method.BINDING, Class.REQUEST, self.transaction_id, attributes))
+        if self.response_port is not None:  # aioice does not know it
+            message += struct.pack("!HHHH", _RESPONSE_PORT, 2, self.response_port, 0)
+        if (room := self.length - len(message) - _ATTRIBUTE_HEADER) >= 0:
+            message += struct.pack("!HH", _FILLING, room) + bytes(room)
+        return message[:2] + struct.pack("!H", len(message) - HEADER_LENGTH) + message[4:]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +94,19 @@ def parse_answer(data: bytes) -> BindingResponse | BindingError:
         return BindingResponse.parse(data)
     except WireError:
         return BindingError.parse(data)
+
+
+def answer_to(transaction_id: bytes) -> Callable[[Datagram], BindingResponse | BindingError | None]:
+    """Return what understands the answers to one request, wherever they come from, and nothing else."""
+
+    def understand(datagram: Datagram) -> BindingResponse | BindingError | None:
+        try:
+            answer = parse_answer(datagram.data)
+        except WireError:
+            return None
+        return answer if answer.transaction_id == transaction_id else None
+
+    return understand
 
 
 def _message(data: bytes) -> Message:

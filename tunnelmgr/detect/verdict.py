@@ -7,18 +7,28 @@ from tunnelmgr.api.datagrams import ChannelKind
 from tunnelmgr.api.network import Network
 from tunnelmgr.api.report import NatKind
 from tunnelmgr.core.choice import is_public
-from tunnelmgr.detect.behaviour import Filtering, Mapping, kinds_of, mapping_of, strictest
+from tunnelmgr.detect.behaviour import Filtering, Mapping, Sighting, kinds_of, mapping_of, strictest
 from tunnelmgr.detect.far_ends import FarEnd, FarEnds
-from tunnelmgr.detect.findings import Evidence, FarEndFindings, Ipv4Findings, NatFindings, Scope
+from tunnelmgr.detect.findings import (
+    Evidence,
+    FarEndFindings,
+    Ipv4Findings,
+    NatFindings,
+    PathFindings,
+    RouterFindings,
+    Scope,
+)
 from tunnelmgr.detect.hops import Hops
-from tunnelmgr.detect.inquiries import Inquiry, Outcome
+from tunnelmgr.detect.inquiries import FRAGMENTATION_NEEDED, Inquiry, Outcome
+from tunnelmgr.detect.lifetime import Lifetime
 from tunnelmgr.detect.nat_probe import NatProbe
+from tunnelmgr.detect.path_mtu import PathMtu
+from tunnelmgr.detect.router_probe import RouterProbe, offered
 
 _PRIVATE = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
 _SHARED = IPv4Network("100.64.0.0/10")
 _LINK_LOCAL = IPv4Network("169.254.0.0/16")
 _PROHIBITED = {9, 10, 13}  # codes of ICMPv4 type 3 that a firewall answers with: RFC 1812 section 5.2.7.1
-_PORT_UNREACHABLE = 3
 SERVERS_FOR_BLOCKED = 2  # silent servers that make a blocked network: one alone may be down
 
 
@@ -48,7 +58,17 @@ class Verdict:
     """Reads the probes when they are done."""
 
     def __init__(
-        self, began_at: float, network: Network, nat: NatProbe, far_ends: FarEnds, hops: Hops, ports: dict[str, int]
+        self,
+        *,
+        began_at: float,
+        network: Network,
+        nat: NatProbe,
+        far_ends: FarEnds,
+        hops: Hops,
+        router: RouterProbe,
+        path_mtu: PathMtu,
+        lifetime: Lifetime,
+        ports: dict[str, int],
     ) -> None:
         """`ports` are those our sockets have, by channel."""
         self._began_at = began_at
@@ -56,13 +76,16 @@ class Verdict:
         self._nat = nat
         self._far_ends = far_ends
         self._hops = hops
+        self._router = router
+        self._path_mtu = path_mtu
+        self._lifetime = lifetime
         self._ports = ports
 
     @property
     def udp(self) -> bool | None:
         """Whether UDP passes. False takes two servers, or a firewall that says so."""
         asked = self._udp_inquiries()
-        if any(inquiry.outcome is Outcome.ANSWERED or _refuses_itself(inquiry) for _, inquiry in asked):
+        if any(inquiry.outcome is Outcome.ANSWERED or inquiry.refused_there for _, inquiry in asked):
             return True
         if not asked or not all(inquiry.settled for _, inquiry in asked):
             return None
@@ -79,7 +102,7 @@ class Verdict:
 
     def nat(self) -> NatFindings:
         """Return which NAT it is, as far as anybody can tell."""
-        sightings = [*self._nat.sightings(), *self._far_ends.sightings()]
+        sightings = self._all_sightings()
         mapping, filtering = mapping_of(sightings), self._nat.filtering()
         candidates = self._candidates(mapping, filtering)
         translated = candidates not in {(), (NatKind.NONE,), (NatKind.BLOCKED,)}
@@ -93,7 +116,26 @@ class Verdict:
             port_preserved=self._port_preserved() if translated else None,
             hairpinning=self._hairpinning(mapping) if translated else None,
             several=self._several(),
+            lifetime_min=self._lifetime.kept,
+            lifetime_max=self._lifetime.lost,
             evidence=tuple(self._evidence()),
+        )
+
+    def path(self) -> PathFindings:
+        """Return how large packets may be."""
+        probe = self._path_mtu
+        telling = [(mtu, one) for mtu, one in probe.asked.items() if mtu >= (probe.passed or 0)]
+        evidence = [Evidence("path-mtu", _about_size(mtu, inquiry), self._at(inquiry)) for mtu, inquiry in telling]
+        return PathFindings(probe.mtu, tuple(evidence))
+
+    def router(self) -> RouterFindings:
+        """Return what this host's own router says."""
+        external = self._router.external
+        return RouterFindings(
+            pcp=offered(self._router.pcp),
+            nat_pmp=offered(self._router.nat_pmp),
+            external=external,
+            scope=scope_of(external) if external is not None else None,
         )
 
     def far_ends(self) -> tuple[FarEndFindings, ...]:
@@ -104,8 +146,11 @@ class Verdict:
         ]
         return tuple(sorted(found, key=lambda one: (one.reached is not True, one.round_trip or 0.0)))
 
+    def _all_sightings(self) -> list[Sighting]:
+        return [*self._nat.sightings(), *self._far_ends.sightings()]
+
     def _candidates(self, mapping: Mapping | None, filtering: Filtering | None) -> tuple[NatKind, ...]:
-        sightings = [*self._nat.sightings(), *self._far_ends.sightings()]
+        sightings = self._all_sightings()
         if sightings:
             own = {one.address.ip for one in self._network.addresses}
             direct = all(sighting.mapped.address in own for sighting in sightings)
@@ -133,12 +178,16 @@ class Verdict:
         return found if found or mapping is Mapping.ENDPOINT_INDEPENDENT else None
 
     def _several(self) -> bool | None:
-        """Whether a router beyond the first has an address that only stands behind a NAT."""
-        source = self._network.source
+        """Whether our router, or one beyond it, has an address that only stands behind a NAT."""
+        source, external = self._network.source, self._router.external
         if source is None or is_public(source):
             return False if source is not None else None
-        if scope_of(source) is Scope.SHARED:
+        if scope_of(source) is Scope.SHARED or self._router.behind_a_nat:
             return True
+        if external is not None and not is_public(external):
+            return True
+        if external is not None and external in {sighting.mapped.address for sighting in self._all_sightings()}:
+            return False
         beyond = [address for number, address in sorted(self._hops.routers.items()) if number > 1]
         if not beyond:
             return None
@@ -160,25 +209,27 @@ class Verdict:
 
     def _evidence(self) -> Iterator[Evidence]:
         yield from self._about_addresses()
+        yield from self._about_router()
         for inquiry in self._nat.servers:
             yield Evidence("stun", f"{inquiry.remote} {_what_became(inquiry)}", self._at(inquiry))
         for inquiry in self._nat.elsewhere:
             yield Evidence("mapping", f"{inquiry.remote} {_what_became(inquiry)}", self._at(inquiry))
-        if self._nat.explored and not self._nat.elsewhere:
-            yield Evidence(
-                "filtering", "no STUN server with two addresses answered: not measured", self._at(self._nat.explored)
-            )
+        heard = self._nat.explored or self._far_ends.heard()
+        if heard is not None and not self._nat.elsewhere:
+            yield Evidence("filtering", "no STUN server with two addresses answered: not measured", self._at(heard))
         yield from self._about_filtering()
         for one in self._far_ends.all:
             if one.mapped is not None and one.inquiry is not None:
                 yield Evidence("far-end", f"{one.probe.what} {_what_became(one.inquiry)}", self._at(one.inquiry))
+        if self._lifetime.begun and not self._lifetime.obeyed:
+            yield Evidence("lifetime", "the STUN server does not answer to another port: not measured", 0.0)
         if self._nat.turned:
             turned = "comes back in" if self._nat.turned_round else "does not come back in"
             yield Evidence("hairpin", f"a packet to our own outside endpoint {turned}", self._at(self._nat.turned[0]))
 
     def _at(self, inquiry: Inquiry) -> float:
-        """When it was settled, in seconds since detection began."""
-        settled_at = inquiry.due_at if inquiry.round_trip is None else inquiry.sent_at + inquiry.round_trip
+        """When it was settled, or begun where it is not, in seconds since detection began."""
+        settled_at = inquiry.begun_at if inquiry.settled_at is None else inquiry.settled_at
         return settled_at - self._began_at
 
     def _about_addresses(self) -> Iterator[Evidence]:
@@ -195,6 +246,24 @@ class Verdict:
                 yield Evidence(
                     "hops", f"router {number} on the way has the {scope_of(address).value} address {address}", 0.0
                 )
+
+    def _about_router(self) -> Iterator[Evidence]:
+        nat_pmp, pcp = self._router.nat_pmp, self._router.pcp
+        if nat_pmp is None or pcp is None:
+            return
+        router = nat_pmp.remote.address
+        for inquiry, name in ((nat_pmp, "NAT-PMP"), (pcp, "PCP")):
+            refuses = "refuses" if inquiry.outcome is Outcome.REFUSED else "does not answer"
+            does = "speaks" if offered(inquiry) else refuses
+            yield Evidence("router", f"{router} {does} {name}", self._at(inquiry))
+        if (external := self._router.external) is not None:
+            words = f"{router} has the {scope_of(external).value} address {external} outside"
+            yield Evidence("router", words, self._at(nat_pmp))
+        if (failure := self._router.failure) is not None:
+            words = f"{router} says that it has no address outside ({failure.name})"
+            yield Evidence("router", words, self._at(nat_pmp))
+        if self._router.behind_a_nat:
+            yield Evidence("router", f"{router} sees us come from another address than ours", self._at(pcp))
 
     def _about_filtering(self) -> Iterator[Evidence]:
         far, near = self._nat.from_other_address, self._nat.from_other_port
@@ -221,15 +290,15 @@ def _what_became(inquiry: Inquiry) -> str:
     }[inquiry.outcome]
 
 
-def _refuses_itself(inquiry: Inquiry) -> bool:
-    """Whether the far end's own kernel says that nobody listens there: the question had reached it."""
-    event = inquiry.icmp
-    return (
-        event is not None
-        and event.code == _PORT_UNREACHABLE
-        and event.reporter is not None
-        and event.reporter.address == inquiry.remote.address
-    )
+def _about_size(mtu: int, inquiry: Inquiry) -> str:
+    subject = f"{mtu} bytes to {inquiry.remote.address}"
+    if inquiry.outcome is Outcome.ANSWERED or inquiry.refused_there:
+        return f"{subject} pass"
+    if inquiry.icmp is not None and inquiry.icmp.code == FRAGMENTATION_NEEDED:
+        reporter = inquiry.icmp.reporter
+        where = reporter.address if reporter is not None else "our own link"
+        return f"{subject} do not pass: {where} takes {inquiry.icmp.mtu}"
+    return f"{subject}: no answer to {inquiry.transmissions} requests"
 
 
 def _reason(far_end: FarEnd) -> str:

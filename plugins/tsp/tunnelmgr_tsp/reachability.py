@@ -22,7 +22,7 @@ def probes(settings: ClientSettings, random: Random) -> Iterator[ReachProbe]:
     for broker in map(Broker.parse, settings.broker):
         message = ControlMessage(SEQUENCE_FIRST, random.getrandbits(_TIMESTAMP_BITS), _ECHO)
         yield ReachProbe(
-            what=f"TSP broker {broker.host}, UDP {broker.port}",
+            what=f"broker {broker.host}, UDP {broker.port}",
             target=broker.host,
             port=broker.port,
             request=message.serialize(),

@@ -4,7 +4,7 @@ import struct
 from ipaddress import IPv4Address
 
 import pytest
-from aioice.stun import Class, Message, Method
+from aioice.stun import Class, Message, Method, parse_message
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -90,3 +90,18 @@ def test_arbitrary_attributes_raise_nothing_but_wire_errors(attributes: list[tup
         parse_answer(header + body)
     except WireError:
         return
+
+
+def test_a_request_asks_for_an_answer_to_another_port() -> None:
+    data = BindingRequest(TRANSACTION, response_port=4000).serialize()
+    # RESPONSE-PORT (RFC 5780 section 7.5): 16 bits of port and as many of padding; aioice does not know it.
+    assert data[20:] == bytes.fromhex("0027 0002 0fa0 0000")
+    assert parse_message(data).transaction_id == TRANSACTION
+
+
+@pytest.mark.parametrize("length", [24, 1252, 1472])
+def test_a_request_may_be_filled_up_with_what_servers_pass_over(length: int) -> None:
+    data = BindingRequest(TRANSACTION, length=length).serialize()
+    assert len(data) == length
+    assert parse_message(data).attributes == {}
+    assert int.from_bytes(data[20:22], "big") >= 0x8000, "comprehension-optional: RFC 8489 section 14"

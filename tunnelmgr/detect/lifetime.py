@@ -1,0 +1,123 @@
+"""How long a NAT keeps a mapping nobody uses (RFC 5780 section 4.6).
+
+For each wait there is a socket that speaks once; when its time is over another socket asks the server to answer to the
+mapping of the first (RESPONSE-PORT). A wait of no time at all is among them: a server that does not do so says nothing
+about the NAT.
+"""
+
+from dataclasses import dataclass
+from random import Random
+
+from tunnelmgr.api.datagrams import ChannelKind
+from tunnelmgr.api.effects import Effect, OpenChannel
+from tunnelmgr.detect.constants import LIFETIME_STEPS
+from tunnelmgr.detect.inquiries import Inquiries, Inquiry, Outcome, brisk
+from tunnelmgr.detect.stun import TRANSACTION_ID_LENGTH, BindingRequest, answer_to
+
+_ASKER = "lifetime"
+
+
+@dataclass(slots=True, eq=False)
+class _Wait:
+    """One mapping that is left alone."""
+
+    seconds: float
+    channel: str
+    mapping: Inquiry | None = None
+    """The question that made it."""
+    echo: Inquiry | None = None
+    """The question whose answer comes in by it, if it is still there."""
+
+
+class Lifetime:
+    """Tries waits up to `limit` seconds; None asks nothing."""
+
+    def __init__(self, limit: float | None, random: Random, inquiries: Inquiries) -> None:
+        steps = range(LIFETIME_STEPS + 1) if limit is not None else ()
+        self._waits = [_Wait((limit or 0.0) * step / LIFETIME_STEPS, f"{_ASKER}-{step}") for step in steps]
+        self._random = random
+        self._inquiries = inquiries
+        self._server: Inquiry | None = None
+        self._given_up = False
+
+    @property
+    def done(self) -> bool:
+        return self._given_up or all(wait.echo is not None and wait.echo.settled for wait in self._waits)
+
+    @property
+    def begun(self) -> bool:
+        return self._server is not None
+
+    @property
+    def kept(self) -> float | None:
+        """Seconds after which a mapping was still there; None where that was not found out."""
+        return max(self._seconds(Outcome.ANSWERED)) if self.obeyed else None
+
+    @property
+    def lost(self) -> float | None:
+        """Seconds after which it was gone."""
+        kept = self.kept
+        return None if kept is None else min((gone for gone in self._seconds(Outcome.SILENT) if gone > kept), default=None)
+
+    @property
+    def obeyed(self) -> bool:
+        """Whether the server answers where it is told to."""
+        return 0.0 in self._seconds(Outcome.ANSWERED)
+
+    def channels(self) -> list[Effect]:
+        names = [_ASKER, *(wait.channel for wait in self._waits)] if self._waits else []
+        return [OpenChannel(name, ChannelKind.UDP) for name in names]
+
+    def begin(self, heard: Inquiry, now: float) -> None:
+        """Make the mappings, at a server that was heard."""
+        if not self._waits:
+            return
+        self._server = heard
+        for wait in self._waits:
+            wait.mapping = self._ask(wait.channel, None, now)
+
+    def give_up(self) -> None:
+        """Nobody is left to ask, or nothing to be asked."""
+        self._given_up = True
+
+    def advance(self, now: float) -> None:
+        """Ask for the answers that are due."""
+        for wait in self._waits:
+            due_at = _due_at(wait)
+            if wait.echo is None and due_at is not None and now >= due_at:
+                wait.echo = self._ask(_ASKER, wait, now)
+        mappings = [wait.mapping for wait in self._waits if wait.mapping is not None]
+        first = self._waits[0].echo if self._waits else None
+        unheard = any(one.settled and one.mapped is None for one in mappings)
+        if unheard or (first is not None and first.settled and not self.obeyed):
+            self.give_up()
+
+    def next_timeout(self) -> float | None:
+        dues = [_due_at(wait) for wait in self._waits if wait.echo is None]
+        return min((due_at for due_at in dues if due_at is not None), default=None)
+
+    def _ask(self, channel: str, to: _Wait | None, now: float) -> Inquiry:
+        assert self._server is not None  # noqa: S101 - `begin` has set it
+        mapped = to.mapping.mapped if to is not None and to.mapping is not None else None
+        transaction_id = self._random.randbytes(TRANSACTION_ID_LENGTH)
+        request = BindingRequest(transaction_id, response_port=mapped.port if mapped is not None else None)
+        return self._inquiries.ask(
+            channel,
+            self._server.remote,
+            request.serialize(),
+            answer_to(transaction_id),
+            brisk(self._server.round_trip or 0.0),
+            now,
+            answered_on=to.channel if to is not None else "",
+        )
+
+    def _seconds(self, outcome: Outcome) -> list[float]:
+        return [wait.seconds for wait in self._waits if wait.echo is not None and wait.echo.outcome is outcome]
+
+
+def _due_at(wait: _Wait) -> float | None:
+    """When the mapping has been left alone for long enough; None before it was made."""
+    made = wait.mapping
+    if made is None or made.mapped is None or made.round_trip is None:
+        return None
+    return made.sent_at + made.round_trip + wait.seconds
