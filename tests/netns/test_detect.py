@@ -19,7 +19,7 @@ from tests.peers.miniupnpd import Miniupnpd
 from tests.peers.miredo import MiredoServer
 from tests.peers.teredo_internet import teredo_internet
 from tunnelmgr.lab.namespaces import NamespaceInternet, Site
-from tunnelmgr.lab.vocabulary import Link, Nat, NatKind
+from tunnelmgr.lab.vocabulary import Filtering, Link, Nat, NatKind
 from tunnelmgr.lab.waiting import wait_for
 
 STUN_NAME = "stun.example.net"
@@ -111,14 +111,14 @@ def detect_in(site: Site, folder: Path, *options: str) -> dict[str, Any]:
 
 
 @pytest.mark.usefixtures("stun")
-def test_miniupnpd_is_heard_by_both_protocols_and_shows_that_its_nat_is_the_only_one(
+def test_miniupnpd_is_heard_by_each_protocol_and_shows_that_its_nat_is_the_only_one(
     internet: NamespaceInternet, tmp_path: Path, port_control: Callable[[Site], None]
 ) -> None:
     # miniupnpd takes no documentation address (RFC 5737) for a public one.
     site = internet.site("home", NatKind.PORT_RESTRICTED, "1.2.3.4")
     port_control(site)
     found = detect_in(site, tmp_path)
-    assert found["router"] == {"pcp": True, "nat_pmp": True, "external": "1.2.3.4", "scope": "public"}
+    assert found["router"] == {"pcp": True, "nat_pmp": True, "upnp": True, "external": "1.2.3.4", "scope": "public"}
     assert (found["nat"]["kind"], found["nat"]["several"]) == ("port-restricted", False)
 
 
@@ -132,7 +132,7 @@ def test_miniupnpd_behind_another_nat_says_that_it_has_no_address_outside(
     port_control(site)
     found = detect_in(site, tmp_path)
     assert (found["nat"]["kind"], found["nat"]["several"]) == ("symmetric", True)
-    assert found["router"] == {"pcp": True, "nat_pmp": True, "external": None, "scope": None}
+    assert found["router"] == {"pcp": True, "nat_pmp": True, "upnp": True, "external": None, "scope": None}
     assert "192.168.1.1 says that it has no address outside (NETWORK_FAILURE)" in [
         one["found"] for one in found["nat"]["evidence"]
     ]
@@ -143,7 +143,7 @@ def test_two_nats_show_by_the_routers_on_the_way(internet: NamespaceInternet, tm
     carrier = internet.site("carrier", NatKind.PORT_RESTRICTED, lan="10.0.0.1/24")
     found = detect_in(internet.site("home", NatKind.PORT_RESTRICTED, behind=carrier), tmp_path)
     assert (found["nat"]["kind"], found["nat"]["several"]) == ("port-restricted", True)
-    assert found["router"] == {"pcp": False, "nat_pmp": False, "external": None, "scope": None}
+    assert found["router"] == {"pcp": False, "nat_pmp": False, "upnp": False, "external": None, "scope": None}
 
 
 @pytest.mark.usefixtures("stun")
@@ -151,6 +151,13 @@ def test_an_address_of_100_64_is_behind_the_provider_s_nat(internet: NamespaceIn
     found = detect_in(internet.site("home", NatKind.PORT_RESTRICTED, lan="100.64.0.1/24"), tmp_path)
     assert (found["ipv4"]["scope"], found["nat"]["several"]) == ("shared", True)
     assert found["nat"]["kind"] == "port-restricted"
+
+
+@pytest.mark.usefixtures("stun")
+@pytest.mark.parametrize("hairpinning", [True, False])
+def test_hairpinning_is_found(internet: NamespaceInternet, tmp_path: Path, hairpinning: bool) -> None:
+    nat = Nat(filtering=Filtering.ENDPOINT_INDEPENDENT, hairpinning=hairpinning)
+    assert detect_in(internet.site("home", nat), tmp_path)["nat"]["hairpinning"] is hairpinning
 
 
 @pytest.mark.usefixtures("stun")

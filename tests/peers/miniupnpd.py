@@ -1,4 +1,4 @@
-"""miniupnpd, Debian's daemon for NAT-PMP and PCP, on a router of the lab."""
+"""miniupnpd, Debian's daemon for NAT-PMP, PCP and UPnP, on a router of the lab."""
 
 import subprocess
 from ipaddress import IPv4Interface
@@ -34,7 +34,7 @@ class Miniupnpd:
         settings = self._folder / "miniupnpd.conf"
         settings.write_text(
             f"ext_ifname=wan\nlistening_ip={self._lan.ip}/{self._lan.network.prefixlen}\nenable_natpmp=yes\n"
-            "enable_upnp=no\nuuid=00000000-0000-4000-8000-000000000000\n"
+            "enable_upnp=yes\nuuid=00000000-0000-4000-8000-000000000000\n"
         )
         running = self._router.popen(
             [f"{programs}/usr/sbin/miniupnpd", "-d", "-f", str(settings), "-P", str(self._folder / "miniupnpd.pid")],

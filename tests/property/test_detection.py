@@ -3,6 +3,7 @@
 from ipaddress import IPv4Address, IPv4Interface
 from random import Random
 
+from aioice.stun import Class, Message, Method, parse_message
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -89,3 +90,41 @@ def test_strangers_neither_stop_it_nor_make_it_believe_them(
     assert (found.nat.mapped, found.path.mtu, found.nat.lifetime_min) == (None, None, None)
     assert (found.router.external, found.router.pcp or False) == (None, False)
     assert found.strays == strangers
+
+
+def binding_response(transaction_id: bytes) -> bytes:
+    attributes = {"XOR-MAPPED-ADDRESS": ("203.0.113.9", 4000), "OTHER-ADDRESS": ("192.0.2.6", 3479)}
+    return bytes(Message(Method.BINDING, Class.RESPONSE, transaction_id, attributes))
+
+
+@given(
+    mask=st.binary(min_size=12, max_size=12).filter(any),
+    length=st.integers(0, len(binding_response(bytes(12))) - 1),
+    router=st.integers(0, len(OUTSIDE) - 1),
+    announced=st.integers(0, len(ANNOUNCED) - 1),
+)
+def test_an_answer_to_another_question_or_cut_short_is_not_believed(
+    mask: bytes, length: int, router: int, announced: int
+) -> None:
+    detection = Detection(PLAN, Random(1))
+    detection.start(0.0, HOME, {})
+    for event in detection.events():
+        if isinstance(event, Resolve):
+            detection.effect_done(event, Failed(FailureCode.TIMEOUT, "no answer"), 0.0)
+    [asked] = [parse_message(one.data) for one in detection.datagrams_to_send() if one.channel == "mapping"]
+    forged = bytes(one ^ other for one, other in zip(asked.transaction_id, mask, strict=True))
+    control = Endpoint(ROUTER, PORT_CONTROL_PORT)
+    for datagram in (
+        Datagram("mapping", binding_response(forged), SERVER),
+        Datagram("mapping", binding_response(asked.transaction_id)[:length], SERVER),
+        Datagram("router", OUTSIDE[:router], control),
+        Datagram("router", ANNOUNCED[:announced], control),
+    ):
+        detection.receive_datagram(datagram, 0.1)
+    found = detection.findings()
+    assert (found.nat.mapped, found.router.external, found.router.pcp, found.strays) == (None, None, None, 4)
+    # The true ones are.
+    detection.receive_datagram(Datagram("mapping", binding_response(asked.transaction_id), SERVER), 0.1)
+    detection.receive_datagram(Datagram("router", OUTSIDE, control), 0.1)
+    found = detection.findings()
+    assert (found.nat.mapped, str(found.router.external)) == ("203.0.113.9:4000", "8.8.8.8")

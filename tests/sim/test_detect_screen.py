@@ -92,6 +92,7 @@ SCENES = {
     "udp-blocked": Scene(kind(LAB.UDP_BLOCKED)),
     "protocol-41-blocked": Scene(nat(replace(CONTROLLED, passes_protocol41=False)), ALL_METHODS, text=explained),
     "stun-dead": Scene(kind(LAB.PORT_RESTRICTED), silent_stun=True, text=explained),
+    "nobody-answers": Scene(kind(LAB.UDP_BLOCKED), ALONE, text=explained),
     "teredo-server-alone": Scene(kind(LAB.PORT_RESTRICTED), ALONE, text=explained),
     "ipv6-broken": Scene(kind(LAB.NONE), native_ipv6=True),
     "ipv6-works": Scene(reachable, native_ipv6=True),

@@ -106,11 +106,11 @@ def _nat_details(nat: NatFindings, scope: Scope | None) -> Iterator[Row]:
 
 def _router(router: RouterFindings) -> str:
     """Return what the router offers; empty where it offers nothing."""
-    spoken = [name for name, speaks in (("PCP", router.pcp), ("NAT-PMP", router.nat_pmp)) if speaks]
+    spoken = [name for name, speaks in (("PCP", router.pcp), ("NAT-PMP", router.nat_pmp), ("UPnP", router.upnp)) if speaks]
     if not spoken:
         return ""
     outside = f"; outside it is {router.external} ({router.scope.value})" if router.external and router.scope else ""
-    return f"opens ports on request ({' and '.join(spoken)}){outside}"
+    return f"opens ports on request ({', '.join(spoken)}){outside}"
 
 
 def _ipv6(ipv6: Ipv6Findings) -> str:

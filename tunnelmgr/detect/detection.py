@@ -16,6 +16,7 @@ from tunnelmgr.api.network import Endpoint, Network
 from tunnelmgr.api.status import Fact, PathUse, TunnelStatus
 from tunnelmgr.core.choice import is_public
 from tunnelmgr.detect import hops, nat_probe, path_mtu, router_probe
+from tunnelmgr.detect.addresses import ipv4_findings
 from tunnelmgr.detect.constants import DETECTION_TIMEOUT, RESOLVE_TIMEOUT, STUN_PORT
 from tunnelmgr.detect.far_ends import FarEnds
 from tunnelmgr.detect.findings import Findings
@@ -24,10 +25,11 @@ from tunnelmgr.detect.inquiries import Inquiries
 from tunnelmgr.detect.lifetime import Lifetime
 from tunnelmgr.detect.nat_probe import NatProbe
 from tunnelmgr.detect.native_ipv6 import NativeIpv6
+from tunnelmgr.detect.observed import Observed
 from tunnelmgr.detect.path_mtu import PathMtu
 from tunnelmgr.detect.plan import Plan
 from tunnelmgr.detect.router_probe import RouterProbe
-from tunnelmgr.detect.verdict import Verdict, ipv4_findings
+from tunnelmgr.detect.verdict import Verdict
 
 DONE: Final = "detect.done"
 
@@ -55,7 +57,7 @@ class Detection:
 
     def findings(self) -> Findings:
         """Return what is known; before the end it is less."""
-        verdict = Verdict(
+        observed = Observed(
             began_at=self._began_at,
             network=self._network,
             nat=self._nat,
@@ -66,6 +68,7 @@ class Detection:
             lifetime=self._lifetime,
             ports=self._ports,
         )
+        verdict = Verdict(observed)
         return Findings(
             network=self._network,
             ipv4=ipv4_findings(self._network),

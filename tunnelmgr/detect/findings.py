@@ -94,6 +94,8 @@ class RouterFindings:
     """Whether it speaks PCP (RFC 6887); None where it kept silent, or was not asked."""
     nat_pmp: bool | None = None
     """The same of NAT-PMP (RFC 6886)."""
+    upnp: bool | None = None
+    """The same of UPnP (InternetGatewayDevice)."""
     external: IPv4Address | None = None
     """Its address outside, where it says so."""
     scope: Scope | None = None

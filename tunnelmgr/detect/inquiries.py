@@ -18,8 +18,9 @@ from tunnelmgr.detect.constants import (
     UDP_HEADERS,
 )
 from tunnelmgr.detect.stun import BindingError, BindingResponse
+from tunnelmgr.detect.upnp import GatewayFound
 
-Answer = Heard | BindingResponse | BindingError | ExternalAddressResponse | AnnounceResponse
+Answer = Heard | BindingResponse | BindingError | ExternalAddressResponse | AnnounceResponse | GatewayFound
 _UNREACHABLE = 3  # ICMPv4 type; RFC 792
 PORT_UNREACHABLE, FRAGMENTATION_NEEDED = 3, 4  # codes of it
 

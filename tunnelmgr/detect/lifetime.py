@@ -10,6 +10,7 @@ from random import Random
 
 from tunnelmgr.api.datagrams import ChannelKind
 from tunnelmgr.api.effects import Effect, OpenChannel
+from tunnelmgr.api.network import Endpoint
 from tunnelmgr.detect.constants import LIFETIME_STEPS
 from tunnelmgr.detect.inquiries import Inquiries, Inquiry, Outcome, brisk
 from tunnelmgr.detect.stun import TRANSACTION_ID_LENGTH, BindingRequest, answer_to
@@ -38,6 +39,7 @@ class Lifetime:
         self._random = random
         self._inquiries = inquiries
         self._server: Inquiry | None = None
+        self.begun_at = 0.0
         self._given_up = False
 
     @property
@@ -47,6 +49,16 @@ class Lifetime:
     @property
     def begun(self) -> bool:
         return self._server is not None
+
+    @property
+    def server(self) -> Endpoint | None:
+        """Who is asked; None before it has begun."""
+        return self._server.remote if self._server is not None else None
+
+    @property
+    def echoes(self) -> list[tuple[float, Inquiry]]:
+        """The waits that are over, in seconds, each with what came of it."""
+        return [(wait.seconds, wait.echo) for wait in self._waits if wait.echo is not None and wait.echo.settled]
 
     @property
     def kept(self) -> float | None:
@@ -72,7 +84,7 @@ class Lifetime:
         """Make the mappings, at a server that was heard."""
         if not self._waits:
             return
-        self._server = heard
+        self._server, self.begun_at = heard, now
         for wait in self._waits:
             wait.mapping = self._ask(wait.channel, None, now)
 

@@ -1,4 +1,4 @@
-"""Whether this host's own router lets ports be mapped on request, and which address it has outside (RFC 6886, RFC 6887)."""
+"""Whether this host's own router opens ports on request, and which address it has outside: PCP, NAT-PMP and UPnP."""
 
 from collections.abc import Callable
 from ipaddress import IPv4Address
@@ -18,35 +18,50 @@ from tunnelmgr.api.packets.port_control import (
 )
 from tunnelmgr.detect.constants import ROUTER_ASKED_AT, ROUTER_GIVE_UP
 from tunnelmgr.detect.inquiries import Inquiries, Inquiry, Outcome, Schedule
+from tunnelmgr.detect.upnp import SSDP_PORT, GatewayFound, GatewaySearch
 
 CHANNEL = "router"
 _SCHEDULE = Schedule(ROUTER_ASKED_AT, ROUTER_GIVE_UP)
 
-A = TypeVar("A", ExternalAddressResponse, AnnounceResponse)
+A = TypeVar("A", ExternalAddressResponse, AnnounceResponse, GatewayFound)
 
 
 class RouterProbe:
-    """Asks once, by both protocols."""
+    """Asks once, by each protocol."""
 
     def __init__(self, inquiries: Inquiries) -> None:
         self._inquiries = inquiries
-        self.nat_pmp: Inquiry | None = None
+        self.asked: dict[str, Inquiry] = {}
+        """By the name of the protocol."""
+
+    @property
+    def nat_pmp(self) -> Inquiry | None:
         """The question for the external address."""
-        self.pcp: Inquiry | None = None
+        return self.asked.get("NAT-PMP")
+
+    @property
+    def pcp(self) -> Inquiry | None:
         """The question for a sign of life: without a mapping PCP tells no address."""
+        return self.asked.get("PCP")
+
+    @property
+    def upnp(self) -> Inquiry | None:
+        """The question for a sign of life: more takes HTTP, which nobody encrypts."""
+        return self.asked.get("UPnP")
 
     @property
     def done(self) -> bool:
-        return all(inquiry.settled for inquiry in (self.nat_pmp, self.pcp) if inquiry is not None)
+        return all(inquiry.settled for inquiry in self.asked.values())
 
     def begin(self, network: Network, now: float) -> None:
         """Ask the gateway, if there is one."""
         route, source = network.default_route, network.source
         if route is None or route.gateway is None or source is None:
             return
-        router = Endpoint(route.gateway, PORT_CONTROL_PORT)
-        self.nat_pmp = self._ask(router, ExternalAddressRequest().serialize(), ExternalAddressResponse.parse, now)
-        self.pcp = self._ask(router, AnnounceRequest(source).serialize(), AnnounceResponse.parse, now)
+        control, ssdp = Endpoint(route.gateway, PORT_CONTROL_PORT), Endpoint(route.gateway, SSDP_PORT)
+        self._ask("NAT-PMP", control, ExternalAddressRequest().serialize(), ExternalAddressResponse.parse, now)
+        self._ask("PCP", control, AnnounceRequest(source).serialize(), AnnounceResponse.parse, now)
+        self._ask("UPnP", ssdp, GatewaySearch(route.gateway).serialize(), GatewayFound.parse, now)
 
     @property
     def external(self) -> IPv4Address | None:
@@ -73,17 +88,18 @@ class RouterProbe:
         answer = self.pcp.answer if self.pcp is not None else None
         return isinstance(answer, AnnounceResponse) and answer.result is PcpResult.ADDRESS_MISMATCH
 
-    def _ask(self, router: Endpoint, request: bytes, parse: Callable[[bytes], A], now: float) -> Inquiry:
+    def _ask(self, name: str, router: Endpoint, request: bytes, parse: Callable[[bytes], A], now: float) -> None:
         def understand(datagram: Datagram) -> A | None:
-            # Neither protocol numbers its questions: what comes from elsewhere is no answer (RFC 6886 section 3.1).
-            if datagram.remote != router:
+            # No protocol of these numbers its questions: what comes from elsewhere is no answer (RFC 6886 section 3.1).
+            # Only UPnP may answer from another port.
+            if datagram.remote != router and (datagram.remote.address != router.address or router.port != SSDP_PORT):
                 return None
             try:
                 return parse(datagram.data)
             except WireError:
                 return None
 
-        return self._inquiries.ask(CHANNEL, router, request, understand, _SCHEDULE, now)
+        self.asked[name] = self._inquiries.ask(CHANNEL, router, request, understand, _SCHEDULE, now)
 
 
 def offered(inquiry: Inquiry | None) -> bool | None:

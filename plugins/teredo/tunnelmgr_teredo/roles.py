@@ -63,7 +63,8 @@ class _Client:
             return Suitability(Fit.UNSUITABLE, "there is native IPv6, which is better")
         if report.nat is NatKind.SYMMETRIC:
             return Suitability(Fit.POSSIBLE, "behind a symmetric NAT native hosts are reached, other Teredo clients are not")
-        return Suitability(Fit.GOOD, "UDP passes, and Teredo needs no more")
+        passes = "UDP passes" if report.udp else "nothing shows that UDP does not pass"
+        return Suitability(Fit.GOOD, f"{passes}, and Teredo needs no more")
 
     def expected(self) -> HostConfig | None:
         return None

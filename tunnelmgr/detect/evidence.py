@@ -1,0 +1,130 @@
+"""What was asked and answered, in sentences without a full stop: the evidence behind a verdict. Pure."""
+
+from collections.abc import Iterator
+
+from tunnelmgr.detect.addresses import BEHIND_A_NAT, scope_of
+from tunnelmgr.detect.far_ends import FarEnd
+from tunnelmgr.detect.findings import Evidence, Scope
+from tunnelmgr.detect.inquiries import FRAGMENTATION_NEEDED, Inquiry, Outcome
+from tunnelmgr.detect.observed import Observed
+from tunnelmgr.detect.router_probe import offered
+
+_SPECIAL = {Scope.SHARED: "shared (100.64.0.0/10): the provider translates", Scope.OTHER: "none of the internet's"}
+
+
+def about_nat(observed: Observed) -> Iterator[Evidence]:
+    """Yield what tells of NATs."""
+    yield from _about_addresses(observed)
+    yield from _about_router(observed)
+    for inquiry in observed.nat.servers:
+        yield Evidence("stun", f"{inquiry.remote} {_what_became(inquiry)}", observed.at(inquiry))
+    for inquiry in observed.nat.elsewhere:
+        yield Evidence("mapping", f"{inquiry.remote} {_what_became(inquiry)}", observed.at(inquiry))
+    for one in observed.far_ends.all:
+        if one.mapped is not None and one.inquiry is not None:
+            yield Evidence("far-end", f"{one.probe.what} {_what_became(one.inquiry)}", observed.at(one.inquiry))
+    yield from _about_filtering(observed)
+    yield from _about_lifetime(observed)
+    if turned := observed.nat.turned:
+        comes = "comes back in" if observed.nat.turned_round else "does not come back in"
+        yield Evidence("hairpin", f"a packet to our own outside endpoint {comes}", observed.at(turned[0]))
+
+
+def about_path(observed: Observed) -> Iterator[Evidence]:
+    """Yield the largest size that passed, and those that did not."""
+    for mtu, inquiry in observed.path_mtu.asked.items():
+        if mtu >= (observed.path_mtu.passed or 0):
+            yield Evidence("path-mtu", _about_size(mtu, inquiry), observed.at(inquiry))
+
+
+def reason_of(far_end: FarEnd) -> str:
+    """Return why a far end was not reached, or nobody knows; empty where it was."""
+    if far_end.reached:
+        return ""
+    if far_end.trouble:
+        return far_end.trouble
+    if far_end.inquiry is None:
+        return "refused or unreachable" if far_end.connected is False else "not asked to the end"
+    return _what_became(far_end.inquiry)
+
+
+def _about_addresses(observed: Observed) -> Iterator[Evidence]:
+    if (source := observed.network.source) is not None:
+        scope = scope_of(source)
+        yield Evidence("address", f"our own address {source} is {_SPECIAL.get(scope, scope.value)}", 0.0)
+    for number, address in sorted(observed.hops.routers.items()):
+        if number > 1 and (scope := scope_of(address)) in BEHIND_A_NAT:
+            found = f"router {number} on the way has the {scope.value} address {address}"
+            yield Evidence("hops", found, observed.hops.heard_at[number] - observed.began_at)
+
+
+def _about_router(observed: Observed) -> Iterator[Evidence]:
+    probe = observed.router
+    for name, inquiry in probe.asked.items():
+        does = {Outcome.REFUSED: "refuses", Outcome.ANSWERED: "speaks"}.get(inquiry.outcome, "does not answer")
+        does = "does not speak" if offered(inquiry) is False and inquiry.answer is not None else does
+        yield Evidence("router", f"{inquiry.remote.address} {does} {name}", observed.at(inquiry))
+    if probe.nat_pmp is None or probe.pcp is None:
+        return
+    router = probe.nat_pmp.remote.address
+    if (external := probe.external) is not None:
+        found = f"{router} has the {scope_of(external).value} address {external} outside"
+        yield Evidence("router", found, observed.at(probe.nat_pmp))
+    if (failure := probe.failure) is not None:
+        found = f"{router} says that it has no address outside ({failure.name})"
+        yield Evidence("router", found, observed.at(probe.nat_pmp))
+    if probe.behind_a_nat:
+        yield Evidence("router", f"{router} sees us come from another address than ours", observed.at(probe.pcp))
+
+
+def _about_filtering(observed: Observed) -> Iterator[Evidence]:
+    nat = observed.nat
+    heard = nat.explored or observed.far_ends.heard()
+    if heard is not None and not nat.elsewhere:
+        yield Evidence("filtering", "no STUN server with two addresses answered: not measured", observed.at(heard))
+    far, near = nat.from_other_address, nat.from_other_port
+    if far is None or near is None or nat.fence is None:
+        return
+    if nat.ignores_changes:
+        yield Evidence("filtering", f"{far.remote} does not answer from elsewhere when asked to", observed.at(far))
+    elif nat.fence.outcome is not Outcome.ANSWERED:
+        yield Evidence("filtering", f"{far.remote} fell silent: not measured", observed.at(nat.fence))
+    else:
+        for inquiry, what in ((far, "another address"), (near, "another port")):
+            passes = "passes" if inquiry.outcome is Outcome.ANSWERED else "does not pass"
+            found = f"an answer from {what} of {inquiry.remote.address} {passes}"
+            yield Evidence("filtering", found, observed.at(inquiry))
+
+
+def _about_lifetime(observed: Observed) -> Iterator[Evidence]:
+    if not observed.lifetime.begun:
+        return
+    for seconds, echo in observed.lifetime.echoes:
+        was = "there" if echo.outcome is Outcome.ANSWERED else "gone"
+        if observed.lifetime.obeyed:
+            yield Evidence("lifetime", f"a mapping left alone for {seconds:.0f} s was {was}", observed.at(echo))
+    if not observed.lifetime.obeyed:
+        found = f"{observed.lifetime.server} does not answer to another port: not measured"
+        yield Evidence("lifetime", found, observed.lifetime.begun_at - observed.began_at)
+
+
+def _what_became(inquiry: Inquiry) -> str:
+    if inquiry.mapped is not None and inquiry.round_trip is not None:
+        return f"sees us as {inquiry.mapped} ({inquiry.round_trip * 1000:.0f} ms)"
+    return {
+        Outcome.WAITING: "was not asked to the end",
+        Outcome.ANSWERED: "answered",
+        Outcome.REFUSED: "cannot be reached (ICMP)",
+        Outcome.SILENT: f"did not answer {inquiry.transmissions} requests",
+    }[inquiry.outcome]
+
+
+def _about_size(mtu: int, inquiry: Inquiry) -> str:
+    subject = f"{mtu} bytes to {inquiry.remote.address}"
+    if inquiry.outcome is Outcome.ANSWERED or inquiry.refused_there:
+        return f"{subject} pass"
+    if inquiry.icmp is not None and inquiry.icmp.code == FRAGMENTATION_NEEDED:
+        reporter = inquiry.icmp.reporter
+        where = reporter.address if reporter is not None else "our own link"
+        return f"{subject} do not pass: {where} takes {inquiry.icmp.mtu}"
+    return f"{subject}: no answer to {inquiry.transmissions} requests"
