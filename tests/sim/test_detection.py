@@ -42,7 +42,7 @@ def detect(
     behind: vocabulary.NatKind | Nat | Site | None,
     plan: Plan = PLAN,
     *,
-    native_ipv6: bool = False,
+    native_ipv6: bool | str = False,
     within: float = 7,
 ) -> Findings:
     """Run one detection to its end."""
@@ -298,6 +298,14 @@ def test_native_ipv6_is_what_answers_over_it(
     found = detect(internet, None, Plan(ipv6=(target,)), native_ipv6=native)
     assert (found.ipv6.default_route, found.ipv6.reach, found.report().native_ipv6) == (native, reach, judged)
     assert found.took == pytest.approx(took)
+
+
+def test_an_address_of_one_s_own_making_is_no_promise(internet: Internet) -> None:
+    found = detect(internet, None, Plan(), native_ipv6="fd00::2")
+    assert [one.found for one in found.ipv6.evidence] == [
+        "our own address fd00::2 is unique-local: it leads outside only where it is translated",
+        "there is a default route, and nobody is named to prove it with",
+    ]
 
 
 def test_native_ipv6_nobody_was_named_for_is_not_proven(internet: Internet) -> None:

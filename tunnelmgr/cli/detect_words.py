@@ -74,7 +74,7 @@ def _about_ipv6(ipv6: Ipv6Findings) -> str:
     if ipv6.default_route and ipv6.reach is False:
         return "IPv6 is set up here, but nobody answers over it: it is broken, and a tunnel helps."
     if ipv6.default_route:
-        return "IPv6 is set up here; whether it works was not tried, since the profile names nobody to ask."
+        return "IPv6 is set up here; whether it works was not tried, since nobody is named to ask."
     if ipv6.default_route is None:
         return "Whether there is IPv6 without a tunnel is not known."
     return "There is no IPv6 here without a tunnel."

@@ -1,11 +1,13 @@
 """Whether IPv6 without a tunnel leads anywhere: an address and a default route are a promise, an answer is proof."""
 
-from ipaddress import IPv6Address
+from ipaddress import IPv6Address, IPv6Network
 
 from tunnelmgr.api.effects import Done, Effect, EffectResult, Failed, FailureCode, Ping
 from tunnelmgr.api.network import Network
 from tunnelmgr.detect.constants import EVIDENCE_MAX, PING_TIMEOUT, PINGS_MAX
 from tunnelmgr.detect.findings import Evidence, Ipv6Findings
+
+_UNIQUE_LOCAL = IPv6Network("fc00::/7")  # RFC 4193
 
 
 class NativeIpv6:
@@ -30,6 +32,10 @@ class NativeIpv6:
         self._network, self._began_at = network, now
         if not network.native_ipv6:
             return
+        if (source := network.native_source) is not None and source in _UNIQUE_LOCAL:
+            self._note(
+                "address", f"our own address {source} is unique-local: it leads outside only where it is translated", now
+            )
         if not self._targets:
             self._note("route", "there is a default route, and nobody is named to prove it with", now)
         for target in self._targets:

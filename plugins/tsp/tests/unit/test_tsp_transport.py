@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from tests.tsp_world.broker_desk import BrokerDesk
 from tests.tsp_world.internets import USERS, broker_settings
 
+from tunnelmgr.api.datagrams import ChannelKind
 from tunnelmgr.api.errors import TunnelError
 from tunnelmgr.api.network import Network
 from tunnelmgr.api.report import NatKind, NetworkReport
@@ -119,7 +120,7 @@ def test_brokers_are_written_with_or_without_a_port(text: str, host: str, port: 
 
 
 def test_each_broker_is_asked_by_an_echo_request_and_understood() -> None:
-    probe, other = client(broker=["broker.example.net", "192.0.2.9:4000"]).probes(Random(1))
+    probe, other = client(broker=["broker.example.net", "192.0.2.9:4000"], signalling="udp").probes(Random(1))
     assert (probe.target, probe.port, other.target, other.port) == ("broker.example.net", 3653, "192.0.2.9", 4000)
     desk = BrokerDesk()
     desk.hear(probe.request)
@@ -128,8 +129,20 @@ def test_each_broker_is_asked_by_an_echo_request_and_understood() -> None:
     assert other.understand(answer.data) is None
     for strange in (b"", b"\x60" + bytes(40), probe.request, ControlMessage(1, 1, b"200").serialize()):
         assert probe.understand(strange) is None
-    assert client(signalling="tcp").probes(Random(1)) == ()
     assert Tsp("broker", broker_settings()).probes(Random(1)) == ()
+
+
+@pytest.mark.parametrize(
+    ("signalling", "kinds"),
+    [
+        ("udp", [ChannelKind.UDP]),
+        ("tcp", [ChannelKind.TCP_CONNECT]),
+        ("auto", [ChannelKind.UDP, ChannelKind.TCP_CONNECT]),
+    ],
+)
+def test_a_broker_is_asked_by_the_protocols_it_may_be_spoken_to_by(signalling: str, kinds: list[ChannelKind]) -> None:
+    probes = client(signalling=signalling).probes(Random(1))
+    assert [(probe.kind, probe.port) for probe in probes] == [(kind, 3653) for kind in kinds]
 
 
 class Running:
