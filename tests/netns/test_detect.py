@@ -198,6 +198,18 @@ def test_debian_s_teredo_server_alone_tells_how_a_nat_maps_and_no_more(
     assert (found["nat"]["kind"], found["nat"]["candidates"], found["nat"]["filtering"]) == (name, candidates, None)
 
 
+@pytest.mark.usefixtures("miredo_programs")
+def test_beside_a_silent_stun_server_the_teredo_server_still_tells_the_mapping(
+    internet: NamespaceInternet, tmp_path: Path
+) -> None:
+    silent = internet.host("stun", "192.0.2.5", names=[STUN_NAME])
+    silent.run(["nft", "add table ip t; add chain ip t i { type filter hook input priority 0; policy drop; }"])
+    MiredoServer(internet.host("server", "192.0.2.1", "192.0.2.2"), folder=tmp_path).start()
+    nat = detect(internet, NatKind.PORT_RESTRICTED, tmp_path)["nat"]
+    assert (nat["kind"], nat["candidates"]) == ("port-restricted", CONES)
+    assert "192.0.2.5:3478 did not answer 3 requests" in [one["found"] for one in nat["evidence"]]
+
+
 def test_a_dead_stun_server_says_itself_that_it_is_dead(internet: NamespaceInternet, tmp_path: Path) -> None:
     internet.host("stun", "192.0.2.5", names=[STUN_NAME])
     found = detect(internet, NatKind.PORT_RESTRICTED, tmp_path)

@@ -131,6 +131,14 @@ def test_the_screen_is_as_it_was_read_aloud(name: str, tmp_path: Path) -> None:
     assert scene.text(detected(scene, tmp_path)) + "\n" == (TEXTS / f"{name}.txt").read_text()
 
 
+SOMEBODY_KEEPS_SILENT = {"udp-blocked", "protocol-41-blocked", "stun-dead", "nobody-answers", "ipv6-broken"}
+
+
+@pytest.mark.parametrize("name", sorted(SCENES.keys() - {"mapping-lifetime"}))
+def test_it_takes_three_seconds_where_everybody_answers_and_six_where_somebody_does_not(name: str, tmp_path: Path) -> None:
+    assert detected(SCENES[name], tmp_path).took < (6.0 if name in SOMEBODY_KEEPS_SILENT else 3.0)
+
+
 def test_no_text_is_left_of_a_scene_that_is_gone() -> None:
     assert {path.stem for path in TEXTS.iterdir()} == {*SCENES, "without-a-profile"}
 

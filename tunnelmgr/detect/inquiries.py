@@ -111,7 +111,7 @@ class Inquiries:
     def __init__(self) -> None:
         self._all: list[Inquiry] = []
         self.strays = 0
-        """Datagrams and ICMP errors that answered no question: late, damaged, or forged."""
+        """Datagrams that answered no question: late, damaged, or forged."""
         self._sending: list[Datagram] = []
 
     def ask(
