@@ -168,6 +168,15 @@ def test_the_path_mtu_is_found_by_what_routers_say(internet: NamespaceInternet, 
 
 
 @pytest.mark.usefixtures("stun")
+def test_the_own_link_s_mtu_is_told_by_this_host_itself(internet: NamespaceInternet, tmp_path: Path) -> None:
+    site = internet.site("home", NatKind.PORT_RESTRICTED)
+    site.inside.run(["ip", "link", "set", "eth0", "mtu", "1430"])
+    path = detect_in(site, tmp_path)["path"]
+    assert path["mtu"] == 1430
+    assert "1500 bytes to 192.0.2.5 do not pass: our own link takes 1430" in [one["found"] for one in path["evidence"]]
+
+
+@pytest.mark.usefixtures("stun")
 def test_how_long_a_mapping_lives_is_found_out_on_request(internet: NamespaceInternet, tmp_path: Path) -> None:
     nat = detect_in(internet.site("home", Nat(mapping_timeout=5.0)), tmp_path, "--lifetime", "10")["nat"]
     # The kernel forgets some time after the seconds are over.

@@ -150,11 +150,8 @@ class Inquiries:
     def refused(self, event: IcmpReceived, now: float) -> None:
         """Take an ICMP error: a far end that cannot be reached need not be asked again."""
         for inquiry in self._waiting():
-            if event.type != _UNREACHABLE or (inquiry.channel, inquiry.remote) != (event.channel, event.remote):
-                continue
-            if event.code == FRAGMENTATION_NEEDED and UDP_HEADERS + len(inquiry.request) <= event.mtu:
-                continue  # about a larger one to the same far end
-            inquiry.icmp, inquiry.outcome, inquiry.settled_at = event, Outcome.REFUSED, now
+            if event.type == _UNREACHABLE and inquiry.channel == event.channel and _concerns(event, inquiry):
+                inquiry.icmp, inquiry.outcome, inquiry.settled_at = event, Outcome.REFUSED, now
 
     def handle_timeout(self, now: float) -> None:
         for inquiry in self._waiting():
@@ -176,3 +173,12 @@ class Inquiries:
 
     def _waiting(self) -> Iterable[Inquiry]:
         return [inquiry for inquiry in self._all if not inquiry.settled]
+
+
+def _concerns(event: IcmpReceived, inquiry: Inquiry) -> bool:
+    """Say whether an ICMP error on the channel of a question is about it."""
+    if event.code != FRAGMENTATION_NEEDED:
+        return event.remote == inquiry.remote
+    # All that is too large goes no further, whichever it is about; and what Linux itself finds too large it reports without
+    # the port (__ip_append_data).
+    return event.remote.address == inquiry.remote.address and UDP_HEADERS + len(inquiry.request) > event.mtu
