@@ -61,7 +61,7 @@ class When:
     @property
     def interface_part(self) -> str:
         words = [*(self.interface or ()), *(_NOT + pattern for pattern in self.not_interface)]
-        return f"interface: {_words(words)}" if words else ""
+        return f"interface: {_words(map(_quoted, words))}" if words else ""
 
     def takes(self, interface: str) -> bool:
         """Say whether the interface of the default route may be this one."""
@@ -72,6 +72,11 @@ class When:
 def _words(words: Iterable[str]) -> str:
     listed = list(words)
     return listed[0] if len(listed) == 1 else f"[{', '.join(listed)}]"
+
+
+def _quoted(text: str) -> str:
+    """Quote what YAML would take for something else."""
+    return f"'{text}'" if text.startswith("*") or set(text) & set("?[]{},#&!:'") else text
 
 
 def _yes_no(value: bool) -> str:
@@ -119,10 +124,12 @@ class WhenSettings(Settings):
     def resolve(self) -> When:
         """Return what is meant."""
         included, excluded = _split(self.nat or ())
-        kinds = frozenset().union(*map(_WORDS.__getitem__, included)) if included else frozenset(NatKind)
+        every = frozenset(NatKind)
+        kinds = frozenset().union(*map(_WORDS.__getitem__, included)) if included else every
+        kinds = kinds.difference(*map(_WORDS.__getitem__, excluded))
         patterns, refused = _split(self.interface or ())
         return When(
-            nat=kinds.difference(*map(_WORDS.__getitem__, excluded)) if self.nat else None,
+            nat=kinds if kinds != every else None,
             public_ipv4=self.public_ipv4,
             native_ipv6=self.native_ipv6,
             interface=patterns or None,
