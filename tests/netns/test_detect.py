@@ -28,7 +28,7 @@ name: home
 method: {type: teredo, server: 192.0.2.1}
 detect: {stun: [stun.example.net]}
 """
-CONES = ["full-cone", "address-restricted", "port-restricted"]
+RESTRICTED = ["address-restricted", "port-restricted"]
 EIM, APDM = "endpoint-independent", "address-and-port-dependent"
 EIF, ADF, APDF = "endpoint-independent", "address-dependent", "address-and-port-dependent"
 
@@ -187,9 +187,9 @@ def test_how_long_a_mapping_lives_is_found_out_on_request(internet: NamespaceInt
     ("kind", "name", "candidates"),
     [
         (NatKind.NONE, "none", ["none"]),
-        (NatKind.FULL_CONE, "port-restricted", CONES),
-        (NatKind.ADDRESS_RESTRICTED, "port-restricted", CONES),
-        (NatKind.PORT_RESTRICTED, "port-restricted", CONES),
+        (NatKind.FULL_CONE, "full-cone", ["full-cone"]),
+        (NatKind.ADDRESS_RESTRICTED, "port-restricted", RESTRICTED),
+        (NatKind.PORT_RESTRICTED, "port-restricted", RESTRICTED),
         (NatKind.SYMMETRIC, "symmetric", ["symmetric"]),
         (NatKind.SYMMETRIC_SEQUENTIAL, "symmetric", ["symmetric"]),
         (NatKind.SYMMETRIC_PORT_PRESERVING, "symmetric", ["symmetric"]),
@@ -198,13 +198,14 @@ def test_how_long_a_mapping_lives_is_found_out_on_request(internet: NamespaceInt
     ids=lambda value: value.value if isinstance(value, NatKind) else "",
 )
 @pytest.mark.usefixtures("miredo_programs")
-def test_debian_s_teredo_server_alone_tells_how_a_nat_maps_and_no_more(
+def test_debian_s_teredo_server_alone_tells_how_a_nat_maps_and_whether_it_lets_in_everybody(
     internet: NamespaceInternet, tmp_path: Path, kind: NatKind, name: str | None, candidates: list[str]
 ) -> None:
     server = internet.host("server", "192.0.2.1", "192.0.2.2", names=["stun.example.net"])
     MiredoServer(server, folder=tmp_path).start()
     found = detect(internet, kind, tmp_path)
-    assert (found["nat"]["kind"], found["nat"]["candidates"], found["nat"]["filtering"]) == (name, candidates, None)
+    filtering = EIF if kind in {NatKind.NONE, NatKind.FULL_CONE} else None
+    assert (found["nat"]["kind"], found["nat"]["candidates"], found["nat"]["filtering"]) == (name, candidates, filtering)
 
 
 @pytest.mark.usefixtures("miredo_programs")
@@ -215,7 +216,7 @@ def test_beside_a_silent_stun_server_the_teredo_server_still_tells_the_mapping(
     silent.run(["nft", "add table ip t; add chain ip t i { type filter hook input priority 0; policy drop; }"])
     MiredoServer(internet.host("server", "192.0.2.1", "192.0.2.2"), folder=tmp_path).start()
     nat = detect(internet, NatKind.PORT_RESTRICTED, tmp_path)["nat"]
-    assert (nat["kind"], nat["candidates"]) == ("port-restricted", CONES)
+    assert (nat["kind"], nat["candidates"]) == ("port-restricted", RESTRICTED)
     assert "192.0.2.5:3478 did not answer 3 requests" in [one["found"] for one in nat["evidence"]]
 
 

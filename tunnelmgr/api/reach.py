@@ -34,5 +34,8 @@ class ReachProbe:
     request: bytes = b""
     understand: Callable[[bytes], Heard | None] = lambda _: None
     """Return what a datagram says if it answers this question, None for any other. Must not raise."""
+    stranger: bool = False
+    """UDP: the answer comes from an address that was not asked, so that it gets in only where the NAT lets in everybody.
+    Asked beside an ordinary question to the same target, on a socket that has spoken with nobody else."""
     offset: int = 0
     """Added to the address `target` resolves to: some servers have two addresses in a row."""

@@ -79,7 +79,9 @@ def _nat(nat: NatFindings) -> str:
     if nat.kind is None:
         return "there is one, and nothing shows which" if nat.candidates else "not known"
     mapping = f"mapping {nat.mapping.value}" if nat.mapping else "mapping not known"
-    filtering = f"filtering {nat.filtering.value}" if nat.filtering else "filtering not known"
+    cones = {NatKind.FULL_CONE, NatKind.ADDRESS_RESTRICTED} & {*nat.candidates}
+    unknown = "address-dependent or stricter" if cones == {NatKind.ADDRESS_RESTRICTED} else "not known"
+    filtering = f"filtering {nat.filtering.value if nat.filtering else unknown}"
     return f"{mapping}, {filtering} ({_old_name(nat)})"
 
 

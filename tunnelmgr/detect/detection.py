@@ -29,6 +29,7 @@ from tunnelmgr.detect.observed import Observed
 from tunnelmgr.detect.path_mtu import PathMtu
 from tunnelmgr.detect.plan import Plan
 from tunnelmgr.detect.router_probe import RouterProbe
+from tunnelmgr.detect.strangers import Strangers
 from tunnelmgr.detect.verdict import Verdict
 
 DONE: Final = "detect.done"
@@ -41,7 +42,9 @@ class Detection:
         self._plan = plan
         self._inquiries = Inquiries()
         self._nat = NatProbe(random, self._inquiries)
-        self._far_ends = FarEnds(plan.probes, self._inquiries, nat_probe.MAPPING)
+        ordinary = tuple((method, probe) for method, probe in plan.probes if not probe.stranger)
+        self._far_ends = FarEnds(ordinary, self._inquiries, nat_probe.MAPPING)
+        self._strangers = Strangers((probe for _, probe in plan.probes if probe.stranger), self._inquiries)
         self._hops = Hops()
         self._router = RouterProbe(self._inquiries)
         self._path_mtu = PathMtu(random, self._inquiries)
@@ -62,6 +65,7 @@ class Detection:
             network=self._network,
             nat=self._nat,
             far_ends=self._far_ends,
+            strangers=self._strangers,
             hops=self._hops,
             router=self._router,
             path_mtu=self._path_mtu,
@@ -159,7 +163,7 @@ class Detection:
         return []
 
     def events(self) -> list[Event]:
-        events = [*self._events, *self._far_ends.effects(), *self._ipv6.effects()]
+        events = [*self._events, *self._far_ends.effects(), *self._strangers.effects(), *self._ipv6.effects()]
         self._events = []
         return events
 
@@ -200,7 +204,16 @@ class Detection:
             return
         self._ask_who_answered(now)
         self._lifetime.advance(now)
-        sides = (self._nat, self._far_ends, self._hops, self._router, self._ipv6, self._path_mtu, self._lifetime)
+        sides = (
+            self._nat,
+            self._far_ends,
+            self._hops,
+            self._router,
+            self._ipv6,
+            self._path_mtu,
+            self._lifetime,
+            self._strangers,
+        )
         if all(probe.done for probe in sides) or now >= self._ends_by:
             self._far_ends.give_up()
             self._ended_at = now
@@ -213,8 +226,15 @@ class Detection:
             self._path_mtu.ask_stun(server, now)
             if self._behind_nat:
                 self._lifetime.begin(server, now)
-        if server is None and self._nat.done and not self._path_mtu.asked and (heard := self._far_ends.heard()) is not None:
+        if (
+            server is None
+            and self._nat.done
+            and not self._path_mtu.asked
+            and (heard := self._far_ends.first_heard()) is not None
+        ):
             self._path_mtu.ask_nobody(heard, now)
+        if self._nat.done and self._nat.filtering() is None:
+            self._strangers.begin(self._far_ends, now)
         if self._nat.done and not self._lifetime.begun:
             self._lifetime.give_up()  # nobody answers, or nobody translates
 

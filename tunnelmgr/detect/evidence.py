@@ -8,6 +8,7 @@ from tunnelmgr.detect.findings import Evidence, Scope
 from tunnelmgr.detect.inquiries import FRAGMENTATION_NEEDED, Inquiry, Outcome
 from tunnelmgr.detect.observed import Observed
 from tunnelmgr.detect.router_probe import offered
+from tunnelmgr.detect.strangers import came_in
 
 _SPECIAL = {Scope.SHARED: "shared (100.64.0.0/10): the provider translates", Scope.OTHER: "none of the internet's"}
 
@@ -79,9 +80,14 @@ def _about_router(observed: Observed) -> Iterator[Evidence]:
 
 def _about_filtering(observed: Observed) -> Iterator[Evidence]:
     nat = observed.nat
-    heard = nat.explored or observed.far_ends.heard()
-    if heard is not None and not nat.elsewhere:
-        yield Evidence("filtering", "no STUN server with two addresses answered: not measured", observed.at(heard))
+    for probe, inquiry in observed.strangers.asked:
+        words = {True: "passes", False: "does not pass", None: "was not given"}[came_in(inquiry)]
+        yield Evidence("filtering", f"{probe.what}: an answer from another address {words}", observed.at(inquiry))
+    heard = nat.explored or observed.far_ends.first_heard()
+    if heard is not None and not nat.elsewhere and not observed.strangers.let_in:
+        unknown = "whether ports matter is not measured" if observed.strangers.let_in is False else "not measured"
+        found = f"no STUN server with two addresses answered: {unknown}"
+        yield Evidence("filtering", found, observed.at(heard))
     far, near = nat.from_other_address, nat.from_other_port
     if far is None or near is None or nat.fence is None:
         return

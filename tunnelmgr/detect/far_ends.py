@@ -119,10 +119,13 @@ class FarEnds:
         """Return who saw the UDP socket where."""
         return [Sighting(one.remote, one.mapped) for one in self.all if one.remote is not None and one.mapped is not None]
 
-    def heard(self) -> Inquiry | None:
-        """Return the question to one that answered by UDP; None while there is none."""
-        udp = [one.inquiry for one in self.all if one.kind is ChannelKind.UDP and one.inquiry is not None]
-        return next((inquiry for inquiry in udp if inquiry.outcome is Outcome.ANSWERED), None)
+    def heard(self) -> list[FarEnd]:
+        """Return those that answered by UDP."""
+        return [one for one in self.all if one.kind is ChannelKind.UDP and one.reached]
+
+    def first_heard(self) -> Inquiry | None:
+        """Return the question to one of these; None while there is none."""
+        return next((one.inquiry for one in self.heard()), None)
 
     def effects(self) -> list[Effect]:
         effects, self._effects = self._effects, []

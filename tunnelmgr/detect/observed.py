@@ -12,6 +12,7 @@ from tunnelmgr.detect.lifetime import Lifetime
 from tunnelmgr.detect.nat_probe import NatProbe
 from tunnelmgr.detect.path_mtu import PathMtu
 from tunnelmgr.detect.router_probe import RouterProbe
+from tunnelmgr.detect.strangers import Strangers
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class Observed:
     network: Network
     nat: NatProbe
     far_ends: FarEnds
+    strangers: Strangers
     hops: Hops
     router: RouterProbe
     path_mtu: PathMtu

@@ -45,7 +45,7 @@ class Verdict:
     def nat(self) -> NatFindings:
         """Return which NAT it is, as far as anybody can tell."""
         sightings = self._observed.sightings()
-        mapping, filtering = mapping_of(sightings), self._nat.filtering()
+        mapping, filtering = mapping_of(sightings), self._filtering()
         candidates = self._candidates(mapping, filtering)
         translated = candidates not in {(), (NatKind.NONE,), (NatKind.BLOCKED,)}
         measured = not translated or mapping is not None or filtering is not None
@@ -91,11 +91,19 @@ class Verdict:
         if sightings:
             own = {one.address.ip for one in self._observed.network.addresses}
             direct = all(sighting.mapped.address in own for sighting in sightings)
-            return (NatKind.NONE,) if direct else kinds_of(mapping, filtering)
+            if direct:
+                return (NatKind.NONE,)
+            no_cone = filtering is None and self._observed.strangers.let_in is False
+            return tuple(kind for kind in kinds_of(mapping, filtering) if not (no_cone and kind is NatKind.FULL_CONE))
         if self.udp is False:
             return (NatKind.BLOCKED,)
         source = self._observed.network.source
         return (NatKind.NONE,) if source is not None and is_public(source) else ()
+
+    def _filtering(self) -> Filtering | None:
+        """Return what STUN measured; without it, the one answer that a stranger's packet gives."""
+        let_in = Filtering.ENDPOINT_INDEPENDENT if self._observed.strangers.let_in else None
+        return self._nat.filtering() or let_in
 
     def _port_preserved(self) -> bool | None:
         """Whether the outside port is the inside one, by the first mapping of a socket: later ones may find it taken.

@@ -1,23 +1,24 @@
 """How to find out whether a Teredo server can be reached: a solicitation, which a client sends too, to both its addresses.
 
-What the two say of where they see us tells how the NAT maps, and nothing of how it filters (RFC 4380 section 5.2.1).
+What the two say of where they see us tells how the NAT maps. A solicitation with the cone bit, answered by the address
+that was not asked, tells whether it lets in everybody (RFC 4380 section 5.2.1); which restricted kind it is, nothing tells.
 """
 
 import hmac
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 from tunnelmgr.api.errors import WireError
 from tunnelmgr.api.reach import Heard, ReachProbe
 from tunnelmgr_teredo.constants import NONCE_LENGTH, SERVER_PORT
 from tunnelmgr_teredo.settings import ClientSettings
-from tunnelmgr_teredo.solicitation import SOLICITATION
+from tunnelmgr_teredo.solicitation import CONE_SOLICITATION, SOLICITATION
 from tunnelmgr_teredo.wire import Authentication, Payload, SharedSecret
 
 
 def probes(settings: ClientSettings, random: Random) -> Iterator[ReachProbe]:
-    """Yield two questions for each server."""
+    """Yield three questions for each server: one to each of its addresses, and one that the other address answers."""
     for server in settings.server_names:
         what = f"server {server.name}, UDP {SERVER_PORT}"
         yield _probe(what, server.name, 0, settings, random)
@@ -25,11 +26,14 @@ def probes(settings: ClientSettings, random: Random) -> Iterator[ReachProbe]:
             yield _probe(f"{what}, second address", server.name, 1, settings, random)
         else:
             yield _probe(f"{what}, second address", str(server.secondary), 0, settings, random)
+        yield replace(_probe(what, server.name, 0, settings, random, CONE_SOLICITATION), stranger=True)
 
 
-def _probe(what: str, target: str, offset: int, settings: ClientSettings, random: Random) -> ReachProbe:
+def _probe(
+    what: str, target: str, offset: int, settings: ClientSettings, random: Random, packet: bytes = SOLICITATION
+) -> ReachProbe:
     nonce, secret = random.randbytes(NONCE_LENGTH), settings.shared_secret
-    request = Payload(SOLICITATION, Authentication(nonce)) if secret is None else secret.sign(SOLICITATION, nonce)
+    request = Payload(packet, Authentication(nonce)) if secret is None else secret.sign(packet, nonce)
     understand = _Advertisement(nonce, secret)
     return ReachProbe(what, target, SERVER_PORT, request=request.serialize(), understand=understand, offset=offset)
 

@@ -6,7 +6,9 @@ from random import Random
 import pytest
 
 from tunnelmgr.api.network import Endpoint
+from tunnelmgr.api.packets import IPv6Packet
 from tunnelmgr.api.reach import Heard, ReachProbe
+from tunnelmgr_teredo.constants import CLIENT_LINK_LOCAL_CONE
 from tunnelmgr_teredo.settings import ClientSettings
 from tunnelmgr_teredo.transport import Teredo
 from tunnelmgr_teredo.wire import Authentication, OriginIndication, Payload, SharedSecret
@@ -27,16 +29,21 @@ def answer(probe: ReachProbe, origin: OriginIndication | None = OriginIndication
 
 def test_each_server_is_asked_at_both_its_addresses() -> None:
     asked = [(probe.target, probe.offset, probe.port) for probe in probes(server=["teredo.example", "192.0.2.65"])]
-    assert asked == [
-        ("teredo.example", 0, 3544),
-        ("teredo.example", 1, 3544),
-        ("192.0.2.65", 0, 3544),
-        ("192.0.2.65", 1, 3544),
-    ]
+    servers = ("teredo.example", "192.0.2.65")
+    assert asked == [(server, offset, 3544) for server in servers for offset in (0, 1, 0)]
+
+
+def test_the_third_question_is_one_the_other_address_answers() -> None:
+    *plain, cone = probes()
+    assert [one.stranger for one in plain] == [False, False]
+    assert (cone.stranger, cone.offset, cone.understand(answer(cone).serialize())) == (True, 0, Heard(SEEN))
+    packet = IPv6Packet.parse(Payload.parse(cone.request).packet)
+    assert packet.source == CLIENT_LINK_LOCAL_CONE
 
 
 def test_a_second_address_of_its_own_is_asked_there() -> None:
-    assert [(one.target, one.offset) for one in probes(secondary="192.0.2.9")] == [("192.0.2.1", 0), ("192.0.2.9", 0)]
+    asked = [(one.target, one.offset) for one in probes(secondary="192.0.2.9") if not one.stranger]
+    assert asked == [("192.0.2.1", 0), ("192.0.2.9", 0)]
 
 
 def test_the_origin_indication_tells_where_the_server_sees_us() -> None:
@@ -47,7 +54,7 @@ def test_the_origin_indication_tells_where_the_server_sees_us() -> None:
 
 @pytest.mark.parametrize("data", [b"", b"\x00\x01", b"not Teredo at all"])
 def test_nonsense_and_the_answer_to_another_question_are_none(data: bytes) -> None:
-    first, second = probes()
+    first, second, _ = probes()
     assert first.understand(data) is None
     assert first.understand(answer(second).serialize()) is None
 
