@@ -50,7 +50,8 @@ def _unreached(profile: Profile, findings: Findings) -> Iterator[int]:
     """Yield the methods, by their place in the profile, of whose far ends none answered."""
     reached = {(far_end.method, far_end.what): far_end.reached for far_end in findings.far_ends}
     for number, method in enumerate(profile.methods):
-        answers = [reached.get((method.type, probe.what)) for probe in method.transport.probes(SystemRandom())]
+        ordinary = [probe for probe in method.transport.probes(SystemRandom()) if not probe.stranger]
+        answers = [reached.get((method.type, probe.what)) for probe in ordinary]
         if answers and all(answer is False for answer in answers):
             yield number
 
