@@ -5,7 +5,7 @@ from ipaddress import IPv4Address
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from tests.process.scripted_tunnel import ScriptedTransport, ScriptedTunnel
+from tests.scripted_tunnel import ScriptedTransport, ScriptedTunnel
 from tunnelmgr.api.network import DefaultRoute, Network
 from tunnelmgr.api.report import NatKind, NetworkReport
 from tunnelmgr.core.choice import judge
