@@ -382,6 +382,21 @@ def test_a_stop_during_a_switch_leaves_nothing(tmp_path: Path, moment: float) ->
     run(story())
 
 
+def test_a_crash_is_not_the_end_while_another_method_has_only_to_wait(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with world(tmp_path, "first", "second") as home:
+            home.carriers["first"].works = lambda: False
+            home.carriers["second"].crashes = True
+            await until(lambda: any("plugin crashed" in one.reason for one in home.life.snapshot().methods))
+            await asyncio.sleep(120)
+            home.carriers["first"].works = lambda: True
+            async with asyncio.timeout(120):  # pauses grow to a minute, and a quarter more
+                while not home.runs("first"):
+                    await asyncio.sleep(0.1)
+
+    run(story())
+
+
 def test_a_method_beyond_hope_is_the_end_only_when_it_is_the_last(tmp_path: Path) -> None:
     async def story() -> None:
         refused = Down("login refused", code=ExitCode.NO_PERMISSION, permanent=True)

@@ -142,7 +142,7 @@ class Lifecycle:
             leaving = await self._run_method(self._profile.methods[number], configurator)
         except TunnelError as error:
             self._note_failure(number, error)
-            if not self._follows(number) and (not self._been_up or _is_final(error)):
+            if not self._follows(number) and (not self._been_up or (_is_final(error) and self._stands_alone(number))):
                 raise
         else:
             if leaving is None:
@@ -171,12 +171,16 @@ class Lifecycle:
             return None
         return self._profile.methods[successor].type
 
+    def _stands_alone(self, number: int) -> bool:
+        """Whether no other method may ever be tried here."""
+        return self._preference.choose(self._loop.time()) in {None, number}
+
     async def _run_method(self, method: Method, configurator: Configurator) -> Leaving | None:
         """Return why it gave way; None when everything shall end. Raises TunnelError when it failed."""
         self._method = method
         self._progress("starting", f"starting, {method.type}, {method.transport.describe()}")
         if self._been_up:
-            self._set_state(State.STARTING, f"trying {method.type}", "")
+            self._set_state(State.STARTING, "no answer yet", "")
         session = Session(
             self._profile, method, self._host, configurator, self._memory, self._listener(), self._prober, self._lan
         )

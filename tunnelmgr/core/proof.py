@@ -51,6 +51,7 @@ class Proof:
         self._ask_at: float | None = None
         self._sent = 0
         self._received = 0
+        self._counted_at = 0.0
         self._heard_at = 0.0
         self._unanswered_since: float | None = None
         self._silence = SILENCE
@@ -69,7 +70,7 @@ class Proof:
     def configured(self, now: float, *, askable: bool) -> None:
         """The Tunnel says that it is ready, perhaps with another address. `askable`: whether there is somebody to ask."""
         self._askable, self._pace = askable, THOROUGH
-        self._heard_at, self._unanswered_since = now, None
+        self._heard_at, self._counted_at, self._unanswered_since = now, now, None
         if not self.carries:
             self.phase = Phase.LOST if self._hold.holds(now) else Phase.UNPROVEN
         elif askable:
@@ -96,8 +97,8 @@ class Proof:
             if self.phase is Phase.DOUBTED:
                 self.phase, self._ask_at = Phase.PROVEN, None
         elif sent > self._sent and self._unanswered_since is None:
-            self._unanswered_since = now
-        self._sent, self._received = sent, received
+            self._unanswered_since = self._counted_at  # from then on nothing has come in
+        self._sent, self._received, self._counted_at = sent, received, now
         unanswered = self._unanswered_since is not None and now >= self._unanswered_since + self._silence
         if unanswered or now >= self._heard_at + IDLE_INTERVAL:
             self.doubt(now)
@@ -116,7 +117,8 @@ class Proof:
         if self.phase is Phase.DOUBTED and self._unanswered_since is not None:
             # What goes out wants no answer, it seems: ask less often about it.
             self._silence = min(2 * self._silence, IDLE_INTERVAL)
-        self._sent, self._received, self._heard_at, self._unanswered_since = sent, received, now, None
+        self._sent, self._received, self._unanswered_since = sent, received, None
+        self._heard_at = self._counted_at = now
         if self._hold.holds(now) and not self.carries:
             self._pace, self._ask_at = BURST, self._hold.until
         else:
