@@ -9,17 +9,27 @@ whole Tunnels, and one of them runs at a time.
 """
 
 from collections.abc import Mapping, Sequence
-from ipaddress import IPv4Address, IPv6Network
+from ipaddress import IPv6Network
 from random import Random
 
 from tunnelmgr.api.datagrams import ChannelEvent, Datagram
-from tunnelmgr.api.effects import Cancel, CloseChannel, Effect, EffectResult, OpenChannel, Remember, Resolve
+from tunnelmgr.api.effects import (
+    Cancel,
+    CloseChannel,
+    Effect,
+    EffectResult,
+    Failed,
+    FailureCode,
+    OpenChannel,
+    Remember,
+    Resolve,
+)
 from tunnelmgr.api.events import Down, Event, Notice, PathDown, PathUp, Stopped
 from tunnelmgr.api.network import Network
 from tunnelmgr.api.status import Fact, PathUse, TunnelStatus
 from tunnelmgr.api.tunnel import Tunnel
 from tunnelmgr_teredo.client import TeredoClient
-from tunnelmgr_teredo.constants import RELAY_PEERS_MIN, SERVICE_PORTS
+from tunnelmgr_teredo.constants import CHANNEL_ATTEMPTS, RELAY_PEERS_MIN, SERVICE_PORTS
 from tunnelmgr_teredo.relay import TeredoRelay
 from tunnelmgr_teredo.relay_settings import HOST, RelayServiceSettings
 from tunnelmgr_teredo.settings import ClientSettings
@@ -36,50 +46,53 @@ class ClientOrRelay:
         self._random = random
         self._running: Tunnel = TeredoClient(settings, random)
         self._relays = False
-        self._relays_at: IPv4Address | None = None
-        """The IPv4 address the relay was made for."""
+        self._ports_taken = 0
+        """Random ones in a row, of this host's relay."""
+        self._network = Network()
         self._memory: dict[str, bytes] = {}
         self._footprint = _Footprint()
         self._events: list[Event] = []
 
     def start(self, now: float, network: Network, memory: Mapping[str, bytes]) -> None:
         self._memory.update(memory)
+        self._network = network
         if network.native_ipv6:
-            self._become_relay(network)
+            self._become_relay()
         self._running.start(now, network, self._memory)
 
     def network_changed(self, network: Network, now: float) -> None:
+        before, self._network = self._network, network
         native = self._relays if network.native_ipv6 is None else network.native_ipv6
-        if native is self._relays and (not native or network.source == self._relays_at):
+        if native is self._relays and (not native or network.source == before.source):
             self._running.network_changed(network, now)
             return
         self._running.stop(now)
         self._collect()
         self._events += self._footprint.taken_back()
         if native:
-            self._become_relay(network)
+            self._become_relay()
         else:
             self._become_client()
         self._running.start(now, network, self._memory)
 
-    def _become_relay(self, network: Network) -> None:
+    def _become_relay(self) -> None:
         if not self._relays:
             self._events.append(Notice("teredo.native", _RELAYING))
-        self._relays, self._relays_at = True, network.source
-        self._running = TeredoRelay(self._relay_settings(network), self._random)
+        self._relays = True
+        self._running = TeredoRelay(self._relay_settings(), self._random)
 
     def _become_client(self) -> None:
         self._relays = False
         self._events.append(Down(_NATIVE_GONE))
         self._running = TeredoClient(self._settings, self._random)
 
-    def _relay_settings(self, network: Network) -> RelayServiceSettings:
-        settings = self._settings
+    def _relay_settings(self) -> RelayServiceSettings:
+        settings, source = self._settings, self._network.source
         return RelayServiceSettings(
             address=settings.bind,
             port=settings.port or self._random.choice(SERVICE_PORTS),
             serves=HOST,
-            behind_nat=network.source is None or network.source not in settings.unicast,
+            behind_nat=source is None or source not in settings.unicast,
             private_deployment=settings.private_deployment,
             peers_max=max(settings.peers_max, RELAY_PEERS_MIN),
         )
@@ -105,7 +118,22 @@ class ClientOrRelay:
 
     def effect_done(self, effect: Effect, result: EffectResult, now: float) -> None:
         self._footprint.answered(effect)
-        self._running.effect_done(effect, result, now)
+        if self._draws_anew(result):
+            # Nothing has become of the relay yet, which knows one port.
+            self._become_relay()
+            self._running.start(now, self._network, self._memory)
+        else:
+            self._running.effect_done(effect, result, now)
+
+    def _draws_anew(self, result: EffectResult) -> bool:
+        """Count the relay's random ports that are taken; tell whether to draw another. After many the relay waits first."""
+        taken = isinstance(result, Failed) and result.code is FailureCode.IN_USE
+        random = self._relays and not self._settings.port
+        self._ports_taken = self._ports_taken + 1 if taken and random else 0
+        if self._ports_taken < CHANNEL_ATTEMPTS:
+            return self._ports_taken > 0
+        self._ports_taken = 0
+        return False
 
     def handle_timeout(self, now: float) -> None:
         self._running.handle_timeout(now)
