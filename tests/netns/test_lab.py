@@ -131,6 +131,18 @@ def test_link_loses_the_packets_it_names(internet: NamespaceInternet) -> None:
     assert [datagram[0] for datagram in received if datagram] == [b"0", b"3", b"4"]
 
 
+def test_link_delays_and_duplicates_the_packets_it_names(internet: NamespaceInternet) -> None:
+    crooked = Link(late=frozenset({1}), late_by=1.0, duplicated=frozenset({3}))
+    server = internet.host("server", "192.0.2.1", link=crooked)
+    client = internet.host("client", "198.51.100.1")
+    with NamespaceProbeGround(client, (server, server)) as ground:
+        inside, outside = ground.inside(), ground.outside(0)
+        for ordinal in range(5):
+            inside.send(b"%d" % ordinal, outside.endpoint)
+        received = [outside.receive(5.0) for _ in range(6)]
+    assert [datagram[0] for datagram in received if datagram] == [b"0", b"2", b"3", b"3", b"4", b"1"]
+
+
 def test_link_loses_at_its_rate(internet: NamespaceInternet) -> None:
     server = internet.host("server", "192.0.2.1", link=Link(loss_rate=0.5))
     client = internet.host("client", "198.51.100.1")

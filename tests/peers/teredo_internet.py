@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.peers.miredo import TEREDO, MiredoRelay, MiredoServer
 from tunnelmgr.lab.namespaces import Host, NamespaceInternet, Offload, Site
-from tunnelmgr.lab.vocabulary import NatKind
+from tunnelmgr.lab.vocabulary import Link, NatKind
 
 SERVER_NAME = "teredo.example.net"
 
@@ -30,9 +30,14 @@ class TeredoInternet:
 
 @contextmanager
 def teredo_internet(
-    name: str, folder: Path, *, nat: NatKind = NatKind.PORT_RESTRICTED, offload: Offload = Offload.ON
+    name: str,
+    folder: Path,
+    *,
+    nat: NatKind = NatKind.PORT_RESTRICTED,
+    link: Link = Link(),  # noqa: B008 (frozen)
+    offload: Offload = Offload.ON,
 ) -> Iterator[TeredoInternet]:
-    """Build it, with the peers' files in `folder`; it is gone after the with block.
+    """Build it, with the peers' files in `folder` and `link` between home and backbone; it is gone after the with block.
 
     Raises debian.Unavailable where Miredo cannot be had, TunnelError when something cannot be built.
     """
@@ -45,4 +50,4 @@ def teredo_internet(
         internet.route(str(TEREDO), relay.host)
         server.start()
         relay.start()
-        yield TeredoInternet(internet, server, relay, native, internet.site("home", nat))
+        yield TeredoInternet(internet, server, relay, native, internet.site("home", nat, link=link))

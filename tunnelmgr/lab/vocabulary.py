@@ -114,3 +114,8 @@ class Link:
     late: frozenset[int] = frozenset()
     late_by: float = 0.05
     loss_rate: float = 0.0
+
+    def delays(self, number: int) -> tuple[float, ...]:
+        """Return after how many seconds each copy of a packet comes out that is not lost; `number` is its ordinal."""
+        delay = self.delay + (self.late_by if number in self.late else 0.0)
+        return (delay, delay) if number in self.duplicated else (delay,)

@@ -84,10 +84,11 @@ ip netns exec tml-x-net {sys.executable} -m tunnelmgr.lab.namespaces.delay_line 
     )
 
 
-@pytest.mark.parametrize("link", [Link(late=frozenset({1})), Link(duplicated=frozenset({1}))])
-def test_links_that_duplicate_or_reorder_are_refused(link: Link) -> None:
-    with pytest.raises(TunnelError, match="simulated internet only"):
-        wiring.public_host(SERVER, NET, "server", (), link=link)
+def test_links_that_duplicate_or_reorder_tell_the_program_which_packets() -> None:
+    text = wiring.public_host(
+        SERVER, NET, "server", (), link=Link(late=frozenset({4, 1}), late_by=0.1, duplicated=frozenset({7}))
+    )
+    assert "delay_line 0.0 tml-x-server eth0 tml-x-net server --late 1,4 --late-by 0.1 --duplicated 7\n" in text
 
 
 @pytest.mark.parametrize("name", ["", "my-lab", "Lab", "a" * 21, "a/b", "a b"])

@@ -1,53 +1,83 @@
-"""A cable with a length: carries Ethernet frames between two TAP devices and keeps each for a while.
+"""A cable with a length: carries Ethernet frames between two TAP devices and keeps each for a while, some for longer.
 
-The kernel's own way to delay packets, netem, is missing from many kernels. A TAP device hands out whole frames with their
-checksums, none longer than the MTU, so what travels here is what a real cable would see.
+The kernel's own way to delay packets and to change their order, netem, is missing from many kernels. A TAP device hands out
+whole frames with their checksums, none longer than the MTU, so what travels here is what a real cable would see.
 
 Run as a program, it returns when both ends are plugged in, and goes on by itself until it is killed or a device vanishes:
 
-    python -m tunnelmgr.lab.namespaces.delay_line 0.02 tml-lab-server eth0 tml-lab-net server
+    python -m tunnelmgr.lab.namespaces.delay_line 0.02 tml-lab-server eth0 tml-lab-net server --late 1,4 --late-by 0.1
 """
 
+import argparse
 import fcntl
+import heapq
 import os
 import select
 import struct
 import sys
 import time
-from collections import deque
+from collections import Counter
 from collections.abc import Iterator
+from ipaddress import IPv6Address
+from itertools import count
 
 from tunnelmgr.lab.namespaces.entering import entered
+from tunnelmgr.lab.vocabulary import Link
 
 FRAMES_MAX = 10_000  # on their way; what comes when the cable is full is lost, as in a router's queue
 BATCH = 64  # frames taken from one end before the other gets its turn
 _FRAME_MAX = 65_550  # bytes: an IP packet and an Ethernet header
+_ETHERNET = 14  # bytes of header, the last two of which tell what is inside
+_IPV4 = b"\x08\x00"
+_IPV6 = b"\x86\xdd"
 _TUNSETIFF = 0x400454CA  # linux/if_tun.h
 _IFF_TAP = 0x0002
 _IFF_NO_PI = 0x1000
 
 
 class DelayLine:
-    """Frames between two ends, first in, first out, each `delay` seconds on its way."""
+    """Frames between two ends, each on its way for as long as the link says; what leaves at once leaves in order."""
 
-    def __init__(self, delay: float) -> None:
-        self._delay = delay
-        self._frames: deque[tuple[float, int, bytes]] = deque()
+    def __init__(self, link: Link) -> None:
+        """`link` names the packets that are late or duplicated as in the simulated internet; nothing is lost here."""
+        self._link = link
+        self._entered: Counter[int] = Counter()
+        """Packets so far, by the end they leave at."""
+        self._order = count()
+        self._frames: list[tuple[float, int, int, bytes]] = []
+        """A heap of when each leaves, its place among those that leave then, at which end, and the frame."""
 
     def enter(self, frame: bytes, towards: int, now: float) -> None:
         """Take a frame that leaves at the end `towards` later; a full line loses it."""
-        if len(self._frames) < FRAMES_MAX:
-            self._frames.append((now + self._delay, towards, frame))
+        for delay in self._delays(frame, towards):
+            if len(self._frames) < FRAMES_MAX:
+                heapq.heappush(self._frames, (now + delay, next(self._order), towards, frame))
 
     def leaving(self, now: float) -> Iterator[tuple[int, bytes]]:
         """Drain the frames whose time has come, each with the end it leaves at."""
         while self._frames and self._frames[0][0] <= now:
-            _, towards, frame = self._frames.popleft()
+            _, _, towards, frame = heapq.heappop(self._frames)
             yield towards, frame
 
     def next_at(self) -> float | None:
         """Return when the next frame leaves; None while the line is empty."""
         return self._frames[0][0] if self._frames else None
+
+    def _delays(self, frame: bytes, towards: int) -> tuple[float, ...]:
+        if not _is_routed(frame):
+            return (self._link.delay,)
+        number = self._entered[towards]
+        self._entered[towards] += 1
+        return self._link.delays(number)
+
+
+def _is_routed(frame: bytes) -> bool:
+    """Whether a frame holds a packet that somebody sent, and not what the ends of the cable ask each other."""
+    kind, packet = frame[_ETHERNET - 2 : _ETHERNET], frame[_ETHERNET:]
+    if kind == _IPV6:
+        ends = IPv6Address(packet[8:24]), IPv6Address(packet[24:40])
+        return not any(end.is_link_local or end.is_multicast or end.is_unspecified for end in ends)
+    return kind == _IPV4
 
 
 def carry(line: DelayLine, one: int, other: int) -> None:
@@ -88,8 +118,9 @@ def open_tap(namespace: str, device: str) -> int:
 
 def main(arguments: list[str]) -> None:
     """Plug both ends in, and go on in a process of its own."""
-    delay, one, one_device, other, other_device = arguments
-    ends = open_tap(one, one_device), open_tap(other, other_device)
+    asked = _parser().parse_args(arguments)
+    link = Link(delay=asked.delay, late=asked.late, late_by=asked.late_by, duplicated=asked.duplicated)
+    ends = open_tap(asked.one, asked.one_device), open_tap(asked.other, asked.other_device)
     if os.fork():
         return
     os.setsid()
@@ -97,7 +128,23 @@ def main(arguments: list[str]) -> None:
     nothing = os.open(os.devnull, os.O_RDWR)
     for descriptor in range(3):
         os.dup2(nothing, descriptor)
-    carry(DelayLine(float(delay)), *ends)
+    carry(DelayLine(link), *ends)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("delay", type=float, help="seconds one way")
+    for end in ("one", "other"):
+        parser.add_argument(end, help="a namespace")
+        parser.add_argument(f"{end}_device", help="its TAP device")
+    parser.add_argument("--late", type=_ordinals, default=frozenset(), help="packets that come later than their turn")
+    parser.add_argument("--late-by", type=float, default=0.0, help="seconds they are late")
+    parser.add_argument("--duplicated", type=_ordinals, default=frozenset(), help="packets that come twice")
+    return parser
+
+
+def _ordinals(words: str) -> frozenset[int]:
+    return frozenset(map(int, words.split(",")))
 
 
 if __name__ == "__main__":

@@ -4,14 +4,14 @@
 
 All public links are unnumbered: a host has its address as /32 or /128, its gateway is the one address of the backbone
 (IPv4) or fe80::1 (IPv6), and the backbone has a route to each address. So any two addresses can be given to any two
-hosts, whatever prefix they are from. A link that delays is two TAP devices with a program between them (`delay_line`).
+hosts, whatever prefix they are from. A link that delays packets, duplicates them or changes their order is two TAP devices
+with a program between them (`delay_line`).
 """
 
 import sys
 from enum import Enum
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Network
 
-from tunnelmgr.api.errors import TunnelError
 from tunnelmgr.lab.vocabulary import Link
 
 BACKBONE_ADDRESS = IPv4Address("192.0.2.254")
@@ -63,12 +63,7 @@ def public_host(
     link: Link = Link(),  # noqa: B008 (frozen)
     offload: Offload = Offload.ON,
 ) -> str:
-    """A namespace on the backbone, whose side of the link is the interface `port`.
-
-    Raises TunnelError for a link that duplicates packets or changes their order.
-    """
-    if link.late or link.duplicated:
-        raise TunnelError(f"{namespace}: links that duplicate or reorder packets exist in the simulated internet only")
+    """A namespace on the backbone, whose side of the link is the interface `port`."""
     here = [f"link set lo up\nlink set {interface} mtu {link.mtu} up\n"]
     # The same link-local address on all ports, so that every host has the same gateway.
     there = [
@@ -165,15 +160,29 @@ def _namespace(namespace: str, settings: str = "") -> str:
 
 
 def _cable(namespace: str, interface: str, peer: str, port: str, link: Link, offload: Offload) -> str:
-    if not link.delay:
+    if not (link.delay or link.late or link.duplicated):
         return _veth(namespace, interface, peer, port, offload)
     # Devices that stay when the program is killed: then the cable is cut, and the host is still configured.
     return (
         f"ip -n {namespace} tuntap add dev {interface} mode tap\n"
         f"ip -n {peer} tuntap add dev {port} mode tap\n"
         f"ip netns exec {peer} {sys.executable} -m tunnelmgr.lab.namespaces.delay_line"
-        f" {link.delay} {namespace} {interface} {peer} {port}\n"
+        f" {link.delay} {namespace} {interface} {peer} {port}{_faults(link)}\n"
     )
+
+
+def _faults(link: Link) -> str:
+    """Return what `delay_line` is told of a link besides its delay."""
+    words = ""
+    if link.late:
+        words += f" --late {_ordinals(link.late)} --late-by {link.late_by}"
+    if link.duplicated:
+        words += f" --duplicated {_ordinals(link.duplicated)}"
+    return words
+
+
+def _ordinals(packets: frozenset[int]) -> str:
+    return ",".join(map(str, sorted(packets)))
 
 
 def _veth(namespace: str, interface: str, peer: str, port: str, offload: Offload) -> str:

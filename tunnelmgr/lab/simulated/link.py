@@ -34,5 +34,4 @@ class OneWay:
         self._entered += 1
         if number in link.loss or (link.loss_rate and self._random.random() < link.loss_rate):
             return ()
-        delay = link.delay + (link.late_by if number in link.late else 0.0)
-        return (delay, delay) if number in link.duplicated else (delay,)
+        return link.delays(number)
