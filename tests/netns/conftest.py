@@ -14,7 +14,7 @@ from typing import NoReturn
 
 import pytest
 
-from tests.peers import debian, miredo, radvd
+from tests.peers import debian, faketime, miredo, radvd
 from tunnelmgr.lab.namespaces import NamespaceInternet, destroy, labs
 
 HERE = Path(__file__).parent
@@ -93,6 +93,16 @@ def radvd_environment() -> dict[str, str]:
     except debian.Unavailable as reason:
         lacking(str(reason))
         raise  # never: the test has ended
+
+
+@pytest.fixture
+def wall_clock(tmp_path: Path) -> Iterator[faketime.WallClock]:
+    """A time of day that can jump, for programs that get its environment and end before it: ask for it first."""
+    try:
+        with faketime.wall_clock(tmp_path) as clock:
+            yield clock
+    except debian.Unavailable as reason:
+        lacking(str(reason))
 
 
 @pytest.fixture

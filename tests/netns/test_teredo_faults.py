@@ -7,13 +7,14 @@ interval is 5 s, so that a lost server is noticed within 5 + 3 * 4 s.
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from ipaddress import IPv6Address
 from pathlib import Path
 
 import pytest
 
 from tests.netns.program import Tunnelmgr, ping
+from tests.peers.faketime import WallClock
 from tests.peers.miredo import MiredoServer
 from tests.peers.teredo_internet import TeredoInternet, teredo_internet
 from tunnelmgr.lab.vocabulary import Link, Nat, NatKind
@@ -26,6 +27,7 @@ LOSS_TIMEOUT = 3 * 17.0  # seconds
 RETURN_TIMEOUT = 3 * 20.0  # seconds; the third pause between attempts is 20 s at most, the 100 s of others would fail here
 CHANGE_TIMEOUT = 3 * 5.0  # seconds; a changed network is asked about within two, a changed mapping noticed within five
 OVERLAP_TIMEOUT = 1.0  # seconds; T-MA-005 wants both in the same second, and the kernel is told in two steps
+DAY = 24 * 3600  # seconds
 REORDERING = Link(late=frozenset(number for number in range(10_000) if number % 10 in {0, 3, 6}), late_by=0.25)
 MISFORTUNE = """
 table ip misfortune {
@@ -82,10 +84,11 @@ def build(lab_name: Callable[[], str], tmp_path: Path, request: pytest.FixtureRe
 
     with teredo_internet(lab_name(), tmp_path, link=getattr(request, "param", Link())) as world:
 
-        def up(nat: NatKind = NatKind.PORT_RESTRICTED, *servers: str) -> Home:
+        def up(nat: NatKind = NatKind.PORT_RESTRICTED, *servers: str, environment: Mapping[str, str] = {}) -> Home:
             if nat.nat is not None and nat.nat != world.home.nat:
                 world.home.change_nat(nat.nat)
             home = Home(world, tmp_path, *(servers or ["teredo.example.net"]))
+            home.program.environment |= environment
             built.append(home)
             home.program.up()
             return home
@@ -234,3 +237,23 @@ def test_a_process_that_did_not_run_for_a_while(build: Callable[..., Home]) -> N
     os.kill(pid, signal.SIGCONT)
     wait_for("packets", lambda: home.reaches_native() or None, CHANGE_TIMEOUT)
     assert home.addresses() == [address]
+
+
+@pytest.mark.requirement("T-MA-011")
+def test_a_wall_clock_that_jumps_by_a_day_forward_and_back(wall_clock: WallClock, build: Callable[..., Home]) -> None:
+    began = time.monotonic()
+    home = build(environment=wall_clock.environment)
+    address = home.program.address()
+    assert wall_clock.is_shown_to(home.program.status()["pid"])
+    for offset in (DAY, 0, -DAY):
+        wall_clock.jump_to(offset)
+        shown = float(home.host.run(["date", "+%s"], environment=wall_clock.environment).stdout)
+        assert abs(shown - time.time() - offset) < DAY / 2
+        assert ping(home.host, home.world.native.ipv6, 60) == 60, "for longer than a refresh interval"
+        status = home.program.status()
+        ages = [status["since"], *(peer[age] for peer in status["peers"] for age in ("last_received", "last_sent"))]
+        assert len(ages) == 3
+        assert all(0 <= age <= time.monotonic() - began for age in ages)
+        assert (status["state"], status["protocol_state"]) == ("up", "qualified")
+        assert home.addresses() == [address]
+    assert status["since"] > 3 * 59 * 0.1, "it was up all the time"
