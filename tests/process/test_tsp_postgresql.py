@@ -1,16 +1,19 @@
 """Two TSP brokers on one real PostgreSQL: no lease is given twice, and none is lost when a broker dies over it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from random import Random
+from threading import Barrier
+from uuid import uuid4
 
 import pytest
 from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
+from sqlalchemy import create_engine, event, make_url, text
 from tests.tsp_world.leases_machine import LeasesMachine
 
 from tests.peers import debian, postgresql
-from tunnelmgr_tsp.leases import Leases
+from tunnelmgr_tsp.leases import Leases, open_database
 from tunnelmgr_tsp.leasing import Claim, Lease, ListLeases, Release
 
 pytestmark = pytest.mark.xdist_group("postgresql")
@@ -44,6 +47,42 @@ def assert_sound(leases: tuple[Lease, ...]) -> None:
     prefixes = [lease.prefix_slot for lease in leases if lease.prefix_slot is not None]
     assert len({lease.slot for lease in leases}) == len(leases)
     assert len(set(prefixes)) == len(prefixes)
+
+
+@pytest.fixture
+def empty_database(database: str) -> str:
+    name = f"empty{uuid4().hex}"
+    engine = create_engine(database, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    engine.dispose()
+    return make_url(database).set(database=name).render_as_string(hide_password=False)
+
+
+def starting(url: str, name: str, before_tables_are_made: Callable[[], object]) -> Leases:
+    """Start a broker that is held up when it has seen that there are no tables."""
+    engine = open_database(url)
+
+    def step(connection: object, cursor: object, statement: str, *_: object) -> None:
+        if "CREATE TABLE" in statement:
+            before_tables_are_made()
+
+    event.listen(engine, "before_cursor_execute", step)
+    return Leases("", name, SLOTS, PREFIX_SLOTS, engine)
+
+
+def test_a_broker_that_starts_comes_up_when_another_makes_the_tables_first(empty_database: str) -> None:
+    leases = starting(empty_database, "second", lambda: broker(empty_database, "first").close())
+    assert leases.handle(ListLeases()) == ()
+    leases.close()
+
+
+def test_two_brokers_that_start_at_once_both_come_up(empty_database: str) -> None:
+    both = Barrier(2, timeout=10.0)
+    with ThreadPoolExecutor(2) as pool:
+        for leases in pool.map(lambda name: starting(empty_database, name, both.wait), ("one", "other")):
+            assert leases.handle(ListLeases()) == ()
+            leases.close()
 
 
 def test_two_brokers_at_once_never_give_the_same(database: str) -> None:

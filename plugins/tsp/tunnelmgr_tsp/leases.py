@@ -28,7 +28,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 
 from tunnelmgr_tsp.leasing import Claim, Lease, ListLeases, Release
 
@@ -143,8 +143,8 @@ def _row(lease: Lease) -> dict[str, str | int | bool | None]:
 
 
 def _retried(attempt: Callable[[], T]) -> T:
-    """Do it again while others are in the way: they took the number we wanted, or hold a lock."""
+    """Do it again while others are in the way: they took the number we wanted, hold a lock, or made the tables first."""
     for _ in range(_TRIES - 1):
-        with suppress(IntegrityError, OperationalError):
+        with suppress(IntegrityError, OperationalError, ProgrammingError):
             return attempt()
     return attempt()
