@@ -4,6 +4,7 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,10 +28,16 @@ def programs() -> tuple[Path, str]:
 
 
 @contextmanager
-def cluster(folder: Path) -> Iterator[str]:
+def cluster() -> Iterator[str]:
     """Run a server on a free port and yield SQLAlchemy's URL of its database. Raises debian.Unavailable."""
+    # Not below pytest's own folder, which every pytest that starts closes to others again.
+    with tempfile.TemporaryDirectory(prefix="postgresql") as folder, _running(Path(folder)) as url:
+        yield url
+
+
+@contextmanager
+def _running(folder: Path) -> Iterator[str]:
     binaries, libraries = programs()
-    folder.mkdir(parents=True)
     user = _give_away(folder)
     environment = {"PATH": os.environ["PATH"], "LD_LIBRARY_PATH": libraries, "LC_ALL": "C.UTF-8"}
     data, port = folder / "data", _free_port()
@@ -65,9 +72,6 @@ def _give_away(folder: Path) -> str | None:
     if os.geteuid() != 0:
         return None
     shutil.chown(folder, "nobody")
-    for above in folder.parents:  # pytest's folders are closed to others
-        if above.stat().st_uid == 0 and above != Path("/") and above.is_relative_to("/tmp"):
-            above.chmod(above.stat().st_mode | 0o011)
     return "nobody"
 
 

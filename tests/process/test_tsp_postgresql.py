@@ -23,9 +23,9 @@ OWNERS = [f"user {number}" for number in range(30)]
 
 
 @pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def database() -> Iterator[str]:
     try:
-        with postgresql.cluster(tmp_path_factory.mktemp("postgresql") / "cluster") as url:
+        with postgresql.cluster() as url:
             yield url
     except debian.Unavailable as reason:
         pytest.skip(str(reason))
