@@ -401,8 +401,11 @@ def test_errors_come_ten_in_any_second_at_most() -> None:
 
 @pytest.mark.requirement("T-TX-015")
 def test_errors_are_not_answered_with_errors(client_a: Bench) -> None:
-    error = icmpv6_packet(unreachable(native()), CLIENT_A, IPv6Address("fc00::1")).serialize()
-    client_a.send(error)
+    nowhere = IPv6Address("fc00::1")
+    packet = udp_packet(CLIENT_A, nowhere)
+    client_a.send(packet)
+    assert errors(client_a) == [unreachable(packet)]
+    client_a.send(icmpv6_packet(unreachable(native()), CLIENT_A, nowhere).serialize())
     assert client_a.delivered() == []
 
 
