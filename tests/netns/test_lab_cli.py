@@ -17,7 +17,7 @@ import pytest
 
 from tunnelmgr.lab.namespaces import destroy, labs
 from tunnelmgr.lab.namespaces.keeping import Keeper
-from tunnelmgr.lab.readymade.topology import PUBLIC_HOSTS, WEB_NAME
+from tunnelmgr.lab.readymade.topology import LAN_HOST, PUBLIC_HOSTS, WEB_NAME
 from tunnelmgr.lab.waiting import wait_for
 
 ROOT = Path(__file__).parents[2]
@@ -25,6 +25,11 @@ CONFIGS = ROOT / "configs"
 DEMO_TIMEOUT = 120.0  # seconds; what issue and README promise
 NEED_A_PUBLIC_ADDRESS = {"sixinfour", "sixtofour"}
 WITHOUT_FAR_SIDE = {"sixrd", "sixtofour"}  # no provider of the lab has a border relay or a 6to4 relay
+READ_THE_PAGE = f"import urllib.request as u; assert b'IPv6' in u.urlopen('http://{WEB_NAME}/', timeout=10).read()"
+BEHIND_IT = [
+    f"timeout 30 sh -c 'until tunnelmgr lab exec {LAN_HOST} ping -6 -c 1 -W 5 {WEB_NAME}; do sleep 0.2; done'",
+    f'tunnelmgr lab exec {LAN_HOST} {sys.executable} -c "{READ_THE_PAGE}"',
+]
 AS_USER = ("unshare", "--user", "--map-user=1000", "--map-group=1000", "--")
 
 DEMO = """
@@ -294,14 +299,16 @@ def test_the_newcomer_s_path_of_the_readme(user: User, tmp_path: Path) -> None:
     assert len(explained.splitlines()) == 12
 
 
-def test_every_shipped_profile_comes_up_in_a_lab_unchanged(user: User) -> None:
+def test_every_shipped_profile_comes_up_in_a_lab_unchanged(user: User, radvd_environment: dict[str, str]) -> None:
     served = {plan.service.words[-1] for plan in PUBLIC_HOSTS if plan.service and plan.service.words[0] == "tunnelmgr"}
     shipped = {path.stem for path in CONFIGS.glob("*.yaml")}
     assert served <= shipped
-    lines = ["tunnelmgr lab up"]  # its services are up, or it fails
+    # Its services are up, or it fails.
+    lines = [f"export PATH=$PATH:{radvd_environment['PATH']}", "tunnelmgr lab up"]
     for name in sorted(shipped - served):
         on = f"tunnelmgr lab exec {'public' if name in NEED_A_PUBLIC_ADDRESS else 'client1'}"
         reach = [] if name in WITHOUT_FAR_SIDE else [f"{on} ping -6 -c 1 -W 5 {WEB_NAME}"]
+        reach += BEHIND_IT if name == "lan" else []
         lines += [f"{on} tunnelmgr up {name}", *reach, f"{on} tunnelmgr down {name}"]
     user.types("\n".join([*lines, "tunnelmgr lab down"]))
 

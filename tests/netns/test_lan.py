@@ -6,14 +6,22 @@ The IPv6 internet routes 2001:db8:41::/64 and 2001:db8:5::/48 to far, far routes
 """
 
 import json
-from collections.abc import Iterator
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from functools import partial
 from ipaddress import IPv4Address, IPv6Address, IPv6Network
 from pathlib import Path
 
 import pytest
 
+from tests.netns.capture import Capture, capturing
 from tests.netns.program import Tunnelmgr, ping
+from tests.peers.tsp_internet import ACCOUNT, PASSWORD, tsp_internet, write_secret
+from tunnelmgr.api.packets import IpProtocol
 from tunnelmgr.lab.namespaces import Host, NamespaceInternet
+from tunnelmgr.lab.namespaces.programs import programs_in
+from tunnelmgr.lab.vocabulary import NatKind
 from tunnelmgr.lab.waiting import wait_for
 
 HOME, FAR = IPv4Address("203.0.113.66"), IPv4Address("192.0.2.80")
@@ -81,6 +89,230 @@ def test_a_host_of_the_lan_configures_itself_and_reaches_the_ipv6_internet(world
     address = wait_for("an address", lambda: usable(world.laptop), 30)
     assert ping(world.laptop, world.native.ipv6, 5) == 5
     assert ping(world.native, address, 3) == 3
-    assert "mtu 1480" in world.laptop.run(["ip", "-6", "route", "show", "default"]).stdout
+    route = ["ip", "-6", "route", "show", "default"]
+    wait_for("the MTU of the tunnel", lambda: "mtu 1480" in world.laptop.run(route).stdout or None, 30)
     [link] = world.home.status()["lan"]
     assert (link["interface"], link["prefix"], link["advertised"], link["translated"]) == ("lan0", str(FIRST), True, False)
+
+
+def deaf_to_mtu(host: Host) -> None:
+    """Let a host of the LAN take no notice of the advertised MTU, as some devices do."""
+    host.run(["sysctl", "-qw", "net.ipv6.conf.eth0.accept_ra_mtu=0"])
+
+
+def segment_sizes(capture: Capture) -> set[int]:
+    """The MSS of every SYN and SYN-ACK in IPv6 among the frames (RFC 9293 section 3.2: option 2)."""
+    syns = (frame[54:] for _, frame in capture.frames if frame[12:14] == b"\x86\xdd" and frame[20] == IpProtocol.TCP)
+    return {int.from_bytes(tcp[22:24], "big") for tcp in syns if tcp[13] & 2 and tcp[20:22] == b"\x02\x04"}
+
+
+def serve(host: Host, folder: Path, size: int = 1_000_000) -> None:
+    """Serve a page over HTTP on port 8080."""
+    folder.mkdir()
+    (folder / "page").write_bytes(bytes(size))
+    host.popen([sys.executable, "-m", "http.server", "8080", "--bind", "::", "--directory", str(folder)])
+    wait_for("http server", lambda: ":8080" in host.run(["ss", "-ltn"]).stdout or None)
+
+
+def fetch(host: Host, server: IPv6Address, within: float = 20.0) -> int:
+    """Fetch the page and return its size; 0 when nobody answers."""
+    script = f"import urllib.request as u; print(len(u.urlopen('http://[{server}]:8080/page', timeout={within}).read()))"
+    said = host.run([sys.executable, "-c", script], check=False).stdout
+    return int(said or 0)
+
+
+def configured(world: World) -> IPv6Address:
+    return wait_for("an address", lambda: usable(world.laptop), 30)
+
+
+def has_mtu(end: Tunnelmgr, name: str, mtu: int) -> bool | None:
+    return end.status(name)["mtu"] == mtu or None
+
+
+def test_segments_fit_the_tunnel_both_ways_even_where_a_host_is_deaf_to_the_mtu(world: World, tmp_path: Path) -> None:
+    world.home.write_profile("home", PROFILE + "firewall: {inbound: open}\n")
+    deaf_to_mtu(world.laptop)
+    world.up()
+    address = configured(world)
+    assert "mtu" not in world.laptop.run(["ip", "-6", "route", "show", "default"]).stdout
+    serve(world.native, tmp_path / "native")
+    serve(world.laptop, tmp_path / "laptop")
+    # Each end begins with 1280 and then finds out what the path carries; until then it lets servers know of 1280.
+    for end, name in ((world.home, "home"), (world.far, "far")):
+        wait_for("the MTU", partial(has_mtu, end, name, 1480), 60)
+    with capturing(world.native, "eth0") as far, capturing(world.laptop, "eth0") as near:
+        assert fetch(world.laptop, world.native.ipv6) == 1_000_000
+        assert fetch(world.native, address) == 1_000_000
+    assert min(segment_sizes(far)) == min(segment_sizes(near)) == 1420
+    # Each end sees its own, larger, and the other's as the router has left it.
+    assert segment_sizes(far) == segment_sizes(near) == {1440, 1420}
+
+
+@pytest.mark.requirement("S-SE-002")
+def test_nobody_outside_begins_a_conversation_with_the_lan(world: World, tmp_path: Path) -> None:
+    world.up()
+    address = configured(world)
+    serve(world.laptop, tmp_path / "laptop")
+    assert ping(world.native, address, 2) == 2
+    assert fetch(world.native, address, within=3) == 0
+    serve(world.native, tmp_path / "native")
+    assert fetch(world.laptop, world.native.ipv6) == 1_000_000
+
+
+@pytest.mark.requirement("S-SR-008")
+def test_what_is_not_used_of_the_prefix_leads_nowhere(world: World) -> None:
+    world.home.write_profile("home", PROFILE + "firewall: {inbound: open}\n")
+    world.up()
+    words = ["ping", "-6", "-n", "-c", "2", "-i", "0.2", "-W", "3", "2001:db8:5:77::1"]
+    with capturing(world.far.host, "tm-far") as capture:
+        said = world.native.run(words, check=False).stdout
+    assert "Destination unreachable: No route" in said
+    requests = [packet for _, packet in capture.frames if packet[6] == IpProtocol.ICMPV6 and packet[40] == 128]
+    assert len([packet for packet in requests if packet[24:40] == IPv6Address("2001:db8:5:77::1").packed]) == 2
+
+
+def test_the_lan_falls_back_when_the_far_end_is_silent_and_returns_with_it(world: World) -> None:
+    world.home.write_profile("home", PROFILE.replace("prefixes:", "keepalive: 5, prefixes:"))
+    world.up()
+    address = configured(world)
+    world.far.run("down", "far")
+    wait_for("the withdrawal", lambda: not usable(world.laptop) or None, 60)
+    assert addresses(world.laptop) == {address: False}, "it is deprecated, so that what runs may end"
+    assert not world.laptop.run(["ip", "-6", "route", "show", "default"]).stdout
+    [link] = world.home.status()["lan"]
+    assert not link["advertised"]
+    world.far.up()
+    assert wait_for("the return", lambda: usable(world.laptop), 60) == address
+    wait_for("packets", lambda: ping(world.laptop, world.native.ipv6, 1) or None, 30)
+
+
+def lan_traces(host: Host) -> tuple[str, ...]:
+    """What a tunnel could leave on a LAN's router beside its own marks."""
+    switches = ["net.ipv6.conf.all.forwarding", "net.ipv6.conf.lan0.mtu", "net.ipv6.conf.lan0.accept_ra"]
+    radvds = [str(program.words) for program in programs_in(host.namespace) if "radvd" in program.words[0]]
+    addresses = host.run(["ip", "-6", "-o", "address", "show", "dev", "lan0", "scope", "global"]).stdout
+    return (host.run(["sysctl", "-n", *switches]).stdout, addresses, *radvds)
+
+
+@pytest.mark.parametrize("what", ["cleanup", "the next start"])
+def test_a_killed_process_leaves_nothing_that_does_not_go(world: World, what: str) -> None:
+    before = lan_traces(world.home.host)
+    world.up()
+    configured(world)
+    assert lan_traces(world.home.host) != before
+    world.home.host.run(["kill", "-9", str(world.home.status()["pid"])])
+    wait_for("the last word of radvd", lambda: not usable(world.laptop) or None, 20)
+    if what == "cleanup":
+        world.home.run("cleanup")
+    else:
+        world.home.up()
+        configured(world)
+        world.home.run("down", "home")
+    assert lan_traces(world.home.host) == before
+    assert world.home.traces() == []
+    assert [path.name for path in world.home.runtime_dir.glob("*radvd*")] == []
+
+
+def test_without_radvd_the_tunnel_is_up_and_the_package_is_named(world: World) -> None:
+    del world.home.environment["PATH"]
+    if shutil.which("radvd", path="/usr/sbin:/sbin:/usr/bin"):
+        pytest.skip("this machine has a radvd of its own")
+    story = world.up()
+    missing = "LAN lan0: the LAN hears nothing of the tunnel: radvd is missing; install the package radvd"
+    assert f"home: {missing}" in story
+    assert ping(world.home.host, world.native.ipv6, 2) == 2
+    assert missing in world.home.run("status", "home").stdout
+    [condition] = json.loads(world.home.run("status", "home", "--json").stdout)["data"]["profiles"][0]["conditions"]
+    assert condition["code"] == "TM-H010"
+
+
+def test_a_radvd_that_is_killed_is_started_again(world: World) -> None:
+    world.up()
+    configured(world)
+    pid_file = world.home.runtime_dir / "home.radvd.pid"
+    pid = pid_file.read_text()
+    world.home.host.run(["kill", "-9", pid.strip()])
+    wait_for("another", lambda: (pid_file.exists() and pid_file.read_text().strip() not in {"", pid.strip()}) or None, 20)
+
+
+def test_an_interface_that_goes_and_comes_is_served_again(world: World) -> None:
+    world.up()
+    configured(world)
+    world.home.host.run(["ip", "link", "delete", "lan0"])
+    wait_for("trouble", lambda: world.home.status()["lan"][0]["trouble"] == "there is no interface lan0" or None, 20)
+    phone = world.internet.lan_host("phone", world.home.host)
+    wait_for("an address", lambda: usable(phone), 30)
+    assert ping(phone, world.native.ipv6, 3) == 3
+
+
+def test_two_interfaces_have_a_prefix_each_and_reach_each_other(world: World) -> None:
+    phone = world.internet.lan_host("phone", world.home.host, "lan1")
+    world.home.write_profile("home", PROFILE.replace("[lan0]", "[lan0, lan1]"))
+    world.up()
+    laptop_address = configured(world)
+    wait_for("an address", lambda: usable(phone, IPv6Network("2001:db8:5:1::/64")), 30)
+    assert ping(phone, world.native.ipv6, 2) == 2
+    assert ping(phone, laptop_address, 2) == 2
+
+
+def test_resolvers_reach_the_lan(world: World) -> None:
+    world.home.write_profile("home", PROFILE.replace("[lan0]", '[lan0], dns: ["2001:db8:6::1"]'))
+    with capturing(world.laptop, "eth0") as capture:
+        world.up()
+        configured(world)
+    told = [frame for _, frame in capture.frames if frame[20] == IpProtocol.ICMPV6 and frame[54] == 134]
+    assert any(IPv6Address("2001:db8:6::1").packed in frame for frame in told)
+
+
+def test_a_tsp_router_shares_its_56(lab_name: Callable[[], str], tmp_path: Path, radvd_environment: dict[str, str]) -> None:
+    with tsp_internet(lab_name(), tmp_path) as far_end:
+        site = far_end.internet.site("home", NatKind.PORT_RESTRICTED)
+        home = Tunnelmgr(site.inside, tmp_path, f"{ACCOUNT}lan: {{interfaces: [lan0]}}\n")
+        home.environment |= radvd_environment
+        write_secret(home, "password", f"{PASSWORD}\n")
+        laptop = far_end.internet.lan_host("laptop", home.host)
+        home.up()
+        prefix = IPv6Network(home.status()["lan"][0]["prefix"])
+        assert prefix.subnet_of(IPv6Network(home.status()["facts"]["prefix"]))
+        wait_for("an address", lambda: usable(laptop, prefix), 30)
+        assert ping(laptop, far_end.native.ipv6, 5) == 5
+        serve(far_end.native, tmp_path / "pages")
+        assert fetch(laptop, far_end.native.ipv6) == 1_000_000
+        home.run("down", "home")
+        assert home.traces() == []
+
+
+def test_a_lan_behind_a_teredo_client_behind_a_nat_reads_pages(
+    internet: NamespaceInternet, tmp_path: Path, radvd_environment: dict[str, str]
+) -> None:
+    native = internet.host("native", "2001:db8:6::1")
+    far_end = Tunnelmgr(
+        internet.host("far-end", "192.0.2.17", "192.0.2.18", "2001:db8:3::1"),
+        tmp_path,
+        "name: far\nmethod: {type: teredo, role: server, addresses: [192.0.2.17, 192.0.2.18], relay: true, exit: nat66}\n",
+    )
+    site = internet.site("home", NatKind.PORT_RESTRICTED)
+    text = "name: home\nmethod: {type: teredo, server: 192.0.2.17}\nlan: {interfaces: [lan0], share: nat66}\n"
+    home = Tunnelmgr(site.inside, tmp_path, text)
+    home.environment |= radvd_environment
+    laptop = internet.lan_host("laptop", home.host)
+    deaf_to_mtu(laptop)
+    serve(native, tmp_path / "pages")
+    far_end.up()
+    story = home.up()
+    [link] = home.status()["lan"]
+    assert link["translated"]
+    assert f"home: LAN lan0: {link['prefix']} advertised, translated to the tunnel's address: its hosts can call out, " in (
+        "\n".join(story)
+    )
+    prefix = IPv6Network(link["prefix"])
+    assert prefix.subnet_of(IPv6Network("fd00::/8"))
+    wait_for("an address", lambda: usable(laptop, prefix), 30)
+    assert ping(laptop, native.ipv6, 3) == 3
+    assert fetch(laptop, native.ipv6) == 1_000_000
+    home.run("down", "home")
+    home.up()
+    assert home.status()["lan"][0]["prefix"] == str(prefix), "it stays the same"
+    home.run("down", "home")
+    assert home.traces() == []
+    far_end.run("down", "far")

@@ -120,7 +120,8 @@ def _rows(snapshot: Snapshot) -> Iterable[Row]:
     if snapshot.addresses:
         yield "default route", "through this tunnel" if snapshot.default_route else "not through this tunnel"
         yield "inbound", _INBOUND.get(snapshot.inbound, snapshot.inbound)
-    yield from ((f"LAN {link.interface}", link.words) for link in snapshot.lan)
+    # What is wrong with it stands above, among the conditions.
+    yield from ((f"LAN {link.interface}", "not served" if link.trouble else link.words) for link in snapshot.lan)
     if snapshot.verified and snapshot.state is State.UP:
         yield "proof", snapshot.verified
     for name, fact in snapshot.facts.items():

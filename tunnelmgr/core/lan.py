@@ -41,6 +41,11 @@ class Surroundings:
     """The interfaces there are, with their MTU."""
     network: Network
 
+    @property
+    def uplinks(self) -> set[str | None]:
+        """Those that lead to the internet, by IPv4 or by IPv6."""
+        return {self.network.native_interface, self.network.default_route and self.network.default_route.interface}
+
     @classmethod
     def of(cls, host: Host) -> Self:
         """Look around."""
@@ -66,11 +71,8 @@ class Lan:
         self, desired: Desired, config: HostConfig, surroundings: Surroundings, *, carries: bool, now: float
     ) -> Desired:
         """Return the device of a tunnel that is up with the LAN behind it, which is told of it if it `carries`."""
-        uplink = surroundings.network.default_route
         self._carries = carries
-        self._shares = shares(
-            self._settings, config, self._unique_local, surroundings.links, uplink.interface if uplink else None
-        )
+        self._shares = shares(self._settings, config, self._unique_local, surroundings.links, surroundings.uplinks)
         served = {share.interface: share.prefix for share in self._shares if share.prefix}
         mtus = {interface: min(desired.mtu, surroundings.links[interface]) for interface in served}
         hidden = tuple(share.prefix for share in self._shares if share.prefix and share.translated)

@@ -29,12 +29,12 @@ def shares(
     config: HostConfig,
     unique_local: IPv6Network | None,
     links: Collection[str],
-    uplink: str | None,
+    uplinks: Collection[str | None],
 ) -> tuple[Share, ...]:
     """Return the share of each interface in the profile's order, whether those before it are there or not.
 
     `unique_local` is what to take translated prefixes from, None where nothing shall be translated; `links` are the
-    interfaces that exist, `uplink` the one that leads to the internet.
+    interfaces that exist, `uplinks` those that lead to the internet.
     """
     own = _subnets(config)
     # By its place in the list, so that it is the same whatever the method brings.
@@ -42,7 +42,7 @@ def shares(
     found = []
     for interface, hidden in zip(settings.interfaces, unknown_outside, strict=False):
         prefix = next(own, None)
-        trouble = _trouble(interface, links, uplink)
+        trouble = _trouble(interface, links, uplinks)
         if trouble is None and not (prefix or hidden):
             trouble = _too_few(interface, config)
         found.append(trouble or Share(interface, prefix or hidden, translated=prefix is None))
@@ -58,8 +58,8 @@ def _subnets(config: HostConfig) -> Iterator[IPv6Network]:
                     yield subnet
 
 
-def _trouble(interface: str, links: Collection[str], uplink: str | None) -> Share | None:
-    if interface == uplink:
+def _trouble(interface: str, links: Collection[str], uplinks: Collection[str | None]) -> Share | None:
+    if interface in uplinks:
         return Share(
             interface,
             trouble=f"{interface} leads to the internet: whoever is there is none of the LAN",

@@ -71,3 +71,27 @@ def test_resolvers_are_handed_over_when_the_profile_asks(tmp_path: Path) -> None
         ResolverHelper.RESOLVECTL,
     )
     assert lines[-2:] == ["[#] resolvectl dns tm-home <resolver>", "[#] resolvectl domain tm-home ~."]
+
+
+def test_a_lan_is_shown_with_a_prefix_that_is_not_known_yet(tmp_path: Path) -> None:
+    lines = rehearsed(tmp_path, "lan: {interfaces: [br-lan]}\n")
+    for line in (
+        "[#] ip -6 route append unreachable <prefix> proto 116 metric 2147483647",
+        "[#] ip -6 rule add from <prefix> lookup main suppress_prefixlength 0 priority 7200 protocol 116",
+        "[#] ip -6 address add <address> dev br-lan nodad",
+        "[#]     prefix <prefix> {",
+        "[#] radvd --config /run/tunnelmgr/home.radvd --pidfile /run/tunnelmgr/home.radvd.pid",
+        "[#] sysctl -w net/ipv6/conf/br-lan/mtu=1280",
+    ):
+        assert line in lines
+
+
+def test_a_translated_lan_is_shown_with_its_table(tmp_path: Path) -> None:
+    lines = rehearsed(tmp_path, "lan: {interfaces: [br-lan], share: nat66}\n")
+    assert any('ip6 saddr <prefix> oifname "tm-home" masquerade' in line for line in lines)
+    assert not any("route append unreachable" in line for line in lines)
+
+
+def test_an_interface_that_gets_nothing_is_named_with_the_reason(tmp_path: Path) -> None:
+    lines = rehearsed(tmp_path, "lan: {interfaces: [br-lan, br-guest]}\n")
+    assert lines[-1].startswith("# LAN br-guest: there is no interface br-guest; it will be served when it appears")

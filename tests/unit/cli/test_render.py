@@ -10,7 +10,7 @@ from tunnelmgr.api.status import PeerStatus
 from tunnelmgr.cli import render
 from tunnelmgr.cli.overview import ProfileStatus, Statuses
 from tunnelmgr.core.session import LOST_HINT
-from tunnelmgr.core.snapshot import Snapshot, Stand, Standing, State, Traffic, Trouble
+from tunnelmgr.core.snapshot import LanStatus, Snapshot, Stand, Standing, State, Traffic, Trouble
 from tunnelmgr.daemon.health import KILLED
 
 UP = replace(
@@ -39,6 +39,7 @@ UP = replace(
     peers_total=2,
     traffic=Traffic(1034, 1_300_000, 876, 348_160),
     log="journalctl TUNNELMGR_PROFILE=home",
+    lan=(),
 )
 
 UP_SCREEN = """\
@@ -293,3 +294,19 @@ def test_durations(seconds: float, text: str) -> None:
 )
 def test_sizes(number: int, text: str) -> None:
     assert render.size(number) == text
+
+
+def test_a_lan_stands_with_its_prefixes_and_what_lacks_stands_above() -> None:
+    snapshot = replace(
+        UP,
+        lan=(
+            LanStatus("br-lan", "2001:db8:5::/64", advertised=True),
+            LanStatus("br-guest", "fd12:3456:789a:1::/64", translated=True),
+            LanStatus("eth9", None, trouble="there is no interface eth9", hint="it will be served when it appears"),
+        ),
+    )
+    screen = render.status(ProfileStatus.of(snapshot), render.Style())
+    assert "  LAN eth9: there is no interface eth9; it will be served when it appears [TM-H010]\n" in screen
+    assert "  LAN br-lan        2001:db8:5::/64 advertised\n" in screen
+    assert "  LAN br-guest      fd12:3456:789a:1::/64 withdrawn while no packets flow, translated to the tunnel's" in screen
+    assert "  LAN eth9          not served\n" in screen

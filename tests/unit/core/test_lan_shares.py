@@ -19,7 +19,7 @@ def shared(
 ) -> tuple[Share, ...]:
     settings = LanSettings(interfaces=interfaces, share=share)
     config = HostConfig(addresses=(ADDRESS,), delegated=tuple(map(IPv6Network, delegated)))
-    return shares(settings, config, UNIQUE_LOCAL if settings.may_translate else None, LINKS, "eth0")
+    return shares(settings, config, UNIQUE_LOCAL if settings.may_translate else None, LINKS, {"eth0"})
 
 
 def prefixes(found: tuple[Share, ...]) -> list[str | None]:

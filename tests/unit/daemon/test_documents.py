@@ -8,7 +8,7 @@ import pytest
 
 from tunnelmgr.api.errors import TunnelError
 from tunnelmgr.api.status import PeerStatus
-from tunnelmgr.core.snapshot import OuterSocket, Snapshot, Stand, Standing, State, Traffic, Trouble
+from tunnelmgr.core.snapshot import LanStatus, OuterSocket, Snapshot, Stand, Standing, State, Traffic, Trouble
 from tunnelmgr.daemon.documents import as_plain, snapshot_from_plain
 
 SNAPSHOT = Snapshot(
@@ -29,6 +29,7 @@ SNAPSHOT = Snapshot(
     peers_total=1,
     traffic=Traffic(1, 2, 3, 4),
     sockets=(OuterSocket("udp", "192.0.2.9", 51631), OuterSocket("raw41", "192.0.2.9", 0, "192.0.2.1")),
+    lan=(LanStatus("br-lan", "2001:db8:5::/64", advertised=True),),
 )
 
 

@@ -13,6 +13,7 @@ import os
 import shutil
 import signal
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from tunnelmgr.host.items import Advertisement
@@ -77,7 +78,7 @@ class Radvd:
             stdin=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
             start_new_session=True,  # a Ctrl-C meant for us must not stop it
-            preexec_fn=_end_with_parent,
+            preexec_fn=partial(_end_with, os.getpid()),
         )
         self._attending = asyncio.create_task(self._attend(self._process))
         await self._until_ready(self._process, Path(wanted.pid_file))
@@ -116,8 +117,9 @@ async def _end(process: asyncio.subprocess.Process) -> None:
             await process.wait()
 
 
-def _end_with_parent() -> None:
+def _end_with(parent: int) -> None:
     """Between fork and exec: be ended when the parent is, with the signal after which radvd takes its leave of the LAN."""
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # by then nobody hears what it logs
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() == 1:  # it ended before
+    if os.getppid() != parent:  # it ended before
         os._exit(0)

@@ -17,7 +17,15 @@ from tunnelmgr.lab.namespaces import Host, NamespaceInternet, Site, destroy, nam
 from tunnelmgr.lab.namespaces.programs import kill_programs
 from tunnelmgr.lab.readymade.description import Description
 from tunnelmgr.lab.readymade.scenario import Answer
-from tunnelmgr.lab.readymade.topology import ALL_SERVICES, PUBLIC_HOSTS, WEB_PAGE, Service
+from tunnelmgr.lab.readymade.topology import (
+    ALL_SERVICES,
+    LAN_HOST,
+    LAN_INTERFACE,
+    LAN_ROUTER,
+    PUBLIC_HOSTS,
+    WEB_PAGE,
+    Service,
+)
 from tunnelmgr.lab.vocabulary import NatKind
 from tunnelmgr.lab.waiting import wait_for
 
@@ -141,6 +149,8 @@ class Lab:
         for client in self.description.clients:
             self._internet.site(client.name, client.nat, client.address, client.link)
             tell(f"{self.description.lab}: {client.name} behind {client.nat.value}, {client.address}")
+        self._internet.lan_host(LAN_HOST, self.host(LAN_ROUTER), LAN_INTERFACE)
+        tell(f"{self.description.lab}: {LAN_HOST} behind {LAN_INTERFACE} of {LAN_ROUTER}")
         for plan in PUBLIC_HOSTS:
             if plan.service and plan.name in services:
                 self._serve(self.host(plan.name), plan.service)
@@ -153,6 +163,7 @@ class Lab:
             self._internet.find_host(plan.name, *plan.addresses)
         for client in self.description.clients:
             self._internet.find_site(client.name, client.nat, client.address, client.link)
+        self._internet.find_host(LAN_HOST)
 
     def _site(self, client: str) -> Site:
         self.description.client(client)

@@ -8,9 +8,9 @@ from tunnelmgr.lab.namespaces import Host
 from tunnelmgr.lab.namespaces.programs import Program, programs_in
 from tunnelmgr.lab.readymade.description import Client
 from tunnelmgr.lab.readymade.lab import Lab
-from tunnelmgr.lab.readymade.topology import PUBLIC_HOSTS
+from tunnelmgr.lab.readymade.topology import LAN_HOST, LAN_INTERFACE, LAN_ROUTER, PUBLIC_HOSTS
 
-_TITLES = {plan.name: plan.purpose for plan in PUBLIC_HOSTS}
+_TITLES = {plan.name: plan.purpose for plan in PUBLIC_HOSTS} | {LAN_HOST: f"behind {LAN_INTERFACE} of {LAN_ROUTER}"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,19 @@
 """What stands in the ready-made lab. Addresses and names are those of the shipped profiles, which work there unchanged.
 
-client1 --- NAT 203.0.113.1 ---.
-client2 --- NAT 203.0.113.2 ---+--- the backbone ---+--- server    192.0.2.1, .2    teredo.example.net
-public      203.0.113.66    ---'                    +--- relay     198.51.100.1     2001::/32 is routed to it
-                                                    +--- far-end   192.0.2.17, .18  far-end.example.net
-                                                    '--- web       no IPv4 at all   ipv6-only.example.net
+client1-lan -- lan0 client1 -- NAT 203.0.113.1 --.
+                    client2 -- NAT 203.0.113.2 --+-- the backbone --+-- server    192.0.2.1, .2    teredo.example.net
+                    public     203.0.113.66    --'                  +-- relay     198.51.100.1     2001::/32 is routed to it
+                                                                    +-- far-end   192.0.2.17, .18  far-end.example.net
+                                                                    '-- web       no IPv4 at all   ipv6-only.example.net
 """
 
 import sys
 from dataclasses import dataclass
 
+LAN_HOST = "client1-lan"
+"""A host without any address behind another interface of the first client: it heeds router advertisements."""
+LAN_ROUTER = "client1"
+LAN_INTERFACE = "lan0"  # of the router, as in the shipped profile
 WEB_NAME = "ipv6-only.example.net"
 WEB_PORT = 80
 
