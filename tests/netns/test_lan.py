@@ -180,7 +180,7 @@ def test_the_lan_falls_back_when_the_far_end_is_silent_and_returns_with_it(world
     assert addresses(world.laptop) == {address: False}, "it is deprecated, so that what runs may end"
     assert not world.laptop.run(["ip", "-6", "route", "show", "default"]).stdout
     [link] = world.home.status()["lan"]
-    assert not link["advertised"]
+    assert (link["advertised"], link["trouble"]) == (False, "")
     world.far.up()
     assert wait_for("the return", lambda: usable(world.laptop), 60) == address
     wait_for("packets", lambda: ping(world.laptop, world.native.ipv6, 1) or None, 30)

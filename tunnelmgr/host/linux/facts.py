@@ -26,12 +26,15 @@ _SOMEWHERE6 = "2001:503:ba3e::2:30"
 
 def network(proc: Path = Path("/proc/thread-self/net")) -> Network:
     """Return the outer network as it is. Our own tunnel devices do not count."""
-    native = native_source(_lines(proc / "if_inet6"), _source6())
+    has_native = native_ipv6(_lines(proc / "ipv6_route"))
+    # Without a native default route the kernel takes any address of ours, that of a LAN among them, and looks again:
+    # then a rule of ours leads it into the tunnel.
+    native = native_source(_lines(proc / "if_inet6"), _source6()) if has_native else None
     return Network(
         addresses=tuple(address for address in _addresses() if not is_ours(address.interface)),
         default_route=default_route(_lines(proc / "route")),
         source=_source(),
-        native_ipv6=native_ipv6(_lines(proc / "ipv6_route")),
+        native_ipv6=has_native,
         native_source=native[0] if native else None,
         native_interface=native[1] if native else None,
     )
