@@ -36,6 +36,10 @@ name: far
 method: {{type: 6in4, remote: {HOME}, address: "2001:db8:41::1/64", routes: ["2001:db8:5::/48"], forward: true}}
 firewall: {{inbound: open}}
 """
+FAR_END = """\
+name: far
+method: {type: teredo, role: server, addresses: [192.0.2.17, 192.0.2.18], relay: true, exit: nat66}
+"""
 
 
 class World:
@@ -289,7 +293,7 @@ def test_a_lan_behind_a_teredo_client_behind_a_nat_reads_pages(
     far_end = Tunnelmgr(
         internet.host("far-end", "192.0.2.17", "192.0.2.18", "2001:db8:3::1"),
         tmp_path,
-        "name: far\nmethod: {type: teredo, role: server, addresses: [192.0.2.17, 192.0.2.18], relay: true, exit: nat66}\n",
+        FAR_END,
     )
     site = internet.site("home", NatKind.PORT_RESTRICTED)
     text = "name: home\nmethod: {type: teredo, server: 192.0.2.17}\nlan: {interfaces: [lan0], share: nat66}\n"
@@ -315,4 +319,55 @@ def test_a_lan_behind_a_teredo_client_behind_a_nat_reads_pages(
     assert home.status()["lan"][0]["prefix"] == str(prefix), "it stays the same"
     home.run("down", "home")
     assert home.traces() == []
+    far_end.run("down", "far")
+
+
+OTHER_RADVD = """\
+interface lan0 {
+    AdvSendAdvert on;
+    MinRtrAdvInterval 3;
+    MaxRtrAdvInterval 4;
+    prefix 2001:db8:77::/64 { };
+};
+"""
+
+
+def test_a_radvd_of_the_user_s_own_is_left_alone(world: World, tmp_path: Path) -> None:
+    (tmp_path / "radvd.conf").write_text(OTHER_RADVD)
+    words = ["radvd", "-n", "-C", str(tmp_path / "radvd.conf"), "-p", str(tmp_path / "radvd.pid")]
+    theirs = world.home.host.popen(words, environment=world.home.environment)
+    world.up()
+    configured(world)
+    wait_for("their prefix", lambda: usable(world.laptop, IPv6Network("2001:db8:77::/64")), 30)
+    world.home.run("down", "home")
+    assert theirs.poll() is None
+    assert (tmp_path / "radvd.conf").read_text() == OTHER_RADVD
+    world.home.host.stop(theirs)
+
+
+def test_the_lan_follows_from_a_method_with_a_prefix_to_one_without(world: World) -> None:
+    far_end = Tunnelmgr(
+        world.internet.host("far-end", "192.0.2.17", "192.0.2.18", "2001:db8:3::1"),
+        world.home.folder.parent,
+        FAR_END,
+    )
+    far_end.up()
+    world.home.write_profile(
+        "home",
+        f"""\
+name: home
+methods:
+  - {{type: 6in4, when: {{public_ipv4: true}}, remote: {FAR}, address: "2001:db8:41::2/64",
+     prefixes: ["2001:db8:5::/48"], keepalive: 5}}
+  - {{type: teredo, when: {{public_ipv4: true}}, server: 192.0.2.17}}
+network: {{probe: ["2001:db8:6::1"]}}
+lan: {{interfaces: [lan0], share: nat66}}
+""",
+    )
+    world.up()
+    old = configured(world)
+    world.far.run("down", "far")
+    translated = wait_for("translation", lambda: usable(world.laptop, IPv6Network("fd00::/8")), 120)
+    assert addresses(world.laptop) == {old: False, translated: True}
+    wait_for("packets", lambda: ping(world.laptop, world.native.ipv6, 1) or None, 30)
     far_end.run("down", "far")

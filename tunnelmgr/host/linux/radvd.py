@@ -52,7 +52,11 @@ class Radvd:
         if self._process and self._running:
             self._process.send_signal(signal.SIGHUP)
         else:
-            await self._start(wanted)
+            try:
+                await self._start(wanted)
+            except OSError:
+                _remove_files(wanted)
+                raise
         self._running = wanted
 
     async def stop(self, ended: Advertisement) -> None:
@@ -62,13 +66,11 @@ class Radvd:
             self._attending.cancel()
             await _end(process)
         self._process = None
-        for path in (ended.path, ended.pid_file):
-            Path(path).unlink(missing_ok=True)
+        _remove_files(ended)
 
     async def _start(self, wanted: Advertisement) -> None:
         program = shutil.which("radvd", path=SEARCH_PATH)
         if program is None:
-            Path(wanted.path).unlink()
             raise FileNotFoundError(errno.ENOENT, "radvd is missing")
         Path(wanted.pid_file).unlink(missing_ok=True)
         words = ("--nodaemon", "--config", wanted.path, "--pidfile", wanted.pid_file, "--logmethod", "stderr_clean")
@@ -104,6 +106,11 @@ class Radvd:
         self._pause = _PAUSE_MIN if lasted > _PAUSE_MAX else min(2 * self._pause, _PAUSE_MAX)
         await asyncio.sleep(self._pause)
         self.changed()
+
+
+def _remove_files(of: Advertisement) -> None:
+    for path in (of.path, of.pid_file):
+        Path(path).unlink(missing_ok=True)
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
