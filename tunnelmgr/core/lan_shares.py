@@ -1,11 +1,11 @@
 """Which prefix each interface of a LAN gets: one of the method's, or a unique local one (RFC 4193), translated. Pure."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv6Network
 from itertools import repeat
 
-from tunnelmgr.api.hostconfig import HostConfig
+from tunnelmgr.api.hostconfig import IPV6_MINIMUM_MTU, HostConfig
 from tunnelmgr.core.profile import LanSettings
 
 LAN_PREFIX_LENGTH = 64  # what SLAAC wants: RFC 4862 section 5.5.3 d with the interface identifiers of RFC 4291
@@ -28,13 +28,13 @@ def shares(
     settings: LanSettings,
     config: HostConfig,
     unique_local: IPv6Network | None,
-    links: Collection[str],
+    links: Mapping[str, int],
     uplinks: Collection[str | None],
 ) -> tuple[Share, ...]:
     """Return the share of each interface in the profile's order, whether those before it are there or not.
 
     `unique_local` is what to take translated prefixes from, None where nothing shall be translated; `links` are the
-    interfaces that exist, `uplinks` those that lead to the internet.
+    interfaces that exist, with their MTU, `uplinks` those that lead to the internet.
     """
     own = _subnets(config)
     # By its place in the list, so that it is the same whatever the method brings.
@@ -58,7 +58,7 @@ def _subnets(config: HostConfig) -> Iterator[IPv6Network]:
                     yield subnet
 
 
-def _trouble(interface: str, links: Collection[str], uplinks: Collection[str | None]) -> Share | None:
+def _trouble(interface: str, links: Mapping[str, int], uplinks: Collection[str | None]) -> Share | None:
     if interface in uplinks:
         return Share(
             interface,
@@ -70,6 +70,12 @@ def _trouble(interface: str, links: Collection[str], uplinks: Collection[str | N
             interface,
             trouble=f"there is no interface {interface}",
             hint="it will be served when it appears; `ip link` shows those there are",
+        )
+    if links[interface] < IPV6_MINIMUM_MTU:
+        return Share(
+            interface,
+            trouble=f"{interface} has an MTU of {links[interface]}, and IPv6 needs {IPV6_MINIMUM_MTU}",
+            hint=f"ip link set dev {interface} mtu {IPV6_MINIMUM_MTU}, or more",
         )
     return None
 

@@ -9,7 +9,7 @@ from tunnelmgr.api.hostconfig import HostConfig
 from tunnelmgr.core.lan_shares import Share, shares
 from tunnelmgr.core.profile import LanSettings, LanShare
 
-LINKS = {"lan0", "lan1", "eth0"}
+LINKS = {"lan0": 1500, "lan1": 1500, "eth0": 1500, "narrow": 1279}
 UNIQUE_LOCAL = IPv6Network("fd12:3456:789a::/48")
 ADDRESS = IPv6Interface("2001:db8:41::2/64")
 
@@ -74,6 +74,11 @@ def test_the_way_to_the_internet_is_no_lan() -> None:
     [share] = shared("2001:db8:5::/48", interfaces=("eth0",))
     assert share.prefix is None
     assert share.trouble == "eth0 leads to the internet: whoever is there is none of the LAN"
+
+
+def test_an_interface_too_narrow_for_ipv6_is_none_either() -> None:
+    [share] = shared("2001:db8:5::/48", interfaces=("narrow",))
+    assert share.trouble == "narrow has an MTU of 1279, and IPv6 needs 1280"
 
 
 @pytest.mark.parametrize(
