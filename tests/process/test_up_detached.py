@@ -60,8 +60,7 @@ def test_a_process_that_does_not_end_is_killed_when_patience_ends(start: Start, 
     child = ControlClient(path).status().pid
     parent.send_signal(signal.SIGINT)
     assert parent.stdout
-    while "interrupted" not in parent.stdout.readline():
-        pass
+    assert any("interrupted" in line for line in iter(parent.stdout.readline, ""))
     parent.send_signal(signal.SIGINT)
     out, _ = parent.communicate(timeout=PATIENCE)
     assert out == "home had to be killed; run `tunnelmgr cleanup`\n"
