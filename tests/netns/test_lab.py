@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -250,6 +251,15 @@ def test_destroyed_lab_leaves_nothing(lab_name: Callable[[], str]) -> None:
     assert program.poll() == -signal.SIGKILL
     assert internet.name not in labs()
     assert not _traces(internet.name)
+
+
+def test_several_may_destroy_a_lab_at_once(lab_name: Callable[[], str]) -> None:
+    with NamespaceInternet(lab_name()) as internet:
+        for number in range(8):
+            internet.host(f"host{number}", f"192.0.2.{number + 1}")
+        with ThreadPoolExecutor(4) as several:
+            list(several.map(destroy, [internet.name] * 4))  # raises what one of them met
+    assert internet.name not in labs()
 
 
 def test_lab_of_a_killed_process_can_be_destroyed(lab_name: Callable[[], str]) -> None:

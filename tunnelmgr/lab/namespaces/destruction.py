@@ -12,7 +12,9 @@ from tunnelmgr.lab.namespaces.shell import run_script
 def destroy(lab: str) -> None:
     """Remove all that there is of `lab`, which may be nothing. Raises TunnelError when a program does not die."""
     namespaces = naming.namespaces_of(lab)
+    files = [naming.NAMESPACES / name for name in namespaces]
     kill_programs(namespaces)
-    run_script("".join(f"ip netns del {name}\n" for name in namespaces if (naming.NAMESPACES / name).exists()))
+    # Somebody else may be removing it at the same time: what is gone is gone.
+    run_script("".join(f"test ! -e {file} || ip netns del {file.name} || test ! -e {file}\n" for file in files))
     for name in namespaces:
         naming.remove_files(name)
