@@ -5,7 +5,8 @@ TUNNELMGR_REQUIRE_ALL_TIERS=1 makes every skip a failure: where each tier must r
 """
 
 import os
-from collections.abc import Generator
+import signal
+from collections.abc import Generator, Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -42,3 +43,11 @@ def pytest_make_collect_report(
         report.outcome = "failed"
         report.longrepr = f"skipped although TUNNELMGR_REQUIRE_ALL_TIERS=1: {report.longrepr}"
     return report
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _ctrl_c_is_heard() -> Iterator[None]:
+    """A shell has its background jobs ignore SIGINT, and what they start inherits that."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

@@ -18,14 +18,6 @@ PATIENCE = 20.0  # seconds; generous, since a loaded machine starts an interpret
 Start = Callable[..., "subprocess.Popen[str]"]
 
 
-@pytest.fixture(autouse=True)
-def _ctrl_c_is_heard() -> Iterator[None]:
-    """A shell has its background jobs ignore SIGINT, and what they start inherits that."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     """Return the path of the control socket of the profile "home"."""
