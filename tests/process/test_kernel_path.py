@@ -154,7 +154,7 @@ def test_what_the_tunnel_delivers_beside_the_kernel_is_a_copy_and_dropped(tmp_pa
         ((replace(PATH, channel="udp"),), "UDP by the plain path only"),
         ((PATH, replace(PATH, prefix=ALONE, remote=Endpoint(LATER, 0))), "one far end"),
         ((replace(PATH, valid_for=30.0),), "judged one by one"),
-        ((replace(PATH, tos=OuterTos(0, 0xFC)),), "dscp_model: uniform"),
+        ((replace(PATH, tos=OuterTos(0, 0xFC)),), "does not copy the DSCP"),
         ((PATH, replace(PATH, prefix=ALONE, tos=OuterTos(0x28, 0))), "one DSCP"),
     ],
 )

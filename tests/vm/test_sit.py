@@ -223,7 +223,7 @@ def test_what_the_kernel_cannot_do_stays_plain_and_status_says_why(internet: Nam
     ends.home.write_profile("home", uniform)
     up(ends.home)
     status = ends.home.status()
-    assert (status["datapath"], "dscp_model: uniform" in status["datapath_reason"]) == ("plain", True)
+    assert (status["datapath"], "does not copy the DSCP" in status["datapath_reason"]) == ("plain", True)
     ends.home.run("down", "home", timeout=PATIENCE)
     ends.home.write_profile("home", HOME_PROFILE.format(datapath="auto", keys=""))
     up(ends.home)

@@ -89,7 +89,7 @@ class KernelOffer:
         if any(path.tos != first.tos for path in paths) or first.tos.value & _ECN:
             return Unsuited("a kernel tunnel writes one DSCP into all outer headers")
         if first.tos.inherited & _DSCP:
-            return Unsuited("a kernel tunnel does not copy the DSCP of outer headers back (dscp_model: uniform)")
+            return Unsuited("a kernel tunnel does not copy the DSCP of outer headers back, which the profile asks for")
         wish = self._channels[first.channel]
         return KernelPath(
             wish.local.address,
