@@ -15,23 +15,17 @@ from tunnelmgr.api.packets import IPv6Packet, traffic_class
 from tunnelmgr.api.status import Fact, PathUse, PeerStatus, TunnelStatus
 from tunnelmgr_sixinfour.addresses import is_private, link_local_for
 from tunnelmgr_sixinfour.channel import RawChannel
-from tunnelmgr_sixinfour.constants import (
-    FIRST_TIMEOUT,
-    IMPATIENCE,
-    KEEPALIVE_EAGER,
-    KEEPALIVE_LOSSES,
-    KEEPALIVE_TIMEOUT,
-    UP_PATIENCE,
-)
+from tunnelmgr_sixinfour.constants import KEEPALIVE_LOSSES, UP_PATIENCE
 from tunnelmgr_sixinfour.decapsulation import Arrived, decapsulate
 from tunnelmgr_sixinfour.diagnosis import Evidence, Verdict
 from tunnelmgr_sixinfour.drops import Drop, Refused
 from tunnelmgr_sixinfour.errors_to_host import ErrorsToHost
 from tunnelmgr_sixinfour.icmp import IcmpJudge, News
-from tunnelmgr_sixinfour.keepalive import SMALL, Keepalive
+from tunnelmgr_sixinfour.keepalive import SMALL
 from tunnelmgr_sixinfour.neighbours import answer_to, echo_reply_to, is_discovery
 from tunnelmgr_sixinfour.nesting import is_nested_too_deep
 from tunnelmgr_sixinfour.path_mtu import PathMtu
+from tunnelmgr_sixinfour.rounds import Found, Rounds
 from tunnelmgr_sixinfour.routing import host_config, paths_of, sides_of
 from tunnelmgr_sixinfour.settings import SixInFourSettings
 from tunnelmgr_sixinfour.update import MEMORY_KEY, EndpointUpdate
@@ -66,7 +60,7 @@ class SixInFourTunnel:
         self._outbox = Outbox()
         self._channel = RawChannel(settings.local, settings.ttl, self._outbox)
         self._path_mtu = PathMtu(settings.static_mtu)
-        self._keepalive = Keepalive(settings.address.ip, settings.far, random)
+        self._rounds = Rounds(settings, self._path_mtu, random)
         self._evidence = Evidence(settings.remote, settings.far)
         self._errors = ErrorsToHost(settings.address.ip, self._outbox)
         self._icmp = IcmpJudge(settings.remote, self._path_mtu, self._evidence, self._errors, self._outbox)
@@ -78,10 +72,6 @@ class SixInFourTunnel:
         self._configured = False
         """Whether Up was said and no Down since."""
         self._complaint: Verdict | None = None
-        self._searching = False
-        """Whether the round under way tries larger sizes."""
-        self._losses = self._large_losses = 0
-        self._round_at: float | None = None
         self._up_by: float | None = None
         self._received_at: float | None = None
         self._sent_at: float | None = None
@@ -116,7 +106,7 @@ class SixInFourTunnel:
         self._channel.want(self._network, dont_fragment=self._path_mtu.dont_fragment)
         if self._channel.local is None:
             self._state = State.NO_ROUTE
-            self._round_at = None
+            self._rounds.stop()
             self._complain(Verdict("this host has no IPv4 address to send from", "connect it to a network with IPv4"))
         elif self._state is State.NO_ROUTE:
             self._state = State.OPENING
@@ -138,7 +128,8 @@ class SixInFourTunnel:
         if self._state is State.ESTABLISHED:
             self._say_paths()  # the far end knows or will be told where we are; the paths go on over the new channel
         else:
-            self._state, self._losses = State.WAITING, 0
+            self._state = State.WAITING
+            self._rounds.start_over()
         if self._settings.keepalive is None:
             self._heard()
             self._say_up()
@@ -179,12 +170,13 @@ class SixInFourTunnel:
 
     def _arrived(self, arrived: Arrived, now: float) -> None:
         packet = arrived.packet
-        size = self._keepalive.take(packet, now)
+        size = self._rounds.take(packet, now)
         if size is not None:
             self._answered(size, now)
             return
         if self._state in {State.WAITING, State.SILENT}:
-            self._ask_who_is_there(now)
+            self._rounds.insist(now)
+            self._advance(now)
         answer = answer_to(packet, self._sides.own, router=self._settings.forward)
         if answer is None and not self._configured:
             answer = echo_reply_to(packet, self._settings.address.ip)  # the host cannot yet: it has no address
@@ -247,63 +239,35 @@ class SixInFourTunnel:
     # -- is the far end there -----------------------------------------------------------------------------------------
 
     def _probe_soon(self, now: float) -> None:
-        """Begin a round unless one is under way."""
-        if self._settings.keepalive is not None and self._keepalive.ends_at is None:
-            self._round_at = now
-            self._advance(now)
-
-    def _ask_who_is_there(self, now: float) -> None:
-        """The far end shows a sign of life: ask again soon, without waiting for an answer that is not to come."""
-        begun_at = self._keepalive.begun_at
-        if begun_at is not None and now - begun_at >= IMPATIENCE:
-            self._keepalive.abandon()
-        self._probe_soon(now)
+        self._rounds.hasten(now)
+        self._advance(now)
 
     def _advance(self, now: float) -> None:
         """End the round that has ended, begin the one that is due."""
-        begun_at = self._keepalive.begun_at
-        outcome = self._keepalive.end(now)
-        if outcome is not None and begun_at is not None:
-            self._judge_round(outcome.alive, outcome.lost, begun_at, now)
-        if self._channel.is_open and self._round_at is not None and now >= self._round_at:
-            self._round_at = None
-            sizes = self._path_mtu.sizes_to_probe() if self._state is State.ESTABLISHED else ()
-            self._searching = len(sizes) > 1
-            timeout = KEEPALIVE_TIMEOUT
-            if self._state is not State.ESTABLISHED:
-                timeout = min(timeout, FIRST_TIMEOUT * 2 ** min(self._losses, KEEPALIVE_LOSSES))
-            for packet in self._keepalive.begin(sizes, timeout, now):
+        found = self._rounds.end(now)
+        if found is not None:
+            self._judge(found, now)
+        if self._channel.is_open:
+            for packet in self._rounds.begin(now, heard=self._state is State.ESTABLISHED):
                 self._send(packet, now)
 
-    def _judge_round(self, alive: bool, lost: tuple[int, ...], begun_at: float, now: float) -> None:
-        self._round_at = now
-        if not alive:
-            self._losses += 1
-            if self._losses >= KEEPALIVE_LOSSES or self._evidence.is_refused(now):
-                self._fell_silent(now)
-            if self._losses > KEEPALIVE_EAGER:
-                self._round_at = begun_at + (self._settings.keepalive or 0.0)
-            return
-        self._heard()
-        self._large_losses = self._large_losses + 1 if self._path_mtu.tunnel_mtu in lost else 0
-        if self._large_losses >= KEEPALIVE_LOSSES:
-            self._large_losses = 0
-            self._lose_large_packets(now)
-        if self._searching:
-            self._path_mtu.round_ended()
-        if self._path_mtu.settled and not self._large_losses:
-            self._round_at = begun_at + (self._settings.keepalive or 0.0)
+    def _judge(self, found: Found, now: float) -> None:
+        if not found.losses:
+            self._heard()
+        elif found.losses >= KEEPALIVE_LOSSES or self._evidence.is_refused(now):
+            self._fell_silent(now)
+        if found.black_hole:
+            text = f"large packets to {self._settings.remote} vanish: MTU {self._path_mtu.tunnel_mtu}"
+            self._outbox.say(Notice("6in4.black-hole", text))
+            self._follow_mtu()
 
     def _answered(self, size: int, now: float) -> None:
         if size == SMALL:
             self._heard()
-        else:
-            self._path_mtu.answered(size)
         self._follow_mtu()
         self._advance(now)
 
     def _heard(self) -> None:
-        self._losses = 0
         self._evidence.clear()
         if self._update is not None:
             self._update.heard()
@@ -321,12 +285,6 @@ class SixInFourTunnel:
         self._state = State.SILENT if self._state is State.ESTABLISHED else self._state
         self._take_back_paths()
         self._complain(self._evidence.verdict(self._channel.local, now))
-
-    def _lose_large_packets(self, now: float) -> None:
-        self._path_mtu.lost(now)
-        text = f"large packets to {self._settings.remote} vanish: MTU {self._path_mtu.tunnel_mtu}"
-        self._outbox.say(Notice("6in4.black-hole", text))
-        self._follow_mtu()
 
     def _follow_mtu(self) -> None:
         """The MTU or DF may be another: tell the host, or open another channel."""
@@ -395,8 +353,8 @@ class SixInFourTunnel:
             self._path_mtu.next_timeout,
             self._update.next_timeout if self._update is not None else None,
             self._up_by,
-            self._keepalive.ends_at,
-            self._round_at if self._channel.is_open and self._keepalive.ends_at is None else None,
+            self._rounds.ends_at,
+            self._rounds.due_at if self._channel.is_open else None,
         ]
         return min((at for at in timers if at is not None), default=None)
 
@@ -417,7 +375,7 @@ class SixInFourTunnel:
             "behind NAT": None if local is None else is_private(local),
             "far address": str(self._settings.far),
             "link-local": str(self._link_local),
-            "round trip": self._keepalive.round_trip,
+            "round trip": self._rounds.round_trip,
             "path MTU": self._path_mtu.path_mtu,
             "don't fragment": self._path_mtu.dont_fragment,
             "black hole": self._path_mtu.black_hole,
