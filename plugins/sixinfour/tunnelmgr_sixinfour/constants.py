@@ -29,6 +29,10 @@ KEEPALIVE_EAGER = 12  # losses in a row, after which the next request waits for 
 FIRST_TIMEOUT = 1.0  # seconds while the far end is not heard, doubled from request to request up to KEEPALIVE_TIMEOUT
 KEEPALIVE_LOSSES = 3  # in a row, until the far end counts as silent
 NONCE_LENGTH = 8  # bytes, random, in every echo request: nobody who does not see it can answer
+LARGE_INTERVAL = 10.0  # seconds from round to round in use: with three timeouts, a black hole shows within 30; S-MT-011
+# Bytes since the last round that are use: more than the probes of two ends and their answers, which would keep each other
+# awake, and less than TCP's first window of 10 segments (RFC 6928).
+LARGE_USE = 8000
 ECHO_HOP_LIMIT = 64
 IMPATIENCE = 1.0  # seconds without an answer, after which a sign of life makes us ask again
 UP_PATIENCE = 1.0  # seconds the first word waits for the far end's answer, so that it can tell the MTU

@@ -52,7 +52,7 @@ class PathMtu:
 
     @property
     def dont_fragment(self) -> bool:
-        return self._static is None and sets_df(self._ceiling)
+        return self._static is None and not self.black_hole and sets_df(self._ceiling)
 
     @property
     def path_mtu(self) -> int | None:
@@ -103,10 +103,8 @@ class PathMtu:
         return True
 
     def lost(self, now: float) -> None:
-        """Packets of the size in use vanish while small ones are answered: believe in the least."""
+        """Packets of the size in use vanish while small ones are answered: believe in the least, and in fragments."""
         self.black_hole = True
-        if self.tunnel_mtu == TUNNEL_MTU_MIN:
-            self._ceiling = TUNNEL_MTU_MIN + OVERHEAD - 1  # DF off
         self._answered = TUNNEL_MTU_MIN
         self._ages_at, self._rounds_left = now + PATH_MTU_AGE, 0
 

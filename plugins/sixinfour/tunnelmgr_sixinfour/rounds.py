@@ -4,16 +4,20 @@ A round comes every `keepalive` seconds; at once after one with losses and while
 is used, often enough to notice within half a minute that large packets vanish.
 """
 
+from collections.abc import Sequence
 from random import Random
 from typing import NamedTuple
 
 from tunnelmgr.api.packets import IPv6Packet
+from tunnelmgr.api.status import PathUse
 from tunnelmgr_sixinfour.constants import (
     FIRST_TIMEOUT,
     IMPATIENCE,
     KEEPALIVE_EAGER,
     KEEPALIVE_LOSSES,
     KEEPALIVE_TIMEOUT,
+    LARGE_INTERVAL,
+    LARGE_USE,
 )
 from tunnelmgr_sixinfour.keepalive import SMALL, Keepalive
 from tunnelmgr_sixinfour.path_mtu import PathMtu
@@ -37,6 +41,10 @@ class Rounds:
         self._path_mtu = path_mtu
         self._keepalive = Keepalive(settings.address.ip, settings.far, random)
         self._due_at: float | None = None
+        self._used_by: float | None = None
+        """When to look whether the tunnel is used, which makes a round due."""
+        self._carried = 0
+        """Bytes since the last round."""
         self._searching = False
         """Whether the round under way tries larger sizes."""
         self._losses = self._large_losses = 0
@@ -54,11 +62,17 @@ class Rounds:
     @property
     def due_at(self) -> float | None:
         """When the next round begins, given a channel; None while one is under way, or none is wanted."""
-        return self._due_at if self.ends_at is None else None
+        if self._due_at is None or self.ends_at is not None:
+            return None
+        return self._due_at if self._used_by is None else min(self._due_at, self._used_by)
 
     def start_over(self) -> None:
         """The far end is to be found anew."""
         self._losses = 0
+
+    def used(self, uses: Sequence[PathUse]) -> None:
+        """Take what was carried: only who sends large packets need know whether they arrive."""
+        self._carried += sum(use.bytes_sent + use.bytes_received for use in uses)
 
     def hasten(self, now: float) -> None:
         """Let a round be due, unless one is under way."""
@@ -79,15 +93,24 @@ class Rounds:
 
     def begin(self, now: float, *, heard: bool) -> list[bytes]:
         """Return the packets of the round that is due; none when none is. Sizes are tried on a far end that is heard."""
-        if self.due_at is None or now < self.due_at:
+        if not self._is_due(now):
             return []
-        self._due_at = None
+        self._due_at = self._used_by = None
+        self._carried = 0
         sizes = self._path_mtu.sizes_to_probe() if heard else ()
         self._searching = len(sizes) > 1
         timeout = KEEPALIVE_TIMEOUT
         if not heard:
             timeout = min(timeout, FIRST_TIMEOUT * 2 ** min(self._losses, KEEPALIVE_LOSSES))
         return self._keepalive.begin(sizes, timeout, now)
+
+    def _is_due(self, now: float) -> bool:
+        if self._due_at is None or self.ends_at is not None:
+            return False
+        if self._used_by is None or not self._used_by <= now < self._due_at:
+            return now >= self._due_at
+        self._used_by = now + LARGE_INTERVAL
+        return self._carried >= LARGE_USE
 
     def take(self, packet: IPv6Packet, now: float) -> int | None:
         """Return the size of the request that a packet answers; None when it answers none."""
@@ -113,6 +136,7 @@ class Rounds:
         black_hole = self._judge_sizes(outcome.lost, now)
         if self._path_mtu.settled and not self._large_losses:
             self._due_at = at_leisure
+            self._used_by = begun_at + LARGE_INTERVAL if self._path_mtu.sizes_to_probe() else None
         return Found(0, black_hole)
 
     def _judge_sizes(self, lost: tuple[int, ...], now: float) -> bool:

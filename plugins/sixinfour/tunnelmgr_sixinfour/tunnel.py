@@ -230,6 +230,7 @@ class SixInFourTunnel:
             self._follow_mtu()
 
     def paths_used(self, uses: Sequence[PathUse], now: float) -> None:
+        self._rounds.used(uses)
         for use in uses:
             if use.received_at is not None and use.packets_received:
                 self._received_at = max(use.received_at, self._received_at or use.received_at)

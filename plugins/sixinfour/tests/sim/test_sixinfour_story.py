@@ -15,7 +15,7 @@ from tests.sixinfour_world.ends import (
 )
 
 from tunnelmgr.api.events import PeerSilent, Up
-from tunnelmgr.lab.simulated import Internet
+from tunnelmgr.lab.simulated import Internet, SimulatedHost
 from tunnelmgr.lab.vocabulary import Link, Nat
 
 
@@ -179,19 +179,56 @@ def test_the_mtu_is_found_without_any_icmp(mtu: int, tunnel: int) -> None:
 
 
 @pytest.mark.requirement("S-MT-010", "S-MT-011")
-def test_a_black_hole_is_noticed_reported_and_left_again() -> None:
+@pytest.mark.parametrize("moment", [3, 8, 13, 30, 58, 63, 300])
+@pytest.mark.parametrize("path", [1400, 1290])
+def test_a_black_hole_is_noticed_within_30_seconds_of_use_and_left_again(moment: int, path: int) -> None:
     internet = Internet()
-    home = add_home(internet)
-    add_far(internet)
-    internet.run(58)
-    home.set_links(up=Link(mtu=1400))
-    internet.run(30)
+    home, far = add_home(internet), add_far(internet)
+    internet.run(2)
+    use(internet, home, far, seconds=moment)
+    home.set_links(up=Link(mtu=path))
+    use(internet, home, far, seconds=30)
     assert home.config is not None
     assert home.config.mtu == 1280
-    assert "6in4.black-hole" in home.notices
+    assert home.status().facts["don't fragment"] is False
+    assert home.notices.count("6in4.black-hole") == 1
+    ping = home.send_ping(to=far, size=1200)
+    internet.run(1)
+    assert ping.answered
     home.set_links(up=Link())
     internet.run(620)
     assert home.config.mtu == 1480
+    assert home.status().facts["don't fragment"] is True
+
+
+def use(internet: Internet, home: SimulatedHost, far: SimulatedHost, seconds: int) -> None:
+    """Let the home send a large packet a second, whether it is answered or not."""
+    for _ in range(seconds):
+        home.send_ping(to=far, size=1400)
+        internet.run(1)
+
+
+def test_an_idle_tunnel_hears_of_a_black_hole_with_its_keepalive() -> None:
+    internet = Internet()
+    home = add_home(internet)
+    add_far(internet)
+    internet.run(3)
+    home.set_links(up=Link(mtu=1400))
+    internet.run(60 + 15)
+    assert home.notices.count("6in4.black-hole") == 1
+
+
+def test_ends_that_were_used_come_to_rest_again() -> None:
+    """What each answers the other is no use that would have it ask again."""
+    internet = Internet()
+    home, far = add_home(internet), add_far(internet)
+    internet.run(2)
+    use(internet, home, far, seconds=40)
+    internet.run(60)
+    before = [end.status().counters["packets-sent"] for end in (home, far)]
+    internet.run(600)
+    sent = [end.status().counters["packets-sent"] - count for end, count in zip((home, far), before, strict=True)]
+    assert sent == [20, 20], "a small and a large request a minute"
 
 
 @pytest.mark.requirement("S-MT-004")
