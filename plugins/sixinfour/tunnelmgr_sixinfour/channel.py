@@ -37,9 +37,13 @@ class RawChannel:
     def next_timeout(self) -> float | None:
         return self._retry_at
 
+    def address_in(self, network: Network) -> IPv4Address | None:
+        """Return the address this end has in a network, None when it has none."""
+        return self._configured or network.source
+
     def want(self, network: Network, *, dont_fragment: bool) -> bool:
         """Be open on the right address, with DF as told; return whether another channel than before was asked for."""
-        local = self._configured or network.source
+        local = self.address_in(network)
         wanted = None if local is None else (local, dont_fragment)
         if wanted == self._wanted and self._retry_at is None:
             return False

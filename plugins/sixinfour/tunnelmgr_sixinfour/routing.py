@@ -12,10 +12,10 @@ from tunnelmgr_sixinfour.decapsulation import Sides
 from tunnelmgr_sixinfour.settings import SixInFourSettings
 
 
-def sides_of(settings: SixInFourSettings, link_local: IPv6Address) -> Sides:
+def sides_of(settings: SixInFourSettings, link_local: IPv6Address | None) -> Sides:
     """Return which addresses are where."""
     return Sides(
-        own=(settings.address.ip, link_local),
+        own=(settings.address.ip,) if link_local is None else (settings.address.ip, link_local),
         far=settings.far,
         on_link=settings.address.network,
         site=settings.prefixes,
@@ -54,10 +54,11 @@ def paths_of(settings: SixInFourSettings, channel: str) -> list[PathUp]:
     return paths
 
 
-def host_config(settings: SixInFourSettings, link_local: IPv6Address, mtu: int) -> HostConfig:
+def host_config(settings: SixInFourSettings, link_local: IPv6Address | None, mtu: int) -> HostConfig:
     """Return what this host shall look like."""
+    link = () if link_local is None else (IPv6Interface((link_local, LINK_LOCAL.prefixlen)),)
     return HostConfig(
-        addresses=(settings.address, IPv6Interface((link_local, LINK_LOCAL.prefixlen))),
+        addresses=(settings.address, *link),
         routes=tuple(prefix for prefix in settings.routes if prefix.prefixlen),
         default_route=settings.faces_the_internet,
         mtu=mtu,

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from enum import Enum
+from ipaddress import IPv6Address
 from random import Random
 
 from tunnelmgr.api.datagrams import ChannelEvent, Datagram, IcmpReceived
@@ -64,8 +65,9 @@ class SixInFourTunnel:
         self._evidence = Evidence(settings.remote, settings.far)
         self._errors = ErrorsToHost(settings.address.ip, self._outbox)
         self._icmp = IcmpJudge(settings.remote, self._path_mtu, self._evidence, self._errors, self._outbox)
-        self._link_local = link_local_for(settings.local or settings.remote, random)
-        self._sides = sides_of(settings, self._link_local)
+        self._link_local: IPv6Address | None = None
+        """Made of the first IPv4 address this end has; then the device keeps it."""
+        self._sides = sides_of(settings, None)
         self._update = EndpointUpdate(settings.update, self._outbox) if settings.update is not None else None
         self._up: HostConfig | None = None
         """What Up was said with last; None after PeerSilent or Down, or before."""
@@ -80,10 +82,6 @@ class SixInFourTunnel:
     # -- the network --------------------------------------------------------------------------------------------------
 
     def start(self, now: float, network: Network, memory: Mapping[str, bytes]) -> None:
-        local = self._settings.local or network.source
-        if local is not None:
-            self._link_local = link_local_for(local, self._random)
-            self._sides = sides_of(self._settings, self._link_local)
         if self._update is not None:
             self._update.recall(memory.get(MEMORY_KEY, b""))
         self._network = network
@@ -91,25 +89,44 @@ class SixInFourTunnel:
 
     def network_changed(self, network: Network, now: float) -> None:
         before = self._channel.local
+        moved = self._channel.address_in(network) != before
+        if moved or network.resumed:
+            self._path_mtu.search_again()  # first: a channel without DF would have fragments prove large sizes
+            self._evidence.clear()
         self._network = network
         self._follow_network(now)
-        if self._channel.local not in {before, None}:
+        if moved and self._channel.local is not None:
             self._outbox.say(Notice("6in4.address", f"this end is at {self._channel.local}, was {before or 'nowhere'}"))
-        if network.resumed or self._channel.local != before:
-            self._path_mtu.search_again()
-            self._evidence.clear()
+        if moved or network.resumed:
             self._probe_soon(now)
 
     def _follow_network(self, now: float) -> None:
         if self._state is State.STOPPED:
             return
-        self._channel.want(self._network, dont_fragment=self._path_mtu.dont_fragment)
-        if self._channel.local is None:
-            self._state = State.NO_ROUTE
+        self._seek_channel()
+        local = self._channel.local
+        if local is None:
+            self._enter(State.NO_ROUTE)
             self._rounds.stop()
             self._complain(Verdict("this host has no IPv4 address to send from", "connect it to a network with IPv4"))
-        elif self._state is State.NO_ROUTE:
-            self._state = State.OPENING
+            return
+        if self._state is State.NO_ROUTE:
+            self._enter(State.OPENING)
+        if self._link_local is None:
+            self._link_local = link_local_for(local, self._random)
+            self._sides = sides_of(self._settings, self._link_local)
+
+    def _seek_channel(self) -> None:
+        """Have the channel that this network and the path MTU want."""
+        if self._channel.want(self._network, dont_fragment=self._path_mtu.dont_fragment):
+            self._rounds.stop()  # answers would come to the old one; the new one, once open, begins another
+
+    def _enter(self, state: State) -> None:
+        """Be in another state. The data plane carries in one of them alone."""
+        if self._state is State.ESTABLISHED and state is not State.ESTABLISHED:
+            for path in paths_of(self._settings, self._channel.name):
+                self._outbox.say(PathDown(path.prefix))
+        self._state = state
 
     def effect_done(self, effect: Effect, result: EffectResult, now: float) -> None:
         if effect is self._closing:
@@ -128,26 +145,28 @@ class SixInFourTunnel:
         if self._state is State.ESTABLISHED:
             self._say_paths()  # the far end knows or will be told where we are; the paths go on over the new channel
         else:
-            self._state = State.WAITING
+            self._enter(State.WAITING)
             self._rounds.start_over()
         if self._settings.keepalive is None:
             self._heard()
             self._say_up()
             return
-        if self._up is None and self._complaint is None:
-            self._up_by = now + UP_PATIENCE
+        if not self._configured:
+            self._complaint, self._up_by = None, now + UP_PATIENCE
         self._probe_soon(now)
 
     def _could_not_open(self) -> None:
         failure = self._channel.failure
         if failure is None:
             return
-        self._up, self._complaint, self._configured = None, None, False
-        if failure.code is FailureCode.NO_PERMISSION:
-            hint = "raw sockets need the capability CAP_NET_RAW; run it as root"
-            self._outbox.say(Down(failure.text, hint, ExitCode.NO_PERMISSION, permanent=True))
-        else:
-            self._outbox.say(Down(failure.text, f"check `local`: {self._channel.local} must be an address of this host"))
+        self._enter(State.OPENING)
+        forbidden = failure.code is FailureCode.NO_PERMISSION
+        hint = f"check `local`: {self._channel.local} must be an address of this host"
+        verdict = Verdict(failure.text, "raw sockets need the capability CAP_NET_RAW; run it as root" if forbidden else hint)
+        if verdict != self._complaint:
+            code = ExitCode.NO_PERMISSION if forbidden else ExitCode.NO_ANSWER
+            self._outbox.say(Down(*verdict, code, permanent=forbidden))
+        self._up, self._up_by, self._complaint, self._configured = None, None, verdict, False
 
     # -- packets ------------------------------------------------------------------------------------------------------
 
@@ -273,7 +292,7 @@ class SixInFourTunnel:
         if self._update is not None:
             self._update.heard()
         if self._state in {State.WAITING, State.SILENT}:
-            self._state = State.ESTABLISHED
+            self._enter(State.ESTABLISHED)
             self._say_paths()
             if self._complaint is not None:
                 self._say_up()
@@ -283,13 +302,13 @@ class SixInFourTunnel:
             return
         if self._update is not None:
             self._update.silent(now)
-        self._state = State.SILENT if self._state is State.ESTABLISHED else self._state
-        self._take_back_paths()
+        if self._state is State.ESTABLISHED:
+            self._enter(State.SILENT)
         self._complain(self._evidence.verdict(self._channel.local, now))
 
     def _follow_mtu(self) -> None:
         """The MTU or DF may be another: tell the host, or open another channel."""
-        self._channel.want(self._network, dont_fragment=self._path_mtu.dont_fragment)
+        self._seek_channel()
         known = self._state is State.ESTABLISHED and self._path_mtu.settled
         if self._up is not None or (self._up_by is not None and known):
             self._say_up()
@@ -328,10 +347,6 @@ class SixInFourTunnel:
             return
         for path in paths_of(self._settings, self._channel.name):
             self._outbox.say(path)
-
-    def _take_back_paths(self) -> None:
-        for path in paths_of(self._settings, self._channel.name):
-            self._outbox.say(PathDown(path.prefix))
 
     # -- time and the rest --------------------------------------------------------------------------------------------
 
@@ -375,7 +390,7 @@ class SixInFourTunnel:
             "local": None if local is None else str(local),
             "behind NAT": None if local is None else is_private(local),
             "far address": str(self._settings.far),
-            "link-local": str(self._link_local),
+            "link-local": None if self._link_local is None else str(self._link_local),
             "round trip": self._rounds.round_trip,
             "path MTU": self._path_mtu.path_mtu,
             "don't fragment": self._path_mtu.dont_fragment,
@@ -393,8 +408,7 @@ class SixInFourTunnel:
         raise TunnelError(f"6in4 has no command {name!r}")
 
     def stop(self, now: float) -> None:
-        self._state = State.STOPPED
-        self._take_back_paths()
+        self._enter(State.STOPPED)
         self._closing = self._channel.close()
         if self._closing is None:
             self._outbox.say(Stopped())

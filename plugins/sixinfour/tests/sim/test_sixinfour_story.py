@@ -14,7 +14,7 @@ from tests.sixinfour_world.ends import (
     reason,
 )
 
-from tunnelmgr.api.events import PeerSilent, Up
+from tunnelmgr.api.events import PathDown, PathUp, PeerSilent, Up
 from tunnelmgr.lab.simulated import Internet, SimulatedHost
 from tunnelmgr.lab.vocabulary import Link, Nat
 
@@ -136,6 +136,27 @@ def test_the_tunnel_is_down_after_three_losses_and_up_after_one_answer() -> None
     assert home.up, "addresses and device stay"
     far.restart()
     assert internet.run_until(lambda: is_trusted(home), within=6)
+
+
+def test_the_paths_of_a_far_end_that_fell_silent_are_taken_back_once() -> None:
+    internet = Internet()
+    home, far = add_home(internet), add_far(internet)
+    internet.run(3)
+    far.kill()
+    internet.run(600)
+    assert sum(isinstance(event, PeerSilent) for event in home.events) == 1
+    paths = {event.prefix for event in home.events if isinstance(event, PathUp)}
+    assert sorted(event.prefix for event in home.events if isinstance(event, PathDown)) == sorted(paths)
+
+
+def test_a_host_without_an_address_carries_nothing() -> None:
+    internet = Internet()
+    home = add_home(internet)
+    add_far(internet)
+    internet.run(3)
+    home.lose_default_route()
+    internet.run(1)
+    assert sum(isinstance(event, PathDown) for event in home.events) == 3
 
 
 def test_one_way_traffic_is_told_from_silence() -> None:

@@ -30,9 +30,9 @@ def network(source: IPv4Address = CLIENT) -> Network:
 
 
 class Bench:
-    """A started tunnel whose channel is open, with nothing left to drain."""
+    """A started tunnel whose channel is open, with nothing left to drain. `found` is the network it starts in."""
 
-    def __init__(self, source: IPv4Address = CLIENT, **settings: Any) -> None:
+    def __init__(self, source: IPv4Address = CLIENT, found: Network | None = None, **settings: Any) -> None:
         written = (CLIENT_SETTINGS if source == CLIENT else SERVER_SETTINGS) | settings
         self.settings = SixInFourSettings.model_validate(written)
         self.tunnel = SixInFourTunnel(self.settings, Random(1))
@@ -40,7 +40,7 @@ class Bench:
         self.said: list[Event] = []
         self.sent: list[Datagram] = []
         self.delivered: list[bytes] = []
-        self.tunnel.start(0.0, network(source), {})
+        self.tunnel.start(0.0, found or network(source), {})
         self.turn()
 
     def turn(self) -> None:
@@ -66,6 +66,11 @@ class Bench:
 
     def change(self, event: ChannelEvent) -> None:
         self.tunnel.channel_changed(event, self.now)
+        self.turn()
+
+    def move(self, found: Network) -> None:
+        """Let the network be another."""
+        self.tunnel.network_changed(found, self.now)
         self.turn()
 
     def wake_until(self, instant: float, *, answering: int = 0) -> None:

@@ -11,7 +11,7 @@ from tests.sixinfour_world.bench import Bench, network
 from tests.sixinfour_world.vectors import CLIENT, CLIENT6, SERVER, TABLES
 
 from tunnelmgr.api.datagrams import Datagram
-from tunnelmgr.api.effects import CloseChannel, Failed, FailureCode, OpenChannel
+from tunnelmgr.api.effects import CloseChannel, Done, Failed, FailureCode, OpenChannel
 from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.api.events import Down, PathDown, PathUp, Stopped, Up
 from tunnelmgr.api.network import Endpoint, Network
@@ -128,6 +128,21 @@ def test_behind_a_nat_the_link_local_address_is_nobodys() -> None:
     assert all(address.is_link_local and int(address) & (1 << 57) == 0 for address in made)
 
 
+@pytest.mark.requirement("S-ND-001", "S-ND-002")
+@pytest.mark.parametrize(("source", "derived"), [("192.0.2.1", True), ("192.168.1.2", False)])
+def test_a_host_that_finds_its_ipv4_address_later_has_the_link_local_address_of_it(source: str, derived: bool) -> None:
+    bench = Bench(found=Network())
+    bench.move(network(IPv4Address(source)))
+    bench.reply()
+    link_local = IPv6Address(str(bench.tunnel.status(0.0).facts["link-local"]))
+    assert link_local != link_local_of(bench.settings.remote)
+    assert (link_local == link_local_of(IPv4Address(source))) is derived
+    (up,) = bench.said_of(Up)
+    assert link_local in {address.ip for address in up.config.addresses}
+    bench.move(network(IPv4Address("192.0.2.55")))
+    assert bench.tunnel.status(0.0).facts["link-local"] == str(link_local), "the device keeps it"
+
+
 def test_up_wishes_the_addresses_the_default_route_and_the_delegated_prefixes() -> None:
     bench = Bench(prefixes=["2001:db8:5::/48"], keepalive=None)
     (up,) = bench.said_of(Up)
@@ -227,6 +242,40 @@ def test_an_address_that_is_not_this_hosts_is_asked_for_again() -> None:
     (again,) = tunnel.events()
     assert isinstance(again, OpenChannel)
     assert again.channel != opened.channel
+
+
+def fail(tunnel: SixInFourTunnel, opening: OpenChannel, text: str, now: float) -> tuple[list[Down], OpenChannel]:
+    """Let a channel fail to open; return what is said of it, and the next attempt."""
+    tunnel.effect_done(opening, Failed(FailureCode.NOT_FOUND, text), now)
+    said = tunnel.events()
+    due = tunnel.next_timeout()
+    assert due is not None
+    tunnel.handle_timeout(due)
+    (again,) = tunnel.events()
+    assert isinstance(again, OpenChannel)
+    return [event for event in said if isinstance(event, Down)], again
+
+
+def test_a_channel_that_cannot_be_had_is_complained_of_once() -> None:
+    tunnel, opened = opening(local="192.0.2.77")
+    said: list[Down] = []
+    for attempt in range(12):
+        downs, opened = fail(tunnel, opened, "no such address", 5.0 * attempt)
+        said += downs
+    assert len(said) == 1
+    downs, opened = fail(tunnel, opened, "too many open files", 60.0)
+    assert [down.reason for down in downs] == ["too many open files"], "another reason is news"
+    tunnel.effect_done(opened, Done(Endpoint(IPv4Address("192.0.2.77"), 0)), 65.0)
+    tunnel.handle_timeout(66.0)
+    assert any(isinstance(event, Up) for event in tunnel.events())
+
+
+def test_a_router_that_starts_without_ipv4_listens_as_soon_as_it_has_an_address() -> None:
+    bench = Bench(SERVER, found=Network())
+    assert bench.said_of(Down)
+    bench.move(network(SERVER))
+    bench.wake_until(1.0)
+    assert bench.said_of(Up)
 
 
 def test_a_host_without_ipv4_is_told_so() -> None:

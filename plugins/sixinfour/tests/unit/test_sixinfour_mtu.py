@@ -1,6 +1,7 @@
 """How large packets may be, and what ICMPv4 errors do to that and to their senders."""
 
 from dataclasses import replace
+from ipaddress import IPv4Address
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from tests.sixinfour_world.vectors import CLIENT6, SERVER6, TABLES
 
 from tunnelmgr.api.effects import OpenChannel
 from tunnelmgr.api.events import Notice, PeerSilent, Up
+from tunnelmgr.api.network import Network
 from tunnelmgr.api.packets import (
     DestinationUnreachable,
     IpProtocol,
@@ -104,6 +106,20 @@ def test_a_path_below_1300_gets_another_channel_without_df(name: str, path: int)
     (opened,) = bench.said_of(OpenChannel)
     assert not opened.path_mtu_discovery
     assert bench.tunnel.status(0.0).facts["path MTU"] == path
+
+
+@pytest.mark.requirement("S-MT-004")
+@pytest.mark.parametrize("found", [network(IPv4Address("192.0.2.55")), replace(network(), resumed=True)])
+def test_another_path_is_tried_with_df_since_fragments_would_prove_nothing(found: Network) -> None:
+    bench = established()
+    bench.change(vectors.error("icmp4-frag-needed-1200"))
+    bench.said.clear()
+    bench.sent.clear()
+    bench.move(found)
+    (opened,) = bench.said_of(OpenChannel)
+    assert opened.path_mtu_discovery
+    assert max(len(datagram.data) for datagram in bench.sent) == 1480
+    assert {datagram.channel for datagram in bench.sent} == {opened.channel}
 
 
 @pytest.mark.requirement("S-MT-010")
