@@ -17,6 +17,7 @@ _WORDS = {
     (3, 13): "administratively prohibited",
     (11, 0): "TTL exceeded",
     (11, 1): "fragments not put together in time",
+    (12, 0): "parameter problem",
 }
 
 
@@ -47,14 +48,9 @@ class Evidence:
         self._errors.clear()
         self.arrived = False
 
-    def error(self, event: IcmpReceived, now: float) -> bool:
-        """Take an ICMPv4 error about one of our packets; return whether it says something new.
-
-        Anyone can forge one, so one is not believed.
-        """
-        known = any(words_for(event) == words_for(other) for _, other in self._errors)
+    def error(self, event: IcmpReceived, now: float) -> None:
+        """Take an ICMPv4 error about one of our packets. Anyone can forge one, so one is not believed."""
         self._errors.append((now, event))
-        return not known
 
     def is_refused(self, now: float) -> bool:
         """Whether the network has said often enough that our packets do not arrive."""

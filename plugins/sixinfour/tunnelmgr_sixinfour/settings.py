@@ -87,6 +87,9 @@ class SixInFourSettings(EnvelopeSettings):
     ingress_filter: bool = Field(
         default=True, description="refuse packets whose inner source does not belong to the side they come from"
     )
+    log_ecn: bool = Field(
+        default=True, description="tell of congestion marks that no honest path makes (RFC 6040 section 4.2)"
+    )
     keepalive: float | None = Field(
         default=KEEPALIVE_INTERVAL,
         ge=5,

@@ -12,11 +12,11 @@ from tunnelmgr.api.events import Down, Event, Notice, PathDown, PeerSilent, Stop
 from tunnelmgr.api.hostconfig import HostConfig
 from tunnelmgr.api.network import Endpoint, Network
 from tunnelmgr.api.outbox import Outbox
-from tunnelmgr.api.packets import IPv6Packet, traffic_class
+from tunnelmgr.api.packets import Ecn, IPv6Packet, traffic_class
 from tunnelmgr.api.status import Fact, PathUse, PeerStatus, TunnelStatus
 from tunnelmgr_sixinfour.addresses import is_private, link_local_for
 from tunnelmgr_sixinfour.channel import RawChannel
-from tunnelmgr_sixinfour.constants import KEEPALIVE_LOSSES, UP_PATIENCE
+from tunnelmgr_sixinfour.constants import ECN, KEEPALIVE_LOSSES, UP_PATIENCE
 from tunnelmgr_sixinfour.decapsulation import Arrived, decapsulate
 from tunnelmgr_sixinfour.diagnosis import Evidence, Verdict
 from tunnelmgr_sixinfour.drops import Drop, Refused
@@ -25,6 +25,7 @@ from tunnelmgr_sixinfour.icmp import IcmpJudge, News
 from tunnelmgr_sixinfour.keepalive import SMALL
 from tunnelmgr_sixinfour.neighbours import answer_to, echo_reply_to, is_discovery
 from tunnelmgr_sixinfour.nesting import is_nested_too_deep
+from tunnelmgr_sixinfour.notices import SparingNotices
 from tunnelmgr_sixinfour.path_mtu import PathMtu
 from tunnelmgr_sixinfour.rounds import Found, Rounds
 from tunnelmgr_sixinfour.routing import host_config, paths_of, sides_of
@@ -64,7 +65,8 @@ class SixInFourTunnel:
         self._rounds = Rounds(settings, self._path_mtu, random)
         self._evidence = Evidence(settings.remote, settings.far)
         self._errors = ErrorsToHost(settings.address.ip, self._outbox)
-        self._icmp = IcmpJudge(settings.remote, self._path_mtu, self._evidence, self._errors, self._outbox)
+        self._notices = SparingNotices(self._outbox)
+        self._icmp = IcmpJudge(settings.remote, self._path_mtu, self._evidence, self._errors, self._notices, self._outbox)
         self._link_local: IPv6Address | None = None
         """Made of the first IPv4 address this end has; then the device keeps it."""
         self._sides = sides_of(settings, None)
@@ -180,12 +182,23 @@ class SixInFourTunnel:
         except Refused as refused:
             self._evidence.arrived |= datagram.remote.address == self._settings.remote
             self._outbox.drop(refused.drop)
+            if refused.drop is Drop.ECN:
+                self._tell_of_marks(datagram, now)
             return
         self._evidence.arrived = True
         self._received_at = now
         if arrived.suspicious:
-            self._outbox.counters["suspicious-ecn"] += 1
+            self._outbox.count("suspicious-ecn")
+            self._tell_of_marks(datagram, now)
         self._arrived(arrived, now)
+
+    def _tell_of_marks(self, datagram: Datagram, now: float) -> None:
+        if self._settings.log_ecn:
+            outer, inner = (Ecn(octet & ECN).name for octet in (datagram.tos, traffic_class(datagram.data)))
+            text = (
+                f"congestion marks from {self._settings.remote} that no honest path makes: {outer} outside, {inner} inside"
+            )
+            self._notices.say("6in4.ecn", text, now)
 
     def _arrived(self, arrived: Arrived, now: float) -> None:
         packet = arrived.packet
@@ -245,7 +258,7 @@ class SixInFourTunnel:
     def channel_changed(self, event: ChannelEvent, now: float) -> None:
         if not isinstance(event, IcmpReceived):
             self._outbox.counters["channel-errors"] += 1
-        elif self._icmp.judge(event, now) is News.MTU:
+        elif self._icmp.judge(event, self._sides, now) is News.MTU:
             self._follow_mtu()
 
     def paths_used(self, uses: Sequence[PathUse], now: float) -> None:

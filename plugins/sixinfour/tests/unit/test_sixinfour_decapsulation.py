@@ -9,6 +9,7 @@ from tests.sixinfour_world.bench import Bench
 from tests.sixinfour_world.vectors import CLIENT, CLIENT6, SERVER, SERVER6
 
 from tunnelmgr.api.datagrams import Datagram
+from tunnelmgr.api.events import Notice
 from tunnelmgr.api.network import Endpoint
 from tunnelmgr.api.packets import IpProtocol, IPv4Packet, IPv6Packet, traffic_class
 
@@ -70,6 +71,18 @@ def test_congestion_outside_is_told_inside() -> None:
 
 
 @pytest.mark.requirement("S-EC-003")
+@pytest.mark.parametrize("tos", [1, 3])
+def test_marks_no_honest_path_makes_are_told_once_in_a_while_and_not_at_all_if_so_wished(tos: int) -> None:
+    bench, quiet = Bench(), Bench(log_ecn=False)
+    for _ in range(100):
+        for end in (bench, quiet):
+            end.take_inner(inward(), tos=tos)
+    (notice,) = bench.said_of(Notice)
+    assert notice.code == "6in4.ecn"
+    assert "outside, NOT_ECT inside" in notice.text
+    assert not quiet.said_of(Notice)
+
+
 @pytest.mark.parametrize(("tos", "suspicious"), [(0, 0), (2, 1), (1, 1)])
 def test_marks_no_honest_path_makes_are_counted(tos: int, suspicious: int) -> None:
     bench = Bench()

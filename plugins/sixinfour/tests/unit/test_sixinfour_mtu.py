@@ -1,7 +1,7 @@
 """How large packets may be, and what ICMPv4 errors do to that and to their senders."""
 
 from dataclasses import replace
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
 import pytest
@@ -213,6 +213,28 @@ def test_one_forged_error_changes_no_state_and_three_with_silence_do() -> None:
     assert bench.said_of(PeerSilent)
 
 
+@pytest.mark.parametrize("name", ["icmp4-host-unreachable", "icmp4-frag-needed-1400"])
+def test_an_error_that_quotes_a_strangers_packet_is_answered_to_nobody(name: str) -> None:
+    """Anyone can forge it, and the answer would be ours."""
+    bench = established()
+    event = vectors.error(name)
+    stranger = IPv6Address("2001:db8:dead::1").packed
+    bench.change(replace(event, quote=event.quote[:8] + stranger + event.quote[24:]))
+    assert not bench.delivered
+
+
+@pytest.mark.requirement("S-IC-002")
+def test_forged_errors_of_many_kinds_do_not_fill_the_log() -> None:
+    bench = established()
+    for number in range(1000):
+        bench.now += 0.01
+        bench.change(replace(vectors.error("icmp4-host-unreachable"), code=number % 6 + 5))
+    assert len(bench.said_of(Notice)) == 1
+    bench.now += 120.0
+    bench.change(replace(vectors.error("icmp4-host-unreachable"), code=13))
+    assert len(bench.said_of(Notice)) == 2, "later ones are told"
+
+
 def test_errors_to_this_host_are_few_a_second() -> None:
     bench = established()
     for _ in range(100):
@@ -220,12 +242,21 @@ def test_errors_to_this_host_are_few_a_second() -> None:
     assert len(bench.delivered) == 10
 
 
-def test_source_quench_and_parameter_problem_are_counted_alone() -> None:
+def test_source_quench_is_counted_alone() -> None:
     bench = established()
-    for kind in (4, 12):
-        bench.change(replace(vectors.error("icmp4-host-unreachable"), type=kind, code=0))
-    assert bench.tunnel.status(0.0).counters["icmp-ignored"] == 2
+    bench.change(replace(vectors.error("icmp4-host-unreachable"), type=4, code=0))
+    assert bench.tunnel.status(0.0).counters["icmp-ignored"] == 1
     assert not bench.said
+
+
+@pytest.mark.requirement("S-IC-002")
+def test_a_parameter_problem_is_told_and_answered_to_nobody() -> None:
+    bench = established()
+    bench.change(replace(vectors.error("icmp4-host-unreachable"), type=12, code=0))
+    (notice,) = bench.said_of(Notice)
+    assert notice.code == "6in4.icmp"
+    assert "parameter problem" in notice.text
+    assert not bench.delivered
 
 
 @pytest.mark.requirement("S-MT-006")
