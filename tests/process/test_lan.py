@@ -1,5 +1,6 @@
 """The LAN of a profile on a fake host: what it is told while packets flow, while they do not, and by the next method."""
 
+import asyncio
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address, IPv6Interface, IPv6Network
 from pathlib import Path
@@ -21,6 +22,7 @@ from tunnelmgr.host.items import Address, Advertisement, Firewall, Sharing, Sysc
 
 PREFIX = IPv6Network("2001:db8:5::/48")
 OTHER = IPv6Network("2001:db8:9::/48")
+OUTER = IPv4Address("203.0.113.1")
 LAN = LanSettings(interfaces=("br-lan",))
 TRANSLATED = LanSettings(interfaces=("br-lan",), share=LanShare.NAT66)
 WITHDRAWN = "AdvDefaultLifetime 0;"
@@ -100,6 +102,30 @@ def test_another_prefix_takes_over_and_the_old_one_is_deprecated(tmp_path: Path)
             assert "AdvPreferredLifetime 0;" in old
             await until(lambda: not stage.has(Unreachable, prefix=PREFIX))
             assert not stage.has(Address, interface=IPv6Interface("2001:db8:5::1/64"))
+
+    run(story())
+
+
+@pytest.mark.requirement("S-SR-009")
+def test_a_prefix_made_of_a_leased_address_is_told_for_as_long_and_again_when_it_is_renewed(tmp_path: Path) -> None:
+    async def story() -> None:
+        machine = host()
+        machine.leased = {OUTER: 600.0}
+        async with living(tmp_path, lan=LAN, host=machine) as stage:
+            made_of = replace(up(PREFIX).config, delegated_with=OUTER)
+            stage.say(Up(made_of))
+            await until(lambda: "AdvValidLifetime 600;" in told(stage))
+            await asyncio.sleep(100)
+            machine.leased = {OUTER: 499.0}  # the kernel counts whole seconds
+            stage.say(Up(replace(made_of, mtu=1300)))
+            await until(lambda: "AdvLinkMTU 1300;" in told(stage))
+            assert "AdvValidLifetime 600;" in told(stage), "radvd counts down by itself: nothing new is to be said"
+            machine.leased = {OUTER: 1200.0}
+            machine.watchers[0]()
+            await until(lambda: "AdvValidLifetime 1200;" in told(stage))
+            machine.leased = {}
+            machine.watchers[0]()
+            await until(lambda: "AdvValidLifetime 7200;" in told(stage))
 
     run(story())
 

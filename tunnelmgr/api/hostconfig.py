@@ -29,6 +29,8 @@ class HostConfig:
     """Of the tunnel device, in bytes, 1280..65535."""
     delegated: tuple[IPv6Network, ...] = ()
     """Prefixes routed to this host, to be shared with the LAN."""
+    delegated_with: IPv4Address | None = None
+    """The IPv4 address of this host that `delegated` is made of: it goes when its lease ends (RFC 5969 section 4)."""
     dns: tuple[IPv4Address | IPv6Address, ...] = ()
     """Resolvers the far end offers; used when the profile asks for them."""
     listening: bool = False

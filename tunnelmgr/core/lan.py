@@ -6,8 +6,8 @@ lifetime of 0 for as long as a host may remember it.
 
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from ipaddress import IPv6Address, IPv6Network
+from dataclasses import dataclass, field, replace
+from ipaddress import IPv4Address, IPv6Address, IPv6Network
 from pathlib import Path
 from random import Random
 from typing import Final, Self
@@ -28,6 +28,7 @@ from tunnelmgr.host.items import Address, Advertisement, Resolvers
 _log = logging.getLogger(__name__)
 
 REMEMBERED_MAX: Final = 8  # prefixes an interface was told of, which it may have to be told to forget
+LEASE_PRECISION: Final = 2.0  # seconds; the kernel counts whole ones
 _MEMORY: Final = "lan"  # in the place of a method's name
 _PREFIX: Final = "unique-local-prefix"
 _GLOBAL_ID_BYTES: Final = 5  # RFC 4193 section 3.1
@@ -40,6 +41,8 @@ class Surroundings:
     links: Mapping[str, int]
     """The interfaces there are, with their MTU."""
     network: Network
+    leases: Mapping[IPv4Address, float] = field(default_factory=dict)
+    """IPv4 addresses that go unless they are renewed, with the seconds they have left."""
 
     @property
     def uplinks(self) -> set[str | None]:
@@ -49,7 +52,7 @@ class Surroundings:
     @classmethod
     def of(cls, host: Host) -> Self:
         """Look around."""
-        return cls(host.links(), host.network())
+        return cls(host.links(), host.network(), host.leases())
 
 
 class Lan:
@@ -65,6 +68,8 @@ class Lan:
         self._carries = False
         self._told: dict[str, dict[IPv6Network, float]] = {}
         """By interface: the prefixes its hosts may use, and until when they may believe so."""
+        self._lease: tuple[float, int] | None = None
+        """When the lease the prefixes hang on ends, and what is said of that."""
         self._news: dict[str, str] = {}
 
     def shared(
@@ -76,6 +81,7 @@ class Lan:
         served = {share.interface: share.prefix for share in self._shares if share.prefix}
         mtus = {interface: min(desired.mtu, surroundings.links[interface]) for interface in served}
         hidden = tuple(share.prefix for share in self._shares if share.prefix and share.translated)
+        valid_for = self._valid_for(config, surroundings, now)
         told = [
             AdvertisedLink(
                 interface,
@@ -83,6 +89,7 @@ class Lan:
                 (served[interface],) if carries and interface in served else (),
                 self._to_forget(interface, served.get(interface) if carries else None, now),
                 self._resolvers(config) if interface in served else (),
+                valid_for,
             )
             for interface in self._settings.interfaces
             if interface in surroundings.links
@@ -138,6 +145,16 @@ class Lan:
             told[current] = now + VALID_LIFETIME
         self._told[interface] = dict(sorted(told.items(), key=lambda entry: entry[1])[-REMEMBERED_MAX:])
         return tuple(prefix for prefix in self._told[interface] if prefix != current)
+
+    def _valid_for(self, config: HostConfig, surroundings: Surroundings, now: float) -> int | None:
+        """Return for how long prefixes may be used. Said again in other words only when the lease is another one."""
+        left = surroundings.leases.get(config.delegated_with) if config.delegated_with else None
+        if left is None:
+            self._lease = None
+            return None
+        if self._lease is None or abs(now + left - self._lease[0]) > LEASE_PRECISION:
+            self._lease = now + left, max(1, int(left))
+        return self._lease[1]
 
     def _resolvers(self, config: HostConfig) -> tuple[IPv6Address, ...]:
         wanted = config.dns if self._settings.dns == "offered" else self._settings.dns

@@ -28,6 +28,8 @@ class AdvertisedLink:
     deprecated: tuple[IPv6Network, ...] = ()
     """Prefixes whose addresses shall not be used for anything new."""
     resolvers: tuple[IPv6Address, ...] = ()
+    valid_for: int | None = None
+    """Seconds from now for which `prefixes` may be used at most; None when nobody limits it."""
 
 
 def radvd_config(device: str, links: tuple[AdvertisedLink, ...]) -> str:
@@ -46,18 +48,25 @@ def _interface(link: AdvertisedLink) -> list[str]:
         f"    MaxRtrAdvInterval {ADVERTISEMENT_INTERVAL_MAX};",
         f"    AdvDefaultLifetime {lifetime};",
         *([f"    AdvLinkMTU {link.mtu};"] if link.mtu else []),
-        *(line for prefix in link.prefixes for line in _prefix(prefix, PREFERRED_LIFETIME)),
-        *(line for prefix in link.deprecated for line in _prefix(prefix, 0)),
+        *(line for prefix in link.prefixes for line in _prefix_in_use(prefix, link.valid_for)),
+        *(line for prefix in link.deprecated for line in _prefix(prefix, 0, VALID_LIFETIME)),
         *_resolvers(link.resolvers, lifetime),
         "};",
     ]
 
 
-def _prefix(prefix: IPv6Network, preferred: int) -> list[str]:
+def _prefix_in_use(prefix: IPv6Network, valid_for: int | None) -> list[str]:
+    if valid_for is None or valid_for >= VALID_LIFETIME:
+        return _prefix(prefix, PREFERRED_LIFETIME, VALID_LIFETIME)
+    return _prefix(prefix, min(PREFERRED_LIFETIME, valid_for), valid_for, "        DecrementLifetimes on;")
+
+
+def _prefix(prefix: IPv6Network, preferred: int, valid: int, *more: str) -> list[str]:
     return [
         f"    prefix {prefix} {{",
         f"        AdvPreferredLifetime {preferred};",
-        f"        AdvValidLifetime {VALID_LIFETIME};",
+        f"        AdvValidLifetime {valid};",
+        *more,
         # The last word of a radvd that ends: not to be used for anything new.
         "        DeprecatePrefix on;",
         "    };",

@@ -5,6 +5,7 @@ import errno
 import os
 import socket
 from collections.abc import Callable, Collection, Iterable, Mapping
+from ipaddress import IPv4Address
 
 from tunnelmgr.api.errors import TunnelError
 from tunnelmgr.api.network import Network
@@ -84,6 +85,8 @@ class FakeHost:
         self.helper: ResolverHelper | None = None
         self.lan: dict[str, int] = {}
         """Interfaces beside our tunnels, with their MTU."""
+        self.leased: dict[IPv4Address, float] = {}
+        """IPv4 addresses that go unless they are renewed, with the seconds left."""
         self.watchers: list[Callable[[], None]] = []
 
     def network(self) -> Network:
@@ -92,6 +95,9 @@ class FakeHost:
     def links(self) -> Mapping[str, int]:
         tunnels = [item.device for item in self.items.values() if isinstance(item, KernelTunnel)]
         return self.lan | dict.fromkeys([*self.tuns, *tunnels], 1500)
+
+    def leases(self) -> Mapping[IPv4Address, float]:
+        return self.leased
 
     def lacks_kernel_tunnels(self) -> str:
         return self.without_kernel_tunnels

@@ -1,6 +1,7 @@
 """The `Host`: all that the rest may ask of this machine. `linux.LinuxHost` is the real one, `fake.FakeHost` its stand-in."""
 
 from collections.abc import Callable, Collection, Mapping
+from ipaddress import IPv4Address
 from typing import Protocol
 
 from tunnelmgr.api.network import Network
@@ -36,6 +37,9 @@ class Host(Protocol):
 
     def links(self) -> Mapping[str, int]:
         """Return the interfaces of this machine, each with its MTU in bytes: quick."""
+
+    def leases(self) -> Mapping[IPv4Address, float]:
+        """Return the IPv4 addresses that go unless they are renewed, each with the seconds it has left: quick."""
 
     def open_tun(self, device: str) -> Tun:
         """Create the tunnel device. TunnelError when there is no TUN here, no privilege (77) or the name is taken."""

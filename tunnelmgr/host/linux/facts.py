@@ -16,7 +16,8 @@ from tunnelmgr.host.device_name import is_ours
 _NLMSG_DONE = 3
 _RTM_NEWADDR, _RTM_GETADDR = 20, 22
 _NLM_F_REQUEST, _NLM_F_DUMP = 1, 0x300
-_IFA_ADDRESS, _IFA_LOCAL = 1, 2
+_IFA_ADDRESS, _IFA_LOCAL, _IFA_CACHEINFO = 1, 2, 6
+_FOR_EVER = 0xFFFF_FFFF  # INFINITY_LIFE_TIME of linux/if_addr.h
 _RTF_UP, _RTF_GATEWAY, _RTF_REJECT = 1, 2, 0x200
 
 # Connecting a datagram socket sends nothing: the kernel only looks up the route. Any address of the internet will do.
@@ -38,6 +39,11 @@ def network(proc: Path = Path("/proc/thread-self/net")) -> Network:
         native_source=native[0] if native else None,
         native_interface=native[1] if native else None,
     )
+
+
+def leases() -> dict[IPv4Address, float]:
+    """Return the IPv4 addresses that go unless they are renewed, as those of DHCP, with the seconds they have left."""
+    return {address.ip: valid_for for _, address, valid_for in _dumped_addresses() if valid_for is not None}
 
 
 def default_route(lines: list[str] | None) -> DefaultRoute | None:
@@ -104,12 +110,12 @@ def _source6() -> IPv6Address | None:
 
 def _addresses() -> Iterator[LocalAddress]:
     names = dict(socket.if_nameindex())
-    for index, interface in _dumped_addresses():
+    for index, interface, _ in _dumped_addresses():
         if index in names and not interface.ip.is_loopback:
             yield LocalAddress(names[index], interface)
 
 
-def _dumped_addresses() -> Iterator[tuple[int, IPv4Interface]]:
+def _dumped_addresses() -> Iterator[tuple[int, IPv4Interface, float | None]]:
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as netlink:
         body = struct.pack("=BBBBI", socket.AF_INET, 0, 0, 0, 0)
         header = struct.pack("=IHHII", 16 + len(body), _RTM_GETADDR, _NLM_F_REQUEST | _NLM_F_DUMP, 1, 0)
@@ -125,8 +131,8 @@ def _dumped_addresses() -> Iterator[tuple[int, IPv4Interface]]:
                 data = data[(length + 3) & ~3 :]
 
 
-def parse_address(message: bytes) -> tuple[int, IPv4Interface]:
-    """Return interface index and address of an `ifaddrmsg` with its attributes (rtnetlink(7))."""
+def parse_address(message: bytes) -> tuple[int, IPv4Interface, float | None]:
+    """Return interface index, address and seconds of life, None for ever, of an `ifaddrmsg` (rtnetlink(7))."""
     _, prefix_length, _, _, index = struct.unpack_from("=BBBBI", message)
     found: dict[int, bytes] = {}
     rest = message[8:]
@@ -135,4 +141,6 @@ def parse_address(message: bytes) -> tuple[int, IPv4Interface]:
         found[kind] = rest[4:length]
         rest = rest[(length + 3) & ~3 :]
     # On a point-to-point link IFA_ADDRESS is the far end's.
-    return index, IPv4Interface((found.get(_IFA_LOCAL) or found[_IFA_ADDRESS], prefix_length))
+    interface = IPv4Interface((found.get(_IFA_LOCAL) or found[_IFA_ADDRESS], prefix_length))
+    _, valid_for = struct.unpack_from("=II", found.get(_IFA_CACHEINFO, bytes(4) + b"\xff" * 4))
+    return index, interface, None if valid_for == _FOR_EVER else float(valid_for)

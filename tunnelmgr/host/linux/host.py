@@ -3,6 +3,7 @@
 import asyncio
 import importlib
 from collections.abc import Callable, Collection, Mapping
+from ipaddress import IPv4Address
 
 from tunnelmgr.api.network import Network
 from tunnelmgr.host.items import (
@@ -42,6 +43,9 @@ class LinuxHost:
 
     def links(self) -> Mapping[str, int]:
         return links()
+
+    def leases(self) -> Mapping[IPv4Address, float]:
+        return facts.leases()
 
     def open_tun(self, device: str) -> LinuxTun:
         return open_tun(device)

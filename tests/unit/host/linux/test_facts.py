@@ -60,17 +60,20 @@ def test_native_ipv6_is_a_default_route_on_another_interface(lines: list[str] | 
 
 @little_endian
 @pytest.mark.parametrize(
-    ("message", "interface"),
+    ("message", "interface", "valid_for"),
     [
         # eth0 192.168.2.15/24: IFA_ADDRESS, IFA_LOCAL, IFA_LABEL
-        ("02180000 02000000 08000100c0a8020f 08000200c0a8020f 090003006574683000000000", "192.168.2.15/24"),
+        ("02180000 02000000 08000100c0a8020f 08000200c0a8020f 090003006574683000000000", "192.168.2.15/24", None),
         # A point-to-point link: IFA_ADDRESS is the far end, 10.0.0.1
-        ("02200000 02000000 080001000a000001 080002000a000002", "10.0.0.2/32"),
-        ("02080000 02000000 080001007f000001", "127.0.0.1/8"),
+        ("02200000 02000000 080001000a000001 080002000a000002", "10.0.0.2/32", None),
+        ("02080000 02000000 080001007f000001", "127.0.0.1/8", None),
+        # With IFA_CACHEINFO: preferred for 1800 seconds, valid for 3600; and for ever
+        ("02180000 02000000 08000100c0a8020f 14000600 08070000 100e0000 00000000 00000000", "192.168.2.15/24", 3600.0),
+        ("02180000 02000000 08000100c0a8020f 14000600 ffffffff ffffffff 00000000 00000000", "192.168.2.15/24", None),
     ],
 )
-def test_an_address_is_the_near_end_of_its_link(message: str, interface: str) -> None:
-    assert parse_address(bytes.fromhex(message)) == (2, IPv4Interface(interface))
+def test_an_address_is_the_near_end_of_its_link(message: str, interface: str, valid_for: float | None) -> None:
+    assert parse_address(bytes.fromhex(message)) == (2, IPv4Interface(interface), valid_for)
 
 
 ADDRESSES = [
