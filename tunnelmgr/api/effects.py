@@ -39,6 +39,8 @@ class OpenChannel:
     """UDP, RAW41: set DF on all that is sent, and hear of what is too large (RFC 1191); off, the network may fragment it."""
     ttl: int | None = None
     """RAW41: the outer TTL of datagrams that ask for none, 1..255; None for the host's default."""
+    broadcast: bool = False
+    """UDP: may send to broadcast addresses, and shares its port with whoever else has it, as DHCP clients must."""
     timeout: float = 5.0
 
 

@@ -235,6 +235,9 @@ def _datagram_socket(wish: OpenChannel) -> socket.socket:
         if wish.ttl is not None:
             sock.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, wish.ttl)
         sock.setsockopt(socket.IPPROTO_IP, _IP_RECVERR, 1)
+        if wish.broadcast:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if wish.kind is ChannelKind.MULTICAST:
             _join(sock, wish)
         else:

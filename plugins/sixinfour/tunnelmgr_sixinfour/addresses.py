@@ -6,6 +6,7 @@ from random import Random
 from tunnelmgr_sixinfour.constants import (
     CARRIER_NAT,
     LINK_LOCAL,
+    NEVER_A_HOST,
     NEVER_A_SOURCE,
     NOT_UNICAST,
     PRIVATE,
@@ -21,6 +22,11 @@ def is_private(address: IPv4Address) -> bool:
 def is_behind_carrier(address: IPv4Address) -> bool:
     """Whether the NAT is the provider's, where nobody can forward protocol 41 (RFC 6598)."""
     return address in CARRIER_NAT
+
+
+def is_never_a_host(address: IPv4Address) -> bool:
+    """Whether no host has this address, in whatever network."""
+    return any(address in network for network in NEVER_A_HOST)
 
 
 def is_global_unicast(address: IPv4Address) -> bool:

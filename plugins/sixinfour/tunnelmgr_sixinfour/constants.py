@@ -15,6 +15,7 @@ PLATEAUS = (32000, 17914, 8166, 4352, 2002, 1492, 1006, 508, 296, 68)  # bytes; 
 ECN = 0x03  # of the TOS octet and the traffic class; RFC 3168
 DSCP = 0xFC  # RFC 2474
 LINK_LOCAL = IPv6Network("fe80::/64")  # RFC 4291 section 2.5.6
+GLOBAL_UNICAST = IPv6Network("2000::/3")  # RFC 4291 section 2.4, as far as it is given away
 SIXTOFOUR_PREFIX = IPv6Network("2002::/16")  # RFC 3056 section 2
 ANYCAST_RELAY = IPv4Network("192.88.99.0/24")  # RFC 3068, deprecated by RFC 7526
 
@@ -42,9 +43,13 @@ UNREACHABLE_WINDOW = 10.0  # seconds
 NOTICE_INTERVAL = 60.0  # seconds from one notice of what strangers can provoke to another of its kind
 NOTICE_REPETITION = 3600.0  # seconds from one to the same again
 ENCAPSULATIONS_MAX = 4  # tunnels within tunnels, ours included; sixinfour.md section 2
-HOST_ERRORS = 10  # ICMPv6 errors to this host and its LAN in any second; RFC 4443 section 2.4 (f)
+ERROR_ANSWERS = 10  # ICMPv6 errors in any second; RFC 4443 section 2.4 (f)
 DERIVED_PATHS_MAX = 1024  # prefixes of other 6to4 or 6rd sites with a path of their own
 DERIVED_PATH_VALIDITY = 60.0  # seconds without reception after which such a path goes back to the Tunnel
+DHCP_TIMEOUTS = (1.0, 2.0, 4.0, 8.0)  # seconds for an answer to each request, doubled as RFC 2131 section 4.1 has it
+DHCP_IDENTIFIER_LENGTH = 8  # bytes, random
+LEARN_INTERVAL = 3600.0  # seconds after which a DHCP server is asked whether all is as it was
+LEARN_RETRY = 300.0  # seconds after which it is asked again when it did not answer, or knew nothing
 
 # Behind these the host is not reachable by its own address: RFC 1918, and RFC 6598 for the carriers' NATs.
 CARRIER_NAT = IPv4Network("100.64.0.0/10")
@@ -52,11 +57,10 @@ PRIVATE = (
     *(IPv4Network(block) for block in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16")),
     CARRIER_NAT,
 )
+# No host's address, not even in a network of its own.
+NEVER_A_HOST = tuple(IPv4Network(block) for block in ("0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/4", "240.0.0.0/4"))
 # Never the outer address of a packet: RFC 3964 section 5.1. Documentation blocks pass, as in every laboratory.
-NOT_UNICAST = (
-    *(IPv4Network(block) for block in ("0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/4", "240.0.0.0/4")),
-    *PRIVATE,
-)
+NOT_UNICAST = (*NEVER_A_HOST, *PRIVATE)
 # 6to4 prefixes made of them: RFC 3964 section 5.1.
 SIXTOFOUR_NEVER = tuple(
     IPv6Network((0x2002 << 112 | int(block.network_address) << 80, 16 + block.prefixlen)) for block in NOT_UNICAST

@@ -1,138 +1,255 @@
 """A tunnel to many: outer addresses follow from inner ones, as 6to4 and 6rd have it."""
 
-from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from enum import Enum
-from ipaddress import IPv4Address, IPv6Interface, IPv6Network
+from ipaddress import IPv4Address, IPv6Interface
+from random import Random
 
 from tunnelmgr.api.datagrams import ChannelEvent, Datagram, IcmpReceived
-from tunnelmgr.api.effects import Effect, EffectResult, FailureCode
+from tunnelmgr.api.effects import Effect, EffectResult, Failed, FailureCode
 from tunnelmgr.api.errors import ExitCode, TunnelError, WireError
-from tunnelmgr.api.events import EVERYWHERE, Down, Event, PathDown, PathUp, Stopped, Up
+from tunnelmgr.api.events import Down, Event, PeerSilent, Stopped, Up
 from tunnelmgr.api.hostconfig import HostConfig
 from tunnelmgr.api.network import Endpoint, Network
 from tunnelmgr.api.outbox import Outbox
-from tunnelmgr.api.packets import Icmpv4Type, IPv6Packet, traffic_class
+from tunnelmgr.api.packets import Icmpv4Type, IPv6Packet, IPv6Quote, traffic_class, with_hop_limit
 from tunnelmgr.api.status import Fact, PathUse, TunnelStatus
 from tunnelmgr_sixinfour.channel import RawChannel
-from tunnelmgr_sixinfour.constants import (
-    DERIVED_PATH_VALIDITY,
-    DERIVED_PATHS_MAX,
-    SIXTOFOUR_PREFIX,
-    TUNNEL_MTU_MIN,
-)
+from tunnelmgr_sixinfour.constants import TUNNEL_MTU_MIN
 from tunnelmgr_sixinfour.decapsulation import let_in, open_envelope
-from tunnelmgr_sixinfour.domain import Domain, Site
+from tunnelmgr_sixinfour.domain import Domain, DomainSource, Site
 from tunnelmgr_sixinfour.drops import Drop, Refused
-from tunnelmgr_sixinfour.errors_to_host import ErrorsToHost
+from tunnelmgr_sixinfour.error_answers import ErrorAnswers
 from tunnelmgr_sixinfour.neighbours import is_discovery
 from tunnelmgr_sixinfour.nesting import is_nested_too_deep
+from tunnelmgr_sixinfour.relay_watch import RelayWatch, Standing
 from tunnelmgr_sixinfour.settings import EnvelopeSettings
+from tunnelmgr_sixinfour.site_paths import SitePaths
+
+_SILENT_HINT = "check `border_relay`; one that works and sends nothing back all the same needs `keepalive: null`"
 
 
 class State(Enum):
-    """no-address <-> opening -> carrying -> stopped; another address leads back to opening."""
+    """
+    learning -> opening -> asking -> carrying <-> silent       any -> stopped
+                   ^----- another address, or none: no-address
+    """
 
     NO_ADDRESS = "no-address"
     """This host has no IPv4 address that makes a prefix."""
+    LEARNING = "learning"
+    """Which domain this is, is not known."""
     OPENING = "opening"
+    ASKING = "asking"
+    """The gateway has sent nothing back yet."""
     CARRYING = "carrying"
+    SILENT = "silent"
+    """The gateway sends nothing back. Other sites are reached all the same."""
     STOPPED = "stopped"
 
 
-class DerivedTunnel:
-    """One site of a domain. DF stays clear: what is known of one path says nothing of the others."""
+@dataclass(slots=True)
+class Place:
+    """What this host is in a domain for as long as it has one address."""
 
-    def __init__(self, settings: EnvelopeSettings, domain: Domain, name: str) -> None:
+    domain: Domain
+    site: Site
+    paths: SitePaths
+    errors: ErrorAnswers
+    """For this host and its LAN."""
+    errors_back: ErrorAnswers
+    """For other sites, at a gateway."""
+    watch: RelayWatch | None = None
+
+
+class DerivedTunnel:
+    """One site of a domain, or its gateway. What is known of one path says nothing of the others."""
+
+    def __init__(
+        self,
+        settings: EnvelopeSettings,
+        name: str,
+        random: Random,
+        domain: Domain | None,
+        learning: Callable[[Outbox], DomainSource] | None = None,
+    ) -> None:
+        """`learning` makes what finds the domain where it is not given."""
         self._settings = settings
-        self._domain = domain
         self._name = name
+        self._random = random
+        self._domain = domain
         self._mtu = settings.static_mtu or TUNNEL_MTU_MIN
         self._state = State.OPENING
+        self._network = Network()
         self._outbox = Outbox()
+        self._source = learning(self._outbox) if learning is not None else None
         self._channel = RawChannel(settings.local, settings.ttl, self._outbox)
-        self._site: Site | None = None
-        self._errors: ErrorsToHost | None = None
-        self._paths: OrderedDict[IPv6Network, float] = OrderedDict()
-        """Sites with a path of their own, and when it was said last; the longest unsaid first."""
+        self._place: Place | None = None
+        self._configured = False
+        """Whether Up was said and no Down since."""
         self._complaint = ""
         self._closing: Effect | None = None
 
+    # -- the network --------------------------------------------------------------------------------------------------
+
     def start(self, now: float, network: Network, memory: Mapping[str, bytes]) -> None:
-        self._follow(network)
+        self.network_changed(network, now)
 
     def network_changed(self, network: Network, now: float) -> None:
-        if self._state is not State.STOPPED:
-            self._follow(network)
-
-    def _follow(self, network: Network) -> None:
-        local = self._settings.local or network.source
-        site = self._domain.site(local) if local is not None else None
-        if site is None:
-            self._without_address(local)
+        if self._state is State.STOPPED:
             return
-        self._complaint = ""
-        if self._channel.want(network, dont_fragment=False):
-            self._state = State.OPENING
-            if self._site is not None:
-                self._take_back_paths()
-            self._site, self._errors = site, ErrorsToHost(site.address, self._outbox)
+        self._network = network
+        if self._source is not None:
+            self._source.want(self._local, now)
+            if network.resumed:
+                self._source.ask(now)
+        self._follow()
 
-    def _without_address(self, local: IPv4Address | None) -> None:
-        self._state = State.NO_ADDRESS
-        reason = f"{self._name} needs a public IPv4 address, and this host has {local or 'none'}"
+    @property
+    def _local(self) -> IPv4Address | None:
+        return self._settings.local or self._network.source
+
+    def _follow(self) -> None:
+        """Be what domain and address make of this host."""
+        if self._source is not None and self._source.domain is not self._domain:
+            self._leave()
+            self._domain = self._source.domain
+        local, domain = self._local, self._domain
+        if local is None:
+            self._without_prefix(State.NO_ADDRESS, "this host has no IPv4 address", "connect it to a network with IPv4")
+        elif domain is None:
+            self._still_learning()
+        elif (site := domain.site(local)) is None:
+            reason = f"{self._name} needs a public IPv4 address, and this host has {local}"
+            self._without_prefix(State.NO_ADDRESS, reason, "use teredo, which works behind NATs")
+        elif self._channel.want(self._network, dont_fragment=domain.dont_fragment):
+            self._enter(domain, site)
+
+    def _still_learning(self) -> None:
+        trouble = self._source.trouble if self._source is not None else None
+        if trouble is None:
+            self._state = State.LEARNING
+        else:
+            self._without_prefix(State.LEARNING, trouble.reason, trouble.hint)
+
+    def _enter(self, domain: Domain, site: Site) -> None:
+        """Be at a new address: all that was known of the old one is void."""
+        if self._place is not None:
+            self._place.paths.take_back()
+        self._state, self._complaint = State.OPENING, ""
+        self._place = Place(
+            domain,
+            site,
+            SitePaths(site, domain, self._channel.name, self._settings.outer_tos, self._outbox),
+            ErrorAnswers.to_host(site.address, self._outbox),
+            ErrorAnswers(site.address, self._outbox, to="sites", by=self._send_to_site),
+        )
+
+    def _without_prefix(self, state: State, reason: str, hint: str) -> None:
+        self._state = state
         if reason != self._complaint:
-            self._complaint = reason
-            if self._site is not None:
-                self._take_back_paths()
-            self._channel.close()
-            self._site = None
-            self._outbox.say(Down(reason, hint="use teredo, which works behind NATs"))
+            self._leave()
+            self._say_down(reason, hint)
+
+    def _leave(self) -> None:
+        """Have no prefix any more."""
+        if self._place is not None:
+            self._place.paths.take_back()
+        self._place = None
+        self._channel.close()
 
     def effect_done(self, effect: Effect, result: EffectResult, now: float) -> None:
         if effect is self._closing:
             self._outbox.say(Stopped())
-        elif self._channel.effect_done(effect, result, now) and self._site is not None:
+        elif self._source is not None and self._source.effect_done(effect, result, now):
+            self._follow()
+        elif self._channel.effect_done(effect, result, now) and self._place is not None:
             if self._channel.is_open:
-                self._state = State.CARRYING
-                self._say_up(self._site)
+                self._opened(self._place, now)
             elif self._channel.failure is not None:
-                forbidden = self._channel.failure.code is FailureCode.NO_PERMISSION
-                code = ExitCode.NO_PERMISSION if forbidden else ExitCode.NO_ANSWER
-                hint = "raw sockets need the capability CAP_NET_RAW; run it as root" if forbidden else "check `local`"
-                self._outbox.say(Down(self._channel.failure.text, hint, code, permanent=forbidden))
+                self._could_not_open(self._channel.failure)
 
-    def _say_up(self, site: Site) -> None:
-        if self._domain.gateway is not None:
-            ingress = (self._domain.prefix, SIXTOFOUR_PREFIX, site.prefix)
-            self._say_path(EVERYWHERE, self._domain.gateway, None, site, ingress)
-            # A path that is never valid keeps its prefix for the Tunnel: other sites are not behind the gateway.
-            self._say_path(self._domain.prefix, self._domain.gateway, 0.0, site, ())
+    def _opened(self, place: Place, now: float) -> None:
+        interval = place.domain.gateway_echo
+        if interval is None:
+            self._state = State.CARRYING
+            self._say_up(place)
+            return
+        self._state = State.ASKING
+        place.watch = RelayWatch(place.site.address, interval, self._random, now)
+        if self._configured:
+            self._say_up(place)  # the old address is of no use to anybody
+        self._ask_gateway(now)
+
+    def _could_not_open(self, failure: Failed) -> None:
+        if failure.text == self._complaint:
+            return
+        if failure.code is FailureCode.NO_PERMISSION:
+            hint = "raw sockets need the capability CAP_NET_RAW; run it as root"
+            self._say_down(failure.text, hint, ExitCode.NO_PERMISSION, permanent=True)
+        else:
+            self._say_down(failure.text, f"check `local`: {self._channel.local} must be an address of this host")
+
+    # -- is the gateway there -----------------------------------------------------------------------------------------
+
+    def _ask_gateway(self, now: float) -> None:
+        """Ask what is due, and say what came of it."""
+        place = self._place
+        if place is None or place.watch is None or place.domain.gateway is None or not self._channel.is_open:
+            return
+        for packet in place.watch.advance(now):
+            self._send(packet, place.domain.gateway)
+        if place.watch.standing is Standing.ANSWERS and self._state is not State.CARRYING:
+            self._state = State.CARRYING
+            self._say_up(place)
+        elif place.watch.standing is Standing.SILENT and self._state is not State.SILENT:
+            self._state = State.SILENT
+            if not self._configured:
+                self._say_up(place)
+            self._outbox.say(PeerSilent(f"border relay {place.domain.gateway} sends nothing back", _SILENT_HINT))
+            if self._source is not None:
+                self._source.ask(now)  # the provider may have another one by now
+
+    # -- what is said -------------------------------------------------------------------------------------------------
+
+    def _say_up(self, place: Place) -> None:
+        """Say how this host shall be configured, and which paths there are from the beginning."""
+        site, domain = place.site, place.domain
         config = HostConfig(
             addresses=(IPv6Interface(site.address),),
-            routes=(self._domain.prefix,),
-            default_route=self._domain.gateway is not None,
+            routes=(domain.prefix,),
+            default_route=domain.gateway is not None,
             mtu=self._mtu,
-            delegated=(site.prefix,),
+            delegated=() if domain.is_gateway else (site.prefix,),
+            delegated_with=None if domain.is_gateway else self._channel.local,
+            listening=domain.is_gateway,
+            forwarding=domain.is_gateway,
         )
-        gateway = {} if self._domain.gateway is None else {"relay": str(self._domain.gateway)}
-        self._outbox.say(Up(config, {"prefix": str(site.prefix), "local": str(self._channel.local), **gateway}))
+        relay = {} if domain.gateway is None else {"relay": str(domain.gateway)}
+        self._configured, self._complaint = True, ""
+        place.paths.begin()
+        self._outbox.say(Up(config, {"prefix": str(site.prefix), "local": str(self._channel.local), **relay}))
 
-    def _say_path(
-        self, prefix: IPv6Network, remote: IPv4Address, valid_for: float | None, site: Site, ingress: tuple[IPv6Network, ...]
-    ) -> None:
-        tos = self._settings.outer_tos
-        path = PathUp(prefix, Endpoint(remote, 0), self._channel.name, valid_for, ingress, local=site.prefix, tos=tos)
-        self._outbox.say(path)
+    def _say_down(self, reason: str, hint: str, code: ExitCode = ExitCode.NO_ANSWER, *, permanent: bool = False) -> None:
+        self._configured, self._complaint = False, reason
+        self._outbox.say(Down(reason, hint, code, permanent=permanent))
+
+    # -- packets ------------------------------------------------------------------------------------------------------
 
     def receive_datagram(self, datagram: Datagram, now: float) -> None:
+        news = self._source.receive(datagram, now) if self._source is not None else None
+        if news is not None:
+            self._follow()
+            return
         try:
-            self._outbox.deliver(self._decapsulate(datagram))
+            self._decapsulate(datagram, now)
         except Refused as refused:
             self._outbox.drop(refused.drop)
 
-    def _decapsulate(self, datagram: Datagram) -> bytes:
-        if self._site is None or datagram.channel != self._channel.name:
+    def _decapsulate(self, datagram: Datagram, now: float) -> None:
+        place = self._place
+        if place is None or datagram.channel != self._channel.name:
             raise Refused(Drop.OLD_CHANNEL)
         if datagram.local is not None and datagram.local.address != self._channel.local:
             raise Refused(Drop.OUTER_DESTINATION)
@@ -141,83 +258,107 @@ class DerivedTunnel:
             raise Refused(Drop.SOURCE)
         if is_discovery(packet):
             raise Refused(Drop.DISCOVERY)
-        self._domain.check_inward(packet, datagram.remote.address, self._site)
+        outer = datagram.remote.address
+        if place.watch is not None and outer == place.domain.gateway and place.watch.take(packet, now):
+            self._ask_gateway(now)
+            return
+        place.domain.check_inward(packet, outer, place.site)
         arrived = let_in(packet, datagram, self._settings.outer_tos.inherited)
         self._outbox.counters["suspicious-ecn"] += arrived.suspicious
-        return arrived.data
+        if (
+            place.domain.is_gateway
+            and packet.destination in place.domain.prefix
+            and packet.destination != place.site.address
+        ):
+            self._turn_round(place, packet, arrived.data, now)
+        else:
+            self._outbox.deliver(arrived.data)
+
+    def _turn_round(self, place: Place, packet: IPv6Packet, data: bytes, now: float) -> None:
+        """Send on what came from one site for another, or for itself, which asks in this way whether we are there."""
+        if packet.hop_limit <= 1:
+            place.errors_back.expired(data, now)
+            raise Refused(Drop.HOP_LIMIT)
+        self._send_to_site(with_hop_limit(data, packet.hop_limit - 1))
+
+    def _send_to_site(self, packet: bytes) -> None:
+        other = self._place.domain.site_of(IPv6Packet.parse(packet).destination) if self._place is not None else None
+        if other is not None:
+            self._send(packet, other[1])
 
     def receive_packet(self, packet: bytes, now: float) -> None:
         try:
-            remote = self._remote_of(packet, now)
+            self._send(packet, self._remote_of(packet, now))
         except Refused as refused:
             self._outbox.drop(refused.drop)
-            return
+
+    def _send(self, packet: bytes, remote: IPv4Address) -> None:
         value, inherited = self._settings.outer_tos
         tos = traffic_class(packet) & inherited | value & ~inherited
         self._outbox.count("packets-sent")
         self._outbox.send(Datagram(self._channel.name, packet, Endpoint(remote, 0), tos=tos))
 
     def _remote_of(self, data: bytes, now: float) -> IPv4Address:
-        """Return where a packet of this site goes; raises Refused when it may not."""
-        site, errors = self._site, self._errors
-        if site is None or errors is None or not self._channel.is_open:
+        """Return where a packet of this side goes; raises Refused when it may not."""
+        place = self._place
+        if place is None or not self._channel.is_open:
             raise Refused(Drop.NOT_OPEN)
+        site, domain = place.site, place.domain
         try:
             packet = IPv6Packet.parse(data)
         except WireError:
             raise Refused(Drop.MALFORMED) from None
-        if packet.source not in site.prefix:
-            raise Refused(Drop.SOURCE)
+        domain.check_outward(packet.source, site)
         destination = packet.destination
         if destination.is_multicast or destination.is_link_local or destination in site.prefix:
-            errors.unreachable(data, now)  # the null route of RFC 5969 section 7.1.1: nothing ours goes round and round
+            place.errors.unreachable(
+                data, now
+            )  # the null route of RFC 5969 section 7.1.1: nothing ours goes round and round
             raise Refused(Drop.DESTINATION)
         if is_nested_too_deep(packet):
             raise Refused(Drop.NESTED)
         if len(data) > self._mtu:
-            errors.too_big(data, self._mtu, now)
+            place.errors.too_big(data, self._mtu, now)
             raise Refused(Drop.TOO_BIG)
-        other = self._domain.site_of(destination)
+        other = domain.site_of(destination)
         if other is not None:
-            self._remember_path(*other, site, now)
+            place.paths.remember(*other, now)
             return other[1]
-        if self._domain.gateway is None:
-            errors.unreachable(data, now)
+        if domain.gateway is None:
+            place.errors.unreachable(data, now)
             raise Refused(Drop.NO_REMOTE)
-        return self._domain.gateway
-
-    def _remember_path(self, prefix: IPv6Network, remote: IPv4Address, site: Site, now: float) -> None:
-        """Let the data plane carry to another site, for as long as it answers."""
-        said_at = self._paths.get(prefix)
-        if said_at is not None and now - said_at < DERIVED_PATH_VALIDITY / 2:
-            return
-        self._paths[prefix] = now
-        self._paths.move_to_end(prefix)
-        self._say_path(prefix, remote, DERIVED_PATH_VALIDITY, site, ())
-        if len(self._paths) > DERIVED_PATHS_MAX:
-            self._outbox.say(PathDown(self._paths.popitem(last=False)[0]))
-
-    def _take_back_paths(self) -> None:
-        by_gateway = () if self._domain.gateway is None else (self._domain.prefix, EVERYWHERE)
-        for prefix in (*self._paths, *by_gateway):
-            self._outbox.say(PathDown(prefix))
-        self._paths.clear()
+        return domain.gateway
 
     def channel_changed(self, event: ChannelEvent, now: float) -> None:
-        if not isinstance(event, IcmpReceived) or self._errors is None:
+        if not isinstance(event, IcmpReceived) or self._place is None:
             self._outbox.counters["channel-errors"] += 1
         elif event.type in {Icmpv4Type.DESTINATION_UNREACHABLE, Icmpv4Type.TIME_EXCEEDED}:
             self._outbox.counters["icmp-unreachable"] += 1
-            self._errors.unreachable(event.quote, now)
+            try:  # whoever forges ICMP must not have us write to whom he likes
+                self._place.domain.check_outward(IPv6Quote.parse(event.quote).packet.source, self._place.site)
+            except WireError:
+                return
+            self._place.errors.unreachable(event.quote, now)
 
     def paths_used(self, uses: Sequence[PathUse], now: float) -> None:
         """What is carried needs no care here: a path that lapses leads back to `receive_packet`."""
 
+    # -- time and the rest --------------------------------------------------------------------------------------------
+
     def handle_timeout(self, now: float) -> None:
+        if self._source is not None and self._source.handle_timeout(now):
+            self._follow()
         self._channel.handle_timeout(now)
+        self._ask_gateway(now)
 
     def next_timeout(self) -> float | None:
-        return self._channel.next_timeout
+        watch = self._place.watch if self._place is not None and self._channel.is_open else None
+        timers = (
+            self._channel.next_timeout,
+            self._source.next_timeout if self._source is not None else None,
+            watch.next_timeout if watch is not None else None,
+        )
+        return min((at for at in timers if at is not None), default=None)
 
     def datagrams_to_send(self) -> list[Datagram]:
         return self._outbox.drain_datagrams()
@@ -229,12 +370,16 @@ class DerivedTunnel:
         return self._outbox.drain_events()
 
     def status(self, now: float) -> TunnelStatus:
+        place, local = self._place, self._channel.local
         facts: dict[str, Fact] = {
-            "prefix": None if self._site is None else str(self._site.prefix),
-            "local": None if self._channel.local is None else str(self._channel.local),
-            "relay": None if self._domain.gateway is None else str(self._domain.gateway),
-            "sites with a path": len(self._paths),
+            "prefix": None if place is None else str(place.site.prefix),
+            "local": None if local is None else str(local),
+            "relay": None if self._domain is None or self._domain.gateway is None else str(self._domain.gateway),
         }
+        if place is not None:
+            facts["sites written to"] = place.paths.recent(now)
+            if place.watch is not None:
+                facts["round trip"] = place.watch.round_trip
         return TunnelStatus(self._state.value, facts, counters=dict(self._outbox.counters))
 
     def command(self, name: str, arguments: Mapping[str, Fact], now: float) -> Mapping[str, object]:
@@ -242,8 +387,10 @@ class DerivedTunnel:
 
     def stop(self, now: float) -> None:
         self._state = State.STOPPED
-        if self._site is not None:
-            self._take_back_paths()
+        if self._source is not None:
+            self._source.close()
+        if self._place is not None:
+            self._place.paths.take_back()
         self._closing = self._channel.close()
         if self._closing is None:
             self._outbox.say(Stopped())

@@ -20,6 +20,7 @@ class Drop(Enum):
     ECN = "ecn"  # congestion experienced by a packet that cannot say so
     DISCOVERY = "discovery"  # neighbour discovery that is not for a configured tunnel
     EMBEDDED = "embedded"  # 6to4 and 6rd: the inner address does not belong to the outer one
+    HOP_LIMIT = "hop-limit"  # came from one customer of 6rd for another, too many times
     # From this host.
     NOT_OPEN = "not-open"  # there is no channel to send on
     TOO_BIG = "too-big"

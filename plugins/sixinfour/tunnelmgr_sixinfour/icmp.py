@@ -12,7 +12,7 @@ from tunnelmgr.api.packets import Icmpv4Type, Icmpv4UnreachableCode
 from tunnelmgr_sixinfour.constants import OVERHEAD
 from tunnelmgr_sixinfour.decapsulation import Sides
 from tunnelmgr_sixinfour.diagnosis import Evidence, words_for
-from tunnelmgr_sixinfour.errors_to_host import ErrorsToHost
+from tunnelmgr_sixinfour.error_answers import ErrorAnswers
 from tunnelmgr_sixinfour.notices import SparingNotices
 from tunnelmgr_sixinfour.path_mtu import PathMtu
 
@@ -37,7 +37,7 @@ class IcmpJudge:
         remote: IPv4Address,
         path_mtu: PathMtu,
         evidence: Evidence,
-        errors: ErrorsToHost,
+        errors: ErrorAnswers,
         notices: SparingNotices,
         outbox: Outbox,
     ) -> None:

@@ -32,13 +32,17 @@ class Outcome(NamedTuple):
 
 
 class Keepalive:
-    """Makes the requests of one round after another and recognises the answers."""
+    """Makes the requests of one round after another and recognises the answers.
+
+    Who has itself for its target gets its own requests back, and takes them for the answers.
+    """
 
     def __init__(self, source: IPv6Address, target: IPv6Address, random: Random) -> None:
         self.target = target
         self.round_trip: float | None = None
         """Seconds, of the latest small request answered."""
         self._source = source
+        self._answer = Icmpv6Type.ECHO_REQUEST if source == target else Icmpv6Type.ECHO_REPLY
         self._random = random
         self._identifier = random.getrandbits(16)
         self._sequence = 0
@@ -83,7 +87,7 @@ class Keepalive:
         data = packet.payload[upper.offset :]
         if packet.source != self.target or upper.protocol != IpProtocol.ICMPV6 or not upper.begins_here:
             return None
-        if len(data) < ECHO_HEADER + NONCE_LENGTH or data[0] != Icmpv6Type.ECHO_REPLY:
+        if len(data) < ECHO_HEADER + NONCE_LENGTH or data[0] != self._answer:
             return None
         identifier, sequence = int.from_bytes(data[4:6], "big"), int.from_bytes(data[6:8], "big")
         size, nonce = self._waiting.get(sequence, (0, b""))

@@ -3,15 +3,18 @@
 import struct
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, IPv6Interface, IPv6Network
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
 from tunnelmgr.api.errors import WireError
 from tunnelmgr.api.packets import IPv6Packet
-from tunnelmgr_sixinfour.domain import Site
+from tunnelmgr_sixinfour.addresses import is_never_a_host
+from tunnelmgr_sixinfour.constants import KEEPALIVE_INTERVAL
+from tunnelmgr_sixinfour.derived_settings import DerivedSettings
+from tunnelmgr_sixinfour.domain import Site, check_site_source
 from tunnelmgr_sixinfour.drops import Drop, Refused
-from tunnelmgr_sixinfour.settings import DscpModel, EcnMode, EnvelopeSettings
+from tunnelmgr_sixinfour.settings import DscpModel, EcnMode
 
 OPTION_6RD = 212  # RFC 5969 section 7.1.1
 _FIXED = struct.Struct("!BB16s")
@@ -37,13 +40,17 @@ class SixRdOption:
         """Read the option, code and length included. Raises WireError."""
         if len(data) < 2 or data[0] != OPTION_6RD or data[1] != len(data) - 2:
             raise WireError(f"no option {OPTION_6RD} of its length: {data[:2].hex()} and {len(data) - 2} bytes")
-        body = data[2:]
-        if len(body) < _FIXED.size + 4 or (len(body) - _FIXED.size) % 4:
-            raise WireError(f"6rd option of {len(body)} bytes")
-        mask_length, prefix_length, prefix = _FIXED.unpack_from(body)
+        return cls.parse_value(data[2:])
+
+    @classmethod
+    def parse_value(cls, value: bytes) -> Self:
+        """Read what is in the option. Raises WireError."""
+        if len(value) < _FIXED.size + 4 or (len(value) - _FIXED.size) % 4:
+            raise WireError(f"6rd option of {len(value)} bytes")
+        mask_length, prefix_length, prefix = _FIXED.unpack_from(value)
         if prefix_length > 128:
             raise WireError(f"6rd prefix length {prefix_length}")
-        relays = [IPv4Address(body[at : at + 4]) for at in range(_FIXED.size, len(body), 4)]
+        relays = [IPv4Address(value[at : at + 4]) for at in range(_FIXED.size, len(value), 4)]
         return cls(mask_length, IPv6Network((prefix, prefix_length), strict=False), tuple(relays))
 
     def serialize(self) -> bytes:
@@ -52,22 +59,53 @@ class SixRdOption:
         return bytes((OPTION_6RD, len(body))) + body
 
 
-class SixRdSettings(EnvelopeSettings):
-    """6rd: an IPv6 prefix made of the provider's and of this host's IPv4 address."""
+class SixRdEnvelope(DerivedSettings):
+    """The outer header as RFC 5969 section 9 has it: the traffic class is copied unless told otherwise."""
 
-    prefix: IPv6Interface = Field(description="6rd prefix of the provider, with its length")
-    mask_length: int = Field(default=0, ge=0, le=32, description="bits of IPv4 address all customers share: IPv4MaskLen")
-    border_relay: IPv4Address = Field(description="IPv4 address of the provider's border relay")
-    # RFC 5969 section 9: the traffic class is copied unless told otherwise.
     ecn: EcnMode = Field(default=EcnMode.NORMAL, description="congestion bits of the outer header: normal or compat")
     dscp_model: DscpModel = Field(default=DscpModel.UNIFORM, description="DSCP of the outer header: uniform or pipe")
 
+
+class SixRdSettings(SixRdEnvelope):
+    """6rd: an IPv6 prefix made of the provider's and of this host's IPv4 address."""
+
+    learn: Literal["dhcp"] | None = Field(
+        default=None, description="dhcp asks the provider's DHCP server for the next three (option 212)"
+    )
+    prefix: IPv6Interface | None = Field(default=None, description="6rd prefix of the provider, with its length")
+    mask_length: int = Field(default=0, ge=0, le=32, description="bits of IPv4 address all customers share: IPv4MaskLen")
+    border_relay: IPv4Address | None = Field(default=None, description="IPv4 address of the provider's border relay")
+    keepalive: float | None = Field(
+        default=KEEPALIVE_INTERVAL,
+        ge=5,
+        le=3600,
+        description="seconds between packets to this host itself, which the border relay sends back; null for none",
+    )
+
     @model_validator(mode="after")
-    def _check_lengths(self) -> Self:
-        length = self.prefix.network.prefixlen + 32 - self.mask_length
-        if length > 64:
-            raise ValueError(f"the delegated prefix would be a /{length}; `prefix` or `mask_length` is wrong")
+    def _check_domain(self) -> Self:
+        written = self.model_fields_set & {"prefix", "mask_length", "border_relay"}
+        if self.learn is not None and written:
+            raise ValueError(f"`learn` and `{sorted(written)[0]}`: what is written here need not be learnt; leave one out")
+        if self.learn is None and (self.prefix is None or self.border_relay is None):
+            raise ValueError("`prefix` and `border_relay` are both needed, or `learn: dhcp`, which asks the provider")
+        if self.prefix is not None:
+            check_length(self.prefix.network, self.mask_length)
         return self
+
+    @property
+    def option(self) -> SixRdOption | None:
+        """What DHCP would say; None where it is to be asked."""
+        if self.prefix is None or self.border_relay is None:
+            return None
+        return SixRdOption(self.mask_length, self.prefix.network, (self.border_relay,))
+
+
+def check_length(domain: IPv6Network, mask_length: int) -> None:
+    """Raise ValueError where customers would get less than a /64, which no LAN can use."""
+    length = domain.prefixlen + 32 - mask_length
+    if length > 64:
+        raise ValueError(f"the delegated prefix would be a /{length}; `prefix` or `mask_length` is wrong")
 
 
 def sixrd_prefix(domain: IPv6Network, mask_length: int, local: IPv4Address) -> IPv6Network:
@@ -78,12 +116,16 @@ def sixrd_prefix(domain: IPv6Network, mask_length: int, local: IPv4Address) -> I
 
 
 class SixRd:
-    """The domain of one provider."""
+    """The domain of one provider, as its customers see it."""
 
-    def __init__(self, settings: SixRdSettings) -> None:
-        self.prefix = settings.prefix.network
-        self.gateway: IPv4Address | None = settings.border_relay
-        self._mask_length = settings.mask_length
+    is_gateway = False
+    dont_fragment = False
+
+    def __init__(self, described: SixRdOption, gateway_echo: float | None) -> None:
+        self.prefix = described.prefix
+        self.gateway: IPv4Address | None = described.border_relays[0]
+        self.gateway_echo = gateway_echo
+        self._mask_length = described.mask_length
         self._shared = 0
         """The bits all customers have in common, once one of them is known: ours."""
 
@@ -94,12 +136,14 @@ class SixRd:
         return Site(prefix, prefix.network_address + 1)
 
     def site_of(self, address: IPv6Address) -> tuple[IPv6Network, IPv4Address] | None:
-        """Return the delegated prefix an address is in, and whose it is."""
+        """Return the delegated prefix an address is in, and whose it is. Raises Refused where no host can have that."""
         if address not in self.prefix:
             return None
         bits = 32 - self._mask_length
         low = int(address) >> (128 - self.prefix.prefixlen - bits) & ((1 << bits) - 1)
         holder = IPv4Address(self._shared | low)
+        if is_never_a_host(holder):
+            raise Refused(Drop.EMBEDDED)
         return sixrd_prefix(self.prefix, self._mask_length, holder), holder
 
     def check_inward(self, packet: IPv6Packet, source: IPv4Address, ours: Site) -> None:
@@ -109,3 +153,7 @@ class SixRd:
         site = self.site_of(packet.source)
         if source != (self.gateway if site is None else site[1]) or packet.source in ours.prefix:
             raise Refused(Drop.EMBEDDED)
+
+    def check_outward(self, source: IPv6Address, ours: Site) -> None:
+        """A customer sends from the delegated prefix."""
+        check_site_source(source, ours)

@@ -10,12 +10,12 @@ from pydantic import Field, field_validator
 from tunnelmgr.api.packets import IPv6Packet
 from tunnelmgr_sixinfour.addresses import embedded, is_global_unicast
 from tunnelmgr_sixinfour.constants import ANYCAST_RELAY, SIXTOFOUR_PREFIX
-from tunnelmgr_sixinfour.domain import Site
+from tunnelmgr_sixinfour.derived_settings import DerivedSettings
+from tunnelmgr_sixinfour.domain import Site, check_site_source
 from tunnelmgr_sixinfour.drops import Drop, Refused
-from tunnelmgr_sixinfour.settings import EnvelopeSettings
 
 
-class SixToFourSettings(EnvelopeSettings):
+class SixToFourSettings(DerivedSettings):
     """6to4: an IPv6 prefix made of this host's public IPv4 address."""
 
     relay: IPv4Address | None = Field(
@@ -40,6 +40,9 @@ class SixToFour:
     """The domain of all 6to4 sites."""
 
     prefix = SIXTOFOUR_PREFIX
+    gateway_echo: float | None = None  # relays drop what goes from one site to another (RFC 3964 section 5.2)
+    is_gateway = False
+    dont_fragment = False
 
     def __init__(self, settings: SixToFourSettings) -> None:
         self.gateway = settings.relay
@@ -70,3 +73,7 @@ class SixToFour:
         site = self.site_of(packet.source)
         if source != (self.gateway if site is None else site[1]) or packet.source in ours.prefix:
             raise Refused(Drop.EMBEDDED)
+
+    def check_outward(self, source: IPv6Address, ours: Site) -> None:
+        """The encapsulator's rule: nobody's prefix but ours."""
+        check_site_source(source, ours)

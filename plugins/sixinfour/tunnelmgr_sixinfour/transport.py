@@ -1,6 +1,7 @@
 """Configured tunnels, 6to4 and 6rd as the core sees them."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from random import Random
 from typing import ClassVar, cast
 
@@ -10,10 +11,12 @@ from tunnelmgr.api.settings import Settings
 from tunnelmgr.api.transport import Fit, Suitability, Transport
 from tunnelmgr.api.tunnel import Tunnel
 from tunnelmgr_sixinfour.addresses import is_global_unicast
+from tunnelmgr_sixinfour.border_relay import BorderRelay, BorderRelaySettings
 from tunnelmgr_sixinfour.derived import DerivedTunnel
 from tunnelmgr_sixinfour.reachability import probes
 from tunnelmgr_sixinfour.settings import SixInFourSettings
 from tunnelmgr_sixinfour.sixrd import SixRd, SixRdSettings
+from tunnelmgr_sixinfour.sixrd_learning import Learner
 from tunnelmgr_sixinfour.sixtofour import SixToFour, SixToFourSettings
 from tunnelmgr_sixinfour.suitability import judge
 from tunnelmgr_sixinfour.tunnel import SixInFourTunnel
@@ -62,21 +65,24 @@ class SixToFourTransport(Transport):
         return judge(report, self._settings.local)
 
     def tunnel(self, random: Random) -> Tunnel:
-        return DerivedTunnel(self._settings, SixToFour(self._settings), self.type_name)
+        return DerivedTunnel(self._settings, self.type_name, random, SixToFour(self._settings))
 
 
 class SixRdTransport(Transport):
-    """The customer's edge of a provider's domain."""
+    """The customer's edge of a provider's domain, or the provider's."""
 
     type_name: ClassVar[str] = "6rd"
     summary: ClassVar[str] = "IPv6 from a provider's prefix and this host's IPv4 address (RFC 5969)"
-    roles: ClassVar[Mapping[str, type[Settings]]] = {"customer": SixRdSettings}
+    roles: ClassVar[Mapping[str, type[Settings]]] = {"customer": SixRdSettings, "border-relay": BorderRelaySettings}
 
     def __init__(self, role: str, settings: Settings) -> None:
-        self._settings = cast("SixRdSettings", settings)
+        self._settings = cast("SixRdSettings | BorderRelaySettings", settings)
 
     def describe(self) -> str:
-        return f"border relay {self._settings.border_relay}"
+        if isinstance(self._settings, BorderRelaySettings):
+            return f"border relay of {self._settings.prefix}"
+        relay = self._settings.border_relay
+        return "as DHCP says" if relay is None else f"border relay {relay}"
 
     def suits(self, report: NetworkReport) -> Suitability:
         if report.protocol41 is False:
@@ -86,4 +92,9 @@ class SixRdTransport(Transport):
         return Suitability(Fit.POSSIBLE, "the provider's network carries protocol 41 to its border relay")
 
     def tunnel(self, random: Random) -> Tunnel:
-        return DerivedTunnel(self._settings, SixRd(self._settings), self.type_name)
+        settings = self._settings
+        if isinstance(settings, BorderRelaySettings):
+            return DerivedTunnel(settings, self.type_name, random, BorderRelay(settings))
+        if settings.option is None:
+            return DerivedTunnel(settings, self.type_name, random, None, partial(Learner, settings.keepalive, random))
+        return DerivedTunnel(settings, self.type_name, random, SixRd(settings.option, settings.keepalive))

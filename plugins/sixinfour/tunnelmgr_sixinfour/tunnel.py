@@ -20,7 +20,7 @@ from tunnelmgr_sixinfour.constants import ECN, KEEPALIVE_LOSSES, UP_PATIENCE
 from tunnelmgr_sixinfour.decapsulation import Arrived, decapsulate
 from tunnelmgr_sixinfour.diagnosis import Evidence, Verdict
 from tunnelmgr_sixinfour.drops import Drop, Refused
-from tunnelmgr_sixinfour.errors_to_host import ErrorsToHost
+from tunnelmgr_sixinfour.error_answers import ErrorAnswers
 from tunnelmgr_sixinfour.icmp import IcmpJudge, News
 from tunnelmgr_sixinfour.keepalive import SMALL
 from tunnelmgr_sixinfour.neighbours import answer_to, echo_reply_to, is_discovery
@@ -64,7 +64,7 @@ class SixInFourTunnel:
         self._path_mtu = PathMtu(settings.static_mtu)
         self._rounds = Rounds(settings, self._path_mtu, random)
         self._evidence = Evidence(settings.remote, settings.far)
-        self._errors = ErrorsToHost(settings.address.ip, self._outbox)
+        self._errors = ErrorAnswers.to_host(settings.address.ip, self._outbox)
         self._notices = SparingNotices(self._outbox)
         self._icmp = IcmpJudge(settings.remote, self._path_mtu, self._evidence, self._errors, self._notices, self._outbox)
         self._link_local: IPv6Address | None = None

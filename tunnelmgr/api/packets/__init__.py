@@ -66,6 +66,7 @@ from tunnelmgr.api.packets.ipv6 import (
     IPv6Quote,
     ipv6_length,
     traffic_class,
+    with_hop_limit,
     with_traffic_class,
 )
 from tunnelmgr.api.packets.protocol import IpProtocol
@@ -132,5 +133,6 @@ __all__ = [
     "parse_icmpv6",
     "pseudo_header_sum",
     "traffic_class",
+    "with_hop_limit",
     "with_traffic_class",
 ]

@@ -44,6 +44,11 @@ def with_traffic_class(packet: bytes, value: int) -> bytes:
     return bytes((0x60 | value >> 4, (value & 0x0F) << 4 | packet[1] & 0x0F)) + packet[2:]
 
 
+def with_hop_limit(packet: bytes, value: int) -> bytes:
+    """Return a raw packet with another hop limit; no checksum covers it."""
+    return packet[:IPV6_HOP_LIMIT] + bytes((value,)) + packet[IPV6_HOP_LIMIT + 1 :]
+
+
 @dataclass(frozen=True, slots=True)
 class IPv6Packet:
     """One IPv6 packet; `payload` begins with the header `next_header` names, extension headers included.

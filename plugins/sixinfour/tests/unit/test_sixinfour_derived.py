@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address, IPv6Network
+from random import Random
 from typing import Any
 
 import pytest
@@ -68,7 +69,7 @@ class Bench:
 
 def sixtofour(source: IPv4Address = SERVER, **settings: Any) -> Bench:
     chosen = SixToFourSettings.model_validate(settings)
-    return Bench(DerivedTunnel(chosen, SixToFour(chosen), "6to4"), source)
+    return Bench(DerivedTunnel(chosen, "6to4", Random(1), SixToFour(chosen)), source)
 
 
 SIXRD = {"prefix": "2001:db8::/32", "mask_length": 8, "border_relay": "10.0.0.1"}
@@ -76,8 +77,14 @@ CE = IPv4Address("10.100.100.1")
 
 
 def sixrd(**settings: Any) -> Bench:
-    chosen = SixRdSettings.model_validate(SIXRD | settings)
-    return Bench(DerivedTunnel(chosen, SixRd(chosen), "6rd"), CE)
+    """Without questions to the border relay, unless the test is about them."""
+    return Bench(customer(**{"keepalive": None, **settings}), CE)
+
+
+def customer(**settings: Any) -> DerivedTunnel:
+    tunnel = SixRdTransport("customer", SixRdSettings.model_validate(SIXRD | settings)).tunnel(Random(1))
+    assert isinstance(tunnel, DerivedTunnel)
+    return tunnel
 
 
 def arriving(source: str, destination: str, outer: str, local: IPv4Address) -> Datagram:
@@ -102,7 +109,9 @@ def test_a_6rd_prefix_is_made_of_the_providers_and_the_address(row: dict[str, An
     delegated = sixrd_prefix(domain, row["ipv4_mask_len"], ours)
     assert delegated == IPv6Network(row["delegated"])
     written = {"prefix": f"{row['prefix']}/{row['prefix_len']}", "mask_length": row["ipv4_mask_len"]}
-    made = SixRd(SixRdSettings.model_validate(written | {"border_relay": "10.0.0.1"}))
+    option = SixRdSettings.model_validate(written | {"border_relay": "10.0.0.1"}).option
+    assert option is not None
+    made = SixRd(option, None)
     site = made.site(ours)
     assert site is not None
     assert made.site_of(site.address) == (delegated, ours), "and back"
@@ -316,8 +325,7 @@ def test_paths_to_other_sites_are_bounded_and_said_again_while_used() -> None:
 
 
 def test_without_the_privilege_it_gives_up() -> None:
-    settings = SixRdSettings.model_validate(SIXRD)
-    tunnel = DerivedTunnel(settings, SixRd(settings), "6rd")
+    tunnel = customer()
     tunnel.start(0.0, network(CE), {})
     (opening,) = tunnel.events()
     assert isinstance(opening, OpenChannel)

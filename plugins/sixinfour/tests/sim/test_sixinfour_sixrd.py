@@ -1,0 +1,122 @@
+"""A 6rd domain on the simulated internet: its customers, its border relay, and somebody beyond."""
+
+from dataclasses import dataclass
+
+import pytest
+
+from tunnelmgr.api.events import PeerSilent, Up
+from tunnelmgr.lab.simulated import Internet, Ipv6Host, SimulatedHost
+from tunnelmgr_sixinfour.border_relay import BorderRelaySettings
+from tunnelmgr_sixinfour.sixrd import SixRdSettings
+from tunnelmgr_sixinfour.transport import SixRdTransport
+
+RELAY = "10.0.0.1"
+DOMAIN = {"prefix": "2001:db8::/32", "mask_length": 8}
+SILENT = PeerSilent(
+    f"border relay {RELAY} sends nothing back",
+    "check `border_relay`; one that works and sends nothing back all the same needs `keepalive: null`",
+)
+
+
+@dataclass
+class Provider:
+    internet: Internet
+    relay: SimulatedHost
+    native: Ipv6Host
+
+    def customer(self, address: str, **settings: object) -> SimulatedHost:
+        chosen = SixRdSettings.model_validate(DOMAIN | {"border_relay": RELAY} | settings)
+        return self.internet.add(SixRdTransport("customer", chosen).tunnel, address=address, name=address)
+
+
+def provider(*, data_plane: bool = True, relay_from: float = 0.0) -> Provider:
+    internet = Internet(data_plane=data_plane)
+    settings = BorderRelaySettings.model_validate(DOMAIN | {"local": RELAY})
+    relay = internet.add(
+        SixRdTransport("border-relay", settings).tunnel,
+        address=RELAY,
+        name="relay",
+        gateway_of=["2001:db8::/32"],
+        native_ipv6="2001:db9:80::1",
+        start_at=relay_from,
+    )
+    return Provider(internet, relay, internet.ipv6_host("2001:db9:6::1"))
+
+
+def said(host: SimulatedHost) -> list[Up | PeerSilent]:
+    return [event for event in host.events if isinstance(event, Up | PeerSilent)]
+
+
+@pytest.mark.parametrize("data_plane", [True, False])
+def test_customers_reach_each_other_and_the_internet_and_are_reached(data_plane: bool) -> None:
+    world = provider(data_plane=data_plane)
+    one, two = world.customer("10.100.100.1"), world.customer("10.100.100.2")
+    world.internet.run(1)
+    assert str(one.ipv6_address) == "2001:db8:6464:100::1"
+    pings = [one.send_ping(to=two), two.send_ping(to=one), one.send_ping(to=world.native)]
+    pings.append(world.native.send_ping(to=one.ipv6_address))
+    world.internet.run(1)
+    assert all(ping.answered for ping in pings)
+    assert world.relay.status().counters.get("packets-sent", 0) > 0
+
+
+def test_a_customer_follows_its_address() -> None:
+    world = provider()
+    one, two = world.customer("10.100.100.1"), world.customer("10.100.100.2")
+    world.internet.run(1)
+    two.change_address("10.100.100.9")
+    world.internet.run(1)
+    assert str(two.ipv6_address) == "2001:db8:6464:900::1"
+    pings = [one.send_ping(to=two), two.send_ping(to=world.native)]
+    world.internet.run(1)
+    assert all(ping.answered for ping in pings)
+
+
+@pytest.mark.requirement("S-SR-010")
+def test_a_border_relay_that_is_not_there_is_noticed_and_found_when_it_comes() -> None:
+    world = provider(relay_from=100.0)
+    one = world.customer("10.100.100.1")
+    world.internet.run(8)
+    up, silent = said(one)
+    assert isinstance(up, Up)
+    assert silent == SILENT
+    assert one.status().state == "silent"
+    assert world.internet.run_until(lambda: isinstance(said(one)[-1], Up), within=100 + 60)
+    assert one.status().state == "carrying"
+
+
+@pytest.mark.requirement("S-SR-010")
+def test_a_border_relay_that_dies_is_noticed_and_customers_still_reach_each_other() -> None:
+    world = provider()
+    one, two = world.customer("10.100.100.1"), world.customer("10.100.100.2")
+    world.internet.run(10)
+    assert [type(event) for event in said(one)] == [Up]
+    world.relay.kill()
+    assert world.internet.run_until(lambda: said(one)[-1] == SILENT, within=60 + 3 * 5)
+    ping = one.send_ping(to=two)
+    world.internet.run(1)
+    assert ping.answered
+    world.relay.restart()
+    assert world.internet.run_until(lambda: isinstance(said(one)[-1], Up), within=60)
+
+
+@pytest.mark.requirement("S-SR-010")
+@pytest.mark.parametrize("relay_from", [0.0, 7200.0], ids=["answers", "silent"])
+def test_neither_border_relay_nor_customers_are_stormed_with_questions(relay_from: float) -> None:
+    world = provider(data_plane=False, relay_from=relay_from)
+    one, two = world.customer("10.100.100.1"), world.customer("10.100.100.2")
+    world.internet.run(10)
+    pings = []
+    for _ in range(60):
+        pings.append(one.send_ping(to=two))
+        world.internet.run(60)
+    assert all(ping.answered for ping in pings)
+    assert one.status().counters["packets-sent"] <= 60 + 60 + 12 + 2, "the pings, one question a minute, some more in doubt"
+    assert two.status().counters["packets-sent"] <= 60 + 60 + 12 + 2
+
+
+def test_without_keepalive_it_is_up_at_once_and_never_doubts() -> None:
+    world = provider(relay_from=7200.0)
+    one = world.customer("10.100.100.1", keepalive=None)
+    world.internet.run(3600)
+    assert [type(event) for event in said(one)] == [Up]
