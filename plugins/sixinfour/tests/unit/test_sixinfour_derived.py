@@ -14,7 +14,7 @@ from tests.sixinfour_world import vectors
 from tests.sixinfour_world.bench import network
 from tests.sixinfour_world.vectors import CLIENT, SERVER, TABLES
 
-from tunnelmgr.api.datagrams import Datagram
+from tunnelmgr.api.datagrams import Datagram, IcmpReceived
 from tunnelmgr.api.effects import Done, Failed, FailureCode, OpenChannel
 from tunnelmgr.api.errors import ExitCode, WireError
 from tunnelmgr.api.events import Down, Event, PathDown, PathUp, Stopped, Up
@@ -278,6 +278,29 @@ def test_what_nobody_has_in_the_delegated_prefix_goes_nowhere() -> None:
     assert isinstance(parse_icmpv6(IPv6Packet.parse(answer)), DestinationUnreachable)
 
 
+@pytest.mark.parametrize("nobody", ["0.0.0.1", "127.0.0.1", "224.0.0.5", "255.255.255.255"])
+def test_6rd_sends_to_nobody_that_is_no_host(nobody: str) -> None:
+    bench = sixrd(mask_length=0)
+    target = IPv6Address(int(IPv6Address("2001:db8::1")) | int(IPv4Address(nobody)) << 64)
+    bench.said.clear()
+    assert bench.send(packet("2001:db8:a64:6401::1", str(target))) == []
+    assert bench.take(arriving(str(target), "2001:db8:a64:6401::1", nobody, CE)) == []
+    assert bench.drops == {"dropped-embedded": 2}
+    assert bench.said_of(PathUp) == []
+
+
+def test_an_icmp_error_reaches_who_sent_and_nobody_whom_a_forger_names() -> None:
+    bench = sixrd()
+    for source in ("2001:db8:6464:100::7", str(NATIVE)):
+        quote = packet(source, "2001:db8:6464:200::1").serialize()
+        error = IcmpReceived("raw41/1", 3, 1, 0, None, Endpoint(IPv4Address("10.100.100.2"), 0), quote)
+        bench.tunnel.channel_changed(error, 0.0)
+    bench.tunnel.channel_changed(replace(error, quote=quote[:20]), 0.0)
+    (answer,) = bench.tunnel.packets_to_deliver()
+    assert str(IPv6Packet.parse(answer).destination) == "2001:db8:6464:100::7"
+    assert bench.tunnel.status(0.0).counters["icmp-unreachable"] == 3
+
+
 def test_6rd_sends_to_customers_directly_and_the_rest_to_the_border_relay() -> None:
     bench = sixrd()
     (direct,) = bench.send(packet("2001:db8:6464:100::1", "2001:db8:6464:200::1"))
@@ -333,6 +356,25 @@ def test_without_the_privilege_it_gives_up() -> None:
     (down,) = tunnel.events()
     assert isinstance(down, Down)
     assert (down.permanent, down.code) == (True, ExitCode.NO_PERMISSION)
+
+
+def test_a_channel_that_cannot_be_had_is_complained_of_once_and_asked_for_again() -> None:
+    tunnel = customer(local="10.9.9.9")
+    tunnel.start(0.0, network(CE), {})
+    said: list[Event] = []
+    now = 0.0
+    for _ in range(12):
+        events = tunnel.events()
+        said += events
+        for event in events:
+            if isinstance(event, OpenChannel):
+                tunnel.effect_done(event, Failed(FailureCode.NOT_FOUND, "10.9.9.9: no such address"), now)
+        now = tunnel.next_timeout() or now
+        tunnel.handle_timeout(now)
+    (down,) = [event for event in said if isinstance(event, Down)]
+    assert (down.reason, down.permanent) == ("10.9.9.9: no such address", False)
+    assert down.hint == "check `local`: 10.9.9.9 must be an address of this host"
+    assert sum(isinstance(event, OpenChannel) for event in said) > 3
 
 
 def test_stopping_ends_it() -> None:
