@@ -75,6 +75,13 @@ def sh(command: str) -> str:
     return done.stdout
 
 
+def refused(command: str) -> str:
+    """Run a command that must fail and return what it said."""
+    done = subprocess.run(command.split(), capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    return done.stderr
+
+
 def ip(words: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = json.loads(sh(f"ip -j {words}") or "[]")
     return found
@@ -175,7 +182,7 @@ def test_clearing_leaves_nothing(journal: Journal) -> None:
     before = everything()
     tun = LinuxHost().open_tun("tm-home")
     applied(journal, HOME)
-    applied(journal, replace(MOVED, forwarding=Forwarding.OPEN))
+    applied(journal, replace(MOVED, forwarding=Forwarding.OPEN, passes=False))
     assert everything() != before
     cleared(journal)
     tun.close()
@@ -329,6 +336,14 @@ def test_the_tunnel_address_answers_through_the_tunnel_beside_native_ipv6(journa
     assert leaves_by(str(STRANGER)) == "native"
     assert leaves_by(str(STRANGER), f"from {ADDRESS.ip}") == "tm-home"
     assert leaves_by("2001:db8:1:8000::5", f"from {ADDRESS.ip}") == "lan"
+    barred = replace(HOME, passes=False)
+    assert len(applied(journal, barred)) == 1
+    assert applied(journal, barred) == []
+    assert "No route to host" in refused(f"ip -6 route get {STRANGER} from {ADDRESS.ip}"), "by no other way"
+    assert leaves_by(str(STRANGER)) == "native"
+    assert leaves_by("2001:db8:1:8000::5", f"from {ADDRESS.ip}") == "lan"
+    applied(journal, HOME)
+    assert leaves_by(str(STRANGER), f"from {ADDRESS.ip}") == "tm-home"
     applied(journal, replace(HOME, sources=()))
     assert leaves_by(str(STRANGER), f"from {ADDRESS.ip}") == "native"
 

@@ -184,6 +184,9 @@ def test_the_lan_falls_back_when_the_far_end_is_silent_and_returns_with_it(world
     wait_for("the withdrawal", lambda: not usable(world.laptop) or None, 60)
     assert addresses(world.laptop) == {address: False}, "it is deprecated, so that what runs may end"
     assert not world.laptop.run(["ip", "-6", "route", "show", "default"]).stdout
+    world.laptop.run(["ip", "-6", "route", "add", f"{world.native.ipv6}/128", "via", str(FIRST[1]), "dev", "eth0"])
+    said = world.laptop.run(["ping", "-6", "-n", "-c", "1", str(world.native.ipv6)], check=False).stdout
+    assert f"From {FIRST[1]} icmp_seq=1 Destination unreachable: No route" in said, "who asks all the same hears so at once"
     [link] = world.home.status()["lan"]
     assert (link["advertised"], link["trouble"]) == (False, "")
     world.far.up()

@@ -191,17 +191,18 @@ def test_two_6to4_sites_reach_each_other(internet: NamespaceInternet, tmp_path: 
 
 def test_a_far_end_that_is_not_there_is_waited_for_and_found(ends: Ends) -> None:
     ends.home.start("up", "-f", ends.home.profile)
-    wait_for("waiting", lambda: _state(ends.home) == "waiting-for-peer" or None, 30)
+    wait_for("waiting", lambda: state_of(ends.home) == "waiting-for-peer" or None, 30)
     status = ends.home.status()
     assert status["reason"].startswith(f"{FAR} speaks no protocol 41 (protocol unreachable")
     assert status["hint"] == "start the tunnel at the far end"
     assert not status["default_route"]
     ends.far.up()
-    wait_for("up", lambda: _state(ends.home) == "up" or None, 30)
+    wait_for("up", lambda: state_of(ends.home) == "up" or None, 30)
     assert ping(ends.home.host, ends.native.ipv6, 3) == 3
 
 
-def _state(end: Tunnelmgr) -> str:
+def state_of(end: Tunnelmgr) -> str:
+    """The state of a profile that may not run yet."""
     said = end.run("status", "home", "--json", check=False).stdout
     [profile] = json.loads(said)["data"]["profiles"]
     return str((profile["snapshot"] or {}).get("state"))
@@ -245,7 +246,7 @@ def test_a_changed_address_keeps_device_addresses_and_transfers(ends: Ends, iper
     home = ends.home.host
     index = home.run(["ip", "-o", "link", "show", "tm-home"]).stdout.partition(":")[0]
     move_under_a_transfer(ends)
-    wait_for("up again", lambda: _state(ends.home) == "up" or None, 30)
+    wait_for("up again", lambda: state_of(ends.home) == "up" or None, 30)
     status = ends.home.status()
     assert status["facts"]["local"] == str(HOME_LATER)
     assert home.run(["ip", "-o", "link", "show", "tm-home"]).stdout.partition(":")[0] == index
@@ -291,7 +292,7 @@ def test_a_provider_hears_once_of_an_address_that_changes_under_a_transfer(ends:
     ends.home.run("down", "home")
     ends.home.up()
     move_under_a_transfer(ends)
-    wait_for("both", lambda: _state(ends.home) == "up" or None, 60)
+    wait_for("both", lambda: state_of(ends.home) == "up" or None, 60)
     wait_for("the second update", lambda: len(requests(folder)) > 1 or None, 60)
     assert ping(ends.home.host, ends.native.ipv6, 3) == 3
     asked = requests(folder)

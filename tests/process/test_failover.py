@@ -28,7 +28,7 @@ from tunnelmgr.core.snapshot import Stand, State
 from tunnelmgr.core.survey import Survey
 from tunnelmgr.core.when import When
 from tunnelmgr.host.fake import FakeHost
-from tunnelmgr.host.items import Address, Route, Rule
+from tunnelmgr.host.items import Address, Route, Rule, Unreachable
 
 HOME = Network(default_route=DefaultRoute("eth0", IPv4Address("192.168.1.1")), source=IPv4Address("192.168.1.2"))
 ELSEWHERE = Network(default_route=DefaultRoute("wlan0", IPv4Address("10.0.0.1")), source=IPv4Address("10.0.0.9"))
@@ -128,6 +128,11 @@ class World:
     def source_rule(self) -> bool:
         return any(isinstance(item, Rule) for item in self.host.items.values())
 
+    @property
+    def barred(self) -> bool:
+        """Whether whoever does not bind to the device is told that there is no way."""
+        return any(isinstance(item, Unreachable) and item.prefix == DEFAULT for item in self.host.items.values())
+
     def has(self, name: str) -> bool:
         """Whether the tunnel of this method is configured."""
         address = self.carriers[name].address
@@ -200,12 +205,38 @@ def test_the_only_method_loses_its_default_route_at_once_and_keeps_its_address(t
             assert snapshot.reason == LOST
             assert not home.default_route
             assert home.has("only")
-            assert any(isinstance(item, Rule) for item in home.host.items.values()), (
-                "what is bound to the address still leaves"
-            )
+            assert home.source_rule, "what has the tunnel's address never leaves by another way"
+            assert home.barred
             home.carriers["only"].works = lambda: True
             await until(lambda: home.states[-1] is State.UP)
             assert home.default_route
+            assert not home.barred
+
+    run(story())
+
+
+def test_a_tunnel_is_barred_while_nothing_passes_and_not_while_its_default_route_only_waits(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with world(tmp_path, "only") as home:
+            only = home.carriers["only"]
+            for _ in range(4):  # which makes the next hold-down 80 s
+                only.works = lambda: False
+                await until(lambda: home.barred)
+                only.works = lambda: True
+                await until(lambda: home.runs("only"))
+            only.works = lambda: False
+            await until(lambda: home.barred)
+            only.works = lambda: True
+            await until(lambda: not home.barred)
+            assert not home.default_route
+            assert home.story[-1].startswith("packets flow again; the default route waits")
+            told = len(home.story)
+            only.works, broke_at = (lambda: False), now()
+            await until(lambda: home.barred)
+            assert now() - broke_at < 40.0, "as on an idle link that is up"
+            only.works = lambda: True
+            await until(lambda: home.runs("only"))
+            assert len(home.story) - told <= 6, home.story[told:]
 
     run(story())
 

@@ -31,7 +31,7 @@ from tunnelmgr.core.snapshot import State
 from tunnelmgr.core.survey import Survey
 from tunnelmgr.core.when import When
 from tunnelmgr.host.fake import FakeHost
-from tunnelmgr.host.items import Address, Firewall, Item, Resolvers, Route, Rule
+from tunnelmgr.host.items import Address, Firewall, Item, Resolvers, Route, Rule, Unreachable
 from tunnelmgr.host.resolvers import ResolverHelper
 
 ADDRESS = IPv6Interface("2001:0:c000:201:0:efff:3fff:fdfe/32")
@@ -226,6 +226,7 @@ def test_the_default_route_and_the_word_up_wait_for_an_answered_probe(tmp_path: 
             stage.say(up())
             await until(lambda: stage.prober.asked == [ADDRESS.ip])
             assert stage.has(Rule, source=IPv6Network(ADDRESS.ip)), "the probe leaves by the source rule"
+            assert stage.has(Unreachable, prefix=DEFAULT), "and nothing else does"
             assert not stage.default_route
             stage.prober.results.put_nowait(False)
             await until(lambda: any("2001:db8::1 does not answer" in line for line in stage.story))
@@ -237,6 +238,7 @@ def test_the_default_route_and_the_word_up_wait_for_an_answered_probe(tmp_path: 
             stage.prober.results.put_nowait(True)
             await until(lambda: State.UP in stage.states)
             assert stage.default_route
+            assert not stage.has(Unreachable)
             assert stage.story[-1] == "carries packets: 2 of 2 probes, 41 ms, via relay 198.51.100.1"
 
     run(story())

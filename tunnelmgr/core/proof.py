@@ -120,7 +120,7 @@ class Proof:
         self._sent, self._received, self._unanswered_since = sent, received, None
         self._heard_at = self._counted_at = now
         if self._hold.holds(now) and not self.carries:
-            self._pace, self._ask_at = BURST, self._hold.until
+            self._pace, self._ask_at = BURST, min(self._hold.until or now, now + IDLE_INTERVAL)
         else:
             self._backoff.reset()
             self.phase = Phase.PROVEN

@@ -96,7 +96,10 @@ class Session:
         self._lan = lan
         self._inbox: asyncio.Queue[_Inboxed] = asyncio.Queue()
         self._up: Up | None = None
+        self._passes = False
+        """Whether packets are known to flow, or nobody can tell."""
         self._carries = False
+        """Whether that is relied on."""
         self._story: str | None = None
         """What was told of it since the last trouble."""
         self.verified = ""
@@ -268,7 +271,7 @@ class Session:
 
     async def _went_down(self, down: Down) -> None:
         self._verification.end()
-        self._up, self._carries, self.verified = None, False, ""
+        self._up, self._passes, self._carries, self.verified = None, False, False, ""
         await self._configure()
         if down.permanent:
             raise TunnelError(down.reason, hint=down.hint, exit_code=down.code)
@@ -284,7 +287,7 @@ class Session:
 
     async def _withdraw(self) -> None:
         """Take back what only a tunnel that carries may have: applications go on by IPv4 at once."""
-        self._carries = False
+        self._passes = self._carries = False
         if self._up:
             await self._configure()
 
@@ -296,6 +299,8 @@ class Session:
             case Finding.PROVEN:
                 await self._proven(self._up, verdict.result)
             case Finding.UNPROVEN:
+                if self._passes:  # they did during the hold-down
+                    await self._withdraw()
                 hint = "check network.probe; status --peers shows where packets went"
                 self._trouble_is("unproven", State.STARTING, _unanswered(verdict), hint, Trouble.UNPROVEN)
             case Finding.LOST:
@@ -303,8 +308,16 @@ class Session:
                 self._trouble_is("lost", State.IMPAIRED, f"packets stopped: {_unanswered(verdict)}", LOST_HINT, Trouble.LOST)
                 self._listener.lost()
             case Finding.HELD:
-                waits = f"packets flow again; the default route waits {verdict.held:.0f} s, lest it come and go"
-                self._trouble_is("held", State.IMPAIRED, waits, "", Trouble.HELD)
+                await self._hold(verdict.held)
+
+    async def _hold(self, waits: float) -> None:
+        """Let go on what is bound to the tunnel's addresses, and answer whoever calls them; nothing else has them yet."""
+        if self._passes:
+            return  # said before
+        self._passes = True
+        await self._configure()
+        reason = f"packets flow again; the default route waits {waits:.0f} s, lest it come and go"
+        self._trouble_is("held", State.IMPAIRED, reason, "", Trouble.HELD)
 
     def _trouble_is(self, code: str, state: State, reason: str, hint: str, kind: Trouble | None = None) -> None:
         """Say why no packets flow."""
@@ -314,7 +327,8 @@ class Session:
 
     async def _proven(self, up: Up, result: ProbeResult | None) -> None:
         """Packets flow, or nobody can tell: give the tunnel what waited for that."""
-        self._carries, self.verified = True, self._how(up, result)
+        self._passes = self._carries = True
+        self.verified = self._how(up, result)
         story = describe_device(await self._configure())
         if story != self._story:  # a broker's neighbours come and go without anything to tell, and so do round trips
             self._story = story
@@ -353,7 +367,9 @@ class Session:
 
     def _wished(self, up: Up) -> Desired:
         default_route = self._carries and wants_default_route(self._profile, up.config, self._host.network())
-        return wished_device(self._profile, up.config, default_route=default_route, carries=self._carries)
+        return wished_device(
+            self._profile, up.config, default_route=default_route, carries=self._carries, passes=self._passes
+        )
 
 
 def _unanswered(verdict: Verdict) -> str:

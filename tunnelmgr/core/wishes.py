@@ -27,8 +27,11 @@ def bare_device(profile: Profile) -> Desired:
     return Desired(profile.device, inbound=profile.firewall.inbound)
 
 
-def wished_device(profile: Profile, config: HostConfig, *, default_route: bool, carries: bool = True) -> Desired:
-    """Return the device of a tunnel that is up. `carries`: packets are known to flow, so that resolvers can be reached."""
+def wished_device(
+    profile: Profile, config: HostConfig, *, default_route: bool, carries: bool = True, passes: bool = True
+) -> Desired:
+    """Return the device of a tunnel that is up. `passes`: packets are known to flow; `carries`: and that is relied on, so
+    that resolvers can be reached."""
     metric = profile.network.metric
     mtu = profile.network.mtu
     return Desired(
@@ -41,6 +44,7 @@ def wished_device(profile: Profile, config: HostConfig, *, default_route: bool, 
         # Whoever is called at a tunnel address answers from it, and only the tunnel may carry that answer: native routers
         # drop a source that is not theirs.
         sources=tuple(IPv6Network(one.ip) for one in config.addresses if not one.ip.is_link_local) + config.delegated,
+        passes=passes,
         inbound=profile.firewall.inbound,
         forwarding=Forwarding.OPEN if config.forwarding else Forwarding.OFF,
         proxied=config.proxied,

@@ -8,6 +8,7 @@ ROUTE_TABLE_BASE = 0x746D_0000  # "tm": a tunnel's own routing table is this plu
 RULE_PRIORITY = 7200  # and the next: after the local table (0) and mesh VPNs (5210..5270), before full-tunnel VPNs (32764)
 NFT_TABLE_PREFIX = "tunnelmgr_"  # one table per tunnel, `ip6 tunnelmgr_<name>`
 UNREACHABLE_METRIC = 0x7FFF_FFFF  # worse than every route to a part of a delegated prefix
+BARRIER_METRIC = 1  # better than the way into the device, in its own table; 0 means ROUTE_METRIC to the kernel
 ADVERTISEMENT_INTERVAL_MIN = 20  # seconds; RFC 4861 section 6.2.1 wants a third of the other
 ADVERTISEMENT_INTERVAL_MAX = 60  # seconds between router advertisements; RFC 4861 section 6.2.1 allows 4 to 1800
 ROUTER_LIFETIME = 180  # seconds; three intervals, as there: so long a LAN waits for a router that vanished without a word

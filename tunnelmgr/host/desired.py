@@ -79,6 +79,9 @@ class Desired:
     """Own addresses and delegated prefixes whose packets leave through the tunnel, wherever the default route of this
     host points: so the tunnel address answers through the tunnel beside native IPv6. More specific routes of the main
     table (the LAN) still win."""
+    passes: bool = True
+    """Whether packets get through. While they do not, whoever sends from `sources` is told at once that there is no
+    way, and only sockets bound to the device still reach it: what finds out that packets flow again."""
     inbound: Inbound = Inbound.ESTABLISHED
     forwarding: Forwarding = Forwarding.OFF
     proxied: tuple[ProxiedNeighbour, ...] = ()

@@ -262,9 +262,8 @@ class Route:
         return [f"ip -6 route delete {self._text()}"]
 
     def _text(self) -> str:
-        prefix = "default" if self.prefix.prefixlen == 0 else str(self.prefix)
-        table = "" if self.table == MAIN_TABLE else f" table {self.table}"
-        return f"{prefix} dev {self.device} proto {ROUTE_PROTOCOL} metric {self.metric}{table}"
+        way = f"{_destination(self.prefix)} dev {self.device}"
+        return f"{way} proto {ROUTE_PROTOCOL} metric {self.metric}{_in_table(self.table)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,9 +319,11 @@ class NeighbourProxy:
 
 @dataclass(frozen=True, slots=True)
 class Unreachable:
-    """Where packets to the unused part of a delegated prefix end. Else they would go back into the tunnel, and so on."""
+    """Where packets end that must not be routed further: whoever sends them is told at once."""
 
     prefix: IPv6Network
+    metric: int = UNREACHABLE_METRIC
+    table: int = MAIN_TABLE
 
     fate: ClassVar[Fate] = Fate.REMOVED
 
@@ -337,7 +338,7 @@ class Unreachable:
         return [f"ip -6 route delete {self._text()}"]
 
     def _text(self) -> str:
-        return f"unreachable {self.prefix} proto {ROUTE_PROTOCOL} metric {UNREACHABLE_METRIC}"
+        return f"unreachable {_destination(self.prefix)} proto {ROUTE_PROTOCOL} metric {self.metric}{_in_table(self.table)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -406,3 +407,11 @@ Item = (
     | Advertisement
     | Resolvers
 )
+
+
+def _destination(prefix: IPv6Network) -> str:
+    return "default" if prefix.prefixlen == 0 else str(prefix)
+
+
+def _in_table(table: int) -> str:
+    return "" if table == MAIN_TABLE else f" table {table}"

@@ -221,7 +221,7 @@ _ITEMS: Mapping[str, tuple[type[Item], Callable[[list[Any]], Item]]] = {
     "link": (LinkUp, lambda fields: LinkUp(*fields)),
     "address": (Address, lambda fields: Address(fields[0], IPv6Interface(fields[1]))),
     "route": (Route, lambda fields: Route(fields[0], IPv6Network(fields[1]), *fields[2:])),
-    "unreachable": (Unreachable, lambda fields: Unreachable(IPv6Network(fields[0]))),
+    "unreachable": (Unreachable, lambda fields: Unreachable(IPv6Network(fields[0]), *fields[1:])),
     "rule": (Rule, lambda fields: Rule(IPv6Network(fields[0]), *fields[1:])),
     "neighbour": (NeighbourProxy, lambda fields: NeighbourProxy(fields[0], fields[1], IPv6Address(fields[2]))),
     "advertisement": (Advertisement, lambda fields: Advertisement(*fields)),

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from ipaddress import IPv6Network
 
 from tunnelmgr.host.constants import (
+    BARRIER_METRIC,
     DEVICE_SYSCTLS,
     FORWARDING,
     MAIN_TABLE,
@@ -163,7 +164,7 @@ def beyond_the_device(desired: Desired) -> list[Item]:
 
 
 def is_beyond(item: Item, device: str) -> bool:
-    """Say whether a thing belongs to the LAN and not to the device."""
+    """Say whether a thing is of the LAN, or a route that leads nowhere, and so not of the device."""
     match item:
         case Address():
             return item.device != device
@@ -226,8 +227,14 @@ def _resolvers(desired: Desired, helper: ResolverHelper | None) -> list[Item]:
 
 
 def _sources(desired: Desired) -> list[Item]:
-    table = route_table(desired.device)
-    items: list[Item] = [Route(desired.device, IPv6Network("::/0"), ROUTE_METRIC, table)] if desired.sources else []
+    if not desired.sources:
+        return []
+    everywhere, table = IPv6Network("::/0"), route_table(desired.device)
+    items: list[Item] = [Route(desired.device, everywhere, ROUTE_METRIC, table)]
+    if not desired.passes:
+        # A socket that asks for no source gets any address of this host, ours for want of others, and then the way that
+        # leads from there. One bound to the device passes over routes that do not lead into it (rt6_score_route).
+        items.append(Unreachable(everywhere, BARRIER_METRIC, table))
     for source in desired.sources:
         # More specific routes of the main table first: the way to a LAN that holds a delegated prefix.
         items.append(Rule(source, MAIN_TABLE, RULE_PRIORITY, suppress_prefixlength=0))

@@ -85,6 +85,11 @@ def test_a_link_local_address_needs_no_rule_for_its_answers() -> None:
     assert device.sources == (IPv6Network("2001:db8::2"),)
 
 
+def test_a_tunnel_is_open_to_what_has_its_address_as_soon_as_packets_flow() -> None:
+    assert wished_device(PROFILE, CONFIG, default_route=False, carries=False).passes
+    assert not wished_device(PROFILE, CONFIG, default_route=False, carries=False, passes=False).passes
+
+
 def test_resolvers_are_used_when_the_profile_asks_and_packets_flow() -> None:
     config = replace(CONFIG, dns=(IPv6Address("2001:db8::53"),))
     asks = with_network(dns=True)

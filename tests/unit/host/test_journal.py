@@ -47,6 +47,7 @@ ITEMS: list[Item] = [
     NeighbourProxy("tm-home", "eth0", IPv6Address("2001:db8::3")),
     Sharing("tm-home", 1220, (IPv6Network("fd12:3456:789a::/64"),)),
     Unreachable(IPv6Network("2001:db8:5::/48")),
+    Unreachable(IPv6Network("::/0"), 1, 1953330794),
     Resolvers("tm-home", ResolverHelper.RESOLVCONF, (IPv6Address("2001:db8::53"), IPv4Address("192.0.2.53"))),
     Advertisement("tm-home", "/run/tunnelmgr/home.radvd", "interface br-lan {\n};\n"),
 ]

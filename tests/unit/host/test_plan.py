@@ -16,7 +16,7 @@ from tunnelmgr.host.desired import (
     LanLink,
 )
 from tunnelmgr.host.dry_run import dry_run
-from tunnelmgr.host.items import Address, Advertisement, Firewall, Item, LinkUp, Mtu, Route, Rule, Sysctl
+from tunnelmgr.host.items import Address, Advertisement, Firewall, Item, LinkUp, Mtu, Route, Rule, Sysctl, Unreachable
 from tunnelmgr.host.plan import Step, beyond_the_device, is_beyond, net, plan, taken_back
 from tunnelmgr.host.resolvers import ResolverHelper
 
@@ -243,6 +243,24 @@ def test_a_host_that_forwards_already_is_left_alone() -> None:
     actual = [Sysctl("net/ipv6/conf/all/forwarding", "1"), Sysctl("net/ipv6/conf/eth0/accept_ra", "1")]
     desired = Desired("tm-home", inbound=Inbound.OPEN, forwarding=Forwarding.OPEN)
     assert text(plan(desired, actual)) == DEVICE
+
+
+def test_while_nothing_gets_through_the_way_into_the_device_is_barred() -> None:
+    barred = replace(HOME, destinations=(), passes=False)
+    barrier = Unreachable(DEFAULT, 1, 1953330794)
+    lines = text(plan(barred, ())).splitlines()
+    into_device = "ip -6 route append default dev tm-home proto 116 metric 1024 table 1953330794"
+    assert (
+        lines[lines.index(into_device) + 1] == "ip -6 route append unreachable default proto 116 metric 1 table 1953330794"
+    )
+    there = after(plan(barred, ()))
+    assert plan(barred, there) == []
+    assert text(plan(HOME, there)) == (
+        "ip -6 route append default dev tm-home proto 116 metric 1029\n"
+        "ip -6 route delete unreachable default proto 116 metric 1 table 1953330794\n"
+    )
+    assert plan(replace(HOME, passes=False), after(plan(HOME, ()))) == [Step(None, barrier)]
+    assert plan(Desired("tm-home", passes=False), after(plan(Desired("tm-home"), ()))) == [], "nothing leads there"
 
 
 def test_taking_back_removes_the_firewall_last() -> None:

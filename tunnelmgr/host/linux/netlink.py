@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Collection, Sequence
 from ipaddress import IPv4Address, IPv6Address, IPv6Interface, IPv6Network
 from typing import Any
 
-from tunnelmgr.host.constants import MAIN_TABLE, ROUTE_PROTOCOL, UNREACHABLE_METRIC
+from tunnelmgr.host.constants import MAIN_TABLE, ROUTE_PROTOCOL
 from tunnelmgr.host.device_name import route_table
 from tunnelmgr.host.items import Address, Item, KernelTunnel, LinkUp, Mtu, NeighbourProxy, Route, Rule, Unreachable
 
@@ -134,7 +134,7 @@ class Netlink:
 
         words = {"family": socket.AF_INET6, "proto": ROUTE_PROTOCOL, "type": _RTN_UNREACHABLE}
         async for route in self._dump("route", dump_filter=ours, **words):
-            yield Unreachable(_prefix(route, "dst"))
+            yield Unreachable(_prefix(route, "dst"), route.get("priority"), route.get("table"))
 
     def _routes(self, index: int) -> AsyncIterator[Any]:
         def ours(route: Any) -> bool:
@@ -254,8 +254,8 @@ def _unreachable(item: Unreachable) -> dict[str, object]:
     return {
         "family": socket.AF_INET6,
         "dst": str(item.prefix),
-        "priority": UNREACHABLE_METRIC,
-        "table": MAIN_TABLE,
+        "priority": item.metric,
+        "table": item.table,
         "proto": ROUTE_PROTOCOL,
         "type": _RTN_UNREACHABLE,
     }
