@@ -16,11 +16,13 @@ ECN = 0x03  # of the TOS octet and the traffic class; RFC 3168
 DSCP = 0xFC  # RFC 2474
 LINK_LOCAL = IPv6Network("fe80::/64")  # RFC 4291 section 2.5.6
 GLOBAL_UNICAST = IPv6Network("2000::/3")  # RFC 4291 section 2.4, as far as it is given away
+SITES = (GLOBAL_UNICAST, IPv6Network("fc00::/7"))  # what a site's prefix is part of; unique local ones are RFC 4193
 SIXTOFOUR_PREFIX = IPv6Network("2002::/16")  # RFC 3056 section 2
 ANYCAST_RELAY = IPv4Network("192.88.99.0/24")  # RFC 3068, deprecated by RFC 7526
 
 # What we chose.
 OUTER_TTL = 64  # RFC 4213 section 3.3 leaves it open
+SITE_LENGTH_MIN = 16  # bits; the shortest prefix a profile may call its own: registries give providers /20 to /32
 STATIC_MTU_MAX = 8980  # bytes; jumbo frames of 9000, where the administrator states that the far end takes them
 PROBE_SIZES = (1480, 1472, 1460, 1452, 1432, 1400, 1360, 1320)  # bytes of IPv6: Ethernet, PPPoE, and tunnels of others
 PROBE_ROUNDS = 2  # each size has as many chances before it counts as too large

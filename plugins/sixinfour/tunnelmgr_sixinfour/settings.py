@@ -1,13 +1,21 @@
 """What may stand in a profile under `method:` for a configured tunnel."""
 
 from enum import Enum
-from ipaddress import IPv4Address, IPv6Address, IPv6Interface, IPv6Network
+from ipaddress import IPv6Address
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from tunnelmgr.api.events import EVERYWHERE, OuterTos
 from tunnelmgr.api.settings import Settings
+from tunnelmgr_sixinfour.address_settings import (
+    Destination,
+    Ipv4Host,
+    SitePrefix,
+    TunnelAddress,
+    TunnelInterface,
+    check_apart,
+)
 from tunnelmgr_sixinfour.constants import (
     DSCP,
     ECN,
@@ -42,7 +50,7 @@ class DscpModel(Enum):
 class EnvelopeSettings(Settings):
     """What every kind of protocol 41 lets choose of its outer header."""
 
-    local: IPv4Address | None = Field(
+    local: Ipv4Host | None = Field(
         default=None, description="IPv4 address of this end; left out, the one that leads to the internet"
     )
     mtu: Mtu = Field(
@@ -72,14 +80,15 @@ class EnvelopeSettings(Settings):
 class SixInFourSettings(EnvelopeSettings):
     """One end of a tunnel whose both ends know each other's IPv4 address."""
 
-    remote: IPv4Address = Field(description="IPv4 address of the far end")
-    address: IPv6Interface = Field(description="IPv6 address of this end of the tunnel, with prefix length")
-    far_address: IPv6Address | None = Field(
+    remote: Ipv4Host = Field(description="IPv4 address of the far end")
+    address: TunnelInterface = Field(description="IPv6 address of this end of the tunnel, with prefix length")
+    far_address: TunnelAddress | None = Field(
         default=None, description="IPv6 address of the far end of the tunnel; left out, the first or second of the prefix"
     )
-    prefixes: tuple[IPv6Network, ...] = Field(default=(), description="IPv6 prefixes routed to this end, for the LAN")
-    routes: tuple[IPv6Network, ...] = Field(
-        default=(EVERYWHERE,), description="IPv6 destinations behind the far end; ::/0 is the internet"
+    prefixes: tuple[SitePrefix, ...] = Field(default=(), description="IPv6 prefixes routed to this end, for the LAN")
+    routes: tuple[Destination, ...] = Field(
+        default=(EVERYWHERE,),
+        description="IPv6 destinations behind the far end; ::/0 is the internet, [] nothing but the far end",
     )
     forward: bool = Field(
         default=False, description="be a router: carry packets between the far end and this host's other interfaces"
@@ -109,6 +118,7 @@ class SixInFourSettings(EnvelopeSettings):
             raise ValueError(f"both ends have the IPv6 address {self.far}; one of `address` and `far_address` is wrong")
         if self.local == self.remote:
             raise ValueError(f"`local` and `remote` are the same address {self.remote}")
+        check_apart(self.prefixes, self.routes)
         return self
 
     @property

@@ -1,7 +1,7 @@
 """What leaves: the outer header as far as the Tunnel decides it, and what is not sent at all."""
 
 from dataclasses import replace
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network
 from random import Random
 from typing import Any
 
@@ -184,6 +184,16 @@ def test_a_router_listens() -> None:
     assert up.config.listening
     assert up.config.forwarding
     assert not up.config.default_route
+
+
+def test_without_routes_the_far_end_alone_is_reached() -> None:
+    bench = Bench(routes=[], keepalive=None)
+    (up,), (path,) = bench.said_of(Up), bench.said_of(PathUp)
+    assert up.config.routes == ()
+    assert up.config.listening
+    assert path.prefix == IPv6Network(bench.settings.far)
+    assert not sent(bench, outward(destination=IPv6Address("2001:db8:1:2::77")))
+    assert sent(bench, outward(destination=bench.settings.far))
 
 
 def test_without_keepalive_nothing_is_sent_by_itself() -> None:

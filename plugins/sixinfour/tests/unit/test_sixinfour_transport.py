@@ -13,6 +13,7 @@ from tunnelmgr_sixinfour.plugin import tunnelmgr_register_transports
 from tunnelmgr_sixinfour.settings import SixInFourSettings
 from tunnelmgr_sixinfour.transport import SixInFour
 
+NOWHERE = str(IPv4Address(0))
 WRITTEN: dict[str, Any] = {"remote": "192.0.2.80", "address": "2001:db8:1f0a:3b::2/64"}
 
 
@@ -67,6 +68,52 @@ def test_the_far_ends_address_follows_from_ours(address: str, far: str) -> None:
 def test_what_cannot_work_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         settings(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        ({"remote": NOWHERE}, "0.0.0.0 is no host's address"),
+        ({"remote": "127.0.0.1"}, "127.0.0.1 is no host's address"),
+        ({"remote": "224.0.0.1"}, "224.0.0.1 is no host's address"),
+        ({"remote": "255.255.255.255"}, "255.255.255.255 is no host's address"),
+        ({"local": NOWHERE}, "0.0.0.0 is no host's address"),
+        ({"address": "ff02::1/64"}, "ff02::1 is neither global unicast nor unique local"),
+        ({"address": "::/64"}, ":: is neither"),
+        ({"address": "::1/64"}, "::1 is neither"),
+        ({"address": "fe80::1/64"}, "fe80::1 is neither"),
+        ({"address": "2001:db8::2/8"}, "2000::/8 is more than anybody has"),
+        ({"far_address": "fe80::2"}, "fe80::2 is neither"),
+        ({"prefixes": ["::/0"]}, "::/0 is more than anybody has; write the prefix with its real length"),
+        ({"prefixes": ["2000::/3"]}, "2000::/3 is more than anybody has"),
+        ({"prefixes": ["ff05::/16"]}, "ff05::/16 is neither"),
+        ({"prefixes": ["2001:db8:5::/48", "2001:db8:5::/48"]}, "`prefixes` has 2001:db8:5::/48 twice"),
+        ({"routes": ["ff02::/16"]}, "ff02::/16 is never behind a tunnel"),
+        ({"routes": ["fe80::/64"]}, "fe80::/64 is never behind a tunnel"),
+        ({"routes": ["::/0", "::/0"]}, "`routes` has ::/0 twice"),
+        ({"prefixes": ["2001:db8:5::/48"], "routes": ["2001:db8:5::/48"]}, "2001:db8:5::/48 of `routes` is on this side"),
+        ({"prefixes": ["2001:db8:5::/48"], "routes": ["2001:db8:5:1::/64"]}, "`prefixes` has 2001:db8:5::/48; remove it"),
+    ],
+)
+def test_an_address_that_cannot_be_is_refused_with_the_value_and_the_next_step(wrong: dict[str, Any], why: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        settings(**wrong)
+    assert why in str(refused.value)
+    assert ";" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "right",
+    [
+        {"remote": "10.0.0.1", "local": "192.168.1.2"},
+        {"address": "fd00:db8::2/64", "prefixes": ["fd00:db8:5::/48"]},
+        {"prefixes": ["2001:db8:5::/48"], "routes": ["2001:db8::/32", "64:ff9b::/96"]},
+        {"routes": ["2000::/3"]},
+        {"routes": []},
+    ],
+)
+def test_private_addresses_and_any_destination_are_good(right: dict[str, Any]) -> None:
+    settings(**right)
 
 
 @pytest.mark.parametrize(
