@@ -23,6 +23,7 @@ class Drop(Enum):
     HOP_LIMIT = "hop-limit"  # came from one customer of 6rd for another, too many times
     # From this host.
     NOT_OPEN = "not-open"  # there is no channel to send on
+    RECURSION = "recursion"  # the tunnel's own packets: it is routed through itself
     TOO_BIG = "too-big"
     NO_REMOTE = "no-remote"  # 6to4 and 6rd: no IPv4 address follows from the destination
 

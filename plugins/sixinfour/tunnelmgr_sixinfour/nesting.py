@@ -1,27 +1,51 @@
-"""How many tunnels a packet is in already: an attacker may wrap packets in packets to have them travel in circles."""
+"""Tunnels in tunnels: an attacker may wrap packets in packets to have them travel in circles; so may a mistaken route."""
+
+from collections.abc import Iterator
+from ipaddress import IPv4Address
+from itertools import islice
 
 from tunnelmgr.api.errors import WireError
 from tunnelmgr.api.packets import IpProtocol, IPv4Packet, IPv6Packet
 from tunnelmgr_sixinfour.constants import ENCAPSULATIONS_MAX
 
 IPV4 = 4  # next header; RFC 2003
+Packet = IPv6Packet | IPv4Packet
 
 
 def is_nested_too_deep(packet: IPv6Packet) -> bool:
     """Whether `packet`, carried by one tunnel, is in more than ENCAPSULATIONS_MAX in all."""
-    carried: IPv6Packet | IPv4Packet = packet
+    return next(islice(_inside(packet), ENCAPSULATIONS_MAX - 1, None), None) is not None
+
+
+def is_routed_in_a_circle(packet: bytes, local: IPv4Address, remote: IPv4Address) -> bool:
+    """Whether this is, or is the envelope of, a packet the tunnel from `local` to `remote` has sent before.
+
+    It is when the route to `remote` leads into the tunnel, by its own device or by another tunnel within it.
+    """
     try:
-        for _ in range(ENCAPSULATIONS_MAX):
-            inside = _inside(carried)
-            if inside is None:
-                return False
-            carried = inside
+        outermost: Packet = (IPv4Packet if packet[:1] < b"\x60" else IPv6Packet).parse(packet)
     except WireError:
-        return False  # whoever takes it out of its envelope will find nothing to carry
-    return True
+        return False
+    return any(_is_envelope(one, local, remote) for one in (outermost, *islice(_inside(outermost), ENCAPSULATIONS_MAX)))
 
 
-def _inside(packet: IPv6Packet | IPv4Packet) -> IPv6Packet | IPv4Packet | None:
+def _is_envelope(packet: Packet, local: IPv4Address, remote: IPv4Address) -> bool:
+    if not isinstance(packet, IPv4Packet) or packet.protocol != IpProtocol.IPV6:
+        return False
+    return (packet.source, packet.destination) == (local, remote)
+
+
+def _inside(packet: Packet) -> Iterator[Packet]:
+    """Yield the packet in a packet, the one in that, and so on."""
+    try:
+        while (content := _content(packet)) is not None:
+            yield content
+            packet = content
+    except WireError:
+        return  # whoever takes it out of its envelope will find nothing to carry
+
+
+def _content(packet: Packet) -> Packet | None:
     """Return the packet in a packet, None when it is none."""
     if isinstance(packet, IPv6Packet):
         upper = packet.upper_layer()

@@ -24,7 +24,7 @@ from tunnelmgr_sixinfour.error_answers import ErrorAnswers
 from tunnelmgr_sixinfour.icmp import IcmpJudge, News
 from tunnelmgr_sixinfour.keepalive import SMALL
 from tunnelmgr_sixinfour.neighbours import answer_to, echo_reply_to, is_discovery
-from tunnelmgr_sixinfour.nesting import is_nested_too_deep
+from tunnelmgr_sixinfour.nesting import is_nested_too_deep, is_routed_in_a_circle
 from tunnelmgr_sixinfour.notices import SparingNotices
 from tunnelmgr_sixinfour.path_mtu import PathMtu
 from tunnelmgr_sixinfour.rounds import Found, Rounds
@@ -224,12 +224,19 @@ class SixInFourTunnel:
             self._check_outward(packet, now)
         except Refused as refused:
             self._outbox.drop(refused.drop)
+            if refused.drop is Drop.RECURSION:
+                remote = self._settings.remote
+                text = f"the route to {remote} leads through this tunnel: give {remote} one by another interface"
+                self._notices.say("6in4.recursion", text, now)
         else:
             self._send(packet, now)
 
     def _check_outward(self, data: bytes, now: float) -> None:
-        if not self._channel.is_open:
+        local = self._channel.local
+        if not self._channel.is_open or local is None:
             raise Refused(Drop.NOT_OPEN)
+        if is_routed_in_a_circle(data, local, self._settings.remote):
+            raise Refused(Drop.RECURSION)
         try:
             packet = IPv6Packet.parse(data)
         except WireError:

@@ -5,16 +5,21 @@ from ipaddress import IPv6Address
 import pytest
 from tests.sixinfour_world.ends import (
     FAR,
+    FAR6,
     HOME,
+    HOME6,
+    SITE,
     add_far,
     add_home,
     far_end,
     home_end,
     is_trusted,
     reason,
+    tunnel,
 )
 
 from tunnelmgr.api.events import PathDown, PathUp, PeerSilent, Up
+from tunnelmgr.api.packets import IpProtocol, IPv6Packet
 from tunnelmgr.lab.simulated import Internet, SimulatedHost
 from tunnelmgr.lab.vocabulary import Link, Nat
 
@@ -305,6 +310,48 @@ def test_packets_for_nobody_on_the_link_do_not_travel_in_circles() -> None:
     internet.run(1)
     assert far.status().counters["dropped-destination"] == 1
     assert "dropped-destination" not in home.status().counters
+
+
+LOST = "2001:db8:7::/48"
+
+
+@pytest.mark.requirement("S-SE-005")
+@pytest.mark.parametrize(
+    ("routes", "source", "drop"),
+    [
+        ([SITE], "2001:db8:6::1", "dropped-ingress"),
+        ([SITE, LOST], "2001:db8:5::66", "dropped-destination"),
+        ([SITE], "2001:db8:5::66", None),
+    ],
+    ids=["the sender is not from there", "each holds the other for the way", "forged, and the way back is native"],
+)
+def test_a_loop_of_two_tunnel_routers_ends_at_its_first_repeat_or_with_the_hop_limit(
+    routes: list[str], source: str, drop: str | None
+) -> None:
+    """RFC 6324: the near router sends LOST into the tunnel, and the IPv6 internet sends it to the near router."""
+    internet = Internet()
+    near = internet.add(
+        tunnel(remote=FAR, address=f"{HOME6}/64", routes=[LOST], forward=True),
+        name="near",
+        address=HOME,
+        gateway_of=[LOST],
+        native_ipv6=True,
+    )
+    far = internet.add(
+        tunnel(remote=HOME, address=f"{FAR6}/64", routes=routes, forward=True), name="far", address=FAR, native_ipv6=True
+    )
+    attacker = internet.ipv6_host("2001:db8:6::1")
+    internet.run(3)
+    packet = IPv6Packet(IPv6Address(source), IPv6Address("2001:db8:7::1"), IpProtocol.UDP, bytes(8), hop_limit=64)
+    attacker.send_packet(packet.serialize())
+    internet.run(60)
+    received = [one.packet for end in (near, far) for one in end.received]
+    hop_limits = [one.hop_limit for one in received if one.destination == packet.destination]
+    if drop is None:
+        assert sorted(hop_limits) == list(range(1, 65)), "each router takes one, the tunnel itself none"
+    else:
+        assert hop_limits == [64], "the near router's"
+        assert far.status().counters[drop] == 1
 
 
 def test_stopping_leaves_nothing_open() -> None:

@@ -13,7 +13,7 @@ from tests.sixinfour_world.vectors import CLIENT, CLIENT6, SERVER, TABLES
 from tunnelmgr.api.datagrams import Datagram
 from tunnelmgr.api.effects import CloseChannel, Done, Failed, FailureCode, OpenChannel
 from tunnelmgr.api.errors import ExitCode, TunnelError
-from tunnelmgr.api.events import Down, PathDown, PathUp, Stopped, Up
+from tunnelmgr.api.events import Down, Notice, PathDown, PathUp, Stopped, Up
 from tunnelmgr.api.network import Endpoint, Network
 from tunnelmgr.api.packets import IpProtocol, IPv4Packet, IPv6Packet
 from tunnelmgr.api.status import PathUse
@@ -110,6 +110,37 @@ def test_what_must_not_leave_is_dropped_and_counted(packet: bytes, drop: str) ->
     assert bench.drops == {f"dropped-{drop}": 1}
 
 
+ENVELOPE = IPv4Packet(CLIENT, SERVER, IpProtocol.IPV6, outward())
+IN_ANOTHER_TUNNEL = outward(next_header=4, payload=ENVELOPE.serialize())
+
+
+@pytest.mark.requirement("S-EN-005")
+@pytest.mark.parametrize(
+    "packet",
+    [
+        ENVELOPE.serialize(),
+        IN_ANOTHER_TUNNEL,
+        outward(next_header=IpProtocol.IPV6, payload=IN_ANOTHER_TUNNEL),
+        outward(next_header=4, payload=replace(ENVELOPE, more_fragments=True).serialize()),
+    ],
+    ids=["by this device", "by a tunnel in the tunnel", "by two", "in fragments"],
+)
+def test_a_tunnel_that_is_routed_through_itself_refuses_its_own_packets_and_says_so_once(packet: bytes) -> None:
+    bench = Bench()
+    for _ in range(100):
+        assert not sent(bench, packet)
+    assert bench.drops == {"dropped-recursion": 100}
+    (notice,) = bench.said_of(Notice)
+    assert notice.code == "6in4.recursion"
+    assert notice.text.startswith(f"the route to {SERVER} leads through this tunnel")
+
+
+@pytest.mark.requirement("S-EN-005")
+def test_another_tunnel_in_the_tunnel_is_none_of_its_own() -> None:
+    other = replace(ENVELOPE, destination=IPv4Address("192.0.2.99")).serialize()
+    assert sent(Bench(), outward(next_header=4, payload=other))
+
+
 def test_the_lan_may_send_from_its_prefixes() -> None:
     bench = Bench(prefixes=["2001:db8:5::/48"])
     assert sent(bench, outward(source=IPv6Address("2001:db8:5:1::9")))
@@ -154,7 +185,6 @@ def test_up_wishes_the_addresses_the_default_route_and_the_delegated_prefixes() 
     assert up.details == {"remote": str(SERVER), "local": str(CLIENT)}
 
 
-@pytest.mark.requirement("S-SE-005")
 def test_the_paths_let_pass_no_more_than_the_tunnel_does() -> None:
     far, internet, sixtofour = Bench(prefixes=["2001:db8:5::/48"], keepalive=None).said_of(PathUp)
     assert str(far.prefix) == "2001:db8:1:2::1/128"
