@@ -153,7 +153,7 @@ def errors_while_pinging(ends: Ends) -> int:
     return sum(packet.payload[0] == 3 for packet in capture.ipv4(IpProtocol.ICMPV4))
 
 
-@pytest.mark.requirement("S-MT-004", "S-MT-006")
+@pytest.mark.requirement("S-MT-004")
 @pairs
 def test_a_path_mtu_that_shrinks_under_a_transfer_does_not_end_it(
     internet: NamespaceInternet, tmp_path: Path, home: Carried, far: Carried

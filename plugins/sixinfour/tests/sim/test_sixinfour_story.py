@@ -19,7 +19,7 @@ from tests.sixinfour_world.ends import (
 )
 
 from tunnelmgr.api.events import PathDown, PathUp, PeerSilent, Up
-from tunnelmgr.api.packets import IpProtocol, IPv6Packet
+from tunnelmgr.api.packets import IpProtocol, IPv6Packet, PacketTooBig, parse_icmpv6
 from tunnelmgr.lab.simulated import Internet, SimulatedHost
 from tunnelmgr.lab.vocabulary import Link, Nat
 
@@ -186,6 +186,10 @@ def test_a_path_that_shrinks_is_followed_and_the_senders_are_told() -> None:
     internet.run(1)
     assert far.config is not None
     assert far.config.mtu == 1380
+    native.send_ping(home.ipv6_address, size=1400)
+    internet.run(1)
+    told = [parse_icmpv6(one.packet) for one in native.received]
+    assert [message.mtu for message in told if isinstance(message, PacketTooBig)] == [1380, 1380], "by both ways to know"
     ping = native.send_ping(home.ipv6_address, size=1300)
     internet.run(1)
     assert ping.answered
