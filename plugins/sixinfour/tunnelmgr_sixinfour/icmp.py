@@ -4,11 +4,12 @@ Anyone can forge them. What they change is soft: a smaller MTU for ten minutes, 
 """
 
 from enum import Enum
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address
 
 from tunnelmgr.api.datagrams import IcmpReceived
+from tunnelmgr.api.errors import WireError
 from tunnelmgr.api.outbox import Outbox
-from tunnelmgr.api.packets import Icmpv4Type, Icmpv4UnreachableCode
+from tunnelmgr.api.packets import Icmpv4Type, Icmpv4UnreachableCode, IPv6Quote
 from tunnelmgr_sixinfour.constants import OVERHEAD
 from tunnelmgr_sixinfour.decapsulation import Sides
 from tunnelmgr_sixinfour.diagnosis import Evidence, words_for
@@ -18,7 +19,6 @@ from tunnelmgr_sixinfour.path_mtu import PathMtu
 
 _TOO_BIG = (Icmpv4Type.DESTINATION_UNREACHABLE, Icmpv4UnreachableCode.FRAGMENTATION_NEEDED)
 _IPV6_HEADER = 40  # bytes
-_SOURCE = slice(8, 24)  # bytes of it
 _LENGTH_KNOWN = 6  # bytes of quote that include the payload length
 
 
@@ -92,4 +92,7 @@ class IcmpJudge:
 
 def _is_of(sides: Sides, quote: bytes) -> bool:
     """Whether a packet is from this side: who forges an error must not have us answer to others in his place."""
-    return len(quote) >= _IPV6_HEADER and sides.is_ours(IPv6Address(quote[_SOURCE]))
+    try:
+        return sides.is_ours(IPv6Quote.parse(quote).packet.source)
+    except WireError:
+        return False

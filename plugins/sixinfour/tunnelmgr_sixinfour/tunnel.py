@@ -7,12 +7,12 @@ from random import Random
 
 from tunnelmgr.api.datagrams import ChannelEvent, Datagram, IcmpReceived
 from tunnelmgr.api.effects import Effect, EffectResult, FailureCode
-from tunnelmgr.api.errors import ExitCode, TunnelError, WireError
+from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.api.events import Down, Event, Notice, PathDown, PeerSilent, Stopped, Up
 from tunnelmgr.api.hostconfig import HostConfig
 from tunnelmgr.api.network import Endpoint, Network
 from tunnelmgr.api.outbox import Outbox
-from tunnelmgr.api.packets import Ecn, IPv6Packet, traffic_class
+from tunnelmgr.api.packets import Ecn, traffic_class
 from tunnelmgr.api.status import Fact, PathUse, PeerStatus, TunnelStatus
 from tunnelmgr_sixinfour.addresses import is_private, link_local_for
 from tunnelmgr_sixinfour.channel import RawChannel
@@ -20,11 +20,11 @@ from tunnelmgr_sixinfour.constants import ECN, KEEPALIVE_LOSSES, UP_PATIENCE
 from tunnelmgr_sixinfour.decapsulation import Arrived, decapsulate
 from tunnelmgr_sixinfour.diagnosis import Evidence, Verdict
 from tunnelmgr_sixinfour.drops import Drop, Refused
+from tunnelmgr_sixinfour.encapsulation import check_outward
 from tunnelmgr_sixinfour.error_answers import ErrorAnswers
 from tunnelmgr_sixinfour.icmp import IcmpJudge, News
 from tunnelmgr_sixinfour.keepalive import SMALL
 from tunnelmgr_sixinfour.neighbours import answer_to, echo_reply_to, is_discovery
-from tunnelmgr_sixinfour.nesting import is_nested_too_deep, is_routed_in_a_circle
 from tunnelmgr_sixinfour.notices import SparingNotices
 from tunnelmgr_sixinfour.path_mtu import PathMtu
 from tunnelmgr_sixinfour.rounds import Found, Rounds
@@ -37,7 +37,7 @@ class State(Enum):
     """
     opening -> waiting -> established <-> silent
        ^          |            |            |
-       +----------+-- no-route or another address       any -> stopped
+       +----------+------------+------------+-- no-route, or no channel       any -> stopped
     """
 
     NO_ROUTE = "no-route"
@@ -195,10 +195,8 @@ class SixInFourTunnel:
     def _tell_of_marks(self, datagram: Datagram, now: float) -> None:
         if self._settings.log_ecn:
             outer, inner = (Ecn(octet & ECN).name for octet in (datagram.tos, traffic_class(datagram.data)))
-            text = (
-                f"congestion marks from {self._settings.remote} that no honest path makes: {outer} outside, {inner} inside"
-            )
-            self._notices.say("6in4.ecn", text, now)
+            marks = f"{outer} outside, {inner} inside"
+            self._notices.say("6in4.ecn", f"no honest path from {self._settings.remote} marks packets {marks}", now)
 
     def _arrived(self, arrived: Arrived, now: float) -> None:
         packet = arrived.packet
@@ -220,40 +218,28 @@ class SixInFourTunnel:
             self._outbox.deliver(arrived.data)
 
     def receive_packet(self, packet: bytes, now: float) -> None:
+        local = self._channel.local
+        if not self._channel.is_open or local is None:
+            self._outbox.drop(Drop.NOT_OPEN)
+            return
         try:
-            self._check_outward(packet, now)
+            check_outward(packet, local, self._settings.remote, self._sides, self._path_mtu.tunnel_mtu)
         except Refused as refused:
             self._outbox.drop(refused.drop)
-            if refused.drop is Drop.RECURSION:
-                remote = self._settings.remote
-                text = f"the route to {remote} leads through this tunnel: give {remote} one by another interface"
-                self._notices.say("6in4.recursion", text, now)
+            self._tell_of(refused.drop, packet, now)
         else:
             self._send(packet, now)
 
-    def _check_outward(self, data: bytes, now: float) -> None:
-        local = self._channel.local
-        if not self._channel.is_open or local is None:
-            raise Refused(Drop.NOT_OPEN)
-        if is_routed_in_a_circle(data, local, self._settings.remote):
-            raise Refused(Drop.RECURSION)
-        try:
-            packet = IPv6Packet.parse(data)
-        except WireError:
-            raise Refused(Drop.MALFORMED) from None
-        if is_discovery(packet):
-            raise Refused(Drop.DISCOVERY)
-        if not self._sides.is_ours(packet.source):
-            raise Refused(Drop.SOURCE)
-        if packet.destination in self._sides.on_link and packet.destination != self._sides.far:
-            # Nobody is there, and the far end would send it back (RFC 4443 section 3.1, point-to-point links).
-            self._errors.unreachable(data, now)
-            raise Refused(Drop.DESTINATION)
-        if is_nested_too_deep(packet):
-            raise Refused(Drop.NESTED)
-        if len(data) > self._path_mtu.tunnel_mtu:
-            self._errors.too_big(data, self._path_mtu.tunnel_mtu, now)
-            raise Refused(Drop.TOO_BIG)
+    def _tell_of(self, drop: Drop, packet: bytes, now: float) -> None:
+        """Tell who can do something about a packet of this side that was not sent."""
+        if drop is Drop.DESTINATION:
+            self._errors.unreachable(packet, now)
+        elif drop is Drop.TOO_BIG:
+            self._errors.too_big(packet, self._path_mtu.tunnel_mtu, now)
+        elif drop is Drop.RECURSION:
+            remote = self._settings.remote
+            text = f"the route to {remote} leads through this tunnel: give {remote} one by another interface"
+            self._notices.say("6in4.recursion", text, now)
 
     def _send(self, packet: bytes, now: float) -> None:
         self._sent_at = now
