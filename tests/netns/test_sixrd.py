@@ -90,7 +90,7 @@ def test_a_relay_that_is_gone_is_noticed_and_found_again(provider: Provider) -> 
     wait_for("silence", lambda: provider.one.status()["state"] == "impaired" or None, 60)
     status = provider.one.status()
     assert not status["default_route"]
-    assert "203.0.113.80 sends nothing back" in status["reason"]
+    assert "203.0.113.80 sends nothing back any more" in status["reason"]
     assert ping(provider.one.host, provider.two.address(), 3) == 3
     provider.relay.up()
     wait_for("the relay", lambda: provider.one.status()["state"] == "up" or None, 60)

@@ -9,7 +9,7 @@ from random import Random
 from tunnelmgr.api.datagrams import ChannelEvent, Datagram, IcmpReceived
 from tunnelmgr.api.effects import Effect, EffectResult, Failed, FailureCode
 from tunnelmgr.api.errors import ExitCode, TunnelError, WireError
-from tunnelmgr.api.events import Down, Event, PeerSilent, Stopped, Up
+from tunnelmgr.api.events import Down, Event, Notice, PeerSilent, Stopped, Up
 from tunnelmgr.api.hostconfig import HostConfig
 from tunnelmgr.api.network import Endpoint, Network
 from tunnelmgr.api.outbox import Outbox
@@ -27,7 +27,8 @@ from tunnelmgr_sixinfour.relay_watch import RelayWatch, Standing
 from tunnelmgr_sixinfour.settings import EnvelopeSettings
 from tunnelmgr_sixinfour.site_paths import SitePaths
 
-_SILENT_HINT = "check `border_relay`; one that works and sends nothing back all the same needs `keepalive: null`"
+_MUTE = "does not send back what we send to ourselves: whether it is there is not known (RFC 5969 section 8)"
+_SILENT_HINT = "check that this network leads to it; other customers of the provider are reached all the same"
 
 
 class State(Enum):
@@ -42,10 +43,10 @@ class State(Enum):
     """Which domain this is, is not known."""
     OPENING = "opening"
     ASKING = "asking"
-    """The gateway has sent nothing back yet."""
+    """Whether the gateway sends packets back is being found out."""
     CARRYING = "carrying"
     SILENT = "silent"
-    """The gateway sends nothing back. Other sites are reached all the same."""
+    """The gateway sent packets back and does not any more. Other sites are reached all the same."""
     STOPPED = "stopped"
 
 
@@ -203,11 +204,13 @@ class DerivedTunnel:
         if place.watch.standing is Standing.ANSWERS and self._state is not State.CARRYING:
             self._state = State.CARRYING
             self._say_up(place)
+        elif place.watch.standing is Standing.MUTE and self._state is State.ASKING:
+            self._state = State.CARRYING
+            self._outbox.say(Notice("6rd.mute-relay", f"border relay {place.domain.gateway} {_MUTE}"))
+            self._say_up(place)
         elif place.watch.standing is Standing.SILENT and self._state is not State.SILENT:
             self._state = State.SILENT
-            if not self._configured:
-                self._say_up(place)
-            self._outbox.say(PeerSilent(f"border relay {place.domain.gateway} sends nothing back", _SILENT_HINT))
+            self._outbox.say(PeerSilent(f"border relay {place.domain.gateway} sends nothing back any more", _SILENT_HINT))
             if self._source is not None:
                 self._source.ask(now)  # the provider may have another one by now
 

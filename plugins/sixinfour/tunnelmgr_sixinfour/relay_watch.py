@@ -18,7 +18,10 @@ class Standing(Enum):
 
     UNKNOWN = "unknown"
     ANSWERS = "answers"
+    MUTE = "mute"
+    """It has never sent anything back. Linux as a border relay does not (packet_is_spoofed in net/ipv6/sit.c), and works."""
     SILENT = "silent"
+    """It sent packets back, and does not any more."""
 
 
 class RelayWatch:
@@ -63,5 +66,6 @@ class RelayWatch:
         if alive:
             self.standing = Standing.ANSWERS
         elif self._losses >= KEEPALIVE_LOSSES:
-            self.standing = Standing.SILENT
+            never = self.standing in {Standing.UNKNOWN, Standing.MUTE}
+            self.standing = Standing.MUTE if never else Standing.SILENT
         self._due = now if 0 < self._losses <= KEEPALIVE_EAGER else max(now, begun_at + self._interval)
