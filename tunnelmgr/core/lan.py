@@ -8,6 +8,7 @@ import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv6Address, IPv6Network
+from math import inf
 from pathlib import Path
 from random import Random
 from typing import Final, Self
@@ -67,7 +68,7 @@ class Lan:
         self._shares: tuple[Share, ...] = ()
         self._carries = False
         self._told: dict[str, dict[IPv6Network, float]] = {}
-        """By interface: the prefixes its hosts may use, and until when they may believe so."""
+        """By interface: prefixes its hosts may use, and until when they may believe so: without end while they are told."""
         self._lease: tuple[float, int] | None = None
         """When the lease the prefixes hang on ends, and what is said of that."""
         self._news: dict[str, str] = {}
@@ -140,9 +141,11 @@ class Lan:
         )
 
     def _to_forget(self, interface: str, current: IPv6Network | None, now: float) -> tuple[IPv6Network, ...]:
-        told = {prefix: until for prefix, until in self._told.get(interface, {}).items() if until > now}
+        """Return the prefixes that are gone from there; the `current` one stays until it goes, however long that is."""
+        gone_at = now + VALID_LIFETIME
+        told = {prefix: min(until, gone_at) for prefix, until in self._told.get(interface, {}).items() if until > now}
         if current:
-            told[current] = now + VALID_LIFETIME
+            told[current] = inf
         self._told[interface] = dict(sorted(told.items(), key=lambda entry: entry[1])[-REMEMBERED_MAX:])
         return tuple(prefix for prefix in self._told[interface] if prefix != current)
 
