@@ -292,9 +292,8 @@ def test_a_provider_hears_once_of_an_address_that_changes_under_a_transfer(ends:
     folder.mkdir()
     ends.home.environment["SSL_CERT_FILE"] = str(make_certificates(folder, "ipv4.tunnelbroker.net"))
     (folder / "answer").write_text("200 good")
-    provider.popen(
-        [sys.executable, "-m", "tests.peers.https", str(folder), str(provider.ipv4), "443"], output=folder / "said"
-    )
+    # It could be reached by IPv6 as well, through the very tunnel.
+    provider.popen([sys.executable, "-m", "tests.peers.https", str(folder), "::", "443"], output=folder / "said")
     wait_for("the provider", lambda: (folder / "port").exists() or None)
     key = ends.home.folder / "he.key"
     key.touch(mode=0o600)
@@ -314,6 +313,7 @@ def test_a_provider_hears_once_of_an_address_that_changes_under_a_transfer(ends:
     assert [one["path"] for one in asked] == [
         f"/nic/update?hostname=123456&myip={address}" for address in (HOME, HOME_LATER)
     ]
+    assert [one["from"] for one in asked] == [f"::ffff:{address}" for address in (HOME, HOME_LATER)]
     assert {one["authorization"] for one in asked} == {"Basic bWU6UzNDUkVU"}
     told = ends.home.run("status", "home", "--json").stdout
     assert "S3CRET" not in told

@@ -1,7 +1,8 @@
 """A web server with a certificate of an authority made for the test: `python -m tests.peers.https FOLDER ADDRESS PORT`.
 
 It serves what files in FOLDER tell: `answer` holds status and body, and what was asked is appended to `requests`, one JSON
-object a line. `make_certificates` makes `ca.pem`, `server.pem` and `server.key` there.
+object a line. Where there is a file `raw`, its bytes are sent instead, as they are. `make_certificates` makes `ca.pem`,
+`server.pem` and `server.key` there.
 """
 
 import json
@@ -10,6 +11,7 @@ import subprocess
 import sys
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from socket import AF_INET, AF_INET6
 from typing import Any
 
 
@@ -29,7 +31,7 @@ def make_certificates(folder: Path, name: str) -> Path:
 
 
 def requests(folder: Path) -> list[dict[str, Any]]:
-    """Return what was asked so far: `path` and `authorization`."""
+    """Return what was asked so far: `path`, `authorization` and `from`, the address of who asked."""
     file = folder / "requests"
     return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
 
@@ -42,6 +44,9 @@ def serve(folder: Path, address: str, port: int) -> None:
             asked = {"path": self.path, "authorization": self.headers.get("Authorization"), "from": self.client_address[0]}
             with (folder / "requests").open("a") as file:
                 file.write(json.dumps(asked) + "\n")
+            if (raw := folder / "raw").exists():
+                self.wfile.write(raw.read_bytes())
+                return
             status, _, body = (folder / "answer").read_text().partition(" ")
             self.send_response(int(status))
             if status.startswith("3"):
@@ -49,7 +54,10 @@ def serve(folder: Path, address: str, port: int) -> None:
             self.end_headers()
             self.wfile.write(body.encode())
 
-    server = HTTPServer((address, port), Handler)
+    class Server(HTTPServer):
+        address_family = AF_INET6 if ":" in address else AF_INET
+
+    server = Server((address, port), Handler)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(folder / "server.pem", folder / "server.key")
     server.socket = context.wrap_socket(server.socket, server_side=True)

@@ -6,6 +6,8 @@ from errno import ECONNREFUSED
 from ipaddress import IPv4Address, IPv6Address, IPv6Network
 from pathlib import Path
 
+import pytest
+
 from tests.process.bench import GENEROUS, bench, until
 from tests.scripted_tunnel import say_nothing
 from tunnelmgr.api.datagrams import Accepted, ChannelFailed, ChannelKind, Closed, Connected, Datagram, IcmpReceived
@@ -255,6 +257,17 @@ def test_only_https_is_fetched(tmp_path: Path) -> None:
             assert failure_of(await b.answer(Fetch("file:///etc/passwd"))) is FailureCode.UNSUPPORTED
 
     asyncio.run(story())
+
+
+def test_a_bug_in_what_carries_effects_out_is_answered_too(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async def story() -> EffectResult:
+        async with bench(tmp_path) as b:
+            return await b.answer(Remember("key", "no bytes"))  # type: ignore[arg-type]  # a bug it shall be
+
+    result = asyncio.run(story())
+    assert failure_of(result) is FailureCode.CRASHED
+    assert "remembering key: TypeError" in str(result)
+    assert "Traceback" in caplog.text
 
 
 def test_what_is_remembered_is_there_at_the_next_start_and_empty_bytes_forget_it(tmp_path: Path) -> None:

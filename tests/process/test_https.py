@@ -1,5 +1,6 @@
 """HTTPS requests to a real server whose authority this test made."""
 
+import asyncio
 import shutil
 import subprocess
 import sys
@@ -9,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.peers.https import make_certificates, requests
-from tunnelmgr.api.effects import Fetch, Response
+from tests.process.bench import bench
+from tunnelmgr.api.effects import EffectResult, Failed, FailureCode, Fetch, Response
 from tunnelmgr.core.https import fetch
 from tunnelmgr.lab.waiting import wait_for
 
@@ -22,15 +24,18 @@ pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="needs t
 class Server:
     """A server of its own process on a port of loopback."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, address: str = "127.0.0.1") -> None:
         self.folder = folder
         self.authority = make_certificates(folder, "localhost")
-        words = [sys.executable, "-m", "tests.peers.https", str(folder), "127.0.0.1", "0"]
+        words = [sys.executable, "-m", "tests.peers.https", str(folder), address, "0"]
         self.process = subprocess.Popen(words, cwd=ROOT, stderr=subprocess.DEVNULL)
         self.port = wait_for("the server", lambda: _text(folder / "port"))
 
     def answers(self, status: int, body: str) -> None:
         (self.folder / "answer").write_text(f"{status} {body}")
+
+    def answers_exactly(self, data: bytes) -> None:
+        (self.folder / "raw").write_bytes(data)
 
     def url(self, name: str = "localhost") -> str:
         return f"https://{name}:{self.port}/nic/update?hostname=1"
@@ -40,9 +45,9 @@ def _text(file: Path) -> str | None:
     return file.read_text() or None if file.exists() else None
 
 
-@pytest.fixture
-def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    made = Server(tmp_path)
+@pytest.fixture(params=["127.0.0.1"])
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[Server]:
+    made = Server(tmp_path, request.param)
     monkeypatch.setenv("SSL_CERT_FILE", str(made.authority))
     yield made
     made.process.kill()
@@ -92,3 +97,42 @@ def test_a_long_answer_is_not_read_to_its_end(server: Server) -> None:
 def test_plain_http_is_not_spoken() -> None:
     with pytest.raises(ValueError, match="only https"):
         fetch(Fetch("http://localhost/"))
+
+
+@pytest.mark.requirement("S-UP-002")
+@pytest.mark.parametrize("server", ["::"], indirect=True)
+def test_a_server_of_both_families_is_asked_over_ipv4(server: Server) -> None:
+    server.answers(200, "good")
+    assert fetch(Fetch(server.url())).status == 200
+    with pytest.raises(OSError, match="not supported"):
+        fetch(Fetch(server.url("[::1]")))
+    assert [asked["from"] for asked in requests(server.folder)] == ["::ffff:127.0.0.1"]
+
+
+@pytest.mark.requirement("S-UP-002")
+def test_no_proxy_stands_between(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    server.answers(200, "good")
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    assert fetch(Fetch(server.url())).status == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b"good 192.0.2.1\r\n\r\n", "BadStatusLine"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n40\r\ngood", "IncompleteRead"),
+        (b"", "RemoteDisconnected"),
+    ],
+)
+def test_an_answer_that_is_not_http_is_a_failure_like_any_other(
+    server: Server, tmp_path: Path, body: bytes, kind: str
+) -> None:
+    server.answers_exactly(body)
+
+    async def story() -> EffectResult:
+        async with bench(tmp_path) as b:
+            return await b.answer(Fetch(server.url()))
+
+    result = asyncio.run(story())
+    where = f"https://localhost:{server.port}/nic/update"
+    assert result == Failed(FailureCode.PROTOCOL, f"fetching {where}: the answer is not HTTP ({kind})")

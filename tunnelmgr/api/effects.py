@@ -75,7 +75,10 @@ class Ping:
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """Make one HTTPS request, certificate verified. Done: `Response`, whatever its status."""
+    """Make one HTTPS request over IPv4, certificate verified, without a proxy. Done: `Response`, whatever its status.
+
+    Over IPv4, so that it goes beside the tunnel and never through it.
+    """
 
     url: str
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -162,7 +165,7 @@ class FailureCode(Enum):
     PROTOCOL = "protocol"
     """The other side answered nonsense."""
     CRASHED = "crashed"
-    """A service raised."""
+    """A service raised, or what carries effects out did."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Carries out what a Tunnel asks for, each effect within its deadline, each answered once."""
 
 import asyncio
+import logging
 import socket
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -29,6 +30,8 @@ from tunnelmgr.api.transport import Service
 from tunnelmgr.core.channels import DATAGRAM_KINDS, Channels
 from tunnelmgr.core.memory import Memory
 from tunnelmgr.core.ping import ping
+
+_log = logging.getLogger(__name__)
 
 _CODES: Final = {
     EADDRINUSE: FailureCode.IN_USE,
@@ -100,6 +103,9 @@ class Effects:
             return Failed(error.code, f"{_words(effect)}: {error}")
         except OSError as error:
             return _failed(effect, error)
+        except Exception as error:  # a bug of ours, and yet the Tunnel is owed its answer
+            _log.exception("%s", _words(effect))
+            return Failed(FailureCode.CRASHED, f"{_words(effect)}: {type(error).__name__}: {error}")
 
     def _carry_out(self, effect: Effect) -> Coroutine[None, None, object]:
         match effect:
@@ -176,10 +182,14 @@ async def _resolve(name: str) -> tuple[IPv4Address, ...]:
 
 
 def _fetch(effect: Fetch) -> Response:
+    from http.client import HTTPException
+
     from tunnelmgr.core.https import fetch
 
     try:
         response = fetch(effect)
+    except HTTPException as error:
+        raise EffectError(FailureCode.PROTOCOL, f"the answer is not HTTP ({type(error).__name__})") from error
     except ValueError as error:
         raise EffectError(FailureCode.UNSUPPORTED, str(error)) from error
     if len(response.body) > effect.response_max:
