@@ -218,6 +218,17 @@ def test_one_profile_follows_its_host_from_network_to_network(laptop: Laptop) ->
     assert "\n".join(laptop.decisions) == DECISIONS
 
 
+def test_up_keep_waits_for_a_network(laptop: Laptop) -> None:
+    laptop.leave()
+    done = laptop.tunnelmgr.run("up", laptop.tunnelmgr.profile, "--keep", "--timeout", "3", check=False)
+    assert done.returncode == 75
+    assert "it goes on trying" in done.stderr
+    assert laptop.tunnelmgr.run("status", "home", check=False).returncode == 3
+    laptop.join_public()
+    laptop.carries_by("6in4")
+    laptop.tunnelmgr.run("down", "home")
+
+
 def test_where_there_is_no_way_at_all_up_says_why_and_exits_75(laptop: Laptop) -> None:
     laptop.leave()
     done = laptop.tunnelmgr.run("up", laptop.tunnelmgr.profile, check=False)

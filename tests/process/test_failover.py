@@ -67,7 +67,7 @@ class Carrier(ScriptedTransport):
 class World:
     """A profile of several carriers, running."""
 
-    def __init__(self, folder: Path, names: Sequence[str], conditions: dict[str, When]) -> None:
+    def __init__(self, folder: Path, names: Sequence[str], conditions: dict[str, When], *, patient: bool = False) -> None:
         self.folder = folder
         self.host = FakeHost(HOME)
         self.untouched = dict(self.host.items)
@@ -86,6 +86,7 @@ class World:
             lambda progress: self.story.append(progress.text),
             prober=self.probe,
             detect=self.detect,
+            patient=patient,
         )
         self.life.subscribe(lambda state, _: self.states.append(state))
 
@@ -371,6 +372,25 @@ def test_where_no_condition_holds_any_more_it_is_down_and_says_why(tmp_path: Pat
             assert not home.host.tuns
             home.host.change_network(HOME)
             await until(lambda: home.runs("first"))
+
+    run(story())
+
+
+def test_who_is_patient_waits_for_a_network_that_suits_from_the_beginning(tmp_path: Path) -> None:
+    async def story() -> None:
+        only = When(interface=("eth*",))
+        home = World(tmp_path, ("first", "second"), {"first": only, "second": only}, patient=True)
+        home.host.change_network(ELSEWHERE)
+        living = asyncio.create_task(home.life.run())
+        await until(lambda: home.states[-1:] == [State.DOWN])
+        assert "no method of" in home.life.snapshot().reason
+        home.host.change_network(NOWHERE)
+        await asyncio.sleep(600)
+        assert not living.done()
+        home.host.change_network(HOME)
+        await until(lambda: home.runs("first"))
+        home.life.stop()
+        await living
 
     run(story())
 

@@ -32,7 +32,7 @@ def in_foreground(profile: Profile, plugins: PluginRegistry) -> ExitCode:
         held = claim(runtime.socket(profile.name))
     except AlreadyClaimedError as error:
         raise _running_already(profile, ControlClient(runtime.socket(profile.name))) from error
-    return _run(profile, plugins, runtime, held, log_to_stderr()).exit_code
+    return _run(profile, plugins, runtime, held, log_to_stderr(), patient=True).exit_code
 
 
 def detached(profile: Profile, plugins: PluginRegistry, timeout: float, *, keep: bool, tell: Tell) -> None:
@@ -47,14 +47,14 @@ def detached(profile: Profile, plugins: PluginRegistry, timeout: float, *, keep:
         _join(profile, ControlClient(runtime.socket(profile.name)), timeout, tell)
         return
     log = log_detached(profile.name, runtime.log(profile.name))
-    work = partial(_run, profile, plugins, runtime, held, log)
+    work = partial(_run, profile, plugins, runtime, held, log, patient=keep)
     up_detached(held, work, timeout=timeout, keep=keep, log=log, tell=tell)
 
 
-def _run(profile: Profile, plugins: PluginRegistry, runtime: Runtime, held: Claim, log: str) -> Ended:
+def _run(profile: Profile, plugins: PluginRegistry, runtime: Runtime, held: Claim, log: str, *, patient: bool) -> Ended:
     def begin(on_progress: Callable[[Progress], None]) -> Lifecycle:
         listener = partial(plugins.tunnel_event, profile.name)
-        return Lifecycle(profile, LinuxHost(), runtime, on_progress, listener, detect=_look)
+        return Lifecycle(profile, LinuxHost(), runtime, on_progress, listener, detect=_look, patient=patient)
 
     return process.run(begin, held, Readiness.from_environment(), log)
 

@@ -42,8 +42,12 @@ class Lifecycle:
         on_event: Callable[[Event], None] = lambda _: None,
         prober: Prober = probe,
         detect: Detect | None = None,
+        *,
+        patient: bool = False,
     ) -> None:
         """`on_progress` hears the story of the start; `on_event` every event of the Tunnel, for plugins that listen.
+
+        `patient`: where nothing suits or works from the beginning, wait for another network; else that ends it.
 
         `detect` is asked when addresses and routes do not tell which method to take, and before a method that carries is
         given up for a better one.
@@ -54,6 +58,7 @@ class Lifecycle:
         self._on_progress = on_progress
         self._on_event = on_event
         self._prober = prober
+        self._patient = patient
         self._loop = asyncio.get_running_loop()
         self._preference = Preference(profile.methods)
         self._scout = Scout(profile, host, detect, self._progress)
@@ -83,7 +88,7 @@ class Lifecycle:
         """Bring the profile up and keep it up until `stop`; return DONE.
 
         Raises TunnelError for what ends it: another process runs the profile, this host cannot do it, or every method
-        failed for good. Nothing is left behind either way. A host that fails after the tunnel was up is tried again.
+        failed for good; without patience also when nothing suits or works from the beginning. Nothing is left behind.
         """
         _require_available(self._profile)
         journal = Journal.take(self._runtime.journal(self._profile.name))
@@ -135,14 +140,15 @@ class Lifecycle:
     async def _try(self, number: int, configurator: Configurator) -> None:
         """Run one method until it fails, gives way, or everything ends.
 
-        Raises its failure when nothing is left to try: no method has ever been up, or this one is beyond hope.
+        Raises its failure when nothing is left to try: this one is beyond hope, or patience is.
         """
         self._preference.began(number, self._loop.time())
         try:
             leaving = await self._run_method(self._profile.methods[number], configurator)
         except TunnelError as error:
             self._note_failure(number, error)
-            if not self._follows(number) and (not self._been_up or (_is_final(error) and self._stands_alone(number))):
+            hopeless = _is_final(error) and self._stands_alone(number)
+            if not self._follows(number) and (hopeless or not self._waits):
                 raise
         else:
             if leaving is None:
@@ -153,6 +159,11 @@ class Lifecycle:
             self._note_failure(number, TunnelError(leaving.reason, exit_code=self._failure))
         if not self._follows(number):
             await self._unless_stopped(self._rest())
+
+    @property
+    def _waits(self) -> bool:
+        """Whether to wait for better times when nothing works."""
+        return self._been_up or self._patient
 
     def _note_failure(self, number: int, error: TunnelError) -> None:
         self._failure = error.exit_code
@@ -235,14 +246,14 @@ class Lifecycle:
         self._refusals = refusals
 
     def _nothing_suits(self) -> None:
-        """Raises that as an error when no method ever did; else it may change as it has changed before."""
+        """Raises that as an error unless it waits: it may change, as it has changed before."""
         listed = [f"{one.method}: {one.reason}" for one in self._preference.standings(self._loop.time())]
         error = TunnelError(
             f"no method of {self._profile.file} suits this network: {'; '.join(listed)}",
             hint="add a method that does, or change `when:`" if self._host.network().source else "connect it to a network",
             exit_code=ExitCode.NO_ANSWER,
         )
-        if not self._been_up:
+        if not self._waits:
             raise error
         self._set_state(State.DOWN, error.message, error.hint, Trouble.NOTHING_SUITS)
 
