@@ -5,6 +5,7 @@ from functools import partial
 from random import Random
 from typing import ClassVar, cast
 
+from tunnelmgr.api.hostconfig import HostConfig
 from tunnelmgr.api.reach import ReachProbe
 from tunnelmgr.api.report import NetworkReport
 from tunnelmgr.api.settings import Settings
@@ -12,8 +13,10 @@ from tunnelmgr.api.transport import Fit, Suitability, Transport
 from tunnelmgr.api.tunnel import Tunnel
 from tunnelmgr_sixinfour.addresses import is_global_unicast
 from tunnelmgr_sixinfour.border_relay import BorderRelay, BorderRelaySettings
+from tunnelmgr_sixinfour.constants import TUNNEL_MTU_MIN
 from tunnelmgr_sixinfour.derived import DerivedTunnel
 from tunnelmgr_sixinfour.reachability import probes
+from tunnelmgr_sixinfour.routing import host_config
 from tunnelmgr_sixinfour.settings import SixInFourSettings
 from tunnelmgr_sixinfour.sixrd import SixRd, SixRdSettings
 from tunnelmgr_sixinfour.sixrd_learning import Learner
@@ -40,6 +43,9 @@ class SixInFour(Transport):
 
     def tunnel(self, random: Random) -> Tunnel:
         return SixInFourTunnel(self._settings, random)
+
+    def expected(self) -> HostConfig:
+        return host_config(self._settings, None, self._settings.static_mtu or TUNNEL_MTU_MIN)
 
     def probes(self, random: Random) -> Sequence[ReachProbe]:
         return probes(self._settings, random)

@@ -51,6 +51,18 @@ def test_an_open_profile_has_no_firewall(tmp_path: Path) -> None:
     assert not [line for line in rehearsed(tmp_path, "firewall: {inbound: open}\n") if "nft" in line]
 
 
+def test_a_configured_tunnel_is_known_before(tmp_path: Path) -> None:
+    file = tmp_path / "home.yaml"
+    address, prefixes = "2001:db8:41::2/64", '["2001:db8:5::/48"]'
+    method = f"{{type: 6in4, remote: 192.0.2.80, address: {address}, prefixes: {prefixes}}}"
+    file.write_text(f"method: {method}\nlan: {{interfaces: [br-lan]}}\n")
+    around = Surroundings({"br-lan": 1500}, Network())
+    lines = rehearse(load_profile(file, PluginRegistry.from_environment()), around, Runtime())
+    assert f"[#] ip -6 address add {address} dev tm-home nodad" in lines
+    assert "[#] ip -6 address add 2001:db8:5::1/64 dev br-lan nodad" in lines
+    assert not any(UNKNOWN in line or "<prefix>" in line for line in lines)
+
+
 def test_what_a_far_end_needs_is_known_before(tmp_path: Path) -> None:
     file = tmp_path / "far.yaml"
     file.write_text("method: {type: teredo, role: server, addresses: [192.0.2.1], relay: true, exit: nat66}\n")
