@@ -124,6 +124,8 @@ class Remember:
 
     key: str
     value: bytes
+    lifetime: float | None = None
+    """Seconds until it is forgotten, by the host's wall clock, so that starts and reboots count; None for ever."""
     timeout: float = 5.0
 
 

@@ -127,7 +127,7 @@ class Effects:
                 return _unsupported("no port mapping protocol is built in")
 
     async def _remember(self, effect: Remember) -> None:
-        self._memory.remember(self._method, effect.key, effect.value)
+        self._memory.remember(self._method, effect.key, effect.value, effect.lifetime)
 
     async def _ask(self, effect: Ask) -> object:
         if (service := self._services.get(effect.service)) is None:

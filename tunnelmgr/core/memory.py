@@ -3,27 +3,40 @@
 import base64
 import json
 import os
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import NamedTuple
+
+
+class _Entry(NamedTuple):
+    """One value, as it stands in the file."""
+
+    text: str
+    """The value in base64."""
+    until: float | None = None
+    """Seconds since 1970; None for ever."""
 
 
 class Memory:
     """Keeps bytes by method and key. A file that cannot be read is as good as none: nothing here is irreplaceable."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, wall_clock: Callable[[], float] = time.time) -> None:
+        """`wall_clock` tells seconds since 1970."""
         self._path = path
+        self._wall_clock = wall_clock
 
     def recall(self, method: str) -> Mapping[str, bytes]:
         """Return everything kept for a method."""
-        entries = self._read().get(method, {})
-        return {key: base64.b64decode(value) for key, value in entries.items()}
+        return {key: base64.b64decode(entry.text) for key, entry in self._read().get(method, {}).items()}
 
-    def remember(self, method: str, key: str, value: bytes) -> None:
-        """Keep a value, or forget the key when the value is empty. Raises OSError."""
+    def remember(self, method: str, key: str, value: bytes, lifetime: float | None = None) -> None:
+        """Keep a value, for `lifetime` seconds or for ever, or forget the key when the value is empty. Raises OSError."""
         everything = self._read()
         entries = everything.setdefault(method, {})
         if value:
-            entries[key] = base64.b64encode(value).decode("ascii")
+            until = None if lifetime is None else self._wall_clock() + lifetime
+            entries[key] = _Entry(base64.b64encode(value).decode("ascii"), until)
         else:
             entries.pop(key, None)
         self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -33,9 +46,15 @@ class Memory:
             json.dump(everything, file)
         beside.replace(self._path)
 
-    def _read(self) -> dict[str, dict[str, str]]:
+    def _read(self) -> dict[str, dict[str, _Entry]]:
+        """Return what the file holds, by method and key, but what has had its time."""
         try:
             loaded = json.loads(self._path.read_text())
-        except (OSError, ValueError):
+            found = {method: {key: _Entry(*entry) for key, entry in entries.items()} for method, entries in loaded.items()}
+        except (OSError, ValueError, TypeError, AttributeError):
             return {}
-        return loaded if isinstance(loaded, dict) else {}
+        now = self._wall_clock()
+        return {
+            method: {key: entry for key, entry in entries.items() if entry.until is None or now < entry.until}
+            for method, entries in found.items()
+        }

@@ -80,6 +80,8 @@ class Effects:
         self._answer = answer
         # Two equal effects are two askings, so they are told apart by identity.
         self._pending: dict[int, tuple[Effect, Alarm]] = {}
+        self._forgetting: dict[str, Alarm] = {}
+        """By the key that is remembered for a time."""
 
     def begin(self, effect: Effect) -> None:
         """Carry out an effect now and answer it when it is time."""
@@ -133,8 +135,8 @@ class Effects:
                 return 0.0, self._port_mapping(effect)
             case Ping():
                 return self._ping(effect)
-            case Remember(key, value):
-                return 0.0, self._remember(key, value)
+            case Remember():
+                return 0.0, self._remember(effect)
             case Ask():
                 return self._directory.service_delay, self._ask(effect)
 
@@ -163,12 +165,18 @@ class Effects:
         external = self._host.map_port(effect)
         return Failed(FailureCode.UNSUPPORTED, "the gateway maps no ports") if external is None else Done(external)
 
-    def _remember(self, key: str, value: bytes) -> EffectResult:
-        if value:
-            self._host.memory[key] = value
-        else:
-            self._host.memory.pop(key, None)
+    def _remember(self, effect: Remember) -> EffectResult:
+        self._forget(effect.key)
+        if effect.value:
+            self._host.memory[effect.key] = effect.value
+            if effect.lifetime is not None:
+                self._forgetting[effect.key] = self._clock.after(effect.lifetime, lambda: self._forget(effect.key))
         return Done(None)
+
+    def _forget(self, key: str) -> None:
+        self._host.memory.pop(key, None)
+        if (alarm := self._forgetting.pop(key, None)) is not None:
+            alarm.cancel()
 
     def _ask(self, effect: Ask) -> EffectResult:
         if (service := self._services.get(effect.service)) is None:

@@ -129,6 +129,18 @@ def test_what_a_tunnel_remembers_the_next_one_is_told(internet: Internet, host: 
     assert script(host).memory == {"kept": b"yes"}
 
 
+def test_what_is_remembered_for_a_time_is_forgotten_after_the_latest(internet: Internet, host: SimulatedHost) -> None:
+    answer(internet, host, Remember("told", b"yes", lifetime=300.0))
+    internet.run(seconds=200)
+    answer(internet, host, Remember("told", b"yes", lifetime=300.0))
+    internet.run(seconds=200)
+    host.restart()
+    assert script(host).memory == {"told": b"yes"}
+    internet.run(seconds=100)
+    host.restart()
+    assert script(host).memory == {}
+
+
 def test_what_a_killed_tunnel_asked_is_not_answered_to_the_next(internet: Internet, host: SimulatedHost) -> None:
     say(host, Resolve("a.example", timeout=5.0), Fetch("https://nowhere.example/", timeout=5.0))
     host.restart()
