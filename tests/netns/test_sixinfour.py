@@ -17,6 +17,7 @@ import pytest
 from tests.netns.capture import capturing
 from tests.netns.conftest import require_program
 from tests.netns.program import Tunnelmgr, ping
+from tests.peers.faketime import WallClock
 from tests.peers.https import make_certificates, requests
 from tunnelmgr.api.packets import IpProtocol, IPv4Packet, IPv6Packet
 from tunnelmgr.lab.namespaces import Host, NamespaceInternet
@@ -285,8 +286,11 @@ def move_under_a_transfer(ends: Ends) -> None:
 
 
 @pytest.mark.requirement("S-UP-001", "S-UP-002", "S-UP-005", "S-UP-006", "S-UP-007")
-def test_a_provider_hears_once_of_an_address_that_changes_under_a_transfer(ends: Ends, tmp_path: Path, iperf3: str) -> None:
+def test_a_provider_hears_once_of_an_address_that_changes_under_a_transfer(
+    wall_clock: WallClock, ends: Ends, tmp_path: Path, iperf3: str
+) -> None:
     require_program("openssl")
+    ends.home.environment |= wall_clock.environment
     provider = ends.internet.host("provider", "192.0.2.60", "2001:db8:60::1", names=["ipv4.tunnelbroker.net"])
     folder = tmp_path / "provider"
     folder.mkdir()
@@ -304,6 +308,7 @@ def test_a_provider_hears_once_of_an_address_that_changes_under_a_transfer(ends:
     wait_for("the first update", lambda: requests(folder) or None)
     wait_for("the answer", lambda: ends.home.status()["facts"]["provider"] == "current" or None)
     ends.home.run("down", "home")
+    wall_clock.jump_to(300)
     ends.home.up()
     move_under_a_transfer(ends)
     wait_for("both", lambda: state_of(ends.home) == "up" or None, 60)

@@ -77,4 +77,5 @@ UPDATE_ANSWER_MAX = 4096  # bytes; one line is expected
 UPDATE_INTERVAL = 300.0  # seconds from one request to the next at least
 UPDATE_RETRY = (300.0, 7200.0)  # seconds after trouble at the provider, doubled up to the second
 UPDATE_ABUSE_PAUSE = 86400.0  # seconds after having been blocked for too many updates
-UPDATE_SILENCE = 180.0  # seconds behind a NAT without an answer: its outside address may be another
+UPDATE_SILENCE = 180.0  # seconds without an answer of the far end: the provider may believe us elsewhere
+UPDATE_TOLD_AGAIN = 86400.0  # seconds until a start may tell again what has not made the far end answer

@@ -30,7 +30,7 @@ from tunnelmgr_sixinfour.path_mtu import PathMtu
 from tunnelmgr_sixinfour.rounds import Found, Rounds
 from tunnelmgr_sixinfour.routing import host_config, paths_of, sides_of
 from tunnelmgr_sixinfour.settings import SixInFourSettings
-from tunnelmgr_sixinfour.update import MEMORY_KEY, EndpointUpdate
+from tunnelmgr_sixinfour.update import EndpointUpdate
 
 
 class State(Enum):
@@ -85,7 +85,7 @@ class SixInFourTunnel:
 
     def start(self, now: float, network: Network, memory: Mapping[str, bytes]) -> None:
         if self._update is not None:
-            self._update.recall(memory.get(MEMORY_KEY, b""))
+            self._update.recall(memory, now)
         self._network = network
         self._follow_network(now)
 

@@ -1,28 +1,27 @@
 """Tells the provider where this end is, once per real change (docs/protocols/sixinfour.md section 8).
 
-With a public address a change is known: it differs from the one the provider acknowledged last. Behind a NAT it is not:
-there the provider is told of another address inside, and when the far end has been silent for three minutes.
+A change is known when this end's address differs from the one the provider acknowledged last. Otherwise the silence of the
+far end is the only sign of one: a NAT has another address outside, or somebody else told the provider. Three minutes of it
+are a reason to tell again; behind a NAT the first lost requests of a start are, since nothing shows what happened before it.
 """
 
+from collections.abc import Mapping
 from enum import Enum
 from ipaddress import IPv4Address
 
-from tunnelmgr.api.effects import Cancel, Done, Effect, EffectResult, Failed, Fetch, Remember, Response
+from tunnelmgr.api.effects import Cancel, Done, Effect, EffectResult, Failed, Fetch, Response
 from tunnelmgr.api.events import Notice
 from tunnelmgr.api.outbox import Outbox
 from tunnelmgr_sixinfour.addresses import is_private
 from tunnelmgr_sixinfour.constants import (
-    UPDATE_ABUSE_PAUSE,
     UPDATE_ANSWER_MAX,
     UPDATE_INTERVAL,
-    UPDATE_RETRY,
     UPDATE_SILENCE,
     UPDATE_TIMEOUT,
 )
 from tunnelmgr_sixinfour.provider import Answer, Verdict, read_answer
+from tunnelmgr_sixinfour.registration import Registration
 from tunnelmgr_sixinfour.update_settings import UpdateSettings
-
-MEMORY_KEY = "endpoint"
 
 
 class Standing(Enum):
@@ -34,7 +33,7 @@ class Standing(Enum):
     """Not where we are, or nobody knows: it will be told when it may be."""
     ASKING = "asking"
     REFUSED = "refused"
-    """It does not want to hear from this configuration."""
+    """It does not want to hear of this registration."""
 
 
 class EndpointUpdate:
@@ -43,25 +42,27 @@ class EndpointUpdate:
     def __init__(self, settings: UpdateSettings, outbox: Outbox) -> None:
         self._settings = settings
         self._outbox = outbox
-        self._standing = Standing.CURRENT
+        self._registration = Registration(settings, outbox)
+        self._standing: Standing | None = None
+        """None until this end is somewhere."""
         self._local: IPv4Address | None = None
-        self._acknowledged: bytes = b""
-        """The local address the provider was told from when it agreed last."""
         self._asking: Fetch | None = None
         self._due_at: float | None = None
         self._not_before = float("-inf")
-        self._retry = UPDATE_RETRY[0]
         self._silent_since: float | None = None
-        self._silence_told = False
+        self._was_heard = False
         self.last_answer = ""
 
     @property
-    def standing(self) -> str:
-        return self._standing.value
+    def standing(self) -> str | None:
+        return None if self._standing is None else self._standing.value
 
-    def recall(self, remembered: bytes) -> None:
-        """Take what an earlier run asked to be remembered."""
-        self._acknowledged = remembered
+    def recall(self, memory: Mapping[str, bytes], now: float) -> None:
+        """Take what an earlier start asked to be remembered."""
+        self._registration.recall(memory)
+        self._not_before = now + self._registration.pause
+        if self._registration.refusal:
+            self._refused(self._registration.refusal)
 
     def located(self, local: IPv4Address, now: float) -> None:
         """This end is at `local`."""
@@ -70,26 +71,27 @@ class EndpointUpdate:
         self._local = local
         if self._standing is Standing.REFUSED:
             return
-        if self._asking is not None:  # it tells where we were
+        if self._asking is not None:  # it tells where we were, and may have arrived
             self._outbox.say(Cancel(self._asking))
             self._asking = None
-        if str(local).encode() == self._acknowledged:
+        if local == self._registration.address:
             self._standing, self._due_at = Standing.CURRENT, None
         else:
             self._become_due(now)
 
     def heard(self) -> None:
         """The far end answers."""
-        self._silent_since, self._silence_told = None, False
+        self._silent_since, self._was_heard = None, True
+        self._registration.heard()
 
     def silent(self, now: float) -> None:
-        """The far end does not answer."""
+        """The far end has left several requests in a row without an answer."""
         if self._silent_since is None:
             self._silent_since = now
-        if self._local is None or not is_private(self._local) or self._silence_told:
+        if self._local is None or self._standing is not Standing.CURRENT or self._registration.is_unheard:
             return
-        if self._standing is Standing.CURRENT and now - self._silent_since >= UPDATE_SILENCE:
-            self._silence_told = True
+        patience = 0.0 if is_private(self._local) and not self._was_heard else UPDATE_SILENCE
+        if now - self._silent_since >= patience:
             self._become_due(now)
 
     def _become_due(self, now: float) -> None:
@@ -104,6 +106,7 @@ class EndpointUpdate:
         if self._due_at is None or now < self._due_at or self._local is None:
             return
         self._due_at, self._not_before = None, now + UPDATE_INTERVAL
+        self._registration.asked()
         self._standing, self._asking = Standing.ASKING, self._request(self._local)
         self._outbox.say(self._asking)
 
@@ -120,7 +123,7 @@ class EndpointUpdate:
 
     def effect_done(self, effect: Effect, result: EffectResult, now: float) -> bool:
         """Take the provider's answer; return whether it accepted an update."""
-        if self._asking is None or effect is not self._asking:
+        if self._asking is None or effect is not self._asking or self._local is None:
             return False
         self._asking = None
         match result:
@@ -131,30 +134,32 @@ class EndpointUpdate:
             case _:
                 answer = Answer(Verdict.RETRY, "no answer")
         self.last_answer = answer.text.replace(self._settings.key.reveal(), "***")
-        self._obey(answer, now)
+        self._obey(answer, self._local, now)
         return answer.verdict is Verdict.ACCEPTED
 
-    def _obey(self, answer: Answer, now: float) -> None:
+    def _obey(self, answer: Answer, local: IPv4Address, now: float) -> None:
         match answer.verdict:
             case Verdict.ACCEPTED:
-                self._standing, self._retry = Standing.CURRENT, UPDATE_RETRY[0]
-                self._acknowledged = str(self._local).encode()
-                self._outbox.say(Remember(MEMORY_KEY, self._acknowledged))
-                self._say("6in4.updated", f"the provider knows this end at {answer.address or self._local}")
+                self._standing = Standing.CURRENT
+                self._registration.accepted(local)
+                self._say("6in4.updated", f"the provider knows this end at {answer.address or local}")
             case Verdict.REFUSED:
-                self._standing = Standing.REFUSED
-                hint = "check username, key and tunnel under `update`"
-                self._say("6in4.update-refused", f"the provider refuses the update: {self.last_answer}; {hint}")
+                self._registration.refused(self.last_answer)
+                self._refused(self.last_answer)
             case Verdict.ABUSE:
-                self._wait(UPDATE_ABUSE_PAUSE, now)
+                self._wait(self._registration.blocked(), now)
                 self._say(
                     "6in4.update-blocked", "the provider has blocked this tunnel for too many updates, trying in a day"
                 )
             case Verdict.RETRY:
-                self._wait(self._retry, now)
-                minutes = self._retry / 60
-                self._retry = min(2 * self._retry, UPDATE_RETRY[1])
-                self._say("6in4.update-failed", f"no update: {self.last_answer}; trying again in {minutes:.0f} min")
+                pause = self._registration.failed()
+                self._wait(pause, now)
+                self._say("6in4.update-failed", f"no update: {self.last_answer}; trying again in {pause / 60:.0f} min")
+
+    def _refused(self, text: str) -> None:
+        self._standing, self.last_answer = Standing.REFUSED, text
+        hint = "check username, key and tunnel under `update`"
+        self._say("6in4.update-refused", f"the provider refuses the update: {text}; {hint}")
 
     def _wait(self, seconds: float, now: float) -> None:
         self._standing, self._due_at = Standing.DUE, now + seconds
