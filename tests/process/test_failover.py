@@ -10,7 +10,7 @@ from random import Random
 
 import pytest
 
-from tests.process.test_lifecycle import GENEROUS, TARGET, until
+from tests.process.stage import GENEROUS, TARGET, until
 from tests.process.virtual_time import run
 from tests.scripted_tunnel import ScriptedTransport, ScriptedTunnel
 from tunnelmgr.api.errors import ExitCode, TunnelError

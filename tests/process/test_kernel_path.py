@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.process.test_lifecycle import GENEROUS, Stage, until, up
+from tests.process.stage import GENEROUS, Stage, until, up
 from tunnelmgr.api.datagrams import ChannelKind
 from tunnelmgr.api.effects import CloseChannel, OpenChannel
 from tunnelmgr.api.errors import ExitCode

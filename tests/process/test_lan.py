@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.process.test_lifecycle import ADDRESS, TARGET, Stage, living, until
+from tests.process.stage import ADDRESS, TARGET, Stage, living, until
 from tests.process.virtual_time import run
 from tunnelmgr.api.errors import ExitCode
 from tunnelmgr.api.events import Down, PeerSilent, Up

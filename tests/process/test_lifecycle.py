@@ -6,164 +6,25 @@ import errno
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
-from ipaddress import IPv4Address, IPv6Address, IPv6Interface, IPv6Network
+from ipaddress import IPv4Address, IPv6Network
 from pathlib import Path
 
 import pytest
 
+from tests.process.stage import ADDRESS, DEFAULT, OTHER, TARGET, Stage, ending, living, until, up
 from tests.process.virtual_time import run
-from tests.scripted_tunnel import ScriptedTransport, ScriptedTunnel
 from tunnelmgr.api.datagrams import ChannelKind, Datagram
 from tunnelmgr.api.effects import OpenChannel
 from tunnelmgr.api.errors import ExitCode, TunnelError
-from tunnelmgr.api.events import Down, Event, Notice, Up
+from tunnelmgr.api.events import Down, Notice, Up
 from tunnelmgr.api.hostconfig import HostConfig
 from tunnelmgr.api.network import Endpoint, Network
-from tunnelmgr.api.report import NatKind, NetworkReport
 from tunnelmgr.api.status import PeerStatus, TunnelStatus
-from tunnelmgr.core.lifecycle import Lifecycle
-from tunnelmgr.core.probe import Pace, ProbeResult
-from tunnelmgr.core.profile import DatapathWish, DefaultRouteWish, LanSettings, Method, NetworkSettings, Profile
-from tunnelmgr.core.runtime import Runtime
-from tunnelmgr.core.scout import Detect
+from tunnelmgr.core.profile import DatapathWish, DefaultRouteWish, NetworkSettings
 from tunnelmgr.core.snapshot import State
-from tunnelmgr.core.survey import Survey
-from tunnelmgr.core.when import When
 from tunnelmgr.host.fake import FakeHost
-from tunnelmgr.host.items import Address, Firewall, Item, Resolvers, Route, Rule, Unreachable
+from tunnelmgr.host.items import Address, Firewall, Resolvers, Rule, Unreachable
 from tunnelmgr.host.resolvers import ResolverHelper
-
-ADDRESS = IPv6Interface("2001:0:c000:201:0:efff:3fff:fdfe/32")
-OTHER = IPv6Interface("2001:0:c000:201:0:dfff:3fff:fdfe/32")
-TARGET = IPv6Address("2001:db8::1")
-DEFAULT = IPv6Network("::/0")
-NO_LAN = LanSettings()
-GENEROUS = 60.0
-
-
-def up(address: IPv6Interface = ADDRESS) -> Up:
-    return Up(HostConfig(addresses=(address,), default_route=True))
-
-
-class Prober:
-    """Answers probes when it is told to."""
-
-    def __init__(self) -> None:
-        self.results: asyncio.Queue[bool] = asyncio.Queue()
-        self.asked: list[IPv6Address] = []
-        self.error: OSError | None = None
-
-    async def __call__(self, device: str, source: IPv6Address, targets: Sequence[IPv6Address], pace: Pace) -> ProbeResult:
-        self.asked.append(source)
-        if self.error:
-            raise self.error
-        answered = await self.results.get()
-        return ProbeResult(targets[0], pace.probes, pace.enough if answered else 0, 0.041 if answered else None)
-
-
-class Stage:
-    """A life to watch and to disturb."""
-
-    def __init__(
-        self,
-        folder: Path,
-        *,
-        network: NetworkSettings,
-        methods: int,
-        datapath: DatapathWish = DatapathWish.AUTO,
-        lan: LanSettings = NO_LAN,
-        host: FakeHost | None = None,
-        when: When | None = None,
-        detect: Detect | None = None,
-    ) -> None:
-        self.host = host or FakeHost()
-        self.tunnels = [ScriptedTunnel() for _ in range(methods)]
-        self.tunnel = self.tunnels[0]
-        self.prober = Prober()
-        self.story: list[str] = []
-        self.states: list[State] = []
-        profile = Profile(
-            name="home",
-            file=folder / "home.yaml",
-            methods=tuple(Method("scripted", "client", ScriptedTransport(tunnel), when, 1) for tunnel in self.tunnels),
-            device="tm-home",
-            network=network,
-            datapath=datapath,
-            lan=lan,
-        )
-        self.life = Lifecycle(
-            profile,
-            self.host,
-            Runtime(folder, folder),
-            lambda progress: self.story.append(progress.text),
-            prober=self.prober,
-            detect=detect,
-        )
-        self.life.subscribe(lambda state, _: self.states.append(state))
-        self.untouched = dict(self.host.items)
-
-    def say(self, *events: Event, tunnel: ScriptedTunnel | None = None) -> None:
-        """Let the Tunnel say something: asking for status makes the pump turn."""
-        (tunnel or self.tunnel).say += events
-        self.life.snapshot()
-
-    def has(self, kind: type[Item], **fields: object) -> bool:
-        return any(
-            isinstance(item, kind) and all(getattr(item, name) == value for name, value in fields.items())
-            for item in self.host.items.values()
-        )
-
-    @property
-    def default_route(self) -> bool:
-        return self.has(Route, prefix=DEFAULT, table=254)
-
-    @property
-    def clean(self) -> bool:
-        return self.host.items == self.untouched and not self.host.tuns
-
-
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(GENEROUS):
-        while not condition():
-            await asyncio.sleep(0.001)
-
-
-@contextlib.asynccontextmanager
-async def living(
-    folder: Path,
-    *,
-    probe: tuple[IPv6Address, ...] = (),
-    default_route: DefaultRouteWish = DefaultRouteWish.IF_NO_NATIVE,
-    native_ipv6: bool | None = None,
-    methods: int = 1,
-    lan: LanSettings = NO_LAN,
-    host: FakeHost | None = None,
-    dns: bool = False,
-) -> AsyncIterator[Stage]:
-    """A profile that runs, stopped at the end with nothing left behind."""
-    network = NetworkSettings(probe=probe, default_route=default_route, dns=dns)
-    stage = Stage(folder, network=network, methods=methods, lan=lan, host=host)
-    stage.host.outer = Network(native_ipv6=native_ipv6)
-    running = asyncio.create_task(stage.life.run())
-    await until(lambda: stage.has(Firewall) or running.done())
-    yield stage
-    stage.life.stop()
-    async with asyncio.timeout(GENEROUS):
-        assert await running is ExitCode.DONE
-    assert stage.clean
-    assert not (folder / "home.journal").exists()
-
-
-async def ending(folder: Path, disturb: Callable[[Stage], None], *, methods: int = 1) -> tuple[Stage, TunnelError]:
-    """A profile that fails for good, with nothing left behind."""
-    stage = Stage(folder, network=NetworkSettings(), methods=methods)
-    disturb(stage)
-    async with asyncio.timeout(GENEROUS):
-        with pytest.raises(TunnelError) as caught:
-            await stage.life.run()
-    assert stage.clean
-    return stage, caught.value
 
 
 @pytest.mark.requirement("T-SE-004")
@@ -400,139 +261,6 @@ def test_missing_nft_is_found_before_anything_is_sent(tmp_path: Path) -> None:
     stage, error = run(ending(tmp_path, disturb))
     assert "nft" in error.message
     assert not stage.tunnel.networks, "the Tunnel was never started"
-
-
-def test_the_next_method_is_tried_when_one_fails_for_good(tmp_path: Path) -> None:
-    async def story() -> None:
-        stage = Stage(tmp_path, network=NetworkSettings(), methods=2)
-        stage.tunnel.say.append(Down("nobody home", permanent=True))
-        running = asyncio.create_task(stage.life.run())
-        await until(lambda: stage.tunnels[1].networks)
-        stage.say(up(), tunnel=stage.tunnels[1])
-        await until(lambda: State.UP in stage.states)
-        assert "scripted: nobody home; trying scripted" in stage.story
-        stage.life.stop()
-        await running
-        assert stage.clean
-
-    run(story())
-
-
-def test_a_method_that_carries_nothing_gives_way_to_the_next(tmp_path: Path) -> None:
-    async def story() -> None:
-        stage = Stage(tmp_path, network=NetworkSettings(), methods=2)
-        stage.tunnel.say.append(Down("no answer from 192.0.2.1:3544"))
-        running = asyncio.create_task(stage.life.run())
-        await until(lambda: stage.tunnels[1].networks)
-        failed = "scripted: no packets flowed for 15 s: no answer from 192.0.2.1:3544; trying scripted"
-        assert failed in stage.story
-        stage.say(up(), tunnel=stage.tunnels[1])
-        await until(lambda: State.UP in stage.states)
-        await asyncio.sleep(20)
-        assert stage.states[-1] is State.UP, "a method that carries is not hurried"
-        stage.life.stop()
-        await running
-        assert stage.clean
-
-    run(story())
-
-
-def test_when_no_method_carries_they_are_tried_again_in_turn(tmp_path: Path) -> None:
-    async def story() -> None:
-        stage = Stage(tmp_path, network=NetworkSettings(), methods=2)
-        running = asyncio.create_task(stage.life.run())
-        await until(lambda: len(stage.tunnel.networks) == 2)
-        assert stage.states[:2] == [State.DOWN, State.STARTING]
-        stage.life.stop()
-        await running
-        assert stage.clean
-
-    run(story())
-
-
-def test_no_method_that_suits_ends_with_every_reason(tmp_path: Path) -> None:
-    async def story() -> None:
-        stage = Stage(tmp_path, network=NetworkSettings(), methods=2, when=When(native_ipv6=True))
-        stage.host.outer = Network(native_ipv6=False)
-        with pytest.raises(TunnelError) as caught:
-            await stage.life.run()
-        assert caught.value.exit_code is ExitCode.NO_ANSWER
-        assert caught.value.message.count("scripted: `when: {native_ipv6: true}` does not hold") == 2
-        assert stage.clean
-
-    run(story())
-
-
-class Detective:
-    """Finds the NAT it is told, or never ends."""
-
-    def __init__(self, nat: NatKind | None = None) -> None:
-        self.asked = 0
-        self.cancelled = False
-        self._nat = nat
-
-    async def __call__(self, profile: Profile, network: Network) -> Survey:
-        self.asked += 1
-        try:
-            if self._nat is None:
-                await asyncio.Event().wait()
-            return Survey(NetworkReport(network, nat=self._nat), close=True)
-        except asyncio.CancelledError:
-            self.cancelled = True
-            raise
-
-
-def test_a_condition_on_the_nat_is_judged_by_what_detection_finds(tmp_path: Path) -> None:
-    async def story() -> None:
-        detective = Detective(NatKind.PORT_RESTRICTED)
-        when = When(nat=frozenset({NatKind.SYMMETRIC}))
-        stage = Stage(tmp_path, network=NetworkSettings(), methods=1, when=when, detect=detective)
-        with pytest.raises(TunnelError) as caught:
-            await stage.life.run()
-        assert "scripted: `when: {nat: symmetric}` does not hold: the NAT is port-restricted" in caught.value.message
-        assert detective.asked == 1
-        assert stage.story[0].startswith("looking at the network")
-        assert stage.clean
-
-    run(story())
-
-
-def test_what_this_host_knows_by_itself_nobody_is_asked(tmp_path: Path) -> None:
-    async def story() -> None:
-        detective = Detective(NatKind.SYMMETRIC)
-        when = When(native_ipv6=True)
-        stage = Stage(tmp_path, network=NetworkSettings(), methods=1, when=when, detect=detective)
-        stage.host.outer = Network(native_ipv6=False)
-        with pytest.raises(TunnelError):
-            await stage.life.run()
-        assert detective.asked == 0
-
-    run(story())
-
-
-def test_a_stop_does_not_wait_for_detection(tmp_path: Path) -> None:
-    async def story() -> None:
-        detective = Detective()
-        when = When(nat=frozenset({NatKind.SYMMETRIC}))
-        stage = Stage(tmp_path, network=NetworkSettings(), methods=2, when=when, detect=detective)
-        running = asyncio.create_task(stage.life.run())
-        await until(lambda: detective.asked)
-        stage.life.stop()
-        async with asyncio.timeout(GENEROUS):
-            assert await running is ExitCode.DONE
-        assert detective.cancelled
-        assert stage.clean
-
-    run(story())
-
-
-def test_the_last_method_s_failure_is_the_profile_s(tmp_path: Path) -> None:
-    def disturb(stage: Stage) -> None:
-        for number, tunnel in enumerate(stage.tunnels):
-            tunnel.say.append(Down(f"failure {number}", code=ExitCode.REFUSED, permanent=True))
-
-    _, error = run(ending(tmp_path, disturb, methods=2))
-    assert (error.message, error.exit_code) == ("failure 1", ExitCode.REFUSED)
 
 
 def test_a_second_life_of_the_same_name_is_refused(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.process.test_lifecycle import ADDRESS, TARGET, living, until, up
+from tests.process.stage import ADDRESS, TARGET, living, until, up
 from tests.process.virtual_time import run
 from tunnelmgr.api.events import PeerSilent
 from tunnelmgr.core.snapshot import State
