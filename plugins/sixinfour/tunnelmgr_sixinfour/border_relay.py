@@ -6,15 +6,16 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from tunnelmgr.api.packets import IPv6Packet
+from tunnelmgr_sixinfour.address_settings import Ipv4Host
 from tunnelmgr_sixinfour.domain import Site
 from tunnelmgr_sixinfour.drops import Drop, Refused
-from tunnelmgr_sixinfour.sixrd import SixRd, SixRdEnvelope, SixRdOption, check_length
+from tunnelmgr_sixinfour.sixrd import SixRd, SixRdEnvelope, SixRdOption, check_domain
 
 
 class BorderRelaySettings(SixRdEnvelope):
     """A 6rd border relay. This host must be a router, and the internet route `prefix` to it."""
 
-    local: IPv4Address = Field(description="IPv4 address of this relay, which the customers are told")
+    local: Ipv4Host = Field(description="IPv4 address of this relay, which the customers are told")
     prefix: IPv6Interface = Field(description="6rd prefix of the provider, with its length")
     mask_length: int = Field(default=0, ge=0, le=32, description="bits of IPv4 address all customers share: IPv4MaskLen")
     anycast: bool = Field(
@@ -22,8 +23,8 @@ class BorderRelaySettings(SixRdEnvelope):
     )
 
     @model_validator(mode="after")
-    def _check_length(self) -> Self:
-        check_length(self.prefix.network, self.mask_length)
+    def _check_domain(self) -> Self:
+        check_domain(self.prefix.network, self.mask_length)
         return self
 
 

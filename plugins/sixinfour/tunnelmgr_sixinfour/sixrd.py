@@ -9,8 +9,9 @@ from pydantic import Field, model_validator
 
 from tunnelmgr.api.errors import WireError
 from tunnelmgr.api.packets import IPv6Packet
+from tunnelmgr_sixinfour.address_settings import Ipv4Host
 from tunnelmgr_sixinfour.addresses import is_never_a_host
-from tunnelmgr_sixinfour.constants import KEEPALIVE_INTERVAL
+from tunnelmgr_sixinfour.constants import KEEPALIVE_INTERVAL, SITE_LENGTH_MIN, SITES
 from tunnelmgr_sixinfour.derived_settings import DerivedSettings
 from tunnelmgr_sixinfour.domain import Site, check_site_source
 from tunnelmgr_sixinfour.drops import Drop, Refused
@@ -74,7 +75,7 @@ class SixRdSettings(SixRdEnvelope):
     )
     prefix: IPv6Interface | None = Field(default=None, description="6rd prefix of the provider, with its length")
     mask_length: int = Field(default=0, ge=0, le=32, description="bits of IPv4 address all customers share: IPv4MaskLen")
-    border_relay: IPv4Address | None = Field(default=None, description="IPv4 address of the provider's border relay")
+    border_relay: Ipv4Host | None = Field(default=None, description="IPv4 address of the provider's border relay")
     keepalive: float | None = Field(
         default=KEEPALIVE_INTERVAL,
         ge=5,
@@ -90,7 +91,7 @@ class SixRdSettings(SixRdEnvelope):
         if self.learn is None and (self.prefix is None or self.border_relay is None):
             raise ValueError("`prefix` and `border_relay` are both needed, or `learn: dhcp`, which asks the provider")
         if self.prefix is not None:
-            check_length(self.prefix.network, self.mask_length)
+            check_domain(self.prefix.network, self.mask_length)
         return self
 
     @property
@@ -101,8 +102,10 @@ class SixRdSettings(SixRdEnvelope):
         return SixRdOption(self.mask_length, self.prefix.network, (self.border_relay,))
 
 
-def check_length(domain: IPv6Network, mask_length: int) -> None:
-    """Raise ValueError where customers would get less than a /64, which no LAN can use."""
+def check_domain(domain: IPv6Network, mask_length: int) -> None:
+    """Raise ValueError where `domain` is no provider's, or its customers would get less than a /64, which no LAN can use."""
+    if domain.prefixlen < SITE_LENGTH_MIN or not any(domain.subnet_of(block) for block in SITES):
+        raise ValueError(f"`prefix` {domain} is no provider's 6rd prefix; write the one yours tells, such as 2001:db8::/32")
     length = domain.prefixlen + 32 - mask_length
     if length > 64:
         raise ValueError(f"the delegated prefix would be a /{length}; `prefix` or `mask_length` is wrong")

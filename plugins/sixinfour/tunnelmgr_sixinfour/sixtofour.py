@@ -8,6 +8,7 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network
 from pydantic import Field, field_validator
 
 from tunnelmgr.api.packets import IPv6Packet
+from tunnelmgr_sixinfour.address_settings import Ipv4Host
 from tunnelmgr_sixinfour.addresses import embedded, is_global_unicast
 from tunnelmgr_sixinfour.constants import ANYCAST_RELAY, SIXTOFOUR_PREFIX
 from tunnelmgr_sixinfour.derived_settings import DerivedSettings
@@ -18,7 +19,7 @@ from tunnelmgr_sixinfour.drops import Drop, Refused
 class SixToFourSettings(DerivedSettings):
     """6to4: an IPv6 prefix made of this host's public IPv4 address."""
 
-    relay: IPv4Address | None = Field(
+    relay: Ipv4Host | None = Field(
         default=None, description="IPv4 address of a relay to the IPv6 internet; left out, 6to4 sites alone are reached"
     )
     subnet: int = Field(default=0, ge=0, le=0xFFFF, description="subnet of this host's own address in the prefix")
