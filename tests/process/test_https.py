@@ -1,16 +1,19 @@
 """HTTPS requests to a real server whose authority this test made."""
 
 import asyncio
+import contextlib
 import shutil
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.peers.https import make_certificates, requests
-from tests.process.bench import bench
+from tests.process.bench import GENEROUS, bench, until
 from tunnelmgr.api.effects import EffectResult, Failed, FailureCode, Fetch, Response
 from tunnelmgr.core.https import fetch
 from tunnelmgr.lab.waiting import wait_for
@@ -136,3 +139,25 @@ def test_an_answer_that_is_not_http_is_a_failure_like_any_other(
     result = asyncio.run(story())
     where = f"https://localhost:{server.port}/nic/update"
     assert result == Failed(FailureCode.PROTOCOL, f"fetching {where}: the answer is not HTTP ({kind})")
+
+
+def test_a_server_that_never_answers_does_not_keep_a_process_that_ends(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        mute.setblocking(False)
+        wish = Fetch(f"https://localhost:{mute.getsockname()[1]}/", timeout=3 * GENEROUS)
+
+        def is_asked() -> bool:
+            with contextlib.suppress(BlockingIOError):
+                callers.append(mute.accept()[0])
+            return bool(callers)
+
+        async def story() -> None:
+            async with bench(tmp_path) as b:
+                b.say(wish)
+                await until(is_asked)
+
+        callers: list[socket.socket] = []
+        began_at = time.monotonic()
+        asyncio.run(story())
+        assert time.monotonic() - began_at < GENEROUS
+        callers[0].close()

@@ -3,11 +3,12 @@
 import asyncio
 import logging
 import socket
+import threading
 from collections.abc import Callable, Coroutine, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from errno import EACCES, EADDRINUSE, EADDRNOTAVAIL, EPERM
 from ipaddress import IPv4Address
-from typing import Final
+from typing import Final, TypeVar
 
 from tunnelmgr.api.effects import (
     Ask,
@@ -32,6 +33,8 @@ from tunnelmgr.core.memory import Memory
 from tunnelmgr.core.ping import ping
 
 _log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 _CODES: Final = {
     EADDRINUSE: FailureCode.IN_USE,
@@ -118,7 +121,7 @@ class Effects:
             case Ping():
                 return ping(effect.target, effect.source)
             case Fetch():
-                return asyncio.to_thread(_fetch, effect)
+                return _in_a_thread(lambda: _fetch(effect))
             case Remember():
                 return self._remember(effect)
             case Ask():
@@ -171,10 +174,24 @@ class _ServiceThread:
         self._executor.shutdown(wait=False)
 
 
+async def _in_a_thread(call: Callable[[], T]) -> T:
+    """Run what blocks. Nobody waits for the thread of a call that is given up, as an ending loop does for its executor's."""
+    outcome: Future[T] = Future()
+    outcome.set_running_or_notify_cancel()  # from here on it takes a result, wanted or not
+
+    def run() -> None:
+        try:
+            outcome.set_result(call())
+        except BaseException as error:
+            outcome.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return await asyncio.wrap_future(outcome)
+
+
 async def _resolve(name: str) -> tuple[IPv4Address, ...]:
-    loop = asyncio.get_running_loop()
     try:
-        found = await loop.getaddrinfo(name, None, family=socket.AF_INET, type=socket.SOCK_DGRAM)
+        found = await _in_a_thread(lambda: socket.getaddrinfo(name, None, socket.AF_INET, socket.SOCK_DGRAM))
     except socket.gaierror as error:
         code = FailureCode.TIMEOUT if error.errno == socket.EAI_AGAIN else FailureCode.NOT_FOUND
         raise EffectError(code, error.strerror or str(error)) from error
