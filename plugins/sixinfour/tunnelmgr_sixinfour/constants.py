@@ -38,6 +38,7 @@ LARGE_INTERVAL = 10.0  # seconds from round to round in use: with three timeouts
 LARGE_USE = 8000
 ECHO_HOP_LIMIT = 64
 IMPATIENCE = 1.0  # seconds without an answer, after which a sign of life makes us ask again
+SIGN_INTERVAL = 10.0  # seconds from one such sign to the next: anyone can forge them, and KEEPALIVE_TIMEOUT must fit in
 UP_PATIENCE = 1.0  # seconds the first word waits for the far end's answer, so that it can tell the MTU
 REOPEN_INTERVAL = 5.0  # seconds until a channel that could not be had is asked for again
 UNREACHABLE_STRIKES = 3  # ICMPv4 errors within UNREACHABLE_WINDOW that say more than silence; sixinfour.md section 6

@@ -18,6 +18,7 @@ from tunnelmgr_sixinfour.constants import (
     KEEPALIVE_TIMEOUT,
     LARGE_INTERVAL,
     LARGE_USE,
+    SIGN_INTERVAL,
 )
 from tunnelmgr_sixinfour.keepalive import SMALL, Keepalive
 from tunnelmgr_sixinfour.path_mtu import PathMtu
@@ -45,6 +46,8 @@ class Rounds:
         """When to look whether the tunnel is used, which makes a round due."""
         self._carried = 0
         """Bytes since the last round."""
+        self._insist_from = 0.0
+        """When a sign of life counts again."""
         self._searching = False
         """Whether the round under way tries larger sizes."""
         self._losses = self._large_losses = 0
@@ -80,10 +83,15 @@ class Rounds:
             self._due_at = now
 
     def insist(self, now: float) -> None:
-        """Let a round be due although one is under way: the far end shows a sign of life, and the answer is not to come."""
+        """Let a round be due although one is under way: the far end shows a sign of life, and the answer is not to come.
+
+        Only now and then: it may send and never answer, and rounds cut short tell nothing.
+        """
         begun_at = self._keepalive.begun_at
-        if begun_at is not None and now - begun_at >= IMPATIENCE:
-            self._keepalive.abandon()
+        if now < self._insist_from or (begun_at is not None and now - begun_at < IMPATIENCE):
+            return
+        self._insist_from = now + SIGN_INTERVAL
+        self._keepalive.abandon()
         self.hasten(now)
 
     def stop(self) -> None:
