@@ -333,6 +333,28 @@ def test_a_lan_behind_a_teredo_client_behind_a_nat_reads_pages(
     far_end.run("down", "far")
 
 
+def test_a_customer_whose_6rd_domain_has_a_64_for_each_serves_a_lan(world: World) -> None:
+    domain = 'type: 6rd, prefix: "2001:db8:6d00::/56", mask_length: 24'
+    relay = Tunnelmgr(
+        world.internet.host("relay", "203.0.113.80", "192.0.2.81", "2001:db8:81::1"),
+        world.home.folder.parent,
+        f"name: home\nmethod: {{{domain}, role: border-relay, local: 203.0.113.80}}\nfirewall: {{inbound: open}}\n",
+    )
+    world.internet.route("2001:db8:6d00::/56", relay.host)
+    relay.up()
+    world.home.write_profile(
+        "home", f"name: home\nmethod: {{{domain}, border_relay: 203.0.113.80}}\nlan: {{interfaces: [lan0]}}\n"
+    )
+    world.home.up()
+    prefix = IPv6Network("2001:db8:6d00:42::/64")
+    assert world.home.address() == prefix[1]
+    wait_for("an address", lambda: usable(world.laptop, prefix), 30)
+    assert ping(world.laptop, world.native.ipv6, 3) == 3
+    assert ping(world.laptop, prefix[2], 1) == 1, "this host is its router"
+    assert ping(world.home.host, world.native.ipv6, 3) == 3
+    relay.run("down", "home")
+
+
 OTHER_RADVD = """\
 interface lan0 {
     AdvSendAdvert on;

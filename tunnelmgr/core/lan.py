@@ -99,7 +99,7 @@ class Lan:
             desired = replace(desired, forwarding=Forwarding.ANSWERS)
         return replace(
             desired,
-            lan=tuple(LanLink(name, first_address(prefix), mtus[name]) for name, prefix in served.items()),
+            lan=tuple(LanLink(name, first_address(prefix, config.addresses), mtus[name]) for name, prefix in served.items()),
             hidden=hidden,
             sources=desired.sources + hidden,
             advertisement=self._advertisement(desired.device, told),

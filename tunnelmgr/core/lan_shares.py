@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from ipaddress import IPv6Network
+from ipaddress import IPv6Interface, IPv6Network
 from itertools import repeat
 
 from tunnelmgr.api.hostconfig import IPV6_MINIMUM_MTU, HostConfig
@@ -50,12 +50,24 @@ def shares(
 
 
 def _subnets(config: HostConfig) -> Iterator[IPv6Network]:
-    """Yield the /64s of the delegated prefixes, without those the tunnel's own addresses are from."""
+    """Yield the /64s of the delegated prefixes, without those that are on the link of the tunnel.
+
+    Those of which the tunnel has an address and no more (6rd, 6to4) come last: the LAN would look for it on its own link.
+    """
+    around_an_address = []
     for prefix in config.delegated:
         if prefix.prefixlen <= LAN_PREFIX_LENGTH:
             for subnet in prefix.subnets(new_prefix=LAN_PREFIX_LENGTH):
-                if not any(address.ip in subnet for address in config.addresses):
+                within = [address for address in config.addresses if address.ip in subnet]
+                if not within:
                     yield subnet
+                elif not any(map(_has_link, within)):
+                    around_an_address.append(subnet)
+    yield from around_an_address
+
+
+def _has_link(address: IPv6Interface) -> bool:
+    return address.network.prefixlen < address.max_prefixlen
 
 
 def _trouble(interface: str, links: Mapping[str, int], uplinks: Collection[str | None]) -> Share | None:
@@ -88,8 +100,11 @@ def _too_few(interface: str, config: HostConfig) -> Share:
             hint="write `lan: {share: nat66}`, and its hosts share the tunnel's address",
         )
     listed = ", ".join(map(str, config.delegated))
+    takers = "every interface takes a /64"
+    if any(_has_link(address) and address.ip in prefix for address in config.addresses for prefix in config.delegated):
+        takers += ", and so does the tunnel"
     return Share(
         interface,
-        trouble=f"{interface} gets no prefix: {listed} is not enough for it, since every interface takes a /64",
+        trouble=f"{interface} gets no prefix: {listed} is not enough for it, since {takers}",
         hint="ask for a shorter prefix, or write `lan: {share: nat66}`",
     )

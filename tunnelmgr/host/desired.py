@@ -1,5 +1,6 @@
 """What one profile's tunnel device shall look like: the wish that `plan` compares with what is."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum
 from ipaddress import IPv4Address, IPv6Address, IPv6Interface, IPv6Network
@@ -139,6 +140,9 @@ UNKNOWN_RESOLVER: IPv6Address = _UnknownResolver("100::1")
 UNKNOWN_PREFIX: IPv6Network = _UnknownPrefix("100::/48")
 
 
-def first_address(prefix: IPv6Network) -> IPv6Interface:
-    """Return the first address of a prefix: that of the router, of a LAN."""
-    return UNKNOWN_ADDRESS if isinstance(prefix, _UnknownPrefix) else IPv6Interface((prefix[1], prefix.prefixlen))
+def first_address(prefix: IPv6Network, taken: Collection[IPv6Interface] = ()) -> IPv6Interface:
+    """Return the first address of a prefix that is not `taken`: that of the router, of a LAN."""
+    if isinstance(prefix, _UnknownPrefix):
+        return UNKNOWN_ADDRESS
+    free = (address for address in prefix.hosts() if all(address != other.ip for other in taken))
+    return IPv6Interface((next(free), prefix.prefixlen))

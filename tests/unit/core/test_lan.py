@@ -37,6 +37,13 @@ def shared(lan: Lan, prefix: IPv6Network, now: float) -> str:
     return told(lan.shared(DEVICE, config, AROUND, carries=True, now=now))
 
 
+def test_this_host_is_the_first_on_its_lan_and_never_at_the_address_of_the_tunnel(lan: Lan) -> None:
+    for tunnel, expected in (("2001:db8:41::2/64", "2001:db8:5::1/64"), ("2001:db8:5::1/128", "2001:db8:5::2/64")):
+        config = HostConfig(addresses=(IPv6Interface(tunnel),), delegated=(IPv6Network("2001:db8:5::/64"),))
+        [link] = lan.shared(DEVICE, config, AROUND, carries=True, now=0.0).lan
+        assert link.address == IPv6Interface(expected)
+
+
 def test_a_prefix_that_goes_is_deprecated_however_long_it_was_there(lan: Lan) -> None:
     shared(lan, OLD, now=0.0)
     assert DEPRECATED in shared(lan, NEW, now=LONG)

@@ -15,10 +15,13 @@ ADDRESS = IPv6Interface("2001:db8:41::2/64")
 
 
 def shared(
-    *delegated: str, interfaces: tuple[str, ...] = ("lan0", "lan1"), share: LanShare = LanShare.PREFIX
+    *delegated: str,
+    interfaces: tuple[str, ...] = ("lan0", "lan1"),
+    share: LanShare = LanShare.PREFIX,
+    address: IPv6Interface = ADDRESS,
 ) -> tuple[Share, ...]:
     settings = LanSettings(interfaces=interfaces, share=share)
-    config = HostConfig(addresses=(ADDRESS,), delegated=tuple(map(IPv6Network, delegated)))
+    config = HostConfig(addresses=(address,), delegated=tuple(map(IPv6Network, delegated)))
     return shares(settings, config, UNIQUE_LOCAL if settings.may_translate else None, LINKS, {"eth0"})
 
 
@@ -41,6 +44,20 @@ def test_prefixes_are_dealt_out_in_order(delegated: list[str], expected: list[st
 
 def test_the_prefix_the_tunnel_itself_lives_in_is_left_out() -> None:
     assert prefixes(shared("2001:db8:41::/48")) == ["2001:db8:41:1::/64", "2001:db8:41:2::/64"]
+
+
+def test_a_tunnel_that_takes_one_address_leaves_the_64_around_it_to_the_last_interface() -> None:
+    address = IPv6Interface("2001:db8:5::1/128")
+    assert prefixes(shared("2001:db8:5::/63", address=address)) == ["2001:db8:5:1::/64", "2001:db8:5::/64"]
+    first, second = shared("2001:db8:5::/64", address=address)
+    assert first.prefix == IPv6Network("2001:db8:5::/64")
+    assert second.prefix is None
+
+
+def test_a_tunnel_that_takes_the_only_64_is_named_as_the_reason() -> None:
+    first, _ = shared("2001:db8:41::/64")
+    reason = "since every interface takes a /64, and so does the tunnel"
+    assert first.trouble == f"lan0 gets no prefix: 2001:db8:41::/64 is not enough for it, {reason}"
 
 
 def test_an_interface_that_is_not_there_keeps_its_prefix_for_when_it_is() -> None:
