@@ -65,6 +65,20 @@ def test_a_tunnel_to_one_far_end_is_carried_by_the_kernel(tmp_path: Path, wish: 
     asyncio.run(story())
 
 
+def test_while_there_is_no_path_nobody_is_blamed(tmp_path: Path) -> None:
+    async def story() -> None:
+        stage = Stage(tmp_path, network=NetworkSettings(), methods=1, datapath=DatapathWish.AUTO)
+        running = asyncio.create_task(stage.life.run())
+        await until(lambda: stage.host.tuns)
+        stage.say(raw41(), up(ADDRESS))
+        await until(lambda: State.UP in stage.states)
+        assert path(stage.life.snapshot()) == ("plain", "there is no path yet that the kernel could carry")
+        stage.life.stop()
+        await running
+
+    asyncio.run(story())
+
+
 def test_without_sit_or_where_the_profile_says_so_packets_are_carried_here_and_status_says_why(tmp_path: Path) -> None:
     async def story(wish: DatapathWish, reason: str) -> None:
         host = FakeHost()

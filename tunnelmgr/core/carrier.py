@@ -49,7 +49,9 @@ class Carrier:
         if self._kernel is not None:
             return ""
         offer = self._driver.offer.current
-        return offer.reason if isinstance(offer, Unsuited) else self._no_kernel or "the far end has yet to answer"
+        if isinstance(offer, Unsuited):
+            return offer.reason
+        return self._no_kernel or "there is no path yet that the kernel could carry"
 
     @property
     def is_concerned(self) -> bool:
