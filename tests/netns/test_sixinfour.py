@@ -17,6 +17,7 @@ import pytest
 from tests.netns.capture import capturing
 from tests.netns.conftest import require_program
 from tests.netns.program import Tunnelmgr, ping
+from tests.netns.protocol41_attacks import STRANGER, attacks_on, send
 from tests.peers.faketime import WallClock
 from tests.peers.https import make_certificates, requests
 from tunnelmgr.api.packets import IpProtocol, IPv4Packet, IPv6Packet
@@ -35,12 +36,6 @@ FAR_PROFILE = """\
 name: home
 method: {{type: 6in4, remote: {remote}, address: "2001:db8:41::1/64", routes: ["2001:db8:5::/48"], forward: true}}
 firewall: {{inbound: open}}
-"""
-SEND = """\
-import socket, sys
-out = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
-for line in sys.stdin:
-    out.sendto(bytes.fromhex(line.strip()), (sys.argv[1], 0))
 """
 
 
@@ -325,53 +320,33 @@ def test_a_provider_hears_once_of_an_address_that_changes_under_a_transfer(
     assert "S3CRET" not in "".join(file.read_text() for file in ends.home.folder.rglob("*.log"))
 
 
-def carried(source: str, *, outer: IPv4Address = FAR, destination: IPv6Address = HOME6, **fields: Any) -> bytes:
-    """An attacker's packet, outer header included."""
-    kind = fields.get("next_header", IpProtocol.UDP)
-    inside = IPv6Packet(IPv6Address(source), destination, kind, fields.get("payload", bytes(8)))
-    return IPv4Packet(outer, HOME, IpProtocol.IPV6, inside.serialize()).serialize()
-
-
-def nested(levels: int) -> bytes:
-    packet = IPv6Packet(IPv6Address("2001:db8:6::1"), HOME6, IpProtocol.UDP, bytes(8)).serialize()
-    for _ in range(levels):
-        packet = IPv6Packet(IPv6Address("2001:db8:6::1"), HOME6, IpProtocol.IPV6, packet).serialize()
-    return packet
-
-
 @pytest.mark.requirement("S-DE-001", "S-DE-002", "S-DE-005", "S-DE-006", "S-DE-007", "S-DE-009", "S-DE-011")
 def test_what_attackers_send_is_dropped_counted_and_not_answered(ends: Ends) -> None:
     ends.up()
-    attacker = ends.internet.host("attacker", "198.51.100.66")
-    routing = bytes([IpProtocol.NO_NEXT_HEADER, 0, 0, 0]) + bytes(4)
-    attacks = {
-        "outer-source": [carried("2001:db8:6::1", outer=IPv4Address("198.51.100.66"))],
-        "source": [carried("::1"), carried("ff02::1"), carried("::ffff:192.0.2.9"), carried("2002:a00:1::1")],
-        "ingress": [carried(str(HOME6)), carried("2001:db8:5::1"), carried("2001:db8:41::99")],
-        "destination": [carried("2001:db8:6::1", destination=IPv6Address("2001:db8:77::1"))],
-        "routing-header": [carried("2001:db8:6::1", next_header=IpProtocol.ROUTING, payload=routing)],
-        "nested": [IPv4Packet(FAR, HOME, IpProtocol.IPV6, nested(5)).serialize()],
-        "malformed": [IPv4Packet(FAR, HOME, IpProtocol.IPV6, b"\x45" + bytes(60)).serialize()],
-    }
+    attacker = ends.internet.host("attacker", STRANGER)
+    attacks = attacks_on(HOME, FAR, HOME6, site=IPv6Address("2001:db8:5::1"))
     before = ends.native.run(["ip", "-s", "link", "show", "eth0"]).stdout
-    packets = "\n".join(packet.hex() for kind in attacks.values() for packet in kind)
-    attacker.run([sys.executable, "-c", SEND, str(HOME)], stdin=packets)
-    expected = {f"dropped-{reason}": len(packets) for reason, packets in attacks.items()}
-    wait_for("the drops", lambda: expected.items() <= ends.counters().items() or None, 10)
+    with capturing(attacker, "eth0") as at_attacker, capturing(ends.far.host, "eth0") as at_far:
+        send(attacker, HOME, [packet for kind in attacks.values() for packet in kind])
+        expected = {f"dropped-{reason}": len(packets) for reason, packets in attacks.items()}
+        wait_for("the drops", lambda: expected.items() <= ends.counters().items() or None, 10)
+        assert ping(ends.home.host, FAR6, 2) == 2
     assert ends.native.run(["ip", "-s", "link", "show", "eth0"]).stdout == before
-    assert ping(ends.home.host, FAR6, 2) == 2
+    assert [len(list(capture.ipv4(IpProtocol.IPV6))) > 0 for capture in (at_attacker, at_far)] == [True, True]
+    for capture in (at_attacker, at_far):
+        assert list(capture.ipv4(IpProtocol.ICMPV4)) == []
 
 
 @pytest.mark.requirement("S-DE-004")
 def test_fragments_of_protocol_41_are_put_together(ends: Ends) -> None:
     ends.up()
-    attacker = ends.internet.host("attacker", "198.51.100.66")
+    attacker = ends.internet.host("attacker", STRANGER)
     whole = IPv4Packet(FAR, HOME, IpProtocol.IPV6, _echo_reply(), identification=7)
     cut = 1024
     first = IPv4Packet(FAR, HOME, IpProtocol.IPV6, whole.payload[:cut], identification=7, more_fragments=True)
     second = IPv4Packet(FAR, HOME, IpProtocol.IPV6, whole.payload[cut:], identification=7, fragment_offset=cut)
     before = ends.home.status()["traffic"]["packets_received"]
-    attacker.run([sys.executable, "-c", SEND, str(HOME)], stdin=f"{first.serialize().hex()}\n{second.serialize().hex()}\n")
+    send(attacker, HOME, [first.serialize(), second.serialize()])
     wait_for("the packet", lambda: ends.home.status()["traffic"]["packets_received"] > before or None, 10)
 
 

@@ -110,6 +110,16 @@ def test_a_kernel_that_refuses_costs_the_fast_path_and_not_the_tunnel(tmp_path: 
     asyncio.run(story())
 
 
+def test_what_the_kernel_drops_in_the_tunnel_s_place_is_counted_with_what_the_tunnel_drops(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with living(tmp_path) as stage:
+            own = dict(stage.life.snapshot().counters)
+            stage.host.barred_packets = {"heard": 2, "dropped-nested": 4}
+            assert stage.life.snapshot().counters == own | {"heard": own["heard"] + 2, "dropped-nested": 4}
+
+    asyncio.run(story())
+
+
 def test_another_ipv4_address_keeps_the_device_and_what_is_on_it(tmp_path: Path) -> None:
     async def story() -> None:
         async with living(tmp_path) as stage:

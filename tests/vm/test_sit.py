@@ -14,6 +14,7 @@ import pytest
 
 from tests.netns.capture import capturing
 from tests.netns.program import Tunnelmgr, ping
+from tests.netns.protocol41_attacks import STRANGER, attacks_on, send
 from tests.vm.patience import PATIENCE, up
 from tunnelmgr.api.packets import IpProtocol
 from tunnelmgr.lab.namespaces import Host, NamespaceInternet
@@ -231,7 +232,6 @@ def test_what_the_kernel_cannot_do_stays_plain_and_status_says_why(internet: Nam
     ends.down()
 
 
-@pytest.mark.requirement("S-DE-006", "S-DE-007")
 def test_a_silent_far_end_is_noticed_and_found_again_beside_the_kernels_tunnel(
     internet: NamespaceInternet, tmp_path: Path
 ) -> None:
@@ -245,6 +245,48 @@ def test_a_silent_far_end_is_noticed_and_found_again_beside_the_kernels_tunnel(
     assert ends.home.status()["datapath"] == "kernel"
     assert ping(ends.home.host, FAR6, 3) == 3
     ends.down()
+
+
+@pytest.mark.requirement("S-DE-001", "S-DE-002", "S-DE-005", "S-DE-006", "S-DE-007", "S-DE-009", "S-DE-011")
+def test_what_attackers_send_into_the_kernels_tunnel_is_dropped_counted_and_not_answered(
+    internet: NamespaceInternet, tmp_path: Path
+) -> None:
+    ends = Ends(internet, tmp_path, Carried.KERNEL, Carried.IPROUTE2, ', prefixes: ["2001:db8:5::/48"]')
+    attacker = internet.host("attacker", STRANGER)
+    attacks = dict(attacks_on(HOME, FAR, HOME6, site=IPv6Address("2001:db8:5::1")))
+    before = ends.native.run(["ip", "-s", "link", "show", "eth0"]).stdout
+    of_header = header_errors(ends.home.host)
+    with capturing(attacker, "eth0") as at_attacker, capturing(ends.far.host, "eth0") as at_far:
+        send(attacker, HOME, [packet for kind in attacks.values() for packet in kind])
+        expected = {
+            **{f"dropped-{reason}": len(attacks[reason]) for reason in ("outer-source", "routing-header", "nested")},
+            "dropped-destination": 1,
+            "dropped-source": 1,
+            # 2002:a00:1::1 among them: its path bars what no IPv4 address is made into.
+            "dropped-ingress": len(attacks["ingress"]) + 1,
+        }
+        # What is no IPv6, the last, and ::1 and ff02::1: no table ever sees them.
+        unseen = of_header + len(attacks["malformed"]) + 2
+        wait_for("the last", lambda: header_errors(ends.home.host) == unseen or None, PATIENCE)
+        assert drops(ends.home) == expected
+        assert ping(ends.home.host, FAR6, 2) == 2
+    assert ends.native.run(["ip", "-s", "link", "show", "eth0"]).stdout == before
+    for capture in (at_attacker, at_far):
+        assert list(capture.ipv4(IpProtocol.IPV6))
+        assert list(capture.ipv4(IpProtocol.ICMPV4)) == []
+    ends.down()
+
+
+def drops(end: Tunnelmgr) -> dict[str, int]:
+    """What `status` says was dropped, but for what came before the device was there."""
+    counted = end.status()["counters"]
+    return {name: packets for name, packets in counted.items() if name.startswith("dropped-") and "device" not in name}
+
+
+def header_errors(host: Host) -> int:
+    """How many packets out of the tunnel had a header that the kernel itself takes for wrong."""
+    lines = host.run(["cat", "/proc/net/dev_snmp6/tm-home"]).stdout.splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("Ip6InHdrErrors"))
 
 
 def test_a_killed_process_leaves_a_device_that_cleanup_deletes(internet: NamespaceInternet, tmp_path: Path) -> None:

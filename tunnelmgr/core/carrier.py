@@ -1,6 +1,6 @@
 """The device of one session and who carries its packets: this process through a TUN, or a tunnel of the kernel's own."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from tunnelmgr.api.errors import TunnelError
@@ -52,6 +52,11 @@ class Carrier:
         if isinstance(offer, Unsuited):
             return offer.reason
         return self._no_kernel or "there is no path yet that the kernel could carry"
+
+    @property
+    def barred(self) -> Mapping[str, int]:
+        """How many packets the kernel has dropped where the forwarding table would have, by the same names."""
+        return {} if self._kernel is None else self._host.barred(self._name)
 
     @property
     def is_concerned(self) -> bool:

@@ -6,8 +6,9 @@ the word `up`, wait until packets are known to flow.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv6Address
 from random import SystemRandom
 from typing import Final
@@ -170,8 +171,11 @@ class Session:
         return self._driver.command(name, arguments)
 
     def status(self) -> TunnelStatus:
-        """Return the Tunnel's own status."""
-        return self._driver.status()
+        """Return the Tunnel's own status, with what was dropped in its place among the counters."""
+        status = self._driver.status()
+        counters = Counter(status.counters)
+        counters.update(self._carrier.barred)
+        return replace(status, counters=counters)
 
     def traffic(self) -> Traffic:
         """Return what passed since the start, as of the last call of `status`."""

@@ -81,6 +81,7 @@ class FakeHost:
         self.has_nft = True
         self.without_kernel_tunnels = ""
         """Why there are none."""
+        self.barred_packets: dict[str, int] = {}
         self.has_radvd = True
         self.helper: ResolverHelper | None = None
         self.lan: dict[str, int] = {}
@@ -101,6 +102,9 @@ class FakeHost:
 
     def lacks_kernel_tunnels(self) -> str:
         return self.without_kernel_tunnels
+
+    def barred(self, device: str) -> Mapping[str, int]:
+        return self.barred_packets
 
     def open_tun(self, device: str) -> FakeTun:
         if device in self.links():

@@ -6,7 +6,8 @@ to its sender (seen with Linux 6.1).
 *outer*: the kernel's `sit` devices copy ECN marks and set DF, whatever they are told; RFC 6040 section 4.1 and RFC 4213
 section 3.2.1 may have it otherwise.
 
-*paths*: what may come out of a kernel tunnel. The forwarding table's rules, where no packet meets the forwarding table.
+*paths*: what may come out of a kernel tunnel. The forwarding table's rules, where no packet meets the forwarding table;
+what is dropped is counted by reason.
 """
 
 import hashlib
@@ -39,16 +40,35 @@ class Guard(StrEnum):
         return "ip6" if self is Guard.PATHS else "ip"
 
 
+class Barred(StrEnum):
+    """Why something may not come out of a kernel tunnel: named counters, of the names the same has in `status`."""
+
+    DISCOVERY = "dropped-discovery"
+    ROUTING_HEADER = "dropped-routing-header"
+    NESTED = "dropped-nested"
+    SOURCE = "dropped-source"
+    INGRESS = "dropped-ingress"
+    DESTINATION = "dropped-destination"
+
+    @property
+    def words(self) -> str:
+        """The end of a rule."""
+        return f"counter name {self.value} drop"
+
+
 def table_lines(device: str, guard: Guard, rules: Sequence[str]) -> tuple[str, ...]:
-    """Return the lines that make a table anew, one nft command each, to be run as one transaction."""
+    """Return the lines that give a table these rules, one nft command each, to be run as one transaction.
+
+    Named counters go on counting.
+    """
     table = f"{guard.family} {guard_table(device, guard.value)}"
     hook, priority = ("prerouting", "raw") if guard is Guard.PATHS else ("output", "mangle")
     mark = mark_of(rules)
     return (
         f"add table {table}",
-        f"delete table {table}",
-        f"add table {table}",
+        *(f"add counter {table} {reason}" for reason in (Barred if guard is Guard.PATHS else ())),
         f"add chain {table} {hook} {{ type filter hook {hook} priority {priority}; policy accept; }}",
+        f"flush chain {table} {hook}",
         *(f'add rule {table} {hook} {rule} comment "{mark}"' for rule in rules),
     )
 
@@ -81,23 +101,23 @@ def let_in(device: str, paths: Sequence[PathUp]) -> list[str]:
     """
     rules = [
         f"iifname != {_quoted(device)} accept",
-        "icmpv6 type { nd-router-solicit, nd-router-advert, nd-redirect } counter drop",
-        "rt type 0 counter drop",
-        f"{_NESTED_TOO_DEEP} counter drop",
-        f"ip6 saddr {_SOURCES_NEVER} counter drop",
+        f"icmpv6 type {{ nd-router-solicit, nd-router-advert, nd-redirect }} {Barred.DISCOVERY.words}",
+        f"rt type 0 {Barred.ROUTING_HEADER.words}",
+        f"{_NESTED_TOO_DEEP} {Barred.NESTED.words}",
+        f"ip6 saddr {_SOURCES_NEVER} {Barred.SOURCE.words}",
         f"ip6 saddr {_LINK} accept",
     ]
     for path in sorted(paths, key=lambda path: (-path.prefix.prefixlen, path.prefix)):
         source = "" if path.prefix == EVERYWHERE else f"ip6 saddr {path.prefix} "
         if path.ingress:
-            rules.append(f"{source}ip6 saddr {_set(path.ingress)} counter drop")
+            rules.append(f"{source}ip6 saddr {_set(path.ingress)} {Barred.INGRESS.words}")
         if path.local_except:
-            rules.append(f"{source}ip6 daddr {_set(path.local_except)} counter drop")
+            rules.append(f"{source}ip6 daddr {_set(path.local_except)} {Barred.DESTINATION.words}")
         ours = (path.local, *path.local_also)
         target = "" if EVERYWHERE in ours else f"ip6 daddr {_set((*ours, IPv6Network('ff00::/8')))} "
         # The longest prefix alone decides, as in the forwarding table.
-        rules += [f"{source}{target}accept", *([f"{source}counter drop"] if source else [])]
-    return [*rules, "counter drop"]
+        rules += [f"{source}{target}accept", f"{source}{Barred.DESTINATION.words}"]
+    return rules if rules[-1] == Barred.DESTINATION.words else [*rules, Barred.INGRESS.words]
 
 
 def _set(prefixes: Sequence[IPv6Network]) -> str:

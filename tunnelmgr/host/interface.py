@@ -50,6 +50,9 @@ class Host(Protocol):
     def lacks_kernel_tunnels(self) -> str:
         """Return why the kernel cannot carry protocol 41 by itself, in a few words; nothing when it probably can."""
 
+    def barred(self, device: str) -> Mapping[str, int]:
+        """Return how many packets came out of a kernel tunnel that may not, by names as in `status`: quick."""
+
     async def check_firewall(self) -> None:
         """Raise TunnelError when nft is missing, which `Inbound.ESTABLISHED` needs."""
 

@@ -34,22 +34,29 @@ HOME = Desired("tm-home", inbound=Inbound.OPEN, addresses=(IPv6Interface("2001:d
 ADD = "ip link add dev tm-home type sit local 203.0.113.1 remote 192.0.2.80 ttl 64 tos 0x28"
 PATHS_TABLE = """\
 nft add table ip6 tunnelmgr_home_paths
-nft delete table ip6 tunnelmgr_home_paths
-nft add table ip6 tunnelmgr_home_paths
+nft add counter ip6 tunnelmgr_home_paths dropped-discovery
+nft add counter ip6 tunnelmgr_home_paths dropped-routing-header
+nft add counter ip6 tunnelmgr_home_paths dropped-nested
+nft add counter ip6 tunnelmgr_home_paths dropped-source
+nft add counter ip6 tunnelmgr_home_paths dropped-ingress
+nft add counter ip6 tunnelmgr_home_paths dropped-destination
 nft add chain ip6 tunnelmgr_home_paths prerouting { type filter hook prerouting priority raw; policy accept; }
+nft flush chain ip6 tunnelmgr_home_paths prerouting
 nft add rule ip6 tunnelmgr_home_paths prerouting iifname != "tm-home" accept
 nft add rule ip6 tunnelmgr_home_paths prerouting icmpv6 type { nd-router-solicit, nd-router-advert, nd-redirect } \
-counter drop
-nft add rule ip6 tunnelmgr_home_paths prerouting rt type 0 counter drop
-nft add rule ip6 tunnelmgr_home_paths prerouting @nh,48,8 41 @nh,368,8 41 @nh,688,8 41 @nh,1008,8 41 counter drop
-nft add rule ip6 tunnelmgr_home_paths prerouting ip6 saddr { ::/8, ff00::/8 } counter drop
+counter name dropped-discovery drop
+nft add rule ip6 tunnelmgr_home_paths prerouting rt type 0 counter name dropped-routing-header drop
+nft add rule ip6 tunnelmgr_home_paths prerouting @nh,48,8 41 @nh,368,8 41 @nh,688,8 41 @nh,1008,8 41 \
+counter name dropped-nested drop
+nft add rule ip6 tunnelmgr_home_paths prerouting ip6 saddr { ::/8, ff00::/8 } counter name dropped-source drop
 nft add rule ip6 tunnelmgr_home_paths prerouting ip6 saddr fe80::/10 accept
 nft add rule ip6 tunnelmgr_home_paths prerouting ip6 saddr 2001:db8:41::1/128 ip6 daddr \
 { 2001:db8:41::2/128, 2001:db8:77::/48, ff00::/8 } accept
-nft add rule ip6 tunnelmgr_home_paths prerouting ip6 saddr 2001:db8:41::1/128 counter drop
-nft add rule ip6 tunnelmgr_home_paths prerouting ip6 saddr { 2001:db8:41::/64, 2001:db8:77::/48 } counter drop
+nft add rule ip6 tunnelmgr_home_paths prerouting ip6 saddr 2001:db8:41::1/128 counter name dropped-destination drop
+nft add rule ip6 tunnelmgr_home_paths prerouting ip6 saddr { 2001:db8:41::/64, 2001:db8:77::/48 } \
+counter name dropped-ingress drop
 nft add rule ip6 tunnelmgr_home_paths prerouting ip6 daddr { 2001:db8:41::2/128, 2001:db8:77::/48, ff00::/8 } accept
-nft add rule ip6 tunnelmgr_home_paths prerouting counter drop
+nft add rule ip6 tunnelmgr_home_paths prerouting counter name dropped-destination drop
 """
 
 
@@ -80,7 +87,7 @@ def test_errors_about_what_a_raw_socket_takes_stay_here_and_no_others() -> None:
     said = lines(plan(Desired("tm-home", inbound=Inbound.OPEN, raw41=(LOCAL,)), ()))
     chain = "{ type filter hook output priority mangle; policy accept; }"
     error = "icmp type destination-unreachable icmp code port-unreachable @th,136,8 41 @th,192,32 0xcb007101"
-    assert said[3:5] == [
+    assert said[1:4:2] == [
         f"nft add chain ip tunnelmgr_home_errors output {chain}",
         f"nft add rule ip tunnelmgr_home_errors output ip saddr 203.0.113.1 {error} counter drop",
     ]

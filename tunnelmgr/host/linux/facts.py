@@ -1,6 +1,6 @@
 """The outer network, read quickly: before the first datagram leaves there is no time to import a netlink library.
 
-Routes come from /proc/net, addresses from one netlink dump that needs a dozen lines (rtnetlink(7)).
+Routes come from /proc/net, addresses from one netlink dump (rtnetlink(7)).
 """
 
 import socket
@@ -11,11 +11,10 @@ from pathlib import Path
 
 from tunnelmgr.api.network import DefaultRoute, LocalAddress, Network
 from tunnelmgr.host.device_name import is_ours
+from tunnelmgr.host.linux.dumps import attributes, dump
 
-# linux/netlink.h, linux/rtnetlink.h, linux/if_addr.h, linux/route.h
-_NLMSG_DONE = 3
+# linux/rtnetlink.h, linux/if_addr.h, linux/route.h
 _RTM_NEWADDR, _RTM_GETADDR = 20, 22
-_NLM_F_REQUEST, _NLM_F_DUMP = 1, 0x300
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_CACHEINFO = 1, 2, 6
 _FOR_EVER = 0xFFFF_FFFF  # INFINITY_LIFE_TIME of linux/if_addr.h
 _RTF_UP, _RTF_GATEWAY, _RTF_REJECT = 1, 2, 0x200
@@ -116,30 +115,15 @@ def _addresses() -> Iterator[LocalAddress]:
 
 
 def _dumped_addresses() -> Iterator[tuple[int, IPv4Interface, float | None]]:
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as netlink:
-        body = struct.pack("=BBBBI", socket.AF_INET, 0, 0, 0, 0)
-        header = struct.pack("=IHHII", 16 + len(body), _RTM_GETADDR, _NLM_F_REQUEST | _NLM_F_DUMP, 1, 0)
-        netlink.sendto(header + body, (0, 0))
-        while True:
-            data = netlink.recv(65536)
-            while data:
-                length, kind = struct.unpack_from("=IH", data)
-                if kind == _NLMSG_DONE:
-                    return
-                if kind == _RTM_NEWADDR:
-                    yield parse_address(data[16:length])
-                data = data[(length + 3) & ~3 :]
+    for kind, message in dump(socket.NETLINK_ROUTE, _RTM_GETADDR, struct.pack("=BBBBI", socket.AF_INET, 0, 0, 0, 0)):
+        if kind == _RTM_NEWADDR:
+            yield parse_address(message)
 
 
 def parse_address(message: bytes) -> tuple[int, IPv4Interface, float | None]:
     """Return interface index, address and seconds of life, None for ever, of an `ifaddrmsg` (rtnetlink(7))."""
     _, prefix_length, _, _, index = struct.unpack_from("=BBBBI", message)
-    found: dict[int, bytes] = {}
-    rest = message[8:]
-    while len(rest) >= 4:
-        length, kind = struct.unpack_from("=HH", rest)
-        found[kind] = rest[4:length]
-        rest = rest[(length + 3) & ~3 :]
+    found = attributes(message[8:])
     # On a point-to-point link IFA_ADDRESS is the far end's.
     interface = IPv4Interface((found.get(_IFA_LOCAL) or found[_IFA_ADDRESS], prefix_length))
     _, valid_for = struct.unpack_from("=II", found.get(_IFA_CACHEINFO, bytes(4) + b"\xff" * 4))

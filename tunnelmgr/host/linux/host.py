@@ -6,6 +6,8 @@ from collections.abc import Callable, Collection, Mapping
 from ipaddress import IPv4Address
 
 from tunnelmgr.api.network import Network
+from tunnelmgr.host.device_name import guard_table
+from tunnelmgr.host.guards import Guard
 from tunnelmgr.host.items import (
     Advertisement,
     Firewall,
@@ -23,6 +25,7 @@ from tunnelmgr.host.linux.modules import lacks_module
 from tunnelmgr.host.linux.monitor import watch
 from tunnelmgr.host.linux.netlink import LinkItem, Netlink
 from tunnelmgr.host.linux.nft import check_nft, run_nft, sharing_of, tables_of
+from tunnelmgr.host.linux.nft_counters import counters
 from tunnelmgr.host.linux.radvd import Radvd
 from tunnelmgr.host.linux.resolver_helper import find_helper, hand_over
 from tunnelmgr.host.linux.sysctl import read_sysctl, set_sysctl, sysctls_of
@@ -55,6 +58,13 @@ class LinuxHost:
 
     def lacks_kernel_tunnels(self) -> str:
         return lacks_module("sit")
+
+    def barred(self, device: str) -> Mapping[str, int]:
+        try:
+            counted = counters(guard_table(device, Guard.PATHS))
+        except OSError:  # who asks how things stand shall hear all the rest
+            return {}
+        return {name: packets for name, packets in counted.items() if packets}
 
     async def check_firewall(self) -> None:
         check_nft()

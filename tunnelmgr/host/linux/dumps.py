@@ -1,0 +1,38 @@
+"""Netlink dumps in a dozen lines (netlink(7)), for what is read too early or too often to import a library for it."""
+
+import os
+import socket
+import struct
+from collections.abc import Iterator
+
+# linux/netlink.h
+_NLMSG_ERROR, _NLMSG_DONE = 2, 3
+_NLM_F_REQUEST, _NLM_F_DUMP = 1, 0x300
+_TYPE = 0x3FFF  # NLA_TYPE_MASK
+
+
+def dump(family: int, request: int, body: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield type and content of each message of a dump. Raises OSError with the errno of the kernel."""
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, family) as netlink:
+        netlink.sendto(struct.pack("=IHHII", 16 + len(body), request, _NLM_F_REQUEST | _NLM_F_DUMP, 1, 0) + body, (0, 0))
+        while True:
+            data = netlink.recv(65536)
+            while data:
+                length, kind = struct.unpack_from("=IH", data)
+                if kind == _NLMSG_DONE:
+                    return
+                if kind == _NLMSG_ERROR:
+                    (code,) = struct.unpack_from("=i", data, 16)
+                    raise OSError(-code, os.strerror(-code))
+                yield kind, data[16:length]
+                data = data[(length + 3) & ~3 :]
+
+
+def attributes(data: bytes) -> dict[int, bytes]:
+    """Return the attributes a message, or an attribute that holds others, consists of."""
+    found: dict[int, bytes] = {}
+    while len(data) >= 4:
+        length, kind = struct.unpack_from("=HH", data)
+        found[kind & _TYPE] = data[4:length]
+        data = data[(length + 3) & ~3 :]
+    return found
