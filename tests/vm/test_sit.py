@@ -16,7 +16,7 @@ from tests.netns.capture import capturing
 from tests.netns.program import Tunnelmgr, ping
 from tests.netns.protocol41_attacks import STRANGER, attacks_on, send
 from tests.vm.patience import PATIENCE, up
-from tunnelmgr.api.packets import IpProtocol
+from tunnelmgr.api.packets import IpProtocol, IPv4Packet
 from tunnelmgr.lab.namespaces import Host, NamespaceInternet
 from tunnelmgr.lab.waiting import wait_for
 
@@ -287,6 +287,39 @@ def header_errors(host: Host) -> int:
     """How many packets out of the tunnel had a header that the kernel itself takes for wrong."""
     lines = host.run(["cat", "/proc/net/dev_snmp6/tm-home"]).stdout.splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("Ip6InHdrErrors"))
+
+
+def test_sit_leaves_its_module_and_its_own_device_on_the_host_and_nothing_else(
+    internet: NamespaceInternet, tmp_path: Path
+) -> None:
+    """What the plugin's README.md and docs/protocols/sixinfour.md, section 12, say of it."""
+    internet.backbone.run(["modprobe", "-r", "sit"], check=False)
+    host = internet.host("witness", "203.0.113.7")
+    attacker = internet.host("attacker", STRANGER)
+    before = devices(host), modules(), codes_answered(attacker, IPv4Address("203.0.113.7"))
+    ends = Ends(internet, tmp_path, Carried.KERNEL, Carried.PLAIN)
+    ends.down()
+    after = devices(host), modules(), codes_answered(attacker, IPv4Address("203.0.113.7"))
+    assert after[0] - before[0] == {"sit0"}
+    assert devices(ends.home.host) == after[0]
+    assert "sit" in after[1] - before[1]
+    assert (before[2], after[2]) == ({2}, {3})
+
+
+def devices(host: Host) -> set[str]:
+    return {link["ifname"] for link in json.loads(host.run(["ip", "-json", "link"]).stdout)}
+
+
+def modules() -> set[str]:
+    return {line.split()[0] for line in Path("/proc/modules").read_text().splitlines()}
+
+
+def codes_answered(attacker: Host, target: IPv4Address) -> set[int]:
+    """The codes of the ICMP errors that answer protocol 41 (RFC 792: 2 for the protocol, 3 for the port)."""
+    with capturing(attacker, "eth0") as capture:
+        send(attacker, target, [IPv4Packet(STRANGER, target, IpProtocol.IPV6, bytes(40)).serialize()])
+        wait_for("an answer", lambda: list(capture.ipv4(IpProtocol.ICMPV4)) or None, PATIENCE)
+    return {packet.payload[1] for packet in capture.ipv4(IpProtocol.ICMPV4)}
 
 
 def test_a_killed_process_leaves_a_device_that_cleanup_deletes(internet: NamespaceInternet, tmp_path: Path) -> None:
