@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -131,14 +132,55 @@ def test_an_answer_that_is_not_http_is_a_failure_like_any_other(
     server: Server, tmp_path: Path, body: bytes, kind: str
 ) -> None:
     server.answers_exactly(body)
+    where = f"https://localhost:{server.port}/nic/update"
+    expected = Failed(FailureCode.PROTOCOL, f"fetching {where}: the answer is not HTTP ({kind})")
+    assert fetched(tmp_path, server.url()) == expected
+
+
+def fetched(folder: Path, url: str) -> EffectResult:
+    """Have a driver fetch it."""
 
     async def story() -> EffectResult:
-        async with bench(tmp_path) as b:
-            return await b.answer(Fetch(server.url()))
+        async with bench(folder) as b:
+            return await b.answer(Fetch(url))
 
-    result = asyncio.run(story())
-    where = f"https://localhost:{server.port}/nic/update"
-    assert result == Failed(FailureCode.PROTOCOL, f"fetching {where}: the answer is not HTTP ({kind})")
+    return asyncio.run(story())
+
+
+@pytest.mark.requirement("S-UP-006")
+def test_whoever_answers_with_a_certificate_of_another_is_not_the_server(server: Server, tmp_path: Path) -> None:
+    result = fetched(tmp_path, server.url("127.0.0.1"))
+    assert isinstance(result, Failed)
+    assert result.code is FailureCode.UNREACHABLE
+    assert "somebody else answers: IP address mismatch" in result.text
+
+
+def test_a_server_that_speaks_no_tls_or_takes_no_connection_is_there_all_the_same(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as plain:
+        url = f"https://localhost:{plain.getsockname()[1]}/"
+
+        def greet() -> None:
+            with plain.accept()[0] as caller:
+                caller.sendall(b"220 mail.example ESMTP\r\n")
+                caller.recv(4096)
+
+        with ThreadPoolExecutor(1) as executor:
+            executor.submit(greet)
+            spoken = fetched(tmp_path, url)
+    assert isinstance(spoken, Failed)
+    assert spoken.code is FailureCode.PROTOCOL
+    assert "the answer is not TLS" in spoken.text
+    assert fetched(tmp_path, url) == Failed(FailureCode.REFUSED, f"fetching {url}: Connection refused")
+
+
+@pytest.mark.parametrize("code", [socket.EAI_AGAIN, socket.EAI_NONAME])
+def test_a_name_that_does_not_resolve_is_out_of_reach(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    def resolve(*_: object) -> None:
+        raise socket.gaierror(code, "no such luck")
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    url = "https://provider.example/"
+    assert fetched(tmp_path, url) == Failed(FailureCode.UNREACHABLE, f"fetching {url}: no such luck")
 
 
 def test_a_server_that_never_answers_does_not_keep_a_process_that_ends(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import socket
 import threading
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from errno import EACCES, EADDRINUSE, EADDRNOTAVAIL, EPERM
+from errno import EACCES, EADDRINUSE, EADDRNOTAVAIL, ECONNREFUSED, ECONNRESET, EPERM, EPIPE
 from ipaddress import IPv4Address
 from typing import Final, TypeVar
 
@@ -41,6 +41,7 @@ _CODES: Final = {
     EACCES: FailureCode.NO_PERMISSION,
     EPERM: FailureCode.NO_PERMISSION,
     EADDRNOTAVAIL: FailureCode.NOT_FOUND,
+    **dict.fromkeys((ECONNREFUSED, ECONNRESET, EPIPE), FailureCode.REFUSED),
 }
 
 
@@ -200,6 +201,7 @@ async def _resolve(name: str) -> tuple[IPv4Address, ...]:
 
 def _fetch(effect: Fetch) -> Response:
     from http.client import HTTPException
+    from ssl import SSLCertVerificationError, SSLError
 
     from tunnelmgr.core.https import fetch
 
@@ -207,6 +209,12 @@ def _fetch(effect: Fetch) -> Response:
         response = fetch(effect)
     except HTTPException as error:
         raise EffectError(FailureCode.PROTOCOL, f"the answer is not HTTP ({type(error).__name__})") from error
+    # Both of ssl before what else they are: the first a ValueError, all OSErrors whose errno is OpenSSL's own.
+    except SSLCertVerificationError as error:
+        text = f"somebody else answers: {error.verify_message}; is the clock right, and no login page in the way?"
+        raise EffectError(FailureCode.UNREACHABLE, text) from error
+    except SSLError as error:
+        raise EffectError(FailureCode.PROTOCOL, f"the answer is not TLS ({error.reason})") from error
     except ValueError as error:
         raise EffectError(FailureCode.UNSUPPORTED, str(error)) from error
     if len(response.body) > effect.response_max:
