@@ -114,6 +114,21 @@ def test_the_tunnel_is_one_hop_and_its_ends_tell_senders_what_routers_tell(ends:
     ends.native.run([*words, "-M", "do", "-s", "1432", str(HOME6)])
 
 
+@pytest.mark.requirement("S-SE-001")
+def test_up_and_down_are_the_one_switch_and_status_shows_how_it_stands(ends: Ends) -> None:
+    home = ends.home
+    ends.far.up()
+    assert home.traces() == []
+    assert ping(ends.native, HOME6, 1) == 0
+    assert "home" not in home.run("status", check=False).stdout
+    home.up()
+    assert "6in4" in home.run("status").stdout
+    assert ping(ends.native, HOME6, 3) == 3
+    home.run("down", "home")
+    assert home.traces() == []
+    assert ping(ends.native, HOME6, 1) == 0
+
+
 @pytest.mark.requirement("S-SE-002")
 def test_the_firewall_on_the_tunnel_is_on_by_default(ends: Ends) -> None:
     ends.home.write_profile("home", HOME_PROFILE.replace("open", "established"))
