@@ -44,6 +44,11 @@ def told(stage: Stage) -> str:
     return found[0].config if found else ""
 
 
+def valid(stage: Stage) -> int:
+    """Seconds the first prefix is said to be valid for."""
+    return int(told(stage).partition("AdvValidLifetime ")[2].partition(";")[0])
+
+
 def status(stage: Stage) -> LanStatus:
     """How the LAN stands; while the tunnel is not up, nothing is said of it."""
     return next(iter(stage.life.snapshot().lan), LanStatus("", None))
@@ -117,14 +122,23 @@ def test_a_prefix_made_of_a_leased_address_is_told_for_as_long_and_again_when_it
             await until(lambda: "AdvValidLifetime 600;" in told(stage))
             await asyncio.sleep(100)
             machine.leased = {OUTER: 499.0}  # the kernel counts whole seconds
+            machine.watchers[0]()
+            await asyncio.sleep(10)
+            assert "AdvValidLifetime 600;" in told(stage), "radvd counts down by itself: nothing new is to be said"
+            machine.leased = {OUTER: 490.0}
             stage.say(Up(replace(made_of, mtu=1300)))
             await until(lambda: "AdvLinkMTU 1300;" in told(stage))
-            assert "AdvValidLifetime 600;" in told(stage), "radvd counts down by itself: nothing new is to be said"
+            assert valid(stage) in range(485, 491), "what radvd reads it begins anew"
             machine.leased = {OUTER: 1200.0}
             machine.watchers[0]()
             await until(lambda: "AdvValidLifetime 1200;" in told(stage))
+            await asyncio.sleep(200)
+            stage.say(PeerSilent("nobody answers"))
+            await until(lambda: WITHDRAWN in told(stage))
+            assert "AdvPreferredLifetime 0;" in told(stage)
+            assert valid(stage) in range(990, 1001), "gone, and still not to be used beyond the lease"
             machine.leased = {}
-            machine.watchers[0]()
+            stage.say(Up(made_of))
             await until(lambda: "AdvValidLifetime 7200;" in told(stage))
 
     run(story())

@@ -11,7 +11,7 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network
 from math import inf
 from pathlib import Path
 from random import Random
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 from tunnelmgr.api.hostconfig import HostConfig
 from tunnelmgr.api.network import Network
@@ -19,7 +19,7 @@ from tunnelmgr.core.lan_shares import Share, shares
 from tunnelmgr.core.memory import Memory
 from tunnelmgr.core.profile import LanSettings
 from tunnelmgr.core.snapshot import LanStatus
-from tunnelmgr.host.advertising import AdvertisedLink, radvd_config
+from tunnelmgr.host.advertising import AdvertisedLink, AdvertisedPrefix, radvd_config
 from tunnelmgr.host.apply import Shortfall
 from tunnelmgr.host.constants import VALID_LIFETIME
 from tunnelmgr.host.desired import Desired, Forwarding, LanLink, first_address
@@ -56,6 +56,15 @@ class Surroundings:
         return cls(host.links(), host.network(), host.leases())
 
 
+class Told(NamedTuple):
+    """What hosts of a LAN believe of a prefix."""
+
+    until: float
+    """When the last of them has forgotten it; without end while they are told."""
+    lease_ends_at: float | None
+    """When the IPv4 address it is made of goes; None for a prefix that is made of none."""
+
+
 class Lan:
     """Adds the LAN to what the tunnel's device shall look like, and says how it stands."""
 
@@ -67,10 +76,9 @@ class Lan:
         self._config_file = config_file
         self._shares: tuple[Share, ...] = ()
         self._carries = False
-        self._told: dict[str, dict[IPv6Network, float]] = {}
-        """By interface: prefixes its hosts may use, and until when they may believe so: without end while they are told."""
-        self._lease: tuple[float, int] | None = None
-        """When the lease the prefixes hang on ends, and what is said of that."""
+        self._told: dict[str, dict[IPv6Network, Told]] = {}
+        """By interface: the prefixes its hosts may use."""
+        self._latest: tuple[tuple[AdvertisedLink, ...], Advertisement] | None = None
         self._news: dict[str, str] = {}
 
     def shared(
@@ -82,15 +90,14 @@ class Lan:
         served = {share.interface: share.prefix for share in self._shares if share.prefix}
         mtus = {interface: min(desired.mtu, surroundings.links[interface]) for interface in served}
         hidden = tuple(share.prefix for share in self._shares if share.prefix and share.translated)
-        valid_for = self._valid_for(config, surroundings, now)
+        left = surroundings.leases.get(config.delegated_with) if config.delegated_with else None
+        ends_at = None if left is None else now + left
         told = [
             AdvertisedLink(
                 interface,
                 mtus.get(interface),
-                (served[interface],) if carries and interface in served else (),
-                self._to_forget(interface, served.get(interface) if carries else None, now),
+                self._prefixes(interface, served.get(interface) if carries else None, ends_at, now),
                 self._resolvers(config) if interface in served else (),
-                valid_for,
             )
             for interface in self._settings.interfaces
             if interface in surroundings.links
@@ -102,18 +109,18 @@ class Lan:
             lan=tuple(LanLink(name, first_address(prefix, config.addresses), mtus[name]) for name, prefix in served.items()),
             hidden=hidden,
             sources=desired.sources + hidden,
-            advertisement=self._advertisement(desired.device, told),
+            advertisement=self._advertisement(desired.device, told, now),
         )
 
     def withdrawn(self, desired: Desired, surroundings: Surroundings, *, now: float) -> Desired:
         """Return the device of a tunnel that is not up; the LAN hears that it must not use what it was told."""
         self._carries, self._shares = False, ()
         told = [
-            AdvertisedLink(interface, deprecated=self._to_forget(interface, None, now))
+            AdvertisedLink(interface, prefixes=self._prefixes(interface, None, None, now))
             for interface in self._settings.interfaces
             if interface in surroundings.links
         ]
-        return replace(desired, advertisement=self._advertisement(desired.device, told))
+        return replace(desired, advertisement=self._advertisement(desired.device, told, now))
 
     def status(self, shortfalls: Iterable[Shortfall] = ()) -> tuple[LanStatus, ...]:
         """Return how each interface stands while the tunnel is up."""
@@ -140,34 +147,45 @@ class Lan:
             hint=hint,
         )
 
-    def _to_forget(self, interface: str, current: IPv6Network | None, now: float) -> tuple[IPv6Network, ...]:
-        """Return the prefixes that are gone from there; the `current` one stays until it goes, however long that is."""
-        gone_at = now + VALID_LIFETIME
-        told = {prefix: min(until, gone_at) for prefix, until in self._told.get(interface, {}).items() if until > now}
+    def _prefixes(
+        self, interface: str, current: IPv6Network | None, lease_ends_at: float | None, now: float
+    ) -> tuple[AdvertisedPrefix, ...]:
+        """Return what to say of the current prefix, and of those that are gone; it stays until it goes, however long."""
+        before = self._told.get(interface, {})
+        told = {
+            prefix: Told(min(known.until, known.lease_ends_at or inf, now + VALID_LIFETIME), known.lease_ends_at)
+            for prefix, known in before.items()
+            if known.until > now and prefix != current
+        }
         if current:
-            told[current] = inf
-        self._told[interface] = dict(sorted(told.items(), key=lambda entry: entry[1])[-REMEMBERED_MAX:])
-        return tuple(prefix for prefix in self._told[interface] if prefix != current)
-
-    def _valid_for(self, config: HostConfig, surroundings: Surroundings, now: float) -> int | None:
-        """Return for how long prefixes may be used. Said again in other words only when the lease is another one."""
-        left = surroundings.leases.get(config.delegated_with) if config.delegated_with else None
-        if left is None:
-            self._lease = None
-            return None
-        if self._lease is None or abs(now + left - self._lease[0]) > LEASE_PRECISION:
-            self._lease = now + left, max(1, int(left))
-        return self._lease[1]
+            told[current] = Told(inf, _steady(before.get(current), lease_ends_at))
+        self._told[interface] = dict(sorted(told.items(), key=lambda entry: entry[1].until)[-REMEMBERED_MAX:])
+        gone = ((prefix, known) for prefix, known in self._told[interface].items() if prefix != current)
+        return (
+            *((AdvertisedPrefix(current, ends_at=told[current].lease_ends_at),) if current else ()),
+            *(AdvertisedPrefix(prefix, in_use=False, ends_at=known.lease_ends_at) for prefix, known in gone),
+        )
 
     def _resolvers(self, config: HostConfig) -> tuple[IPv6Address, ...]:
         wanted = config.dns if self._settings.dns == "offered" else self._settings.dns
         return tuple(resolver for resolver in wanted if isinstance(resolver, IPv6Address))
 
-    def _advertisement(self, device: str, links: Iterable[AdvertisedLink]) -> Advertisement | None:
-        worth_saying = tuple(link for link in links if link.prefixes or link.deprecated)
+    def _advertisement(self, device: str, links: Iterable[AdvertisedLink], now: float) -> Advertisement | None:
+        """Return the same again as long as nothing is new: radvd counts down by itself, and what it reads begins anew."""
+        worth_saying = tuple(link for link in links if link.prefixes)
         if not worth_saying:
-            return None
-        return Advertisement(device, str(self._config_file), radvd_config(device, worth_saying))
+            self._latest = None
+        elif self._latest is None or self._latest[0] != worth_saying:
+            config = radvd_config(device, worth_saying, now)
+            self._latest = worth_saying, Advertisement(device, str(self._config_file), config)
+        return self._latest[1] if self._latest else None
+
+
+def _steady(known: Told | None, ends_at: float | None) -> float | None:
+    """Return when a lease ends, in the words it was known by if it is the same one."""
+    if known is None or known.lease_ends_at is None or ends_at is None:
+        return ends_at
+    return known.lease_ends_at if abs(ends_at - known.lease_ends_at) <= LEASE_PRECISION else ends_at
 
 
 def unique_local_prefix(memory: Memory, random: Random) -> IPv6Network:

@@ -17,29 +17,40 @@ from tunnelmgr.host.constants import (
 
 
 @dataclass(frozen=True, slots=True)
+class AdvertisedPrefix:
+    """A prefix the hosts of a link shall use, or shall use for nothing new."""
+
+    prefix: IPv6Network
+    """A /64."""
+    in_use: bool = True
+    ends_at: float | None = None
+    """The instant after which nobody may have an address of it; None when nothing limits it."""
+
+
+@dataclass(frozen=True, slots=True)
 class AdvertisedLink:
     """What is said on one interface."""
 
     interface: str
     mtu: int | None = None
     """Bytes, 1280 and more, not above what the interface carries; None says nothing of it."""
-    prefixes: tuple[IPv6Network, ...] = ()
-    """Each a /64. With one of them at least this host is a way out, without any it is none."""
-    deprecated: tuple[IPv6Network, ...] = ()
-    """Prefixes whose addresses shall not be used for anything new."""
+    prefixes: tuple[AdvertisedPrefix, ...] = ()
     resolvers: tuple[IPv6Address, ...] = ()
-    valid_for: int | None = None
-    """Seconds from now for which `prefixes` may be used at most; None when nobody limits it."""
+
+    @property
+    def is_way_out(self) -> bool:
+        """Whether this host is a router for the link: with one prefix in use at least."""
+        return any(prefix.in_use for prefix in self.prefixes)
 
 
-def radvd_config(device: str, links: tuple[AdvertisedLink, ...]) -> str:
-    """Return the text of radvd.conf(5) for the LAN of a tunnel."""
+def radvd_config(device: str, links: tuple[AdvertisedLink, ...], now: float) -> str:
+    """Return the text of radvd.conf(5) for the LAN of a tunnel, to be read at the instant `now`."""
     head = [f"# Written by tunnelmgr for {device}, and written anew when something changes."]
-    return "".join(f"{line}\n" for line in [*head, *(line for link in links for line in _interface(link))])
+    return "".join(f"{line}\n" for line in [*head, *(line for link in links for line in _interface(link, now))])
 
 
-def _interface(link: AdvertisedLink) -> list[str]:
-    lifetime = ROUTER_LIFETIME if link.prefixes else 0
+def _interface(link: AdvertisedLink, now: float) -> list[str]:
+    lifetime = ROUTER_LIFETIME if link.is_way_out else 0
     return [
         f"interface {link.interface} {{",
         "    AdvSendAdvert on;",
@@ -48,25 +59,19 @@ def _interface(link: AdvertisedLink) -> list[str]:
         f"    MaxRtrAdvInterval {ADVERTISEMENT_INTERVAL_MAX};",
         f"    AdvDefaultLifetime {lifetime};",
         *([f"    AdvLinkMTU {link.mtu};"] if link.mtu else []),
-        *(line for prefix in link.prefixes for line in _prefix_in_use(prefix, link.valid_for)),
-        *(line for prefix in link.deprecated for line in _prefix(prefix, 0, VALID_LIFETIME)),
+        *(line for prefix in link.prefixes for line in _prefix(prefix, now)),
         *_resolvers(link.resolvers, lifetime),
         "};",
     ]
 
 
-def _prefix_in_use(prefix: IPv6Network, valid_for: int | None) -> list[str]:
-    if valid_for is None or valid_for >= VALID_LIFETIME:
-        return _prefix(prefix, PREFERRED_LIFETIME, VALID_LIFETIME)
-    return _prefix(prefix, min(PREFERRED_LIFETIME, valid_for), valid_for, "        DecrementLifetimes on;")
-
-
-def _prefix(prefix: IPv6Network, preferred: int, valid: int, *more: str) -> list[str]:
+def _prefix(said: AdvertisedPrefix, now: float) -> list[str]:
+    left = VALID_LIFETIME if said.ends_at is None else max(1, round(said.ends_at - now))
     return [
-        f"    prefix {prefix} {{",
-        f"        AdvPreferredLifetime {preferred};",
-        f"        AdvValidLifetime {valid};",
-        *more,
+        f"    prefix {said.prefix} {{",
+        f"        AdvPreferredLifetime {min(PREFERRED_LIFETIME, left) if said.in_use else 0};",
+        f"        AdvValidLifetime {min(VALID_LIFETIME, left)};",
+        *(["        DecrementLifetimes on;"] if left < VALID_LIFETIME else []),
         # The last word of a radvd that ends: not to be used for anything new.
         "        DeprecatePrefix on;",
         "    };",
