@@ -24,6 +24,7 @@ from tunnelmgr.lab.waiting import wait_for
 
 ONE, TWO, RELAY = IPv4Address("203.0.113.1"), IPv4Address("203.0.113.2"), IPv4Address("203.0.113.80")
 DOMAIN = 'prefix: "2001:db8:6d00::/40", mask_length: 24'
+BEYOND = 'prefix: "2001:db8:6d00::/40", customers: 203.0.113.0/24'
 LAN = "lan: {interfaces: [lan0]}\n"
 CUSTOMER = f"""\
 name: home
@@ -32,7 +33,7 @@ firewall: {{inbound: open}}
 """
 BORDER_RELAY = f"""\
 name: home
-method: {{type: 6rd, role: border-relay, {DOMAIN}, local: {RELAY}, anycast: true}}
+method: {{type: 6rd, role: border-relay, {BEYOND}, local: {RELAY}, anycast: true}}
 firewall: {{inbound: open}}
 """
 
@@ -163,7 +164,7 @@ LEARNING = "name: home\nmethod: {type: 6rd, learn: dhcp}\n"
 ACCESS = IPv4Interface("10.100.100.1/24")
 ACCESS_RELAY = """\
 name: home
-method: {type: 6rd, role: border-relay, prefix: "2001:db8::/32", mask_length: 8, local: 10.100.100.1}
+method: {type: 6rd, role: border-relay, prefix: "2001:db8::/32", customers: 10.0.0.0/8, local: 10.100.100.1}
 """
 OPTION = bytes.fromhex("0820" + "20010db8" + "00" * 12 + "0a646401")
 

@@ -15,9 +15,10 @@ from tunnelmgr.lab.namespaces import Host, NamespaceInternet
 ONE, RELAY = IPv4Address("203.0.113.1"), IPv4Address("203.0.113.80")
 ONE6, RELAY6 = IPv6Address("2001:db8:6d01::1"), IPv6Address("2001:db8:6d50::1")
 DOMAIN = 'prefix: "2001:db8:6d00::/40", mask_length: 24'
+BEYOND = 'prefix: "2001:db8:6d00::/40", customers: 203.0.113.0/24'
 PROFILE = "name: home\nmethod: {{type: {}}}\nfirewall: {{inbound: open}}\n"
 CUSTOMER = PROFILE.format(f"6rd, {DOMAIN}, border_relay: {RELAY}, keepalive: 5")
-BORDER_RELAY = PROFILE.format(f"6rd, role: border-relay, {DOMAIN}, local: {RELAY}")
+BORDER_RELAY = PROFILE.format(f"6rd, role: border-relay, {BEYOND}, local: {RELAY}")
 
 
 class Provider:

@@ -1,6 +1,6 @@
 """A 6rd border relay (RFC 5969 section 7.2): the way from the customers of a provider to the IPv6 internet and back."""
 
-from ipaddress import IPv4Address, IPv6Address, IPv6Interface
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Interface
 from typing import Self
 
 from pydantic import Field, model_validator
@@ -17,14 +17,14 @@ class BorderRelaySettings(SixRdEnvelope):
 
     local: Ipv4Host = Field(description="IPv4 address of this relay, which the customers are told")
     prefix: IPv6Interface = Field(description="6rd prefix of the provider, with its length")
-    mask_length: int = Field(default=0, ge=0, le=32, description="bits of IPv4 address all customers share: IPv4MaskLen")
+    customers: IPv4Network = Field(description="the customers' IPv4 addresses; its length is IPv4MaskLen")
     anycast: bool = Field(
         default=False, description="whether other relays have the same address: then no packet may be fragmented"
     )
 
     @model_validator(mode="after")
     def _check_domain(self) -> Self:
-        check_domain(self.prefix.network, self.mask_length)
+        check_domain(self.prefix.network, self.customers.prefixlen)
         return self
 
 
@@ -34,10 +34,15 @@ class BorderRelay(SixRd):
     is_gateway = True
 
     def __init__(self, settings: BorderRelaySettings) -> None:
-        super().__init__(SixRdOption(settings.mask_length, settings.prefix.network, (settings.local,)), None)
+        super().__init__(SixRdOption(settings.customers.prefixlen, settings.prefix.network, (settings.local,)), None)
         self.gateway = None
+        self._customers = settings.customers
         # Fragments of several relays with one address may be put together to one packet: RFC 5969 section 9.1.
         self.dont_fragment = settings.anycast
+
+    def site(self, local: IPv4Address) -> Site | None:
+        """Return what is ours. A relay that is none of its customers takes what nobody has: the prefix of their network."""
+        return super().site(local if local in self._customers else self._customers.network_address)
 
     def check_inward(self, packet: IPv6Packet, source: IPv4Address, ours: Site) -> None:
         """RFC 5969 section 9.2: the customer who sends has the address in his source."""

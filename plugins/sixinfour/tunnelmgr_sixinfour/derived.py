@@ -1,7 +1,6 @@
 """A tunnel to many: outer addresses follow from inner ones, as 6to4 and 6rd have it."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from ipaddress import IPv4Address, IPv6Interface
 from random import Random
@@ -13,21 +12,22 @@ from tunnelmgr.api.events import Down, Event, Notice, PeerSilent, Stopped, Up
 from tunnelmgr.api.hostconfig import HostConfig
 from tunnelmgr.api.network import Endpoint, Network
 from tunnelmgr.api.outbox import Outbox
-from tunnelmgr.api.packets import Icmpv4Type, IPv6Packet, IPv6Quote, traffic_class, with_hop_limit
+from tunnelmgr.api.packets import Icmpv4Type, Icmpv4UnreachableCode, IPv6Packet, IPv6Quote, traffic_class, with_hop_limit
 from tunnelmgr.api.status import Fact, PathUse, TunnelStatus
 from tunnelmgr_sixinfour.channel import RawChannel
-from tunnelmgr_sixinfour.constants import TUNNEL_MTU_MIN
+from tunnelmgr_sixinfour.constants import OVERHEAD, TUNNEL_MTU_MIN
 from tunnelmgr_sixinfour.decapsulation import let_in, open_envelope
 from tunnelmgr_sixinfour.domain import Domain, DomainSource, Site
 from tunnelmgr_sixinfour.drops import Drop, Refused
 from tunnelmgr_sixinfour.error_answers import ErrorAnswers
 from tunnelmgr_sixinfour.neighbours import is_discovery
 from tunnelmgr_sixinfour.nesting import is_nested_too_deep
+from tunnelmgr_sixinfour.place import Place
 from tunnelmgr_sixinfour.relay_watch import RelayWatch, Standing
 from tunnelmgr_sixinfour.settings import EnvelopeSettings
 from tunnelmgr_sixinfour.site_paths import SitePaths
 
-_MUTE = "does not send back what we send to ourselves: whether it is there is not known (RFC 5969 section 8)"
+_MUTE = "never sent back what we send to ourselves: name a host in `network.probe` to know whether packets flow"
 _SILENT_HINT = "check that this network leads to it; other customers of the provider are reached all the same"
 
 
@@ -48,20 +48,6 @@ class State(Enum):
     SILENT = "silent"
     """The gateway sent packets back and does not any more. Other sites are reached all the same."""
     STOPPED = "stopped"
-
-
-@dataclass(slots=True)
-class Place:
-    """What this host is in a domain for as long as it has one address."""
-
-    domain: Domain
-    site: Site
-    paths: SitePaths
-    errors: ErrorAnswers
-    """For this host and its LAN."""
-    errors_back: ErrorAnswers
-    """For other sites, at a gateway."""
-    watch: RelayWatch | None = None
 
 
 class DerivedTunnel:
@@ -89,6 +75,10 @@ class DerivedTunnel:
         self._place: Place | None = None
         self._configured = False
         """Whether Up was said and no Down since."""
+        self._doubted = False
+        """Whether PeerSilent was said since."""
+        self._answering: IPv4Address | None = None
+        """The gateway that sent packets back last, wherever we were."""
         self._complaint = ""
         self._closing: Effect | None = None
 
@@ -106,6 +96,8 @@ class DerivedTunnel:
             if network.resumed:
                 self._source.ask(now)
         self._follow()
+        if network.resumed and self._place is not None and self._place.watch is not None:
+            self._place.watch.hasten(now)
 
     @property
     def _local(self) -> IPv4Address | None:
@@ -131,6 +123,8 @@ class DerivedTunnel:
         trouble = self._source.trouble if self._source is not None else None
         if trouble is None:
             self._state = State.LEARNING
+            if self._configured and not self._doubted:
+                self._say_silent(f"this host is at {self._local} now, and whether there is 6rd is being asked", "")
         else:
             self._without_prefix(State.LEARNING, trouble.reason, trouble.hint)
 
@@ -178,9 +172,13 @@ class DerivedTunnel:
             self._say_up(place)
             return
         self._state = State.ASKING
-        place.watch = RelayWatch(place.site.address, interval, self._random, now)
-        if self._configured:
-            self._say_up(place)  # the old address is of no use to anybody
+        known = self._answering is not None and self._answering == place.domain.gateway
+        place.watch = RelayWatch(place.site.address, interval, self._random, now, has_answered=known)
+        if self._configured:  # the old address is of no use to anybody
+            doubted = self._doubted and known
+            self._say_up(place)
+            if doubted:
+                self._say_silent(f"border relay {place.domain.gateway} has not answered yet", _SILENT_HINT)
         self._ask_gateway(now)
 
     def _could_not_open(self, failure: Failed) -> None:
@@ -202,7 +200,7 @@ class DerivedTunnel:
         for packet in place.watch.advance(now):
             self._send(packet, place.domain.gateway)
         if place.watch.standing is Standing.ANSWERS and self._state is not State.CARRYING:
-            self._state = State.CARRYING
+            self._state, self._answering = State.CARRYING, place.domain.gateway
             self._say_up(place)
         elif place.watch.standing is Standing.MUTE and self._state is State.ASKING:
             self._state = State.CARRYING
@@ -210,7 +208,9 @@ class DerivedTunnel:
             self._say_up(place)
         elif place.watch.standing is Standing.SILENT and self._state is not State.SILENT:
             self._state = State.SILENT
-            self._outbox.say(PeerSilent(f"border relay {place.domain.gateway} sends nothing back any more", _SILENT_HINT))
+            if not self._configured:
+                self._say_up(place)
+            self._say_silent(f"border relay {place.domain.gateway} sends nothing back any more", _SILENT_HINT)
             if self._source is not None:
                 self._source.ask(now)  # the provider may have another one by now
 
@@ -230,12 +230,16 @@ class DerivedTunnel:
             forwarding=domain.is_gateway,
         )
         relay = {} if domain.gateway is None else {"relay": str(domain.gateway)}
-        self._configured, self._complaint = True, ""
+        self._configured, self._doubted, self._complaint = True, False, ""
         place.paths.begin()
         self._outbox.say(Up(config, {"prefix": str(site.prefix), "local": str(self._channel.local), **relay}))
 
+    def _say_silent(self, reason: str, hint: str) -> None:
+        self._doubted = True
+        self._outbox.say(PeerSilent(reason, hint))
+
     def _say_down(self, reason: str, hint: str, code: ExitCode = ExitCode.NO_ANSWER, *, permanent: bool = False) -> None:
-        self._configured, self._complaint = False, reason
+        self._configured, self._doubted, self._complaint = False, False, reason
         self._outbox.say(Down(reason, hint, code, permanent=permanent))
 
     # -- packets ------------------------------------------------------------------------------------------------------
@@ -282,7 +286,9 @@ class DerivedTunnel:
         if packet.hop_limit <= 1:
             place.errors_back.expired(data, now)
             raise Refused(Drop.HOP_LIMIT)
-        self._send_to_site(with_hop_limit(data, packet.hop_limit - 1))
+        other = place.domain.site_of(packet.destination)
+        if other is not None:
+            self._send(with_hop_limit(data, packet.hop_limit - 1), other[1])
 
     def _send_to_site(self, packet: bytes) -> None:
         other = self._place.domain.site_of(IPv6Packet.parse(packet).destination) if self._place is not None else None
@@ -306,41 +312,41 @@ class DerivedTunnel:
         place = self._place
         if place is None or not self._channel.is_open:
             raise Refused(Drop.NOT_OPEN)
-        site, domain = place.site, place.domain
         try:
             packet = IPv6Packet.parse(data)
         except WireError:
             raise Refused(Drop.MALFORMED) from None
-        domain.check_outward(packet.source, site)
-        destination = packet.destination
-        if destination.is_multicast or destination.is_link_local or destination in site.prefix:
-            place.errors.unreachable(
-                data, now
-            )  # the null route of RFC 5969 section 7.1.1: nothing ours goes round and round
+        remote, destination = place.remote_of(packet), packet.destination
+        if destination.is_multicast or destination.is_link_local or destination in place.site.prefix:
+            # The null route of RFC 5969 section 7.1.1: nothing ours goes round and round.
+            place.errors.unreachable(data, now)
             raise Refused(Drop.DESTINATION)
         if is_nested_too_deep(packet):
             raise Refused(Drop.NESTED)
         if len(data) > self._mtu:
             place.errors.too_big(data, self._mtu, now)
             raise Refused(Drop.TOO_BIG)
-        other = domain.site_of(destination)
-        if other is not None:
-            place.paths.remember(*other, now)
-            return other[1]
-        if domain.gateway is None:
+        if remote is None:
             place.errors.unreachable(data, now)
             raise Refused(Drop.NO_REMOTE)
-        return domain.gateway
+        place.paths.remember(destination, now)
+        return remote
 
     def channel_changed(self, event: ChannelEvent, now: float) -> None:
         if not isinstance(event, IcmpReceived) or self._place is None:
             self._outbox.counters["channel-errors"] += 1
-        elif event.type in {Icmpv4Type.DESTINATION_UNREACHABLE, Icmpv4Type.TIME_EXCEEDED}:
-            self._outbox.counters["icmp-unreachable"] += 1
-            try:  # whoever forges ICMP must not have us write to whom he likes
-                self._place.domain.check_outward(IPv6Quote.parse(event.quote).packet.source, self._place.site)
-            except WireError:
+            return
+        if event.type not in {Icmpv4Type.DESTINATION_UNREACHABLE, Icmpv4Type.TIME_EXCEEDED}:
+            return
+        self._outbox.counters["icmp-unreachable"] += 1
+        try:  # whoever forges ICMP must not have us write to whom he likes
+            if self._place.remote_of(IPv6Quote.parse(event.quote).packet) != event.remote.address:
                 return
+        except WireError:
+            return
+        if (event.type, event.code) == (Icmpv4Type.DESTINATION_UNREACHABLE, Icmpv4UnreachableCode.FRAGMENTATION_NEEDED):
+            self._place.errors.too_big(event.quote, max(TUNNEL_MTU_MIN, event.mtu - OVERHEAD), now)
+        else:
             self._place.errors.unreachable(event.quote, now)
 
     def paths_used(self, uses: Sequence[PathUse], now: float) -> None:
@@ -394,6 +400,7 @@ class DerivedTunnel:
             self._source.close()
         if self._place is not None:
             self._place.paths.take_back()
+            self._place = None
         self._closing = self._channel.close()
         if self._closing is None:
             self._outbox.say(Stopped())

@@ -27,8 +27,10 @@ class Standing(Enum):
 class RelayWatch:
     """One packet every `interval` seconds, more only for a short while after one was lost."""
 
-    def __init__(self, address: IPv6Address, interval: float, random: Random, now: float) -> None:
+    def __init__(self, address: IPv6Address, interval: float, random: Random, now: float, *, has_answered: bool) -> None:
+        """`has_answered`: whether this relay did so when we had another address."""
         self.standing = Standing.UNKNOWN
+        self._has_answered = has_answered
         self._interval = interval
         self._echo = Keepalive(address, address, random)
         self._losses = 0
@@ -42,6 +44,11 @@ class RelayWatch:
     @property
     def next_timeout(self) -> float | None:
         return self._due if self._echo.ends_at is None else self._echo.ends_at
+
+    def hasten(self, now: float) -> None:
+        """Ask at once, unless a question is open."""
+        if self._echo.begun_at is None:
+            self._due = now
 
     def take(self, packet: IPv6Packet, now: float) -> bool:
         """Return whether a packet is one of those that were sent."""
@@ -64,8 +71,7 @@ class RelayWatch:
     def _judge(self, alive: bool, begun_at: float, now: float) -> None:
         self._losses = 0 if alive else self._losses + 1
         if alive:
-            self.standing = Standing.ANSWERS
+            self.standing, self._has_answered = Standing.ANSWERS, True
         elif self._losses >= KEEPALIVE_LOSSES:
-            never = self.standing in {Standing.UNKNOWN, Standing.MUTE}
-            self.standing = Standing.MUTE if never else Standing.SILENT
+            self.standing = Standing.SILENT if self._has_answered else Standing.MUTE
         self._due = now if 0 < self._losses <= KEEPALIVE_EAGER else max(now, begun_at + self._interval)

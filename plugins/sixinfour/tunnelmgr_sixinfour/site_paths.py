@@ -1,7 +1,7 @@
 """The paths of a site, or of the gateway of its domain, for the data plane."""
 
 from collections import OrderedDict
-from ipaddress import IPv4Address, IPv6Network
+from ipaddress import IPv4Address, IPv6Address, IPv6Network
 
 from tunnelmgr.api.events import EVERYWHERE, OuterTos, PathDown, PathUp
 from tunnelmgr.api.network import Endpoint
@@ -34,8 +34,12 @@ class SitePaths:
             # A path that is never valid keeps its prefix for the Tunnel: other sites are not behind the gateway.
             self._say(domain.prefix, domain.gateway, 0.0)
 
-    def remember(self, prefix: IPv6Network, remote: IPv4Address, now: float) -> None:
-        """Let the data plane carry to another site."""
+    def remember(self, destination: IPv6Address, now: float) -> None:
+        """Let the data plane carry to the site of an address; what is beyond the gateway has its path already."""
+        other = self._domain.site_of(destination)
+        if other is None:
+            return
+        prefix, remote = other
         said_at = self._said.get(prefix)
         if said_at is not None and now - said_at < DERIVED_PATH_VALIDITY / 2:
             return

@@ -11,7 +11,7 @@ from tunnelmgr.api.errors import WireError
 from tunnelmgr.api.packets import IPv6Packet
 from tunnelmgr_sixinfour.address_settings import Ipv4Host
 from tunnelmgr_sixinfour.addresses import is_never_a_host
-from tunnelmgr_sixinfour.constants import KEEPALIVE_INTERVAL, SITE_LENGTH_MIN, SITES
+from tunnelmgr_sixinfour.constants import KEEPALIVE_INTERVAL, SITE_LENGTH_MIN, SITES, SIXTOFOUR_PREFIX
 from tunnelmgr_sixinfour.derived_settings import DerivedSettings
 from tunnelmgr_sixinfour.domain import Site, check_site_source
 from tunnelmgr_sixinfour.drops import Drop, Refused
@@ -37,14 +37,7 @@ class SixRdOption:
             raise WireError("6rd option without a border relay")
 
     @classmethod
-    def parse(cls, data: bytes) -> Self:
-        """Read the option, code and length included. Raises WireError."""
-        if len(data) < 2 or data[0] != OPTION_6RD or data[1] != len(data) - 2:
-            raise WireError(f"no option {OPTION_6RD} of its length: {data[:2].hex()} and {len(data) - 2} bytes")
-        return cls.parse_value(data[2:])
-
-    @classmethod
-    def parse_value(cls, value: bytes) -> Self:
+    def parse(cls, value: bytes) -> Self:
         """Read what is in the option. Raises WireError."""
         if len(value) < _FIXED.size + 4 or (len(value) - _FIXED.size) % 4:
             raise WireError(f"6rd option of {len(value)} bytes")
@@ -56,8 +49,7 @@ class SixRdOption:
 
     def serialize(self) -> bytes:
         fixed = _FIXED.pack(self.mask_length, self.prefix.prefixlen, self.prefix.network_address.packed)
-        body = fixed + b"".join(relay.packed for relay in self.border_relays)
-        return bytes((OPTION_6RD, len(body))) + body
+        return fixed + b"".join(relay.packed for relay in self.border_relays)
 
 
 class SixRdEnvelope(DerivedSettings):
@@ -104,7 +96,8 @@ class SixRdSettings(SixRdEnvelope):
 
 def check_domain(domain: IPv6Network, mask_length: int) -> None:
     """Raise ValueError where `domain` is no provider's, or its customers would get less than a /64, which no LAN can use."""
-    if domain.prefixlen < SITE_LENGTH_MIN or not any(domain.subnet_of(block) for block in SITES):
+    known = any(domain.subnet_of(block) for block in SITES) and not domain.overlaps(SIXTOFOUR_PREFIX)
+    if domain.prefixlen < SITE_LENGTH_MIN or not known:
         raise ValueError(f"`prefix` {domain} is no provider's 6rd prefix; write the one yours tells, such as 2001:db8::/32")
     length = domain.prefixlen + 32 - mask_length
     if length > 64:

@@ -13,12 +13,13 @@ from tunnelmgr.api.errors import WireError
 from tunnelmgr.api.network import Endpoint
 from tunnelmgr.api.outbox import Outbox
 from tunnelmgr_sixinfour.addresses import is_never_a_host
-from tunnelmgr_sixinfour.constants import DHCP_IDENTIFIER_LENGTH, DHCP_TIMEOUTS, GLOBAL_UNICAST, LEARN_INTERVAL, LEARN_RETRY
+from tunnelmgr_sixinfour.constants import DHCP_IDENTIFIER_LENGTH, DHCP_TIMEOUTS, LEARN_INTERVAL, LEARN_REFUSALS, LEARN_RETRY
 from tunnelmgr_sixinfour.dhcp import BROADCAST, CLIENT_PORT, SERVER_PORT, Ack, Inform
 from tunnelmgr_sixinfour.diagnosis import Verdict
 from tunnelmgr_sixinfour.domain import Domain
-from tunnelmgr_sixinfour.sixrd import OPTION_6RD, SixRd, SixRdOption
+from tunnelmgr_sixinfour.sixrd import OPTION_6RD, SixRd, SixRdOption, check_domain
 
+_PORT_HINT = "see who has it with `ss -lunp sport = :68`; or write `prefix`, `mask_length`, `border_relay` instead"
 _HINT = "ask your provider whether there is 6rd; what it says on paper goes into `prefix`, `mask_length`, `border_relay`"
 
 
@@ -37,6 +38,10 @@ class Learner:
         self._opening: OpenChannel | None = None
         self._question: Inform | None = None
         self._tries = 0
+        self._refusal: Verdict | None = None
+        """What a server said that knows no 6rd; another one may know it."""
+        self._refusals = 0
+        """Questions in a row that ended so."""
         self._due: float | None = None
 
     @property
@@ -67,10 +72,10 @@ class Learner:
         if effect is not self._opening:
             return False
         if isinstance(result, Failed):
-            return self._fails(Verdict(result.text, "port 68 must be free, or shared by the DHCP client that has it"), now)
+            return self._fails(Verdict(result.text, _PORT_HINT), now)
         client = self._random.randbytes(DHCP_IDENTIFIER_LENGTH)
         self._question = Inform(self._random.getrandbits(32), self._opening.local.address, client, (OPTION_6RD,))
-        self._tries = 0
+        self._tries, self._refusal = 0, None
         self._send(self._question, now)
         return False
 
@@ -81,6 +86,8 @@ class Learner:
         if self._question is None:
             self.ask(now)
             return False
+        if self._refusal is not None:
+            return self._is_refused(self._refusal, now)
         if self._tries < len(DHCP_TIMEOUTS):
             self._send(self._question, now)
             return False
@@ -98,12 +105,15 @@ class Learner:
             return None
         value = answer.options.get(OPTION_6RD)
         if value is None:
-            return self._fails(Verdict(f"the DHCP server {answer.server} offers no 6rd (option {OPTION_6RD})", _HINT), now)
+            self._refusal = Verdict(f"the DHCP server {answer.server} offers no 6rd (option {OPTION_6RD})", _HINT)
+            return False
         try:
-            learnt = _usable(SixRdOption.parse_value(value))
+            learnt = _usable(SixRdOption.parse(value))
         except WireError as error:
-            return self._fails(Verdict(f"the DHCP server {answer.server} offers nonsense: {error}", _HINT), now)
+            self._refusal = Verdict(f"the DHCP server {answer.server} offers nonsense: {error}", _HINT)
+            return False
         self._rest(now + LEARN_INTERVAL)
+        self._refusals = 0
         if learnt == self._learnt:
             return False
         self._learnt, self.domain, self.trouble = learnt, SixRd(learnt, self._gateway_echo), None
@@ -118,6 +128,13 @@ class Learner:
         self._due = now + DHCP_TIMEOUTS[self._tries]
         self._tries += 1
         self._outbox.send(Datagram(self._channel, question.serialize(), Endpoint(BROADCAST, SERVER_PORT)))
+
+    def _is_refused(self, verdict: Verdict, now: float) -> bool:
+        """Believe what is said again and again, even of what was known."""
+        self._refusals += 1
+        if self._refusals >= LEARN_REFUSALS:
+            self.domain = self._learnt = None
+        return self._fails(verdict, now)
 
     def _fails(self, verdict: Verdict, now: float) -> bool:
         """Let what was known stand: a server that is away for a while takes no prefix away."""
@@ -136,8 +153,10 @@ class Learner:
 
 def _usable(option: SixRdOption) -> SixRdOption:
     """Raise WireError for what must not be routed, whoever says so: the answer of a DHCP server is anybody's word."""
-    if not option.prefix.subnet_of(GLOBAL_UNICAST):
-        raise WireError(f"6rd prefix {option.prefix} is not within {GLOBAL_UNICAST}")
+    try:
+        check_domain(option.prefix, option.mask_length)
+    except ValueError as error:
+        raise WireError(str(error)) from None
     if is_never_a_host(option.border_relays[0]):
         raise WireError(f"border relay {option.border_relays[0]} is no host's address")
     return option

@@ -31,7 +31,7 @@ class Provider:
 
 def provider(*, data_plane: bool = True, relay_from: float = 0.0) -> Provider:
     internet = Internet(data_plane=data_plane)
-    settings = BorderRelaySettings.model_validate(DOMAIN | {"local": RELAY})
+    settings = BorderRelaySettings.model_validate({"prefix": "2001:db8::/32", "customers": "10.0.0.0/8", "local": RELAY})
     relay = internet.add(
         SixRdTransport("border-relay", settings).tunnel,
         address=RELAY,
@@ -101,6 +101,31 @@ def test_a_border_relay_that_dies_is_noticed_and_customers_still_reach_each_othe
     assert ping.answered
     world.relay.restart()
     assert world.internet.run_until(lambda: isinstance(said(one)[-1], Up), within=60)
+
+
+def test_a_relay_that_is_known_to_answer_is_not_taken_for_mute_at_another_address() -> None:
+    world = provider()
+    one = world.customer("10.100.100.1")
+    world.internet.run(10)
+    world.relay.kill()
+    one.change_address("10.100.100.9")
+    assert world.internet.run_until(lambda: said(one)[-1] == SILENT, within=10)
+    one.change_address("10.100.100.10")
+    world.internet.run(0.1)
+    assert isinstance(said(one)[-1], PeerSilent), "another address brings no default route back"
+    world.relay.restart()
+    assert world.internet.run_until(lambda: isinstance(said(one)[-1], Up), within=10)
+
+
+def test_after_sleep_the_relay_is_asked_at_once() -> None:
+    world = provider()
+    one = world.customer("10.100.100.1")
+    world.internet.run(10)
+    one.suspend()
+    world.relay.kill()
+    world.internet.run(100)
+    one.resume()
+    assert world.internet.run_until(lambda: said(one)[-1] == SILENT, within=16)
 
 
 @pytest.mark.requirement("S-SR-010")

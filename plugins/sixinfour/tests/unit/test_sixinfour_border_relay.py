@@ -10,11 +10,11 @@ from pydantic import ValidationError
 from tests.sixinfour_world import vectors
 from tests.sixinfour_world.bench import network
 
-from tunnelmgr.api.datagrams import Datagram
+from tunnelmgr.api.datagrams import Datagram, IcmpReceived
 from tunnelmgr.api.effects import Done, OpenChannel
 from tunnelmgr.api.events import Event, PathUp, Up
 from tunnelmgr.api.network import Endpoint
-from tunnelmgr.api.packets import IpProtocol, IPv6Packet, TimeExceeded, parse_icmpv6
+from tunnelmgr.api.packets import IpProtocol, IPv6Packet, PacketTooBig, TimeExceeded, parse_icmpv6
 from tunnelmgr.api.report import NetworkReport
 from tunnelmgr.api.transport import Fit
 from tunnelmgr_sixinfour.border_relay import BorderRelaySettings
@@ -26,7 +26,7 @@ RELAY6, CUSTOMER6, OTHER6 = (
     IPv6Address(text) for text in ("2001:db8:0:100::1", "2001:db8:6464:100::1", "2001:db8:6464:200::1")
 )
 NATIVE = IPv6Address("2001:db9::1")
-SETTINGS = {"local": str(RELAY), "prefix": "2001:db8::/32", "mask_length": 8}
+SETTINGS = {"local": str(RELAY), "prefix": "2001:db8::/32", "customers": "10.0.0.0/8"}
 
 
 class Relay:
@@ -79,11 +79,15 @@ def test_a_packet_of_a_customer_to_itself_is_sent_back_as_the_vector_has_it() ->
     assert relay.tunnel.packets_to_deliver() == []
 
 
+def watch_of(random: Random) -> RelayWatch:
+    return RelayWatch(CUSTOMER6, 60.0, random, 0.0, has_answered=False)
+
+
 @pytest.mark.requirement("S-SR-010")
 def test_a_customer_knows_its_own_packets_and_no_others() -> None:
-    watch = RelayWatch(CUSTOMER6, 60.0, Random(1), 0.0)
+    watch = watch_of(Random(1))
     (asked,) = watch.advance(0.0)
-    forged = IPv6Packet.parse(RelayWatch(CUSTOMER6, 60.0, Random(2), 0.0).advance(0.0)[0])
+    forged = IPv6Packet.parse(watch_of(Random(2)).advance(0.0)[0])
     assert not watch.take(forged, 0.1)
     assert not watch.take(IPv6Packet.parse(vectors.outer("sixrd-br-probe-return").payload), 0.1)
     assert watch.take(replace(IPv6Packet.parse(asked), hop_limit=63), 0.1)
@@ -147,6 +151,28 @@ def test_the_path_to_a_customer_is_for_the_internet_and_not_for_other_customers(
     (path,) = [event for event in relay.tunnel.events() if isinstance(event, PathUp)]
     assert (str(path.prefix), path.remote.address) == ("2001:db8:6464:100::/56", CUSTOMER)
     assert [str(prefix) for prefix in path.local_except] == ["2001:db8::/32"]
+
+
+def test_a_relay_need_not_have_an_address_like_its_customers() -> None:
+    relay = Relay(local="192.0.2.77")
+    (up,) = [event for event in relay.said if isinstance(event, Up)]
+    assert str(up.config.addresses[0]) == "2001:db8::1/128", "of 10.0.0.0, which is nobody's"
+    relay.tunnel.receive_packet(packet(NATIVE, CUSTOMER6).serialize(), 0.0)
+    assert [datagram.remote.address for datagram in relay.sent()] == [CUSTOMER]
+
+
+def test_icmp_errors_about_what_was_never_sent_there_are_passed_over() -> None:
+    relay = Relay(anycast=True, mtu=1480)
+    quote = packet(NATIVE, CUSTOMER6).serialize()
+    strange = packet(NATIVE, IPv6Address("2a00:beef::1")).serialize()
+    for remote, quoted in ((RELAY, quote), (CUSTOMER, strange), (CUSTOMER, quote[:20])):
+        relay.tunnel.channel_changed(IcmpReceived("raw41/1", 3, 1, 0, None, Endpoint(remote, 0), quoted), 0.0)
+    assert relay.tunnel.packets_to_deliver() == []
+    relay.tunnel.channel_changed(IcmpReceived("raw41/1", 3, 4, 1400, None, Endpoint(CUSTOMER, 0), quote), 0.0)
+    (answer,) = relay.tunnel.packets_to_deliver()
+    error = parse_icmpv6(IPv6Packet.parse(answer))
+    assert isinstance(error, PacketTooBig)
+    assert error.mtu == 1380
 
 
 @pytest.mark.requirement("S-SR-011")

@@ -27,7 +27,7 @@ from tunnelmgr_sixinfour.sixrd import SixRd, SixRdOption, SixRdSettings, sixrd_p
 from tunnelmgr_sixinfour.sixtofour import SixToFour, SixToFourSettings, sixtofour_prefix
 from tunnelmgr_sixinfour.transport import SixRdTransport, SixToFourTransport
 
-OPTION = json.loads(vectors._FILE.read_text())["tables"]["dhcp_option_6rd"]["hex"]
+OPTION = json.loads(vectors._FILE.read_text())["tables"]["dhcp_option_6rd"]["hex"][4:]  # its value
 RELAY = IPv4Address("198.51.100.1")
 NATIVE = IPv6Address("2001:db8:cafe::1")
 
@@ -129,11 +129,10 @@ def test_option_212_is_read_and_written() -> None:
     [
         OPTION[:-2],
         OPTION + "00",
-        "d3" + OPTION[2:],
-        "d412" + OPTION[4:-8],
-        OPTION[:4] + "21" + OPTION[6:],
-        OPTION[:6] + "81" + OPTION[8:],
-        OPTION[:4] + "0079" + OPTION[8:],
+        OPTION[:-8],
+        "21" + OPTION[2:],
+        OPTION[:2] + "81" + OPTION[4:],
+        "0079" + OPTION[4:],
         "",
     ],
 )
@@ -143,7 +142,7 @@ def test_an_option_that_cannot_be_is_refused(wrong: str) -> None:
         SixRdOption.parse(bytes.fromhex(wrong))
 
 
-@given(st.one_of(st.binary(max_size=60), st.binary(min_size=22, max_size=22).map(lambda body: b"\xd4\x16" + body)))
+@given(st.one_of(st.binary(max_size=60), st.binary(min_size=22, max_size=22)))
 @pytest.mark.requirement("S-SR-004")
 def test_arbitrary_bytes_are_an_option_or_a_wire_error(data: bytes) -> None:
     try:
@@ -329,7 +328,7 @@ def test_6rd_wishes_the_domain_on_the_link_and_the_default_route() -> None:
     assert up.config.mtu == 1280
 
 
-@pytest.mark.parametrize("prefix", ["::/0", "fe80::/10", "ff00::/16", "2000::/3", "::/96"])
+@pytest.mark.parametrize("prefix", ["::/0", "fe80::/10", "ff00::/16", "2000::/3", "::/96", "2002::/16"])
 def test_a_prefix_no_provider_has_is_refused(prefix: str) -> None:
     with pytest.raises(ValidationError, match="is no provider's 6rd prefix"):
         SixRdSettings.model_validate(SIXRD | {"prefix": prefix, "mask_length": 32})
@@ -389,6 +388,12 @@ def test_a_channel_that_cannot_be_had_is_complained_of_once_and_asked_for_again(
     assert (down.reason, down.permanent) == ("10.9.9.9: no such address", False)
     assert down.hint == "check `local`: 10.9.9.9 must be an address of this host"
     assert sum(isinstance(event, OpenChannel) for event in said) > 3
+
+
+def test_after_the_stop_nothing_is_delivered() -> None:
+    bench = sixrd()
+    bench.tunnel.stop(1.0)
+    assert bench.take(arriving("2001:db8:6464:200::1", "2001:db8:6464:100::1", "10.100.100.2", CE)) == []
 
 
 def test_stopping_ends_it() -> None:

@@ -15,7 +15,7 @@ from tests.sixinfour_world.bench import network
 from tunnelmgr.api.datagrams import ChannelKind, Datagram
 from tunnelmgr.api.effects import CloseChannel, Done, Failed, FailureCode, OpenChannel
 from tunnelmgr.api.errors import WireError
-from tunnelmgr.api.events import Down, Event, Up
+from tunnelmgr.api.events import Down, Event, PeerSilent, Up
 from tunnelmgr.api.network import Endpoint, Network
 from tunnelmgr.api.packets import IPv6Packet
 from tunnelmgr_sixinfour.dhcp import Ack, Inform
@@ -27,11 +27,19 @@ OPTION = bytes.fromhex(json.loads(vectors._FILE.read_text())["tables"]["dhcp_opt
 ACK, NAK, SERVER_OPTION, END = b"\x35\x01\x05", b"\x35\x01\x06", b"\x36\x04" + SERVER.packed, b"\xff"
 HINT = "ask your provider whether there is 6rd; what it says on paper goes into `prefix`, `mask_length`, `border_relay`"
 
+NO_PREFIX = "is no provider's 6rd prefix; write the one yours tells, such as 2001:db8::/32"
+WRONG_LENGTH = "`prefix` or `mask_length` is wrong"
+
 
 def answer(transaction: int, *options: bytes, name: bytes = b"", file: bytes = b"") -> bytes:
     """Return a BOOTREPLY with these options, each with code and length."""
     head = b"\x02\x01\x00\x00" + transaction.to_bytes(4, "big") + bytes(4) + HERE.packed + bytes(12) + bytes(16)
     return head + name.ljust(64, b"\0") + file.ljust(128, b"\0") + bytes.fromhex("63825363") + b"".join(options) + END
+
+
+def option(described: SixRdOption) -> bytes:
+    value = described.serialize()
+    return bytes((212, len(value))) + value
 
 
 class Learning:
@@ -132,15 +140,40 @@ def test_an_answer_after_a_while_brings_it_up() -> None:
 def test_a_server_without_6rd_is_named() -> None:
     learning = Learning()
     learning.answer(ACK, SERVER_OPTION)
+    assert learning.of(Down) == [], "another server may know it"
+    learning.run(1.0)
     assert learning.of(Down) == [Down("the DHCP server 10.0.0.9 offers no 6rd (option 212)", HINT)]
+    assert len(learning.asked) == 1
+
+
+def test_of_two_servers_the_one_that_knows_is_heard_whoever_is_first() -> None:
+    learning = Learning()
+    learning.answer(ACK, SERVER_OPTION)
+    learning.answer(ACK, SERVER_OPTION, OPTION)
+    assert (len(learning.of(Up)), learning.of(Down)) == (1, [])
+
+
+def test_a_server_that_offers_it_no_more_is_believed_when_it_says_so_again_and_again() -> None:
+    learning = Learning()
+    learning.answer(ACK, SERVER_OPTION, OPTION)
+    learning.run(3600.0)
+    for number in range(3):
+        assert learning.of(Down) == [], number
+        learning.answer(ACK, SERVER_OPTION)
+        learning.run(learning.now + 301.0)
+    (down,) = learning.of(Down)
+    assert down.reason == "the DHCP server 10.0.0.9 offers no 6rd (option 212)"
 
 
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
         ({}, "6rd option of 0 bytes"),
-        ({"prefix": "fe80::/32"}, "6rd prefix fe80::/32 is not within 2000::/3"),
-        ({"prefix": "::/0"}, "6rd prefix ::/0 is not within 2000::/3"),
+        ({"prefix": "fe80::/32"}, f"`prefix` fe80::/32 {NO_PREFIX}"),
+        ({"prefix": "::/0"}, f"`prefix` ::/0 {NO_PREFIX}"),
+        ({"prefix": "2000::/3"}, f"`prefix` 2000::/3 {NO_PREFIX}"),
+        ({"prefix": "2002::/16"}, f"`prefix` 2002::/16 {NO_PREFIX}"),
+        ({"mask_length": "0", "prefix": "2001:db8::/64"}, f"the delegated prefix would be a /96; {WRONG_LENGTH}"),
         ({"relay": "224.0.0.1"}, "border relay 224.0.0.1 is no host's address"),
         ({"relay": "127.0.0.1"}, "border relay 127.0.0.1 is no host's address"),
     ],
@@ -148,8 +181,10 @@ def test_a_server_without_6rd_is_named() -> None:
 def test_nonsense_is_not_believed_whoever_says_it(changes: dict[str, str], words: str) -> None:
     learning = Learning()
     prefix, relay = changes.get("prefix", "2001:db8::/32"), changes.get("relay", str(RELAY))
-    option = SixRdOption(8, IPv6Network(prefix), (IPv4Address(relay),)).serialize() if changes else b"\xd4\x00"
-    learning.answer(ACK, SERVER_OPTION, option)
+    mask_length = int(changes.get("mask_length", "8"))
+    nonsense = option(SixRdOption(mask_length, IPv6Network(prefix), (IPv4Address(relay),))) if changes else b"\xd4\x00"
+    learning.answer(ACK, SERVER_OPTION, nonsense)
+    learning.run(1.0)
     (down,) = learning.of(Down)
     assert down.reason == f"the DHCP server 10.0.0.9 offers nonsense: {words}"
 
@@ -178,6 +213,8 @@ def test_another_address_is_asked_for_anew() -> None:
     learning.tunnel.network_changed(network(IPv4Address("10.100.100.2")), 5.0)
     learning.turn()
     assert len(learning.asked) == 2
+    (silent,) = learning.of(PeerSilent)
+    assert silent.reason == "this host is at 10.100.100.2 now, and whether there is 6rd is being asked"
     learning.answer(ACK, SERVER_OPTION, OPTION)
     assert str(learning.of(Up)[-1].config.addresses[0]) == "2001:db8:6464:200::1/128"
 
@@ -189,7 +226,7 @@ def test_news_within_the_hour_are_followed_and_a_server_that_went_away_takes_not
     assert len(learning.asked) == 2
     learning.run(7000.0)
     assert learning.of(Down) == []
-    moved = SixRdOption(8, IPv6Network("2001:db8::/32"), (IPv4Address("10.0.0.3"),)).serialize()
+    moved = option(SixRdOption(8, IPv6Network("2001:db8::/32"), (IPv4Address("10.0.0.3"),)))
     while learning.tunnel.next_timeout() is not None and len(learning.of(Up)) == 1:
         due = learning.tunnel.next_timeout()
         assert due is not None
@@ -204,7 +241,7 @@ def test_a_port_that_cannot_be_had_is_named() -> None:
     learning.tunnel.network_changed(network(HERE), 1.0)
     learning.turn()
     down = learning.of(Down)[-1]
-    assert (down.reason, "port 68" in down.hint) == ("UDP port 68 of 10.100.100.1 is in use", True)
+    assert (down.reason, "sport = :68" in down.hint) == ("UDP port 68 of 10.100.100.1 is in use", True)
 
 
 def test_stopping_gives_the_port_back() -> None:
