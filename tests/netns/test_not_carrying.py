@@ -8,6 +8,7 @@ import errno
 import os
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from ipaddress import IPv6Address
 from pathlib import Path
@@ -83,6 +84,8 @@ def test_programs_are_told_at_once_that_there_is_no_ipv6_and_the_tunnel_comes_ba
     for source in ("::", str(HOME6)):
         assert chosen_source(home, native, source) == "EHOSTUNREACH"
     assert ends.home.address() == HOME6, "device and address stay"
+    time.sleep(12)  # not a wait for something: two more rounds of probes are lost, and change nothing
+    assert state_of(ends.home) == "impaired"
     unblock(ends)
     assert chosen_source(home, native) == str(HOME6)
     assert ping(home, native, 3) == 3

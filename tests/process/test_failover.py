@@ -24,7 +24,7 @@ from tunnelmgr.core.lifecycle import Lifecycle
 from tunnelmgr.core.probe import Pace, ProbeResult
 from tunnelmgr.core.profile import Method, NetworkSettings, Profile
 from tunnelmgr.core.runtime import Runtime
-from tunnelmgr.core.snapshot import Stand, State
+from tunnelmgr.core.snapshot import Stand, State, Trouble
 from tunnelmgr.core.survey import Survey
 from tunnelmgr.core.when import When
 from tunnelmgr.host.fake import FakeHost
@@ -216,6 +216,25 @@ def test_the_only_method_loses_its_default_route_at_once_and_keeps_its_address(t
     run(story())
 
 
+def test_what_was_lost_stays_impaired_while_nobody_answers_also_with_another_mtu(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with world(tmp_path, "only") as home:
+            only = home.carriers["only"]
+            only.works = lambda: False
+            await until(lambda: home.states[-1] is State.IMPAIRED)
+            for minute in (1, 2):
+                await asyncio.sleep(60)
+                later = home.life.snapshot()
+                assert (later.state, later.trouble) == (State.IMPAIRED, Trouble.LOST)
+                assert later.since > 59 * minute
+                assert minute > 1 or home.story.count(LOST) == 1, "and is told once"
+                only.made[0].say.append(Up(HostConfig(addresses=(only.address,), default_route=True, mtu=1400)))
+                home.life.snapshot()  # which makes the pump turn
+            assert State.STARTING not in home.states[home.states.index(State.IMPAIRED) :]
+
+    run(story())
+
+
 def test_a_tunnel_is_barred_while_nothing_passes_and_not_while_its_default_route_only_waits(tmp_path: Path) -> None:
     async def story() -> None:
         async with world(tmp_path, "only") as home:
@@ -234,6 +253,7 @@ def test_a_tunnel_is_barred_while_nothing_passes_and_not_while_its_default_route
             told = len(home.story)
             only.works, broke_at = (lambda: False), now()
             await until(lambda: home.barred)
+            assert home.life.snapshot().trouble is Trouble.LOST, "as on one that is up"
             assert now() - broke_at < 40.0, "as on an idle link that is up"
             only.works = lambda: True
             await until(lambda: home.runs("only"))

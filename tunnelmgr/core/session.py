@@ -102,7 +102,7 @@ class Session:
         self._carries = False
         """Whether that is relied on."""
         self._story: str | None = None
-        """What was told of it since the last trouble."""
+        """What was told of it last."""
         self.verified = ""
         """How it is known that packets flow."""
         self.failure = ExitCode.NO_ANSWER
@@ -302,17 +302,23 @@ class Session:
         match verdict.finding:
             case Finding.PROVEN:
                 await self._proven(self._up, verdict.result)
-            case Finding.UNPROVEN:
-                if self._passes:  # they did during the hold-down
-                    await self._withdraw()
-                hint = "check network.probe; status --peers shows where packets went"
-                self._trouble_is("unproven", State.STARTING, _unanswered(verdict), hint, Trouble.UNPROVEN)
-            case Finding.LOST:
-                await self._withdraw()
-                self._trouble_is("lost", State.IMPAIRED, f"packets stopped: {_unanswered(verdict)}", LOST_HINT, Trouble.LOST)
-                self._listener.lost()
+            case Finding.UNANSWERED:
+                await self._nobody_answers(_unanswered(verdict))
             case Finding.HELD:
                 await self._hold(verdict.held)
+
+    async def _nobody_answers(self, reason: str) -> None:
+        """Take back what was given when packets flow no more, once; what carried is impaired until it carries again."""
+        flowed = self._passes
+        if flowed:
+            await self._withdraw()
+        if self.verified:
+            self._trouble_is("lost", State.IMPAIRED, f"packets stopped: {reason}", LOST_HINT, Trouble.LOST)
+        else:
+            hint = "check network.probe; status --peers shows where packets went"
+            self._trouble_is("unproven", State.STARTING, reason, hint, Trouble.UNPROVEN)
+        if flowed:
+            self._listener.lost()
 
     async def _hold(self, waits: float) -> None:
         """Let go on what is bound to the tunnel's addresses, and answer whoever calls them; nothing else has them yet."""
@@ -324,9 +330,10 @@ class Session:
         self._trouble_is("held", State.IMPAIRED, reason, "", Trouble.HELD)
 
     def _trouble_is(self, code: str, state: State, reason: str, hint: str, kind: Trouble | None = None) -> None:
-        """Say why no packets flow."""
-        self._story = None
-        self._listener.progress(Progress(code, reason))
+        """Say why no packets flow; the story tells it once."""
+        if reason != self._story:
+            self._story = reason
+            self._listener.progress(Progress(code, reason))
         self._listener.state(state, reason, hint, kind)
 
     async def _proven(self, up: Up, result: ProbeResult | None) -> None:

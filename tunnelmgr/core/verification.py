@@ -18,10 +18,8 @@ class Finding(Enum):
 
     PROVEN = "proven"
     """Packets flow, or nobody can tell."""
-    UNPROVEN = "unproven"
-    """Nobody has answered yet."""
-    LOST = "lost"
-    """Packets flowed, and do not any more."""
+    UNANSWERED = "unanswered"
+    """Nobody answers: packets do not flow yet, or not any more."""
     HELD = "held"
     """They flow again, and it is too early to rely on it."""
 
@@ -130,13 +128,13 @@ class Verification:
             result = asked.result()
         except OSError as error:
             self._proof.unanswered(self._loop.time())
-            self._say(Verdict(Finding.LOST if carried else Finding.UNPROVEN, error=error))
+            self._say(Verdict(Finding.UNANSWERED, error=error))
             return
         passed = self._traffic()
         now = self._loop.time()
         if not result.answered:
             self._proof.unanswered(now)
-            self._say(Verdict(Finding.LOST if carried else Finding.UNPROVEN, result))
+            self._say(Verdict(Finding.UNANSWERED, result))
             return
         self._proof.answered(passed.packets_sent, passed.packets_received, now)
         if self._proof.carries and (self._untold or not carried):
