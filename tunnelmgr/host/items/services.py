@@ -1,0 +1,57 @@
+"""Programs that speak for the tunnel: to the LAN, and to those of this host that ask for names."""
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from tunnelmgr.host.items.fate import Fate
+from tunnelmgr.host.resolvers import Resolver, ResolverHelper, handing_over, taking_back
+
+
+@dataclass(frozen=True, slots=True)
+class Advertisement:
+    """A radvd of our own that tells the LAN of a tunnel about routers and prefixes. It dies with this process."""
+
+    device: str
+    path: str
+    """Of its configuration; absolute."""
+    config: str
+    """As `advertising.radvd_config` makes it."""
+
+    fate: ClassVar[Fate] = Fate.REMOVED
+
+    @property
+    def key(self) -> Hashable:
+        return Advertisement, self.device
+
+    @property
+    def pid_file(self) -> str:
+        return f"{self.path}.pid"
+
+    def add_lines(self) -> list[str]:
+        written = [f"cat > {self.path} <<'END'", *self.config.splitlines(), "END"]
+        return [*written, f"radvd --config {self.path} --pidfile {self.pid_file}"]
+
+    def remove_lines(self) -> list[str]:
+        return [f"kill $(cat {self.pid_file})", f"rm {self.path}"]
+
+
+@dataclass(frozen=True, slots=True)
+class Resolvers:
+    """Whom the programs of this host ask for names. Nobody can be asked what it is: the journal alone knows ours."""
+
+    device: str
+    helper: ResolverHelper
+    servers: tuple[Resolver, ...]
+
+    fate: ClassVar[Fate] = Fate.REMOVED
+
+    @property
+    def key(self) -> Hashable:
+        return Resolvers, self.device
+
+    def add_lines(self) -> list[str]:
+        return [command.line() for command in handing_over(self.helper, self.device, self.servers)]
+
+    def remove_lines(self) -> list[str]:
+        return [command.line() for command in taking_back(self.helper, self.device)]
