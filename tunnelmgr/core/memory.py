@@ -1,25 +1,48 @@
-"""What methods asked to be remembered between runs: one small JSON file per profile."""
+"""What methods asked to be remembered between runs: one small JSON file per profile.
 
-import base64
+By method and key it holds the value in base64, and where that is not for ever `[value, until, lifetime]`.
+"""
+
 import json
 import os
 import time
-from collections.abc import Callable, Mapping
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 
 class _Entry(NamedTuple):
-    """One value, as it stands in the file."""
+    """One value."""
 
-    text: str
-    """The value in base64."""
+    value: bytes
     until: float | None = None
     """Seconds since 1970; None for ever."""
+    lifetime: float = 0.0
+    """Seconds it is kept for, unless for ever."""
+
+    @classmethod
+    def parse(cls, stored: object) -> Self:
+        """Read it as it stands in the file. Raises ValueError."""
+        match stored:
+            case str(text) | [str(text), None]:
+                return cls(b64decode(text, validate=True))
+            case [str(text), int() | float() as until, int() | float() as lifetime]:
+                return cls(b64decode(text, validate=True), until, lifetime)
+        raise ValueError(f"not an entry: {stored!r}")
+
+    def dump(self) -> object:
+        text = b64encode(self.value).decode("ascii")
+        return text if self.until is None else [text, self.until, self.lifetime]
+
+    def lasts(self, now: float) -> bool:
+        """Whether it still counts. What has more than twice its time to go was written while the clock was wrong."""
+        return self.until is None or now < self.until <= now + 2 * self.lifetime
 
 
 class Memory:
-    """Keeps bytes by method and key. A file that cannot be read is as good as none: nothing here is irreplaceable."""
+    """Keeps bytes by method and key. What cannot be read is as good as not there: nothing here is irreplaceable."""
 
     def __init__(self, path: Path, wall_clock: Callable[[], float] = time.time) -> None:
         """`wall_clock` tells seconds since 1970."""
@@ -28,33 +51,43 @@ class Memory:
 
     def recall(self, method: str) -> Mapping[str, bytes]:
         """Return everything kept for a method."""
-        return {key: base64.b64decode(entry.text) for key, entry in self._read().get(method, {}).items()}
+        return {key: entry.value for key, entry in self._read().get(method, {}).items()}
 
     def remember(self, method: str, key: str, value: bytes, lifetime: float | None = None) -> None:
         """Keep a value, for `lifetime` seconds or for ever, or forget the key when the value is empty. Raises OSError."""
         everything = self._read()
         entries = everything.setdefault(method, {})
-        if value:
-            until = None if lifetime is None else self._wall_clock() + lifetime
-            entries[key] = _Entry(base64.b64encode(value).decode("ascii"), until)
-        else:
+        if not value:
             entries.pop(key, None)
+        elif lifetime is None:
+            entries[key] = _Entry(value)
+        else:
+            entries[key] = _Entry(value, self._wall_clock() + lifetime, lifetime)
+        stored = {method: {key: entry.dump() for key, entry in kept.items()} for method, kept in everything.items()}
         self._path.parent.mkdir(parents=True, exist_ok=True)
         # Written beside and renamed, so that a crash leaves the old file or the new one. It may hold keys: mode 0600.
         beside = self._path.with_name(self._path.name + ".new")
         with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            json.dump(everything, file)
+            json.dump(stored, file)
         beside.replace(self._path)
 
     def _read(self) -> dict[str, dict[str, _Entry]]:
         """Return what the file holds, by method and key, but what has had its time."""
         try:
             loaded = json.loads(self._path.read_text())
-            found = {method: {key: _Entry(*entry) for key, entry in entries.items()} for method, entries in loaded.items()}
-        except (OSError, ValueError, TypeError, AttributeError):
+        except (OSError, ValueError):
             return {}
         now = self._wall_clock()
-        return {
-            method: {key: entry for key, entry in entries.items() if entry.until is None or now < entry.until}
-            for method, entries in found.items()
-        }
+        return {method: dict(_entries(stored, now)) for method, stored in _items(loaded)}
+
+
+def _entries(stored: object, now: float) -> Iterator[tuple[str, _Entry]]:
+    for key, one in _items(stored):
+        with suppress(ValueError):
+            entry = _Entry.parse(one)
+            if entry.lasts(now):
+                yield key, entry
+
+
+def _items(loaded: object) -> Iterable[tuple[str, object]]:
+    return loaded.items() if isinstance(loaded, dict) else ()
