@@ -78,6 +78,10 @@ UPDATE_TIMEOUT = 20.0  # seconds
 UPDATE_ANSWER_MAX = 4096  # bytes; one line is expected
 UPDATE_INTERVAL = 300.0  # seconds from one request to the next at least
 UPDATE_RETRY = (300.0, 7200.0)  # seconds after trouble at the provider, doubled up to the second
+UPDATE_UNREACHED_RETRY = (10.0, 60.0)  # seconds after a request that did not get there, doubled up to the second
+UPDATE_REFUSED_PAUSE = 86400.0  # seconds after which a refusal may have been mended over there
 UPDATE_ABUSE_PAUSE = 86400.0  # seconds after having been blocked for too many updates
 UPDATE_SILENCE = 180.0  # seconds without an answer of the far end: the provider may believe us elsewhere
-UPDATE_TOLD_AGAIN = 86400.0  # seconds until a start may tell again what has not made the far end answer
+# Seconds until the provider is told again of a silence that telling it has not ended, doubled up to the second, which is how
+# long a start heeds what an earlier one told.
+UPDATE_TOLD_AGAIN = (7200.0, 86400.0)

@@ -16,11 +16,13 @@ class Verdict(Enum):
 
     ACCEPTED = "accepted"
     REFUSED = "refused"
-    """Asking again without another configuration cannot help."""
+    """Asking again cannot help before something is corrected, here or over there."""
     ABUSE = "abuse"
     """Blocked for asking too often."""
     RETRY = "retry"
     """Trouble over there, or an answer nobody knows."""
+    UNREACHED = "unreached"
+    """The request did not get there."""
 
 
 _WORDS = {

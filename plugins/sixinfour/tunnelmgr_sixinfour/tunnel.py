@@ -101,6 +101,8 @@ class SixInFourTunnel:
             self._outbox.say(Notice("6in4.address", f"this end is at {self._channel.local}, was {before or 'nowhere'}"))
         if moved or network.resumed:
             self._probe_soon(now)
+        if not moved and self._update is not None:  # where it moved to is told once the channel there is open
+            self._update.network_changed(now)
 
     def _follow_network(self, now: float) -> None:
         if self._state is State.STOPPED:

@@ -2,6 +2,7 @@
 
 from enum import Enum
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, StringConstraints
 
@@ -36,3 +37,8 @@ class UpdateSettings(Settings):
     url: Annotated[str, AfterValidator(_require_https)] = Field(
         default=HE_UPDATE_URL, description="address of the update service, https only"
     )
+
+    @property
+    def service(self) -> str:
+        """Who is told, as messages name it."""
+        return urlsplit(self.url).hostname or self.url

@@ -149,9 +149,11 @@ class Effects:
         return self._directory.resolve_delay, Done(addresses)
 
     def _fetch(self, effect: Fetch) -> tuple[float | None, EffectResult]:
+        if not self._host.is_online():
+            return 0.0, Failed(FailureCode.UNREACHABLE, f"no way to {effect.url.partition('?')[0]}")
         web = self._directory.web
         responder = web.get(max((url for url in web if effect.url.startswith(url)), key=len, default=""))
-        if responder is None or not self._host.is_online():
+        if responder is None:
             return None, Done(None)
         answer = responder(effect)
         if isinstance(answer, Response) and len(answer.body) > effect.response_max:

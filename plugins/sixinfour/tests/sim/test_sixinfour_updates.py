@@ -1,6 +1,7 @@
 """A provider that must know the endpoint, simulated: asked once per real change, and told the right thing."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from ipaddress import IPv4Address
 from itertools import pairwise
 from typing import Any
@@ -17,6 +18,7 @@ from tunnelmgr_sixinfour.registration import Registration
 from tunnelmgr_sixinfour.update_settings import UpdateSettings
 
 URL = "https://ipv4.tunnelbroker.net/nic/update"
+UNREACHED = Failed(FailureCode.UNREACHABLE, f"fetching {URL}: Temporary failure in name resolution")
 UPDATE = {"provider": "he", "tunnel": 123456, "username": "me", "key": "S3CRET"}
 LATER = "203.0.113.99"
 
@@ -37,7 +39,7 @@ class ScriptedProvider:
         answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
         return Response(200, answer.encode()) if isinstance(answer, str) else answer
 
-    def then(self, answer: str) -> None:
+    def then(self, answer: str | Failed) -> None:
         self._answers = [answer]
 
 
@@ -51,7 +53,7 @@ def add_customer(internet: Internet, remembered: str = "", update: dict[str, Any
 def memory_of_being_known_at(address: str) -> dict[str, bytes]:
     """What lasts of an update that the provider accepted, and after which the far end was heard."""
     outbox = Outbox()
-    Registration(UpdateSettings.model_validate(UPDATE), outbox).accepted(IPv4Address(address))
+    Registration(UpdateSettings.model_validate(UPDATE), outbox).accepted(IPv4Address(address), 0.0)
     said = [event for event in outbox.drain_events() if isinstance(event, Remember)]
     return {event.key: event.value for event in said if event.lifetime is None}
 
@@ -132,18 +134,52 @@ def test_an_address_that_flaps_is_told_once_in_five_minutes() -> None:
 
 @pytest.mark.requirement("S-UP-004", "S-UP-009")
 @pytest.mark.parametrize("answer", ["badauth", "nohost", "notfqdn", "!yours"])
-def test_a_refusal_is_final(answer: str) -> None:
+def test_a_refusal_holds_for_a_day(answer: str) -> None:
     internet = Internet()
     provider = ScriptedProvider(internet, answer)
     home = add_customer(internet)
     internet.run(3600)
     home.change_address(LATER)
-    internet.run(8000)
+    internet.run(82000)
     assert len(provider.requests) == 1
+    hint = "check username, key and tunnel under `update`; if they are right, mend it there: it is asked again in a day"
     assert said(home, "6in4.update-refused") == [
-        f"the provider refuses the update: {answer}; check username, key and tunnel under `update`"
+        f"ipv4.tunnelbroker.net refuses the update of tunnel 123456: {answer}; {hint}"
     ]
     assert home.status().facts["provider"] == "refused"
+    provider.then("good")  # somebody has mended it
+    internet.run(2000)
+    assert [request.url[-len(LATER) :] for request in provider.requests[1:]] == [LATER]
+    assert home.status().facts["provider"] == "current"
+
+
+@pytest.mark.requirement("S-UP-004")
+def test_a_refusal_of_an_earlier_start_is_asked_about_a_day_later() -> None:
+    internet = Internet()
+    provider = ScriptedProvider(internet, "nohost", "good")
+    home = add_customer(internet)
+    internet.run(10)
+    home.restart()
+    internet.run(86390)
+    assert len(provider.requests) == 1
+    internet.run(20)
+    assert len(provider.requests) == 2
+    assert home.status().facts["provider"] == "current"
+
+
+def test_without_an_address_to_tell_a_refusal_is_left_alone() -> None:
+    internet = Internet()
+    provider = ScriptedProvider(internet, "nohost", "good")
+    home = add_customer(internet)
+    internet.run(10)
+    home.lose_default_route()
+    home.restart()
+    internet.run(2 * 86400)
+    assert home.status().state == "no-route"
+    assert len(provider.requests) == 1
+    home.restore_default_route()
+    internet.run(2)
+    assert len(provider.requests) == 2
 
 
 @pytest.mark.requirement("S-UP-004", "S-UP-009")
@@ -164,6 +200,123 @@ def test_trouble_over_there_is_met_with_patience(answer: str | Response | Failed
     internet.run(7300)
     internet.run(3 * 3600)
     assert len(provider.requests) == 8
+
+
+def test_trouble_names_the_tunnel_and_who_was_asked() -> None:
+    internet = Internet()
+    provider = ScriptedProvider(internet, "911", "abuse")
+    home = add_customer(internet)
+    internet.run(310)
+    assert len(provider.requests) == 2
+    assert said(home, "6in4.update-failed") == [
+        "no update of tunnel 123456: 911; ipv4.tunnelbroker.net is asked again in 5 min"
+    ]
+    hint = "see that nothing else updates it: it is asked again in a day"
+    assert said(home, "6in4.update-blocked") == [
+        f"ipv4.tunnelbroker.net has blocked tunnel 123456 for too many updates; {hint}"
+    ]
+
+
+@pytest.mark.requirement("S-UP-004")
+def test_months_after_trouble_the_next_begins_with_a_short_pause() -> None:
+    internet = Internet()
+    provider = ScriptedProvider(internet, "911")
+    home = add_customer(internet)
+    internet.run(5 * 3600)
+    home.kill()
+    internet.run(90 * 86400)
+    home.restart()
+    internet.run(310)
+    first, second = provider.asked_at[-2:]
+    assert second - first == pytest.approx(300, abs=2)
+
+
+@pytest.mark.requirement("S-UP-007")
+@pytest.mark.parametrize("code", [FailureCode.UNREACHABLE, FailureCode.NOT_FOUND, FailureCode.NO_PERMISSION])
+def test_a_request_that_did_not_get_there_is_made_again_soon(code: FailureCode) -> None:
+    internet = Internet()
+    provider = ScriptedProvider(internet, replace(UNREACHED, code=code))
+    home = add_customer(internet, behind=internet.site(Nat(), address=HOME), address=None)
+    internet.run(4 * 3600)
+    pauses = [later - earlier for earlier, later in pairwise(provider.asked_at)]
+    assert pauses[:5] == pytest.approx([10, 20, 40, 60, 60], abs=1)
+    assert max(pauses) < 61
+    assert 4 <= len(said(home, "6in4.update-failed")) <= 5, "the same is said once an hour"
+    assert home.memory == {}
+    provider.then(f"good {HOME}")
+    internet.run(60)
+    assert home.status().facts["provider"] == "current"
+    provider.then(UNREACHED)
+    told = len(provider.requests)
+    internet.run(3 * 3600)  # of silence, which is told again
+    pauses = [later - earlier for earlier, later in pairwise(provider.asked_at[told:])]
+    assert pauses[:3] == pytest.approx([10, 20, 40], abs=1), "each outage for itself"
+
+
+@pytest.mark.requirement("S-UP-007")
+def test_after_an_outage_another_start_tells_a_new_address_at_once() -> None:
+    internet = Internet()
+    provider = ScriptedProvider(internet, UNREACHED)
+    home = add_customer(internet, remembered=HOME)
+    home.change_address("203.0.113.90")
+    internet.run(3 * 3600 + 700)
+    provider.then(f"good {LATER}")
+    home.change_address(LATER)
+    home.restart()
+    internet.run(5)
+    assert home.status().facts["provider"] == "current"
+
+
+@pytest.mark.requirement("S-UP-007")
+@pytest.mark.parametrize("news", ["another address", "another network", "the same address again", "awake again"])
+def test_news_of_the_network_have_what_did_not_get_there_tried_at_once(news: str) -> None:
+    internet = Internet()
+    provider = ScriptedProvider(internet, UNREACHED)
+    home = add_customer(internet)
+    internet.run(100)
+    provider.then("good")
+    match news:
+        case "another address":
+            home.change_address(LATER)
+        case "another network":
+            home.tell_network()
+        case "the same address again":
+            home.lose_default_route()
+            internet.run(1)
+            home.restore_default_route()
+        case "awake again":
+            home.suspend()
+            internet.run(2)
+            home.resume()
+    internet.run(1)
+    assert home.status().facts["provider"] == "current"
+
+
+@pytest.mark.requirement("S-UP-004", "S-UP-005")
+@pytest.mark.parametrize("answer", ["911", Failed(FailureCode.TIMEOUT, "no answer in 20 s"), Response(503, b"")])
+def test_news_of_the_network_do_not_shorten_what_the_provider_is_owed(answer: str | Response | Failed) -> None:
+    internet = Internet()
+    provider = ScriptedProvider(internet, answer)
+    home = add_customer(internet)
+    for number in range(29):
+        internet.run(10)
+        home.change_address(f"203.0.113.{100 + number}")
+        home.tell_network()
+    assert len(provider.requests) == 1
+
+
+def test_a_start_says_how_long_an_earlier_one_has_it_wait() -> None:
+    internet = Internet()
+    ScriptedProvider(internet, "911")
+    home = add_customer(internet)
+    internet.run(901)
+    assert said(home, "6in4.update-waits") == []
+    home.change_address(LATER)
+    home.restart()
+    internet.run(10)
+    assert said(home, "6in4.update-waits") == [
+        "ipv4.tunnelbroker.net hears where tunnel 123456 ends in 20 min, no sooner after the latest request"
+    ]
 
 
 @pytest.mark.requirement("S-UP-004")
@@ -192,8 +345,27 @@ def test_behind_a_nat_three_minutes_of_silence_are_a_reason_to_tell_once() -> No
     assert provider.requests == []
     internet.run(80)
     assert len(provider.requests) == 1
-    internet.run(2 * 3600)
+    internet.run(3600)
     assert len(provider.requests) == 1
+
+
+@pytest.mark.requirement("S-UP-005")
+def test_behind_a_nat_a_silence_that_lasts_is_told_again_after_hours() -> None:
+    internet = Internet()
+    site = internet.site(Nat(), address=HOME)
+    provider = ScriptedProvider(internet, "good")
+    add_customer(internet, remembered="192.168.1.2", behind=site, address=None)
+    far = add_far(internet)
+    internet.run(10)
+    site.change_address(LATER)  # and again and again, which nobody inside can see
+    internet.run(7 * 86400)
+    hours = [round((later - earlier) / 3600) for earlier, later in pairwise(provider.asked_at)]
+    assert hours == [2, 4, 8, 16, 24, 24, 24, 24, 24]
+    site.change_address(HOME)
+    internet.run(600)
+    far.kill()
+    internet.run(3 * 3600)
+    assert provider.asked_at[-1] - provider.asked_at[-2] == pytest.approx(7200, abs=120), "each silence for itself"
 
 
 @pytest.mark.requirement("S-UP-005")
@@ -285,6 +457,7 @@ def test_behind_a_nat_lost_requests_at_the_start_are_a_reason_to_tell_however_sh
     internet.run(3600)
     restart_often(internet, home, 20)
     assert len(provider.requests) == 1, "it knows, and the silence has another cause"
+    home.kill()
     internet.run(86400)
     restart_often(internet, home, 20)
     assert len(provider.requests) == 2, "by now the address may be another"
