@@ -3,7 +3,7 @@
 A wrong one would not merely fail: `prefixes` become rules and unreachable routes of this host.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from ipaddress import IPv4Address, IPv6Address, IPv6Interface, IPv6Network
 from itertools import combinations
 from typing import Annotated
@@ -12,7 +12,7 @@ from pydantic import AfterValidator
 
 from tunnelmgr.api.events import EVERYWHERE
 from tunnelmgr_sixinfour.addresses import is_never_a_host
-from tunnelmgr_sixinfour.constants import SITE_LENGTH_MIN, SITES
+from tunnelmgr_sixinfour.constants import NEVER_BEYOND, POINT_TO_POINT, SITE_LENGTH_MIN, SITES
 
 
 def _check_host(address: IPv4Address) -> IPv4Address:
@@ -29,7 +29,10 @@ def _check_address(address: IPv6Address) -> IPv6Address:
 
 def _check_interface(interface: IPv6Interface) -> IPv6Interface:
     _check_address(interface.ip)
-    _check_length(interface.network)
+    network = interface.network
+    _check_length(network)
+    if network.prefixlen < POINT_TO_POINT and interface.ip == network.network_address:
+        raise ValueError(f"{interface} is every router's address there (RFC 4291 section 2.6.1); write this end's own")
     return interface
 
 
@@ -46,8 +49,9 @@ def _check_length(prefix: IPv6Network) -> None:
 
 
 def _check_destination(prefix: IPv6Network) -> IPv6Network:
-    if prefix != EVERYWHERE and (prefix.is_multicast or prefix.is_link_local or prefix.is_loopback or prefix.is_unspecified):
-        raise ValueError(f"{prefix} is never behind a tunnel; write prefixes of the far end, or ::/0 for the internet")
+    if prefix != EVERYWHERE and any(prefix.overlaps(block) for block in NEVER_BEYOND):
+        never = f"{prefix} has addresses that are never behind a tunnel (multicast, link-local, loopback)"
+        raise ValueError(f"{never}; write prefixes of the far end, or ::/0 for the internet")
     return prefix
 
 
@@ -61,9 +65,14 @@ Destination = Annotated[IPv6Network, AfterValidator(_check_destination)]
 """A prefix on the other."""
 
 
-def check_apart(prefixes: Iterable[IPv6Network], routes: Iterable[IPv6Network]) -> None:
-    """Raise ValueError where a profile says twice, or both ways, on which side a prefix is."""
-    for name, written in (("prefixes", list(prefixes)), ("routes", list(routes))):
+def check_apart(
+    prefixes: Collection[IPv6Network], routes: Collection[IPv6Network], link: IPv6Network, far: IPv6Address
+) -> None:
+    """Raise ValueError where a profile says twice, or both ways, on which side a prefix is.
+
+    `link` is the prefix of the tunnel itself. It may be part of `prefixes`: it is the longer one, and goes before them.
+    """
+    for name, written in (("prefixes", prefixes), ("routes", routes)):
         twice = next((one for one, other in combinations(written, 2) if one == other), None)
         if twice is not None:
             raise ValueError(f"`{name}` has {twice} twice; remove one")
@@ -71,3 +80,8 @@ def check_apart(prefixes: Iterable[IPv6Network], routes: Iterable[IPv6Network]) 
         site = next((prefix for prefix in prefixes if route.subnet_of(prefix)), None)
         if site is not None:
             raise ValueError(f"{route} of `routes` is on this side: `prefixes` has {site}; remove it from one of them")
+        if route.subnet_of(link):
+            raise ValueError(f"{route} of `routes` is the tunnel's own prefix: `address` has {link}; remove it")
+    for prefix in prefixes:
+        if far in prefix and not (far in link and link.subnet_of(prefix)):
+            raise ValueError(f"the far end's {far} is on this side: `prefixes` has {prefix}; check it and `far_address`")

@@ -17,6 +17,9 @@ DSCP = 0xFC  # RFC 2474
 LINK_LOCAL = IPv6Network("fe80::/64")  # RFC 4291 section 2.5.6
 GLOBAL_UNICAST = IPv6Network("2000::/3")  # RFC 4291 section 2.4, as far as it is given away
 SITES = (GLOBAL_UNICAST, IPv6Network("fc00::/7"))  # what a site's prefix is part of; unique local ones are RFC 4193
+POINT_TO_POINT = 127  # bits; from here on every address of a prefix is a host's: RFC 6164
+# Never reached through a router: multicast, link-local, loopback and unspecified addresses; RFC 4291 section 2.4.
+NEVER_BEYOND = tuple(IPv6Network(block) for block in ("ff00::/8", "fe80::/10", "::/127"))
 SIXTOFOUR_PREFIX = IPv6Network("2002::/16")  # RFC 3056 section 2
 ANYCAST_RELAY = IPv4Network("192.88.99.0/24")  # RFC 3068, deprecated by RFC 7526
 

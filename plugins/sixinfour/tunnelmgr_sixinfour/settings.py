@@ -21,6 +21,7 @@ from tunnelmgr_sixinfour.constants import (
     ECN,
     KEEPALIVE_INTERVAL,
     OUTER_TTL,
+    POINT_TO_POINT,
     STATIC_MTU_MAX,
     TUNNEL_MTU_MIN,
 )
@@ -118,7 +119,7 @@ class SixInFourSettings(EnvelopeSettings):
             raise ValueError(f"both ends have the IPv6 address {self.far}; one of `address` and `far_address` is wrong")
         if self.local == self.remote:
             raise ValueError(f"`local` and `remote` are the same address {self.remote}")
-        check_apart(self.prefixes, self.routes)
+        check_apart(self.prefixes, self.routes, self.address.network, self.far)
         return self
 
     @property
@@ -127,7 +128,7 @@ class SixInFourSettings(EnvelopeSettings):
         if self.far_address is not None:
             return self.far_address
         network, own = self.address.network, self.address.ip
-        if network.prefixlen == 127:
+        if network.prefixlen == POINT_TO_POINT:
             return IPv6Address(int(own) ^ 1)
         first = network.network_address + 1
         return network.network_address + 2 if own == first else first
