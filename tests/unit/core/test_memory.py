@@ -79,3 +79,11 @@ def test_what_was_kept_by_a_clock_far_ahead_goes_when_that_is_put_right(tmp_path
     assert memory().recall("6in4") == {"pause": b"86400", "outcome": b"lasting"}, "clocks are put back a little every day"
     now = 1.7e9
     assert memory().recall("6in4") == {"outcome": b"lasting"}
+
+
+def test_a_damaged_prefix_is_drawn_anew(tmp_path: Path) -> None:
+    memory = Memory(tmp_path / "home.memory")
+    memory.remember("lan", "unique-local-prefix", b"123")
+    drawn = unique_local_prefix(memory, Random(1))
+    assert drawn.prefixlen == 48
+    assert unique_local_prefix(memory, Random(2)) == drawn
