@@ -5,7 +5,7 @@ from pathlib import Path
 from tests.process.stage import ADDRESS, TARGET, living, until, up
 from tests.process.virtual_time import run
 from tunnelmgr.api.events import PeerSilent
-from tunnelmgr.core.snapshot import State
+from tunnelmgr.core.snapshot import State, Trouble
 from tunnelmgr.host.items import Address
 
 SILENT = PeerSilent("192.0.2.80 does not answer (3 echo requests)", hint="start the tunnel there")
@@ -42,5 +42,21 @@ def test_a_peer_not_heard_any_more_costs_the_default_route_and_nothing_else(tmp_
             stage.say(up())
             await until(lambda: stage.states[-1] is State.UP)
             assert stage.default_route
+
+    run(story())
+
+
+def test_a_peer_that_speaks_again_while_nobody_answers_through_the_tunnel_is_no_first_start(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with living(tmp_path, probe=(TARGET,)) as stage:
+            stage.prober.results.put_nowait(True)
+            stage.say(up())
+            await until(lambda: State.UP in stage.states)
+            stage.say(SILENT)
+            await until(lambda: stage.states[-1] is State.IMPAIRED)
+            stage.prober.results.put_nowait(False)
+            stage.say(up())
+            await until(lambda: stage.life.snapshot().trouble is Trouble.LOST)
+            assert State.STARTING not in stage.states[stage.states.index(State.UP) :]
 
     run(story())
