@@ -334,16 +334,18 @@ def test_a_lan_behind_a_teredo_client_behind_a_nat_reads_pages(
 
 
 def test_a_customer_whose_6rd_domain_has_a_64_for_each_serves_a_lan(world: World) -> None:
-    domain = 'type: 6rd, prefix: "2001:db8:6d00::/56", mask_length: 24'
+    domain = 'type: 6rd, prefix: "2001:db8:6d00::/56"'
+    border_relay = "role: border-relay, customers: 203.0.113.0/24, local: 203.0.113.80"
     relay = Tunnelmgr(
         world.internet.host("relay", "203.0.113.80", "192.0.2.81", "2001:db8:81::1"),
         world.home.folder.parent,
-        f"name: home\nmethod: {{{domain}, role: border-relay, local: 203.0.113.80}}\nfirewall: {{inbound: open}}\n",
+        f"name: home\nmethod: {{{domain}, {border_relay}}}\nfirewall: {{inbound: open}}\n",
     )
     world.internet.route("2001:db8:6d00::/56", relay.host)
     relay.up()
     world.home.write_profile(
-        "home", f"name: home\nmethod: {{{domain}, border_relay: 203.0.113.80}}\nlan: {{interfaces: [lan0]}}\n"
+        "home",
+        f"name: home\nmethod: {{{domain}, mask_length: 24, border_relay: 203.0.113.80}}\nlan: {{interfaces: [lan0]}}\n",
     )
     world.home.up()
     prefix = IPv6Network("2001:db8:6d00:42::/64")
