@@ -23,8 +23,8 @@ from tunnelmgr.lab.waiting import wait_for
 ROOT = Path(__file__).parents[2]
 CONFIGS = ROOT / "configs"
 DEMO_TIMEOUT = 120.0  # seconds; what issue and README promise
-NEED_A_PUBLIC_ADDRESS = {"sixinfour", "sixtofour"}
-WITHOUT_FAR_SIDE = {"sixrd", "sixtofour"}  # no provider of the lab has a border relay or a 6to4 relay
+NEED_A_PUBLIC_ADDRESS = {"sixinfour", "sixrd", "sixtofour"}
+WITHOUT_FAR_SIDE = {"sixtofour"}  # nobody in the lab is a 6to4 relay
 READ_THE_PAGE = f"import urllib.request as u; assert b'IPv6' in u.urlopen('http://{WEB_NAME}/', timeout=10).read()"
 BEHIND_IT = [
     f"timeout 30 sh -c 'until tunnelmgr lab exec {LAN_HOST} ping -6 -c 1 -W 5 {WEB_NAME}; do sleep 0.2; done'",

@@ -81,6 +81,13 @@ PUBLIC_HOSTS = (
         ("2001:db8:100::/40",),
     ),
     PublicHost(
+        "sixrd",
+        "6rd border relay",
+        ("192.0.2.48", "2001:db8:48::1"),
+        service=Service(("tunnelmgr", "up", "sixrd-border-relay")),
+        routes=("2001:db8:6d00::/40",),
+    ),
+    PublicHost(
         "web",
         "web server, IPv6 only",
         ("2001:db8:6::1",),
