@@ -19,7 +19,18 @@ from tunnelmgr.detect.detection import DONE, Detection
 from tunnelmgr.detect.plan import Plan
 
 SERVER = Endpoint(IPv4Address("192.0.2.5"), 3478)
-CHANNELS = ("mapping", "filtering", "hairpin", "hops", "router", "path-mtu", "lifetime", "lifetime-0", "far-end-0")
+CHANNELS = (
+    "mapping",
+    "filtering",
+    "confirming",
+    "hairpin",
+    "hops",
+    "router",
+    "path-mtu",
+    "lifetime",
+    "lifetime-0",
+    "far-end-0",
+)
 ROUTER = IPv4Address("192.168.1.1")
 HOME = Network(
     (LocalAddress("eth0", IPv4Interface("192.168.1.2/24")),),

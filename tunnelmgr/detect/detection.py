@@ -163,7 +163,13 @@ class Detection:
         return []
 
     def events(self) -> list[Event]:
-        events = [*self._events, *self._far_ends.effects(), *self._strangers.effects(), *self._ipv6.effects()]
+        events = [
+            *self._events,
+            *self._far_ends.effects(),
+            *self._strangers.effects(),
+            *self._nat.effects(),
+            *self._ipv6.effects(),
+        ]
         self._events = []
         return events
 

@@ -88,7 +88,7 @@ def _about_filtering(observed: Observed) -> Iterator[Evidence]:
         unknown = "whether ports matter is not measured" if observed.strangers.let_in is False else "not measured"
         found = f"no STUN server with two addresses answered: {unknown}"
         yield Evidence("filtering", found, observed.at(heard))
-    far, near = nat.from_other_address, nat.from_other_port
+    far, near = nat.answer_from_elsewhere, nat.from_other_port
     if far is None or near is None or nat.fence is None:
         return
     if nat.ignores_changes:

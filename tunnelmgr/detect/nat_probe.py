@@ -1,8 +1,9 @@
 """Which NAT is on the way: the tests of RFC 5780 section 4 against STUN servers.
 
 Each socket has one task, so that no test opens the filter for another (RFC 5780 section 4.4): MAPPING speaks with every
-address there is, FILTERING with one address of one server only, HAIRPIN is the second inside endpoint. The first server
-that has two addresses is explored; where none has, different servers still tell how the NAT maps.
+address there is, FILTERING with one address of one server only, HAIRPIN is the second inside endpoint. CONFIRMING asks
+again what FILTERING found open: its port may have been somebody's before, for whom the NAT still lets the server in. The
+first server that has two addresses is explored; where none has, different servers still tell how the NAT maps.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,7 +11,8 @@ from enum import Enum
 from ipaddress import IPv4Address
 from random import Random
 
-from tunnelmgr.api.datagrams import Datagram
+from tunnelmgr.api.datagrams import ChannelKind, Datagram
+from tunnelmgr.api.effects import Effect, OpenChannel
 from tunnelmgr.api.network import Endpoint
 from tunnelmgr.detect.behaviour import Filtering, Sighting
 from tunnelmgr.detect.inquiries import PATIENT, Inquiries, Inquiry, Outcome, Schedule, brisk
@@ -24,6 +26,7 @@ from tunnelmgr.detect.stun import (
 )
 
 MAPPING, FILTERING, HAIRPIN = CHANNELS = ("mapping", "filtering", "hairpin")
+CONFIRMING = "confirming"  # opened when there is something to confirm
 
 
 class Stage(Enum):
@@ -47,6 +50,7 @@ class NatProbe:
         self._random = random
         self._inquiries = inquiries
         self._own: frozenset[IPv4Address] = frozenset()
+        self._effects: list[Effect] = []
         self.stage = Stage.WAITING
         self.servers: list[Inquiry] = []
         """The first question to each server."""
@@ -58,6 +62,8 @@ class NatProbe:
         """Asked on the socket of the filtering tests: while it is answered, the others are lost to a filter only."""
         self.from_other_address: Inquiry | None = None
         self.from_other_port: Inquiry | None = None
+        self.confirmation: Inquiry | None = None
+        """`from_other_address` again, when that was answered."""
         self.hairpin: Inquiry | None = None
         """Where the second inside endpoint is seen."""
         self.turned: list[Inquiry] = []
@@ -89,13 +95,15 @@ class NatProbe:
             self.stage = Stage.DONE
         if self.stage is Stage.EXPLORING:
             self._turn_round(now)
+            self._confirm(now)
             if all(inquiry.settled for inquiry in self._asked()):
                 self.stage = Stage.DONE
 
     def _asked(self) -> Iterator[Inquiry]:
         yield from self.servers
         yield from self.elsewhere
-        yield from (one for one in (self.fence, self.from_other_address, self.from_other_port, self.hairpin) if one)
+        tests = (self.fence, self.from_other_address, self.from_other_port, self.confirmation, self.hairpin)
+        yield from (one for one in tests if one)
         # One that came round is answered, whatever else is.
         yield from () if self.turned_round else self.turned
 
@@ -109,7 +117,7 @@ class NatProbe:
     def _explore(self, chosen: Inquiry, now: float) -> None:
         self.stage, self.explored = Stage.EXPLORING, chosen
         schedule = brisk(chosen.round_trip or 0.0)
-        if chosen.mapped is not None and chosen.mapped.address not in self._own:  # where nothing translates, nothing turns
+        if self._is_translated(chosen):
             self.hairpin = self._ask(HAIRPIN, chosen.remote, now, schedule)
         if (other := other_address(chosen)) is None:
             return
@@ -119,6 +127,14 @@ class NatProbe:
         self.from_other_address = self._ask(FILTERING, chosen.remote, now, schedule, Change.ADDRESS_AND_PORT)
         self.from_other_port = self._ask(FILTERING, chosen.remote, now, schedule, Change.PORT)
 
+    def effects(self) -> list[Effect]:
+        effects, self._effects = self._effects, []
+        return effects
+
+    def _is_translated(self, inquiry: Inquiry) -> bool:
+        """Whether there is a NAT on the way: elsewhere nothing turns round, and everything comes in."""
+        return inquiry.mapped is not None and inquiry.mapped.address not in self._own
+
     def _turn_round(self, now: float) -> None:
         """Let both inside endpoints send to each other's outside one: each opens the filter for the other."""
         one, two = self.explored, self.hairpin
@@ -126,6 +142,15 @@ class NatProbe:
             return
         schedule = brisk(two.round_trip or 0.0)
         self.turned = [self._ask(MAPPING, two.mapped, now, schedule), self._ask(HAIRPIN, one.mapped, now, schedule)]
+
+    def _confirm(self, now: float) -> None:
+        far, explored = self.from_other_address, self.explored
+        if self.confirmation is not None or explored is None or far is None or far.outcome is not Outcome.ANSWERED:
+            return
+        if self._is_translated(explored):
+            self._effects.append(OpenChannel(CONFIRMING, ChannelKind.UDP))
+            schedule = brisk(explored.round_trip or 0.0)
+            self.confirmation = self._ask(CONFIRMING, explored.remote, now, schedule, Change.ADDRESS_AND_PORT)
 
     def _ask(
         self, channel: str, remote: Endpoint, now: float, schedule: Schedule, change: Change = Change.NOTHING
@@ -145,7 +170,7 @@ class NatProbe:
 
     def filtering(self) -> Filtering | None:
         """Return what the NAT lets in; None where no server could or would show it."""
-        far, near = self.from_other_address, self.from_other_port
+        far, near = self.answer_from_elsewhere, self.from_other_port
         if far is None or near is None or self.fence is None or self.fence.outcome is not Outcome.ANSWERED:
             return None
         if self.ignores_changes:
@@ -153,6 +178,12 @@ class NatProbe:
         if far.outcome is Outcome.ANSWERED:
             return Filtering.ENDPOINT_INDEPENDENT
         return Filtering.ADDRESS if near.outcome is Outcome.ANSWERED else Filtering.ADDRESS_AND_PORT
+
+    @property
+    def answer_from_elsewhere(self) -> Inquiry | None:
+        """The question that tells whether an answer from another address comes in: the second one if that was lost."""
+        again = self.confirmation
+        return again if again is not None and again.outcome is Outcome.SILENT else self.from_other_address
 
     @property
     def ignores_changes(self) -> bool:

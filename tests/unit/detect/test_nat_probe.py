@@ -1,0 +1,61 @@
+"""The tests against STUN servers: what is asked twice."""
+
+from ipaddress import IPv4Address
+from random import Random
+
+import pytest
+
+from tunnelmgr.api.datagrams import ChannelKind
+from tunnelmgr.api.effects import OpenChannel
+from tunnelmgr.api.network import Endpoint
+from tunnelmgr.detect.behaviour import Filtering
+from tunnelmgr.detect.inquiries import Inquiries, Inquiry, Outcome
+from tunnelmgr.detect.nat_probe import CONFIRMING, NatProbe
+from tunnelmgr.detect.stun import BindingResponse
+
+SERVER, ELSEWHERE = Endpoint(IPv4Address("192.0.2.5"), 3478), Endpoint(IPv4Address("192.0.2.6"), 3479)
+MAPPED = Endpoint(IPv4Address("203.0.113.1"), 40000)
+
+
+def answer(inquiry: Inquiry | None, source: Endpoint = SERVER) -> None:
+    assert inquiry is not None
+    inquiry.outcome, inquiry.answered_from = Outcome.ANSWERED, source
+    inquiry.answer = BindingResponse(b"", MAPPED, ELSEWHERE)
+
+
+def exploring(*own: IPv4Address) -> NatProbe:
+    """Return one to whom an answer from another address has come in."""
+    probe = NatProbe(Random(1), Inquiries())
+    probe.begin([SERVER], frozenset(own), 0.0)
+    answer(probe.servers[0])
+    probe.advance(0.1)
+    answer(probe.fence)
+    answer(probe.from_other_address, ELSEWHERE)
+    probe.advance(0.2)
+    return probe
+
+
+@pytest.mark.parametrize(
+    ("outcome", "filtering"),
+    [
+        (Outcome.ANSWERED, Filtering.ENDPOINT_INDEPENDENT),
+        (Outcome.WAITING, Filtering.ENDPOINT_INDEPENDENT),
+        (Outcome.SILENT, Filtering.ADDRESS_AND_PORT),
+    ],
+)
+def test_a_nat_that_lets_everybody_in_is_believed_on_a_second_socket(outcome: Outcome, filtering: Filtering) -> None:
+    probe = exploring()
+    assert probe.effects() == [OpenChannel(CONFIRMING, ChannelKind.UDP)]
+    assert probe.confirmation is not None
+    assert probe.confirmation.channel == CONFIRMING
+    assert not probe.done
+    probe.confirmation.outcome = outcome
+    probe.advance(0.3)
+    assert probe.effects() == [], "once"
+    assert probe.filtering() is filtering
+
+
+def test_where_nothing_translates_nothing_is_confirmed() -> None:
+    probe = exploring(MAPPED.address)
+    assert (probe.confirmation, probe.effects()) == (None, [])
+    assert probe.filtering() is Filtering.ENDPOINT_INDEPENDENT
