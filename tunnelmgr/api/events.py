@@ -22,6 +22,10 @@ class OuterTos(NamedTuple):
     """The bits taken from the inner traffic class: 0x03 for ECN (RFC 6040, normal mode), 0xFC for the DSCP (RFC 2983,
     uniform model), which is then copied back on the way in."""
 
+    def outer(self, inner: int) -> int:
+        """Return the outer octet for an inner traffic class."""
+        return inner & self.inherited | self.value & ~self.inherited
+
 
 _TOS_ZERO = OuterTos()
 

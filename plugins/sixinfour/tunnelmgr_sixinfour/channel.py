@@ -3,7 +3,9 @@
 from ipaddress import IPv4Address
 
 from tunnelmgr.api.datagrams import ChannelKind
-from tunnelmgr.api.effects import CloseChannel, Done, Effect, EffectResult, Failed, OpenChannel
+from tunnelmgr.api.effects import CloseChannel, Done, Effect, EffectResult, Failed, FailureCode, OpenChannel
+from tunnelmgr.api.errors import ExitCode
+from tunnelmgr.api.events import Down
 from tunnelmgr.api.network import Endpoint, Network
 from tunnelmgr.api.outbox import Outbox
 from tunnelmgr_sixinfour.constants import REOPEN_INTERVAL
@@ -36,6 +38,16 @@ class RawChannel:
     @property
     def next_timeout(self) -> float | None:
         return self._retry_at
+
+    @property
+    def complaint(self) -> Down | None:
+        """What to say of the latest attempt; None when it did not fail."""
+        if self.failure is None:
+            return None
+        if self.failure.code is FailureCode.NO_PERMISSION:
+            hint = "raw sockets need the capability CAP_NET_RAW; run it as root"
+            return Down(self.failure.text, hint, ExitCode.NO_PERMISSION, permanent=True)
+        return Down(self.failure.text, f"check `local`: {self.local} must be an address of this host")
 
     def address_in(self, network: Network) -> IPv4Address | None:
         """Return the address this end has in a network, None when it has none."""

@@ -55,7 +55,7 @@ DERIVED_PATH_VALIDITY = 60.0  # seconds without reception after which such a pat
 DHCP_TIMEOUTS = (1.0, 2.0, 4.0, 8.0)  # seconds for an answer to each request, doubled as RFC 2131 section 4.1 has it
 DHCP_IDENTIFIER_LENGTH = 8  # bytes, random
 LEARN_INTERVAL = 3600.0  # seconds after which a DHCP server is asked whether all is as it was
-LEARN_REFUSALS = 3  # questions in a row, all answered without an option 212, until what was learnt is forgotten
+LEARN_REFUSALS = 3  # questions answered without an option 212, and none with it, until what was learnt is forgotten
 LEARN_RETRY = 300.0  # seconds after which it is asked again when it did not answer, or knew nothing
 
 # Behind these the host is not reachable by its own address: RFC 1918, and RFC 6598 for the carriers' NATs.

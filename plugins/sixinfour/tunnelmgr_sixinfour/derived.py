@@ -6,8 +6,8 @@ from ipaddress import IPv4Address, IPv6Interface
 from random import Random
 
 from tunnelmgr.api.datagrams import ChannelEvent, Datagram, IcmpReceived
-from tunnelmgr.api.effects import Effect, EffectResult, Failed, FailureCode
-from tunnelmgr.api.errors import ExitCode, TunnelError, WireError
+from tunnelmgr.api.effects import Effect, EffectResult
+from tunnelmgr.api.errors import TunnelError, WireError
 from tunnelmgr.api.events import Down, Event, Notice, PeerSilent, Stopped, Up
 from tunnelmgr.api.hostconfig import HostConfig
 from tunnelmgr.api.network import Endpoint, Network
@@ -136,7 +136,7 @@ class DerivedTunnel:
         self._place = Place(
             domain,
             site,
-            SitePaths(site, domain, self._channel.name, self._settings.outer_tos, self._outbox),
+            SitePaths(site, domain, self._channel, self._settings.outer_tos, self._outbox),
             ErrorAnswers.to_host(site.address, self._outbox),
             ErrorAnswers(site.address, self._outbox, to="sites", by=self._send_to_site),
         )
@@ -145,7 +145,7 @@ class DerivedTunnel:
         self._state = state
         if reason != self._complaint:
             self._leave()
-            self._say_down(reason, hint)
+            self._say_down(Down(reason, hint))
 
     def _leave(self) -> None:
         """Have no prefix any more."""
@@ -162,8 +162,8 @@ class DerivedTunnel:
         elif self._channel.effect_done(effect, result, now) and self._place is not None:
             if self._channel.is_open:
                 self._opened(self._place, now)
-            elif self._channel.failure is not None:
-                self._could_not_open(self._channel.failure)
+            elif (down := self._channel.complaint) is not None and down.reason != self._complaint:
+                self._say_down(down)
 
     def _opened(self, place: Place, now: float) -> None:
         interval = place.domain.gateway_echo
@@ -180,15 +180,6 @@ class DerivedTunnel:
             if doubted:
                 self._say_silent(f"border relay {place.domain.gateway} has not answered yet", _SILENT_HINT)
         self._ask_gateway(now)
-
-    def _could_not_open(self, failure: Failed) -> None:
-        if failure.text == self._complaint:
-            return
-        if failure.code is FailureCode.NO_PERMISSION:
-            hint = "raw sockets need the capability CAP_NET_RAW; run it as root"
-            self._say_down(failure.text, hint, ExitCode.NO_PERMISSION, permanent=True)
-        else:
-            self._say_down(failure.text, f"check `local`: {self._channel.local} must be an address of this host")
 
     # -- is the gateway there -----------------------------------------------------------------------------------------
 
@@ -238,9 +229,9 @@ class DerivedTunnel:
         self._doubted = True
         self._outbox.say(PeerSilent(reason, hint))
 
-    def _say_down(self, reason: str, hint: str, code: ExitCode = ExitCode.NO_ANSWER, *, permanent: bool = False) -> None:
-        self._configured, self._doubted, self._complaint = False, False, reason
-        self._outbox.say(Down(reason, hint, code, permanent=permanent))
+    def _say_down(self, down: Down) -> None:
+        self._configured, self._doubted, self._complaint = False, False, down.reason
+        self._outbox.say(down)
 
     # -- packets ------------------------------------------------------------------------------------------------------
 
@@ -302,8 +293,7 @@ class DerivedTunnel:
             self._outbox.drop(refused.drop)
 
     def _send(self, packet: bytes, remote: IPv4Address) -> None:
-        value, inherited = self._settings.outer_tos
-        tos = traffic_class(packet) & inherited | value & ~inherited
+        tos = self._settings.outer_tos.outer(traffic_class(packet))
         self._outbox.count("packets-sent")
         self._outbox.send(Datagram(self._channel.name, packet, Endpoint(remote, 0), tos=tos))
 

@@ -6,6 +6,7 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network
 from tunnelmgr.api.events import EVERYWHERE, OuterTos, PathDown, PathUp
 from tunnelmgr.api.network import Endpoint
 from tunnelmgr.api.outbox import Outbox
+from tunnelmgr_sixinfour.channel import RawChannel
 from tunnelmgr_sixinfour.constants import DERIVED_PATH_VALIDITY, DERIVED_PATHS_MAX, SIXTOFOUR_PREFIX
 from tunnelmgr_sixinfour.domain import Domain, Site
 
@@ -13,7 +14,7 @@ from tunnelmgr_sixinfour.domain import Domain, Site
 class SitePaths:
     """Those of one channel: to the gateway, and to other sites for as long as they answer."""
 
-    def __init__(self, site: Site, domain: Domain, channel: str, tos: OuterTos, outbox: Outbox) -> None:
+    def __init__(self, site: Site, domain: Domain, channel: RawChannel, tos: OuterTos, outbox: Outbox) -> None:
         self._site = site
         self._domain = domain
         self._channel = channel
@@ -61,7 +62,7 @@ class SitePaths:
     ) -> None:
         at_gateway = self._domain.is_gateway
         path = PathUp(
-            *(prefix, Endpoint(remote, 0), self._channel, valid_for, ingress),
+            *(prefix, Endpoint(remote, 0), self._channel.name, valid_for, ingress),
             local=EVERYWHERE if at_gateway else self._site.prefix,
             local_except=(self._domain.prefix,) if at_gateway else (),
             tos=self._tos,

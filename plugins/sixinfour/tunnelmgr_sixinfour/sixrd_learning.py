@@ -41,7 +41,7 @@ class Learner:
         self._refusal: Verdict | None = None
         """What a server said that knows no 6rd; another one may know it."""
         self._refusals = 0
-        """Questions in a row that ended so."""
+        """Questions that ended so since one was answered."""
         self._due: float | None = None
 
     @property

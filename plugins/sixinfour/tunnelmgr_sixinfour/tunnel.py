@@ -6,8 +6,8 @@ from ipaddress import IPv6Address
 from random import Random
 
 from tunnelmgr.api.datagrams import ChannelEvent, Datagram, IcmpReceived
-from tunnelmgr.api.effects import Effect, EffectResult, FailureCode
-from tunnelmgr.api.errors import ExitCode, TunnelError
+from tunnelmgr.api.effects import Effect, EffectResult
+from tunnelmgr.api.errors import TunnelError
 from tunnelmgr.api.events import Down, Event, Notice, PathDown, PeerSilent, Stopped, Up
 from tunnelmgr.api.hostconfig import HostConfig
 from tunnelmgr.api.network import Endpoint, Network
@@ -160,16 +160,13 @@ class SixInFourTunnel:
         self._probe_soon(now)
 
     def _could_not_open(self) -> None:
-        failure = self._channel.failure
-        if failure is None:
+        down = self._channel.complaint
+        if down is None:
             return
         self._enter(State.OPENING)
-        forbidden = failure.code is FailureCode.NO_PERMISSION
-        hint = f"check `local`: {self._channel.local} must be an address of this host"
-        verdict = Verdict(failure.text, "raw sockets need the capability CAP_NET_RAW; run it as root" if forbidden else hint)
+        verdict = Verdict(down.reason, down.hint)
         if verdict != self._complaint:
-            code = ExitCode.NO_PERMISSION if forbidden else ExitCode.NO_ANSWER
-            self._outbox.say(Down(*verdict, code, permanent=forbidden))
+            self._outbox.say(down)
         self._up, self._up_by, self._complaint, self._configured = None, None, verdict, False
 
     # -- packets ------------------------------------------------------------------------------------------------------
@@ -245,8 +242,7 @@ class SixInFourTunnel:
 
     def _send(self, packet: bytes, now: float) -> None:
         self._sent_at = now
-        value, inherited = self._settings.outer_tos
-        tos = traffic_class(packet) & inherited | value & ~inherited
+        tos = self._settings.outer_tos.outer(traffic_class(packet))
         self._outbox.count("packets-sent")
         self._outbox.send(Datagram(self._channel.name, packet, Endpoint(self._settings.remote, 0), tos=tos))
 

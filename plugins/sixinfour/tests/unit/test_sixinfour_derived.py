@@ -390,6 +390,23 @@ def test_a_channel_that_cannot_be_had_is_complained_of_once_and_asked_for_again(
     assert sum(isinstance(event, OpenChannel) for event in said) > 3
 
 
+def test_paths_go_by_the_channel_that_was_had_in_the_end() -> None:
+    tunnel = customer(keepalive=None)
+    tunnel.start(0.0, network(CE), {})
+    (refused,) = tunnel.events()
+    assert isinstance(refused, OpenChannel)
+    tunnel.effect_done(refused, Failed(FailureCode.NOT_FOUND, "no such address"), 0.0)
+    tunnel.events()
+    tunnel.handle_timeout(5.0)
+    (opened,) = tunnel.events()
+    assert isinstance(opened, OpenChannel)
+    tunnel.effect_done(opened, Done(opened.local), 5.0)
+    tunnel.receive_packet(packet("2001:db8:6464:100::1", "2001:db8:6464:200::1").serialize(), 5.0)
+    paths = [event for event in tunnel.events() if isinstance(event, PathUp)]
+    assert {path.channel for path in paths} == {opened.channel}
+    assert len(paths) == 3
+
+
 def test_after_the_stop_nothing_is_delivered() -> None:
     bench = sixrd()
     bench.tunnel.stop(1.0)
