@@ -96,7 +96,12 @@ class Lan:
             AdvertisedLink(
                 interface,
                 mtus.get(interface),
-                self._prefixes(interface, served.get(interface) if carries else None, ends_at, now),
+                self._prefixes(
+                    interface,
+                    served.get(interface) if carries else None,
+                    None if served.get(interface) in hidden else ends_at,
+                    now,
+                ),
                 self._resolvers(config) if interface in served else (),
             )
             for interface in self._settings.interfaces

@@ -1,6 +1,6 @@
 """What the hosts of a LAN are told, as time goes by and prefixes come and go."""
 
-from ipaddress import IPv6Interface, IPv6Network
+from ipaddress import IPv4Address, IPv6Interface, IPv6Network
 from pathlib import Path
 
 import pytest
@@ -8,7 +8,7 @@ import pytest
 from tunnelmgr.api.hostconfig import HostConfig
 from tunnelmgr.api.network import Network
 from tunnelmgr.core.lan import Lan, Surroundings
-from tunnelmgr.core.profile import LanSettings
+from tunnelmgr.core.profile import LanSettings, LanShare
 from tunnelmgr.host.constants import VALID_LIFETIME
 from tunnelmgr.host.desired import Desired
 
@@ -65,3 +65,14 @@ def test_a_prefix_that_returns_is_advertised_again(lan: Lan) -> None:
     shared(lan, OLD, now=0.0)
     lan.withdrawn(DEVICE, AROUND, now=LONG)
     assert DEPRECATED not in shared(lan, OLD, now=LONG + 1)
+
+
+def test_a_prefix_of_this_hosts_own_is_not_bound_to_the_lease_of_the_tunnels() -> None:
+    outer = IPv4Address("203.0.113.1")
+    settings = LanSettings(interfaces=("lan0", "lan1"), share=LanShare.NAT66)
+    lan = Lan(settings, IPv6Network("fd00:1:2::/48"), Path("/run/radvd.conf"))
+    around = Surroundings({"lan0": 1500, "lan1": 1500}, Network(), {outer: 600.0})
+    config = HostConfig(delegated=(IPv6Network("2001:db8:5::/64"),), delegated_with=outer)
+    leased, own = told(lan.shared(DEVICE, config, around, carries=True, now=0.0)).split("interface ")[1:]
+    assert "AdvValidLifetime 600;" in leased
+    assert "AdvValidLifetime 7200;" in own
