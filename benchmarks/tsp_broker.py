@@ -24,15 +24,15 @@ from tunnelmgr.api.datagrams import Datagram
 from tunnelmgr.api.effects import Ask, Done, OpenChannel
 from tunnelmgr.api.network import Endpoint, Network
 from tunnelmgr.api.status import PathUse
-from tunnelmgr_tsp.broker import TspBroker
-from tunnelmgr_tsp.broker_settings import BrokerSettings
-from tunnelmgr_tsp.capability import TunnelType
-from tunnelmgr_tsp.digest import Challenge, prove
-from tunnelmgr_tsp.header import ControlMessage
-from tunnelmgr_tsp.leases import Leases
-from tunnelmgr_tsp.messages import Action, Command, Create
-from tunnelmgr_tsp.reception import UDP
-from tunnelmgr_tsp.users import account_line
+from tunnelmgr_tsp.broker.broker import TspBroker
+from tunnelmgr_tsp.broker.leases import Leases
+from tunnelmgr_tsp.broker.reception import UDP
+from tunnelmgr_tsp.broker.settings import BrokerSettings
+from tunnelmgr_tsp.broker.users import account_line
+from tunnelmgr_tsp.wire.capability import TunnelType
+from tunnelmgr_tsp.wire.digest import Challenge, prove
+from tunnelmgr_tsp.wire.header import ControlMessage
+from tunnelmgr_tsp.wire.messages import Action, Command, Create
 
 ABOUT = """The broker's Tunnel with its leases in SQLite, in memory but for the figure that says so, driven in one process;
 both ends of the dialogue are in the figures, so that a broker alone is faster. On disk each new session waits for one

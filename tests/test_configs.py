@@ -13,10 +13,10 @@ from pydantic import BaseModel
 
 from tunnelmgr.api.errors import ExitCode
 from tunnelmgr.core.plugins import PluginRegistry
-from tunnelmgr.core.profile import METHOD_KEYS, Profile, ProfileFile
-from tunnelmgr.core.profile_loading import load_profile
-from tunnelmgr.core.profile_paths import SHIPPED, find_profile
-from tunnelmgr.core.when import WhenSettings
+from tunnelmgr.core.profiles.loading import load_profile
+from tunnelmgr.core.profiles.paths import SHIPPED, find_profile
+from tunnelmgr.core.profiles.profile import METHOD_KEYS, Profile, ProfileFile
+from tunnelmgr.core.profiles.when import WhenSettings
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 PROFILES = sorted(CONFIGS.glob("*.yaml"))

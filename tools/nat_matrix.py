@@ -3,7 +3,7 @@
     python -m tools.nat_matrix      (as root; three minutes)
 
 The table goes to standard output and into plugins/teredo/README.md, between its markers. Exit status 1 when a cell is
-not what `tests.netns.nat_matrix.connects` says.
+not what `tests.netns.teredo.nat_matrix.connects` says.
 """
 
 import os
@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.netns.nat_matrix import ALL, CONNECTED, KINDS, Cell, Client, connects, matrix_internet
+from tests.netns.teredo.nat_matrix import ALL, CONNECTED, KINDS, Cell, Client, connects, matrix_internet
 from tunnelmgr.lab.vocabulary import NatKind
 
 README = Path(__file__).resolve().parent.parent / "plugins/teredo/README.md"

@@ -29,8 +29,8 @@ from tunnelmgr.api.packets import (
     UdpDatagram,
     icmpv6_packet,
 )
-from tunnelmgr_teredo.address import TeredoAddress, server_link_local
-from tunnelmgr_teredo.wire import Authentication, OriginIndication, Payload, bubble
+from tunnelmgr_teredo.wire.address import TeredoAddress, server_link_local
+from tunnelmgr_teredo.wire.datagram import Authentication, OriginIndication, Payload, bubble
 
 FILE = Path(__file__).with_name("seed-2006.pcap")
 

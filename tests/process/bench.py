@@ -11,8 +11,8 @@ from tunnelmgr.api.effects import Done, Effect, EffectResult, OpenChannel
 from tunnelmgr.api.events import Event
 from tunnelmgr.api.network import Endpoint, Network
 from tunnelmgr.api.transport import Service
-from tunnelmgr.core.driver import Driver
-from tunnelmgr.core.memory import Memory
+from tunnelmgr.core.driving.driver import Driver
+from tunnelmgr.core.driving.memory import Memory
 
 GENEROUS = 10.0  # seconds to wait for what happens at once
 

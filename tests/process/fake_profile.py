@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.api.status import Fact
-from tunnelmgr.core.snapshot import Progress, Snapshot, State
+from tunnelmgr.core.running.snapshot import Progress, Snapshot, State
 from tunnelmgr.daemon import process
 from tunnelmgr.daemon.claim import claim
 from tunnelmgr.daemon.detach import up_detached

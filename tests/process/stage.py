@@ -13,13 +13,13 @@ from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.api.events import Event, Up
 from tunnelmgr.api.hostconfig import HostConfig
 from tunnelmgr.api.network import Network
-from tunnelmgr.core.lifecycle import Lifecycle
-from tunnelmgr.core.probe import Pace, ProbeResult
-from tunnelmgr.core.profile import DatapathWish, DefaultRouteWish, LanSettings, Method, NetworkSettings, Profile
+from tunnelmgr.core.choosing.scout import Detect
+from tunnelmgr.core.profiles.profile import DatapathWish, DefaultRouteWish, LanSettings, Method, NetworkSettings, Profile
+from tunnelmgr.core.profiles.when import When
+from tunnelmgr.core.running.lifecycle import Lifecycle
+from tunnelmgr.core.running.probe import Pace, ProbeResult
+from tunnelmgr.core.running.snapshot import State
 from tunnelmgr.core.runtime import Runtime
-from tunnelmgr.core.scout import Detect
-from tunnelmgr.core.snapshot import State
-from tunnelmgr.core.when import When
 from tunnelmgr.host.fake import FakeHost
 from tunnelmgr.host.items import Firewall, Item, Route
 

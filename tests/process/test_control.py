@@ -12,7 +12,7 @@ import pytest
 
 from tests.process.conftest import PATIENCE, ROOT, Start, wait_until
 from tunnelmgr.api.errors import ExitCode, TunnelError
-from tunnelmgr.core.snapshot import Progress, State
+from tunnelmgr.core.running.snapshot import Progress, State
 from tunnelmgr.daemon.claim import AlreadyClaimedError, claim, is_claimed, remove_stale
 from tunnelmgr.daemon.client import ControlClient, NotRunningError, running
 from tunnelmgr.daemon.messages import Change, Ended, Refusal, parse

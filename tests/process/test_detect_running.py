@@ -14,7 +14,7 @@ from tunnelmgr.api.errors import ExitCode
 from tunnelmgr.api.network import DefaultRoute, LocalAddress, Network
 from tunnelmgr.api.report import NatKind
 from tunnelmgr.cli.main import run
-from tunnelmgr.core.profile import ServerName
+from tunnelmgr.core.profiles.profile import ServerName
 from tunnelmgr.detect.plan import Plan
 from tunnelmgr.detect.running import detect
 

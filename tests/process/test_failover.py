@@ -20,13 +20,13 @@ from tunnelmgr.api.network import DefaultRoute, Network
 from tunnelmgr.api.report import NatKind, NetworkReport
 from tunnelmgr.api.transport import Fit, Suitability
 from tunnelmgr.api.tunnel import Tunnel
-from tunnelmgr.core.lifecycle import Lifecycle
-from tunnelmgr.core.probe import Pace, ProbeResult
-from tunnelmgr.core.profile import Method, NetworkSettings, Profile
+from tunnelmgr.core.choosing.survey import Survey
+from tunnelmgr.core.profiles.profile import Method, NetworkSettings, Profile
+from tunnelmgr.core.profiles.when import When
+from tunnelmgr.core.running.lifecycle import Lifecycle
+from tunnelmgr.core.running.probe import Pace, ProbeResult
+from tunnelmgr.core.running.snapshot import Stand, State, Trouble
 from tunnelmgr.core.runtime import Runtime
-from tunnelmgr.core.snapshot import Stand, State, Trouble
-from tunnelmgr.core.survey import Survey
-from tunnelmgr.core.when import When
 from tunnelmgr.host.fake import FakeHost
 from tunnelmgr.host.items import Address, Route, Rule, Unreachable
 

@@ -16,7 +16,7 @@ import pytest
 from tests.peers.https import make_certificates, requests
 from tests.process.bench import GENEROUS, bench, until
 from tunnelmgr.api.effects import EffectResult, Failed, FailureCode, Fetch, Response
-from tunnelmgr.core.https import fetch
+from tunnelmgr.core.driving.https import fetch
 from tunnelmgr.lab.waiting import wait_for
 
 KEY = "S3CRET"

@@ -16,9 +16,9 @@ from tunnelmgr.api.effects import CloseChannel, OpenChannel
 from tunnelmgr.api.errors import ExitCode
 from tunnelmgr.api.events import OuterTos, PathDown, PathUp
 from tunnelmgr.api.network import Endpoint
-from tunnelmgr.core.kernel_offer import KernelOffer, Unsuited
-from tunnelmgr.core.profile import DatapathWish, NetworkSettings
-from tunnelmgr.core.snapshot import Snapshot, State
+from tunnelmgr.core.driving.kernel_offer import KernelOffer, Unsuited
+from tunnelmgr.core.profiles.profile import DatapathWish, NetworkSettings
+from tunnelmgr.core.running.snapshot import Snapshot, State
 from tunnelmgr.dataplane.kernel import KernelUse
 from tunnelmgr.host.desired import KernelPath
 from tunnelmgr.host.fake import FakeHost

@@ -13,8 +13,8 @@ from tunnelmgr.api.errors import ExitCode
 from tunnelmgr.api.events import Down, PeerSilent, Up
 from tunnelmgr.api.hostconfig import HostConfig
 from tunnelmgr.api.network import DefaultRoute, Network
-from tunnelmgr.core.profile import LanSettings, LanShare
-from tunnelmgr.core.snapshot import LanStatus, State
+from tunnelmgr.core.profiles.profile import LanSettings, LanShare
+from tunnelmgr.core.running.snapshot import LanStatus, State
 from tunnelmgr.daemon.health import Severity, conditions
 from tunnelmgr.host.constants import FORWARDING
 from tunnelmgr.host.fake import FakeHost

@@ -20,8 +20,8 @@ from tunnelmgr.api.events import Down, Notice, Up
 from tunnelmgr.api.hostconfig import HostConfig
 from tunnelmgr.api.network import Endpoint, Network
 from tunnelmgr.api.status import PeerStatus, TunnelStatus
-from tunnelmgr.core.profile import DatapathWish, DefaultRouteWish, NetworkSettings
-from tunnelmgr.core.snapshot import State
+from tunnelmgr.core.profiles.profile import DatapathWish, DefaultRouteWish, NetworkSettings
+from tunnelmgr.core.running.snapshot import State
 from tunnelmgr.host.fake import FakeHost
 from tunnelmgr.host.items import Address, Firewall, Resolvers, Rule, Unreachable
 from tunnelmgr.host.resolvers import ResolverHelper
@@ -77,7 +77,7 @@ def test_the_far_end_is_asked_before_slow_modules_are_imported(tmp_path: Path) -
 
         run(story())
     assert heard == [b"solicitation"]
-    importing = "import sys, tunnelmgr.host.linux.host, tunnelmgr.core.lifecycle; print('pyroute2' in sys.modules)"
+    importing = "import sys, tunnelmgr.host.linux.host, tunnelmgr.core.running.lifecycle; print('pyroute2' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", importing], capture_output=True, text=True).stdout == "False\n"
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from tests.process.stage import ADDRESS, TARGET, living, until, up
 from tests.process.virtual_time import run
 from tunnelmgr.api.events import PeerSilent
-from tunnelmgr.core.snapshot import State, Trouble
+from tunnelmgr.core.running.snapshot import State, Trouble
 from tunnelmgr.host.items import Address
 
 SILENT = PeerSilent("192.0.2.80 does not answer (3 echo requests)", hint="start the tunnel there")

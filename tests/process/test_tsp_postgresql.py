@@ -13,8 +13,8 @@ from sqlalchemy import create_engine, event, make_url, text
 from tests.tsp_world.leases_machine import LeasesMachine
 
 from tests.peers import debian, postgresql
-from tunnelmgr_tsp.leases import Leases, open_database
-from tunnelmgr_tsp.leasing import Claim, Lease, ListLeases, Release
+from tunnelmgr_tsp.broker.leases import Leases, open_database
+from tunnelmgr_tsp.broker.leasing import Claim, Lease, ListLeases, Release
 
 pytestmark = pytest.mark.xdist_group("postgresql")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.process.conftest import PATIENCE, Start, wait_until
 from tunnelmgr.api.errors import ExitCode
-from tunnelmgr.core.snapshot import State
+from tunnelmgr.core.running.snapshot import State
 from tunnelmgr.daemon.claim import is_claimed
 from tunnelmgr.daemon.client import ControlClient
 

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from tests.scripted_tunnel import ScriptedTransport, ScriptedTunnel
 from tunnelmgr.api.network import DefaultRoute, Network
 from tunnelmgr.api.report import NatKind, NetworkReport
-from tunnelmgr.core.choice import judge
-from tunnelmgr.core.profile import Method
-from tunnelmgr.core.unreachable import Written, unreachable
-from tunnelmgr.core.when import When, WhenSettings
-from tunnelmgr.core.yamlfile import Mapping, Place, plain, read_yaml
+from tunnelmgr.core.choosing.choice import judge
+from tunnelmgr.core.profiles.profile import Method
+from tunnelmgr.core.profiles.unreachable import Written, unreachable
+from tunnelmgr.core.profiles.when import When, WhenSettings
+from tunnelmgr.core.profiles.yamlfile import Mapping, Place, plain, read_yaml
 
 INTERFACES = ("eth0", "eth1", "wlan0", "w?", "w*an0")
 PATTERNS = ("*", "eth*", "eth?", "eth0", "w*", "w?an0", "w*an0", "[ew]*", "wlan0")

@@ -4,9 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.data.make_seed_2006 import seed
+from tunnelmgr.core.capture.explanation import Decoder
 from tunnelmgr.core.capture.frame import Frame, LinkType
-from tunnelmgr.core.decoding import Decoder
-from tunnelmgr_teredo.dissector import TeredoDissector
+from tunnelmgr_teredo.dissection.dissector import TeredoDissector
 
 TRACE = seed()
 

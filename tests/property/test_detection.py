@@ -13,7 +13,7 @@ from tunnelmgr.api.events import Notice
 from tunnelmgr.api.network import DefaultRoute, Endpoint, LocalAddress, Network
 from tunnelmgr.api.packets.port_control import PORT_CONTROL_PORT
 from tunnelmgr.api.reach import ReachProbe
-from tunnelmgr.core.profile import ServerName
+from tunnelmgr.core.profiles.profile import ServerName
 from tunnelmgr.detect.constants import DETECTION_TIMEOUT
 from tunnelmgr.detect.detection import DONE, Detection
 from tunnelmgr.detect.plan import Plan

@@ -8,10 +8,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tunnelmgr.core.plugins import PLUGINS, TRANSPORTS, PluginRegistry
-from tunnelmgr.core.problem import ProfileError
-from tunnelmgr.core.profile import Profile
-from tunnelmgr.core.profile_loading import load_profile
-from tunnelmgr.core.yamlfile import read_yaml
+from tunnelmgr.core.profiles.loading import load_profile
+from tunnelmgr.core.profiles.problem import ProfileError
+from tunnelmgr.core.profiles.profile import Profile
+from tunnelmgr.core.profiles.yamlfile import read_yaml
 
 PAPER = Path(__file__).parent.parent / "unit" / "core" / "plugins"
 

@@ -21,13 +21,13 @@ from tunnelmgr.cli.detect_screen import explained, screen
 from tunnelmgr.cli.detecting import Detected
 from tunnelmgr.cli.schemas import schema_of
 from tunnelmgr.core.plugins import PluginRegistry
-from tunnelmgr.core.profile import Profile
-from tunnelmgr.core.profile_loading import load_profile
+from tunnelmgr.core.profiles.loading import load_profile
+from tunnelmgr.core.profiles.profile import Profile
 from tunnelmgr.detect.plan import Plan, plan_for
 from tunnelmgr.lab.simulated import Internet
 from tunnelmgr.lab.simulated.internet import Behind
 from tunnelmgr.lab.vocabulary import Link, Nat
-from tunnelmgr_teredo.server_settings import ServerSettings
+from tunnelmgr_teredo.server.settings import ServerSettings
 from tunnelmgr_teredo.transport import Teredo
 
 TEXTS = Path(__file__).parents[1] / "data/detect"

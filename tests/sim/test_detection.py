@@ -14,7 +14,7 @@ from tunnelmgr.api.datagrams import ChannelKind
 from tunnelmgr.api.packets import EchoRequest, icmpv6_packet
 from tunnelmgr.api.reach import Heard, ReachProbe
 from tunnelmgr.api.report import NatKind
-from tunnelmgr.core.profile import ServerName
+from tunnelmgr.core.profiles.profile import ServerName
 from tunnelmgr.detect.behaviour import Filtering, Mapping
 from tunnelmgr.detect.detection import DONE, Detection
 from tunnelmgr.detect.findings import Findings, Scope

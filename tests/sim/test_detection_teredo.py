@@ -9,8 +9,8 @@ from tunnelmgr.api.report import NatKind
 from tunnelmgr.detect.behaviour import Filtering
 from tunnelmgr.detect.plan import Plan
 from tunnelmgr.lab.simulated import Internet
-from tunnelmgr_teredo.server_settings import ServerSettings
-from tunnelmgr_teredo.settings import ClientSettings
+from tunnelmgr_teredo.client.settings import ClientSettings
+from tunnelmgr_teredo.server.settings import ServerSettings
 from tunnelmgr_teredo.transport import Teredo
 
 RESTRICTED = (NatKind.ADDRESS_RESTRICTED, NatKind.PORT_RESTRICTED)

@@ -14,7 +14,7 @@ import pytest
 
 from tests.netns.capture import capturing
 from tests.netns.program import Tunnelmgr, ping
-from tests.netns.protocol41_attacks import STRANGER, attacks_on, send
+from tests.netns.sixinfour.protocol41_attacks import STRANGER, attacks_on, send
 from tests.vm.patience import PATIENCE, up
 from tunnelmgr.api.packets import IpProtocol, IPv4Packet
 from tunnelmgr.lab.namespaces import Host, NamespaceInternet

@@ -6,12 +6,12 @@ from pathlib import Path
 
 from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.api.network import Network
-from tunnelmgr.core.lifecycle import Lifecycle
+from tunnelmgr.core.choosing.survey import Survey
 from tunnelmgr.core.plugins import PluginRegistry
-from tunnelmgr.core.profile import Profile
+from tunnelmgr.core.profiles.profile import Profile
+from tunnelmgr.core.running.lifecycle import Lifecycle
+from tunnelmgr.core.running.snapshot import Progress, State
 from tunnelmgr.core.runtime import Runtime
-from tunnelmgr.core.snapshot import Progress, State
-from tunnelmgr.core.survey import Survey
 from tunnelmgr.daemon import process
 from tunnelmgr.daemon.claim import AlreadyClaimedError, Claim, claim
 from tunnelmgr.daemon.client import ControlClient

@@ -4,10 +4,10 @@ from dataclasses import dataclass, field
 
 from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.core.plugins import PluginRegistry
-from tunnelmgr.core.problem import Problem, ProfileError, Severity
-from tunnelmgr.core.profile import Method
-from tunnelmgr.core.profile_loading import load_profile
-from tunnelmgr.core.profile_paths import find_profile
+from tunnelmgr.core.profiles.loading import load_profile
+from tunnelmgr.core.profiles.paths import find_profile
+from tunnelmgr.core.profiles.problem import Problem, ProfileError, Severity
+from tunnelmgr.core.profiles.profile import Method
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ from typing import BinaryIO
 from tunnelmgr.api.dissection import Dissection, Dissector
 from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.cli.packets import Decoded
+from tunnelmgr.core.capture.explanation import Decoder, Explained
 from tunnelmgr.core.capture.reading import read_capture
-from tunnelmgr.core.decoding import Decoder, Explained
 from tunnelmgr.core.plugins import PluginRegistry
 
 STANDARD_INPUT = "-"

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from random import SystemRandom
 
 from tunnelmgr.api.network import Network
-from tunnelmgr.core.choice import Judgement, choose
+from tunnelmgr.core.choosing.choice import Judgement, choose
 from tunnelmgr.core.plugins import PluginRegistry
-from tunnelmgr.core.profile import Profile
-from tunnelmgr.core.profile_loading import load_profile
-from tunnelmgr.core.profile_paths import DEFAULT, find_profile, known_profiles
+from tunnelmgr.core.profiles.loading import load_profile
+from tunnelmgr.core.profiles.paths import DEFAULT, find_profile, known_profiles
+from tunnelmgr.core.profiles.profile import Profile
 from tunnelmgr.detect.findings import (
     FarEndFindings,
     Findings,

@@ -5,7 +5,7 @@ import sys
 
 import click
 
-from tunnelmgr.core.profile_paths import DEFAULT
+from tunnelmgr.core.profiles.paths import DEFAULT
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON; for its schema see `tunnelmgr schema`.")
 dry_run = click.option("--dry-run", is_flag=True, help="Print what would be changed on this host, and change nothing.")

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tunnelmgr.api.errors import ExitCode, TunnelError
-from tunnelmgr.core.profile_paths import SHIPPED, find_profile, is_path, known_profiles, profile_folders
+from tunnelmgr.core.profiles.paths import SHIPPED, find_profile, is_path, known_profiles, profile_folders
+from tunnelmgr.core.running.snapshot import Snapshot
 from tunnelmgr.core.runtime import Runtime
-from tunnelmgr.core.snapshot import Snapshot
 from tunnelmgr.daemon.client import ControlClient, NotRunningError, running
 from tunnelmgr.daemon.health import KILLED, Condition, conditions, silent
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from tunnelmgr.api.dissection import Field
 from tunnelmgr.cli import render
+from tunnelmgr.core.capture.explanation import Explained
 from tunnelmgr.core.capture.frame import Frame
-from tunnelmgr.core.decoding import Explained
 
 ADDRESS = "address"
 """The kind of an address that is explained by itself."""

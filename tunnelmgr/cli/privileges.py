@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tunnelmgr.api.errors import ExitCode, TunnelError
-from tunnelmgr.core.profile_paths import CONFIG_VARIABLE, SHIPPED, SYSTEM_FOLDERS, profile_folders
+from tunnelmgr.core.profiles.paths import CONFIG_VARIABLE, SHIPPED, SYSTEM_FOLDERS, profile_folders
 
 _CAP_NET_ADMIN = 12  # linux/capability.h
 

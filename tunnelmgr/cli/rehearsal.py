@@ -3,10 +3,10 @@
 from dataclasses import replace
 
 from tunnelmgr.api.hostconfig import HostConfig
-from tunnelmgr.core.lan import Lan, Surroundings
-from tunnelmgr.core.profile import Profile
+from tunnelmgr.core.profiles.profile import Profile
+from tunnelmgr.core.running.lan import Lan, Surroundings
+from tunnelmgr.core.running.wishes import wants_default_route, wished_device
 from tunnelmgr.core.runtime import Runtime
-from tunnelmgr.core.wishes import wants_default_route, wished_device
 from tunnelmgr.host.desired import UNKNOWN_ADDRESS, UNKNOWN_PREFIX, UNKNOWN_RESOLVER, UNKNOWN_SOURCE
 from tunnelmgr.host.dry_run import dry_run
 from tunnelmgr.host.resolvers import ResolverHelper

@@ -10,7 +10,7 @@ import click
 
 from tunnelmgr.api.status import Fact, PeerStatus
 from tunnelmgr.cli.overview import STOPPED, ProfileStatus
-from tunnelmgr.core.snapshot import Snapshot, Stand, Standing, State
+from tunnelmgr.core.running.snapshot import Snapshot, Stand, Standing, State
 from tunnelmgr.daemon.documents import as_plain
 from tunnelmgr.daemon.health import Condition, Severity
 

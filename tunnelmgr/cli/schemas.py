@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 
 from tunnelmgr.cli.render import SCHEMA_VERSION
 from tunnelmgr.core.plugins import PluginRegistry
-from tunnelmgr.core.profile_schema import profile_schema
+from tunnelmgr.core.profiles.schema import profile_schema
 
 _ORIGINS: Mapping[str, tuple[str, str]] = {
     "status": ("tunnelmgr.cli.overview", "Statuses"),

@@ -11,9 +11,9 @@ import click
 from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.cli.packets import Decoded
 from tunnelmgr.cli.tracing import Side, Traced
+from tunnelmgr.core.capture.explanation import Decoder
 from tunnelmgr.core.capture.frame import Frame, LinkType
 from tunnelmgr.core.capture.writing import PcapngWriter
-from tunnelmgr.core.decoding import Decoder
 
 STANDARD_OUTPUT = "-"
 

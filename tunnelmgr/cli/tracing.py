@@ -16,7 +16,7 @@ from typing import NamedTuple, Self
 from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.api.network import Network
 from tunnelmgr.api.packets.protocol import IpProtocol
-from tunnelmgr.core.snapshot import OuterSocket, Snapshot
+from tunnelmgr.core.running.snapshot import OuterSocket, Snapshot
 from tunnelmgr.daemon.client import ControlClient, NotRunningError
 from tunnelmgr.host.linux.facts import network
 from tunnelmgr.host.linux.packet_filter import OuterEnd, packets_of

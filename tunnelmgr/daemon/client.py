@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.api.status import Fact
-from tunnelmgr.core.snapshot import Progress, Snapshot
+from tunnelmgr.core.running.snapshot import Progress, Snapshot
 from tunnelmgr.daemon.constants import REQUEST_TIMEOUT, STOP_TIMEOUT
 from tunnelmgr.daemon.documents import snapshot_from_plain
 from tunnelmgr.daemon.messages import Answer, Change, Chapter, Ended, Refusal, Request, Word, parse, serialize

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterable
 
 from tunnelmgr.api.errors import ExitCode, TunnelError
-from tunnelmgr.core.snapshot import Progress, State
+from tunnelmgr.core.running.snapshot import Progress, State
 from tunnelmgr.daemon.claim import Claim
 from tunnelmgr.daemon.client import ControlClient, Listening
 from tunnelmgr.daemon.messages import Change, Chapter, Ended

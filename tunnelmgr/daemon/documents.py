@@ -7,7 +7,7 @@ from typing import Any
 
 from tunnelmgr.api.errors import TunnelError
 from tunnelmgr.api.status import PeerStatus
-from tunnelmgr.core.snapshot import LanStatus, OuterSocket, Snapshot, Stand, Standing, State, Traffic, Trouble
+from tunnelmgr.core.running.snapshot import LanStatus, OuterSocket, Snapshot, Stand, Standing, State, Traffic, Trouble
 
 
 def as_plain(value: object) -> Any:

@@ -9,7 +9,7 @@ from enum import Enum
 from ipaddress import IPv6Address
 
 from tunnelmgr.api.errors import TunnelError
-from tunnelmgr.core.snapshot import NOT_PROVEN, Snapshot, State, Trouble
+from tunnelmgr.core.running.snapshot import NOT_PROVEN, Snapshot, State, Trouble
 from tunnelmgr.daemon.address_selection import lines_for_ipv6_first, ranked_below_ipv4
 
 

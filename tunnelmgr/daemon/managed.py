@@ -5,7 +5,7 @@ from typing import Protocol
 
 from tunnelmgr.api.errors import ExitCode
 from tunnelmgr.api.status import Fact
-from tunnelmgr.core.snapshot import Progress, Snapshot, State
+from tunnelmgr.core.running.snapshot import Progress, Snapshot, State
 
 
 class Managed(Protocol):

@@ -19,7 +19,7 @@ from typing import Any
 
 from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.api.status import Fact
-from tunnelmgr.core.snapshot import Progress, State
+from tunnelmgr.core.running.snapshot import Progress, State
 from tunnelmgr.daemon.documents import as_plain
 
 

@@ -8,7 +8,7 @@ import signal
 from collections.abc import Callable
 
 from tunnelmgr.api.errors import ExitCode, TunnelError
-from tunnelmgr.core.snapshot import Progress, State
+from tunnelmgr.core.running.snapshot import Progress, State
 from tunnelmgr.daemon.claim import Claim
 from tunnelmgr.daemon.garbage import keep_pauses_short
 from tunnelmgr.daemon.managed import Begin, Managed

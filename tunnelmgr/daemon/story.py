@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator
 
-from tunnelmgr.core.snapshot import Progress, State
+from tunnelmgr.core.running.snapshot import Progress, State
 from tunnelmgr.daemon.constants import FOLLOWER_LAG_MAX, STORY_LINES_MAX
 from tunnelmgr.daemon.messages import Change, Chapter, Ended
 

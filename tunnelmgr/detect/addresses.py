@@ -3,7 +3,7 @@
 from ipaddress import IPv4Address, IPv4Network
 
 from tunnelmgr.api.network import Network
-from tunnelmgr.core.choice import is_public
+from tunnelmgr.core.choosing.choice import is_public
 from tunnelmgr.detect.findings import Ipv4Findings, Scope
 
 _PRIVATE = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))

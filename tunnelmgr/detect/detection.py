@@ -14,7 +14,7 @@ from tunnelmgr.api.errors import TunnelError
 from tunnelmgr.api.events import Event, Notice, Stopped
 from tunnelmgr.api.network import Endpoint, Network
 from tunnelmgr.api.status import Fact, PathUse, TunnelStatus
-from tunnelmgr.core.choice import is_public
+from tunnelmgr.core.choosing.choice import is_public
 from tunnelmgr.detect import hops, nat_probe, path_mtu, router_probe
 from tunnelmgr.detect.addresses import ipv4_findings
 from tunnelmgr.detect.constants import DETECTION_TIMEOUT, RESOLVE_TIMEOUT, STUN_PORT

@@ -5,7 +5,7 @@ from ipaddress import IPv6Address
 from random import Random
 
 from tunnelmgr.api.reach import ReachProbe
-from tunnelmgr.core.profile import Profile, ServerName
+from tunnelmgr.core.profiles.profile import Profile, ServerName
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,10 @@ from tunnelmgr.api.network import Network
 from tunnelmgr.api.report import NetworkReport
 from tunnelmgr.api.settings import Settings
 from tunnelmgr.api.transport import Fit, Suitability, Transport
-from tunnelmgr.core.driver import Driver, News
-from tunnelmgr.core.memory import Memory
-from tunnelmgr.core.profile import Profile
-from tunnelmgr.core.survey import Survey
+from tunnelmgr.core.choosing.survey import Survey
+from tunnelmgr.core.driving.driver import Driver, News
+from tunnelmgr.core.driving.memory import Memory
+from tunnelmgr.core.profiles.profile import Profile
 from tunnelmgr.detect.detection import Detection
 from tunnelmgr.detect.findings import Findings
 from tunnelmgr.detect.plan import Plan, plan_for

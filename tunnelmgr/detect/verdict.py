@@ -2,7 +2,7 @@
 
 from tunnelmgr.api.datagrams import ChannelKind
 from tunnelmgr.api.report import NatKind
-from tunnelmgr.core.choice import is_public
+from tunnelmgr.core.choosing.choice import is_public
 from tunnelmgr.detect.addresses import BEHIND_A_NAT, scope_of
 from tunnelmgr.detect.behaviour import Filtering, Mapping, kinds_of, mapping_of, strictest
 from tunnelmgr.detect.evidence import about_nat, about_path, reason_of

@@ -4,7 +4,7 @@ from ipaddress import IPv4Address
 
 from tunnelmgr.api.report import NetworkReport
 from tunnelmgr.api.transport import Fit, Suitability
-from tunnelmgr_sixinfour.addresses import is_behind_carrier, is_private
+from tunnelmgr_sixinfour.protocol41.addresses import is_behind_carrier, is_private
 
 
 def judge(report: NetworkReport, local: IPv4Address | None) -> Suitability:

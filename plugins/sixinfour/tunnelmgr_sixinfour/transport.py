@@ -11,18 +11,18 @@ from tunnelmgr.api.report import NetworkReport
 from tunnelmgr.api.settings import Settings
 from tunnelmgr.api.transport import Fit, Suitability, Transport
 from tunnelmgr.api.tunnel import Tunnel
-from tunnelmgr_sixinfour.addresses import is_global_unicast
-from tunnelmgr_sixinfour.border_relay import BorderRelay, BorderRelaySettings
+from tunnelmgr_sixinfour.configured.reachability import probes
+from tunnelmgr_sixinfour.configured.routing import host_config
+from tunnelmgr_sixinfour.configured.settings import SixInFourSettings
+from tunnelmgr_sixinfour.configured.tunnel import SixInFourTunnel
 from tunnelmgr_sixinfour.constants import TUNNEL_MTU_MIN
-from tunnelmgr_sixinfour.derived import DerivedTunnel
-from tunnelmgr_sixinfour.reachability import probes
-from tunnelmgr_sixinfour.routing import host_config
-from tunnelmgr_sixinfour.settings import SixInFourSettings
-from tunnelmgr_sixinfour.sixrd import SixRd, SixRdSettings
-from tunnelmgr_sixinfour.sixrd_learning import Learner
-from tunnelmgr_sixinfour.sixtofour import SixToFour, SixToFourSettings
+from tunnelmgr_sixinfour.derived.border_relay import BorderRelay, BorderRelaySettings
+from tunnelmgr_sixinfour.derived.derived import DerivedTunnel
+from tunnelmgr_sixinfour.derived.sixrd import SixRd, SixRdSettings
+from tunnelmgr_sixinfour.derived.sixrd_learning import Learner
+from tunnelmgr_sixinfour.derived.sixtofour import SixToFour, SixToFourSettings
+from tunnelmgr_sixinfour.protocol41.addresses import is_global_unicast
 from tunnelmgr_sixinfour.suitability import judge
-from tunnelmgr_sixinfour.tunnel import SixInFourTunnel
 
 
 class SixInFour(Transport):

@@ -28,11 +28,11 @@ from tunnelmgr.api.events import Down, Event, Notice, PathDown, PathUp, Stopped
 from tunnelmgr.api.network import Network
 from tunnelmgr.api.status import Fact, PathUse, TunnelStatus
 from tunnelmgr.api.tunnel import Tunnel
-from tunnelmgr_teredo.client import TeredoClient
+from tunnelmgr_teredo.client.client import TeredoClient
+from tunnelmgr_teredo.client.settings import ClientSettings
 from tunnelmgr_teredo.constants import CHANNEL_ATTEMPTS, RELAY_PEERS_MIN, SERVICE_PORTS
-from tunnelmgr_teredo.relay import TeredoRelay
-from tunnelmgr_teredo.relay_settings import HOST, RelayServiceSettings
-from tunnelmgr_teredo.settings import ClientSettings
+from tunnelmgr_teredo.relay.relay import TeredoRelay
+from tunnelmgr_teredo.relay.settings import HOST, RelayServiceSettings
 
 _RELAYING = "this host has native IPv6: no Teredo address, it reaches Teredo clients as its own relay"
 _NATIVE_GONE = "native IPv6 is gone"

@@ -13,9 +13,9 @@ from tunnelmgr.api.report import NatKind, NetworkReport
 from tunnelmgr.api.settings import Settings
 from tunnelmgr.api.transport import Fit, Suitability
 from tunnelmgr.api.tunnel import Tunnel
-from tunnelmgr_teredo.relay_settings import RelayServiceSettings
-from tunnelmgr_teredo.server_settings import ServerSettings
-from tunnelmgr_teredo.settings import ClientSettings, NativeMode
+from tunnelmgr_teredo.client.settings import ClientSettings, NativeMode
+from tunnelmgr_teredo.relay.settings import RelayServiceSettings
+from tunnelmgr_teredo.server.settings import ServerSettings
 
 
 class Role(Protocol):
@@ -70,7 +70,7 @@ class _Client:
         return None
 
     def probes(self, random: Random) -> Sequence[ReachProbe]:
-        from tunnelmgr_teredo.reachability import probes
+        from tunnelmgr_teredo.client.reachability import probes
 
         return tuple(probes(self._settings, random))
 
@@ -79,7 +79,7 @@ class _Client:
             from tunnelmgr_teredo.native_relay import ClientOrRelay
 
             return ClientOrRelay(self._settings, random)
-        from tunnelmgr_teredo.client import TeredoClient
+        from tunnelmgr_teredo.client.client import TeredoClient
 
         return TeredoClient(self._settings, random)
 
@@ -104,7 +104,7 @@ class _Server:
         return ()
 
     def tunnel(self, random: Random) -> Tunnel:
-        from tunnelmgr_teredo.server import TeredoServer
+        from tunnelmgr_teredo.server.server import TeredoServer
 
         return TeredoServer(self._settings, random)
 
@@ -129,6 +129,6 @@ class _Relay:
         return ()
 
     def tunnel(self, random: Random) -> Tunnel:
-        from tunnelmgr_teredo.relay import TeredoRelay
+        from tunnelmgr_teredo.relay.relay import TeredoRelay
 
         return TeredoRelay(self._settings, random)

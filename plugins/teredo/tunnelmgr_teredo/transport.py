@@ -11,10 +11,10 @@ from tunnelmgr.api.report import NetworkReport
 from tunnelmgr.api.settings import Settings
 from tunnelmgr.api.transport import Suitability, Transport
 from tunnelmgr.api.tunnel import Tunnel
-from tunnelmgr_teredo.relay_settings import RelayServiceSettings
+from tunnelmgr_teredo.client.settings import ClientSettings
+from tunnelmgr_teredo.relay.settings import RelayServiceSettings
 from tunnelmgr_teredo.roles import role_of
-from tunnelmgr_teredo.server_settings import ServerSettings
-from tunnelmgr_teredo.settings import ClientSettings
+from tunnelmgr_teredo.server.settings import ServerSettings
 
 
 class Teredo(Transport):
@@ -48,6 +48,6 @@ class Teredo(Transport):
 
     @classmethod
     def dissectors(cls) -> Sequence[Dissector]:
-        from tunnelmgr_teredo.dissector import TeredoDissector  # only for those who look at packets
+        from tunnelmgr_teredo.dissection.dissector import TeredoDissector  # only for those who look at packets
 
         return (TeredoDissector(),)

@@ -8,7 +8,7 @@ import click
 
 from tunnelmgr.api.commands import RunningProfiles
 from tunnelmgr.api.status import Fact
-from tunnelmgr_tsp.users import account_line
+from tunnelmgr_tsp.broker.users import account_line
 
 _SCHEMA_VERSION = 1
 _profile = click.argument("profile", default="tsp-broker")

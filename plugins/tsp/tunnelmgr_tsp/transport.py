@@ -11,9 +11,9 @@ from tunnelmgr.api.report import NatKind, NetworkReport
 from tunnelmgr.api.settings import Settings
 from tunnelmgr.api.transport import Fit, Service, Suitability, Transport
 from tunnelmgr.api.tunnel import Tunnel
-from tunnelmgr_tsp.broker_settings import BrokerSettings
-from tunnelmgr_tsp.reachability import probes
-from tunnelmgr_tsp.settings import ClientSettings, Signalling, TunnelWish
+from tunnelmgr_tsp.broker.settings import BrokerSettings
+from tunnelmgr_tsp.client.reachability import probes
+from tunnelmgr_tsp.client.settings import ClientSettings, Signalling, TunnelWish
 
 
 class Tsp(Transport):
@@ -48,11 +48,11 @@ class Tsp(Transport):
         match self._settings:
             case BrokerSettings() as settings:
                 # Imported here: clients need no database.
-                from tunnelmgr_tsp.broker import TspBroker
+                from tunnelmgr_tsp.broker.broker import TspBroker
 
                 return TspBroker(settings, random)
             case ClientSettings() as settings:
-                from tunnelmgr_tsp.client import TspClient
+                from tunnelmgr_tsp.client.client import TspClient
 
                 return TspClient(settings, random)
         raise TypeError(self._settings)
@@ -70,7 +70,7 @@ class Tsp(Transport):
         settings, plan = self._settings, self._settings.plan()
 
         def leases() -> Service:
-            from tunnelmgr_tsp.leases import Leases
+            from tunnelmgr_tsp.broker.leases import Leases
 
             return Leases(settings.leases, str(settings.address), plan.slots, plan.prefix_slots)
 

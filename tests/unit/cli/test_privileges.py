@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tunnelmgr.cli.privileges import may_configure, sudo_line
-from tunnelmgr.core.profile_paths import SHIPPED, SYSTEM_FOLDERS
+from tunnelmgr.core.profiles.paths import SHIPPED, SYSTEM_FOLDERS
 
 
 @pytest.mark.parametrize(

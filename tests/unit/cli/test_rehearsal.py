@@ -6,9 +6,9 @@ import pytest
 
 from tunnelmgr.api.network import Network
 from tunnelmgr.cli.rehearsal import rehearse
-from tunnelmgr.core.lan import Surroundings
 from tunnelmgr.core.plugins import PluginRegistry
-from tunnelmgr.core.profile_loading import load_profile
+from tunnelmgr.core.profiles.loading import load_profile
+from tunnelmgr.core.running.lan import Surroundings
 from tunnelmgr.core.runtime import Runtime
 from tunnelmgr.host.resolvers import ResolverHelper
 

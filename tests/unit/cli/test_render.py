@@ -9,8 +9,8 @@ from tests.unit.daemon.test_documents import SNAPSHOT
 from tunnelmgr.api.status import PeerStatus
 from tunnelmgr.cli import render
 from tunnelmgr.cli.overview import ProfileStatus, Statuses
-from tunnelmgr.core.session import LOST_HINT
-from tunnelmgr.core.snapshot import LanStatus, Snapshot, Stand, Standing, State, Traffic, Trouble
+from tunnelmgr.core.running.method_run import LOST_HINT
+from tunnelmgr.core.running.snapshot import LanStatus, Snapshot, Stand, Standing, State, Traffic, Trouble
 from tunnelmgr.daemon.health import KILLED
 
 UP = replace(

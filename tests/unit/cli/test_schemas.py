@@ -16,7 +16,7 @@ from tunnelmgr.cli.commands.plugins import plugins
 from tunnelmgr.cli.commands.schema import schema
 from tunnelmgr.cli.overview import ProfileStatus, Statuses
 from tunnelmgr.cli.schemas import NAMES, OUTPUTS, PROFILE, schema_of
-from tunnelmgr.core.snapshot import State, Trouble
+from tunnelmgr.core.running.snapshot import State, Trouble
 from tunnelmgr.daemon.health import KILLED
 from tunnelmgr.host.cleanup import Leftover
 

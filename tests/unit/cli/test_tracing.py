@@ -15,7 +15,7 @@ from tunnelmgr.cli.commands.trace import trace
 from tunnelmgr.cli.main import run
 from tunnelmgr.cli.packets import Decoded, Lines, Objects
 from tunnelmgr.cli.tracing import Side, Tap, taps_of
-from tunnelmgr.core.snapshot import OuterSocket
+from tunnelmgr.core.running.snapshot import OuterSocket
 from tunnelmgr.host.linux.packet_filter import OuterEnd
 
 ANYWHERE = "0.0.0.0"  # noqa: S104 - nothing is bound here

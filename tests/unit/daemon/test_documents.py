@@ -8,7 +8,7 @@ import pytest
 
 from tunnelmgr.api.errors import TunnelError
 from tunnelmgr.api.status import PeerStatus
-from tunnelmgr.core.snapshot import LanStatus, OuterSocket, Snapshot, Stand, Standing, State, Traffic, Trouble
+from tunnelmgr.core.running.snapshot import LanStatus, OuterSocket, Snapshot, Stand, Standing, State, Traffic, Trouble
 from tunnelmgr.daemon.documents import as_plain, snapshot_from_plain
 
 SNAPSHOT = Snapshot(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.daemon.test_documents import SNAPSHOT
-from tunnelmgr.core.snapshot import NOT_PROVEN, LanStatus, Snapshot, State, Trouble
+from tunnelmgr.core.running.snapshot import NOT_PROVEN, LanStatus, Snapshot, State, Trouble
 from tunnelmgr.daemon.health import Code, Condition, Severity, conditions
 
 HEALTH = Path(__file__).parents[3] / "docs/health.md"

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tunnelmgr.api.errors import ExitCode, TunnelError
-from tunnelmgr.core.snapshot import Progress, State
+from tunnelmgr.core.running.snapshot import Progress, State
 from tunnelmgr.daemon.messages import Answer, Change, Ended, Message, Refusal, Request, Word, parse, serialize
 
 MESSAGES: list[Message] = [

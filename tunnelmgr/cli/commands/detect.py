@@ -10,7 +10,7 @@ from tunnelmgr.cli import detect_screen, options, render
 from tunnelmgr.cli.detect_profile import commented
 from tunnelmgr.cli.detecting import Detected, look, profile_for
 from tunnelmgr.core.plugins import PluginRegistry
-from tunnelmgr.core.profile_loading import load_profile
+from tunnelmgr.core.profiles.loading import load_profile
 from tunnelmgr.detect.constants import LIFETIME_MAX, LIFETIME_MIN
 from tunnelmgr.host.linux.host import LinuxHost
 

@@ -7,8 +7,8 @@ import click
 
 from tunnelmgr.api.errors import ExitCode
 from tunnelmgr.cli import options, overview, render
+from tunnelmgr.core.running.snapshot import State
 from tunnelmgr.core.runtime import Runtime
-from tunnelmgr.core.snapshot import State
 
 _WATCH_INTERVAL = 1.0  # seconds
 

@@ -13,7 +13,7 @@ from tunnelmgr.cli.decoding import installed_dissectors
 from tunnelmgr.cli.packets import Lines, Objects
 from tunnelmgr.cli.trace_outputs import CaptureFile, Screen, TraceOutput, opened
 from tunnelmgr.cli.tracing import Side, Tracer
-from tunnelmgr.core.decoding import Decoder
+from tunnelmgr.core.capture.explanation import Decoder
 from tunnelmgr.core.plugins import PluginRegistry
 from tunnelmgr.core.runtime import Runtime
 from tunnelmgr.daemon.client import ControlClient

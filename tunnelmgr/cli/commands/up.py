@@ -8,10 +8,10 @@ from tunnelmgr.api.errors import ExitCode
 from tunnelmgr.cli import options, privileges
 from tunnelmgr.cli.bringing_up import detached, in_foreground
 from tunnelmgr.cli.rehearsal import rehearse
-from tunnelmgr.core.lan import Surroundings
 from tunnelmgr.core.plugins import PluginRegistry
-from tunnelmgr.core.profile_loading import load_profile
-from tunnelmgr.core.profile_paths import find_profile
+from tunnelmgr.core.profiles.loading import load_profile
+from tunnelmgr.core.profiles.paths import find_profile
+from tunnelmgr.core.running.lan import Surroundings
 from tunnelmgr.core.runtime import Runtime
 from tunnelmgr.host.linux.host import LinuxHost
 

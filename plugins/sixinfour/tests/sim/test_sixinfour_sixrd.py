@@ -6,8 +6,8 @@ import pytest
 
 from tunnelmgr.api.events import PeerSilent, Up
 from tunnelmgr.lab.simulated import Internet, Ipv6Host, SimulatedHost
-from tunnelmgr_sixinfour.border_relay import BorderRelaySettings
-from tunnelmgr_sixinfour.sixrd import SixRdSettings
+from tunnelmgr_sixinfour.derived.border_relay import BorderRelaySettings
+from tunnelmgr_sixinfour.derived.sixrd import SixRdSettings
 from tunnelmgr_sixinfour.transport import SixRdTransport
 
 RELAY = "10.0.0.1"

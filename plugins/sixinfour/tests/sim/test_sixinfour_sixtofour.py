@@ -3,7 +3,7 @@
 import pytest
 
 from tunnelmgr.lab.simulated import Internet
-from tunnelmgr_sixinfour.sixtofour import SixToFourSettings
+from tunnelmgr_sixinfour.derived.sixtofour import SixToFourSettings
 from tunnelmgr_sixinfour.transport import SixToFourTransport
 
 

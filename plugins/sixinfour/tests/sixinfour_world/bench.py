@@ -12,8 +12,8 @@ from tunnelmgr.api.effects import CloseChannel, Done, Effect, Failed, OpenChanne
 from tunnelmgr.api.events import Event
 from tunnelmgr.api.network import DefaultRoute, Endpoint, LocalAddress, Network
 from tunnelmgr.api.packets import EchoReply, EchoRequest, IPv6Packet, icmpv6_packet, parse_icmpv6
-from tunnelmgr_sixinfour.settings import SixInFourSettings
-from tunnelmgr_sixinfour.tunnel import SixInFourTunnel
+from tunnelmgr_sixinfour.configured.settings import SixInFourSettings
+from tunnelmgr_sixinfour.configured.tunnel import SixInFourTunnel
 
 CLIENT_SETTINGS = {"remote": str(SERVER), "address": f"{CLIENT6}/64", "routes": ["::/0"]}
 SERVER_SETTINGS = {

@@ -4,7 +4,7 @@ from typing import Any
 
 from tunnelmgr.api.events import PeerSilent, Up
 from tunnelmgr.lab.simulated import Internet, SimulatedHost
-from tunnelmgr_sixinfour.settings import SixInFourSettings
+from tunnelmgr_sixinfour.configured.settings import SixInFourSettings
 from tunnelmgr_sixinfour.transport import SixInFour
 
 HOME, FAR = "203.0.113.66", "192.0.2.80"

@@ -9,8 +9,8 @@ from tunnelmgr.api.effects import Failed, FailureCode, Fetch, Remember, Response
 from tunnelmgr.api.events import Notice
 from tunnelmgr.api.outbox import Outbox
 from tunnelmgr.lab.simulated import Internet, SimulatedHost
-from tunnelmgr_sixinfour.registration import Registration
-from tunnelmgr_sixinfour.update_settings import UpdateSettings
+from tunnelmgr_sixinfour.provider.registration import Registration
+from tunnelmgr_sixinfour.provider.settings import UpdateSettings
 
 URL = "https://ipv4.tunnelbroker.net/nic/update"
 UNREACHED = Failed(FailureCode.UNREACHABLE, f"fetching {URL}: Temporary failure in name resolution")

@@ -17,8 +17,8 @@ from tunnelmgr.api.network import Endpoint
 from tunnelmgr.api.packets import IpProtocol, IPv6Packet, PacketTooBig, TimeExceeded, parse_icmpv6
 from tunnelmgr.api.report import NetworkReport
 from tunnelmgr.api.transport import Fit
-from tunnelmgr_sixinfour.border_relay import BorderRelaySettings
-from tunnelmgr_sixinfour.relay_watch import RelayWatch
+from tunnelmgr_sixinfour.derived.border_relay import BorderRelaySettings
+from tunnelmgr_sixinfour.derived.relay_watch import RelayWatch
 from tunnelmgr_sixinfour.transport import SixRdTransport
 
 RELAY, CUSTOMER = IPv4Address("10.0.0.1"), IPv4Address("10.100.100.1")

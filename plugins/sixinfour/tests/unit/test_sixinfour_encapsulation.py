@@ -17,9 +17,9 @@ from tunnelmgr.api.events import Down, Notice, PathDown, PathUp, Stopped, Up
 from tunnelmgr.api.network import Endpoint, Network
 from tunnelmgr.api.packets import IpProtocol, IPv4Packet, IPv6Packet
 from tunnelmgr.api.status import PathUse
-from tunnelmgr_sixinfour.addresses import link_local_for, link_local_of
-from tunnelmgr_sixinfour.settings import SixInFourSettings
-from tunnelmgr_sixinfour.tunnel import SixInFourTunnel
+from tunnelmgr_sixinfour.configured.settings import SixInFourSettings
+from tunnelmgr_sixinfour.configured.tunnel import SixInFourTunnel
+from tunnelmgr_sixinfour.protocol41.addresses import link_local_for, link_local_of
 
 NATIVE = IPv6Address("2001:db8:cafe::1")
 

@@ -18,8 +18,8 @@ from tunnelmgr.api.errors import WireError
 from tunnelmgr.api.events import Down, Event, PeerSilent, Up
 from tunnelmgr.api.network import Endpoint, Network
 from tunnelmgr.api.packets import IPv6Packet
-from tunnelmgr_sixinfour.dhcp import Ack, Inform
-from tunnelmgr_sixinfour.sixrd import SixRdOption, SixRdSettings
+from tunnelmgr_sixinfour.derived.dhcp import Ack, Inform
+from tunnelmgr_sixinfour.derived.sixrd import SixRdOption, SixRdSettings
 from tunnelmgr_sixinfour.transport import SixRdTransport
 
 HERE, SERVER, RELAY = IPv4Address("10.100.100.1"), IPv4Address("10.0.0.9"), IPv4Address("10.0.0.1")

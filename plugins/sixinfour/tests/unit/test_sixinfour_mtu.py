@@ -21,7 +21,7 @@ from tunnelmgr.api.packets import (
     icmpv6_error,
     parse_icmpv6,
 )
-from tunnelmgr_sixinfour.path_mtu import PathMtu, plateau_below, sets_df, tunnel_mtu_of
+from tunnelmgr_sixinfour.protocol41.path_mtu import PathMtu, plateau_below, sets_df, tunnel_mtu_of
 
 
 @pytest.mark.parametrize("row", TABLES["mtu_dynamic"], ids=lambda row: str(row["ipv4_path_mtu"]))

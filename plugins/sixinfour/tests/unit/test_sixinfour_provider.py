@@ -6,8 +6,8 @@ import pytest
 from pydantic import ValidationError
 
 from tunnelmgr.api.effects import Response
-from tunnelmgr_sixinfour.provider import Verdict, read_answer
-from tunnelmgr_sixinfour.update_settings import UpdateSettings
+from tunnelmgr_sixinfour.provider.provider import Verdict, read_answer
+from tunnelmgr_sixinfour.provider.settings import UpdateSettings
 
 WRITTEN: dict[str, Any] = {"provider": "he", "tunnel": 123456, "username": "me", "key": "secret"}
 

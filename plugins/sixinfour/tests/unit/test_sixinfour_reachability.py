@@ -8,8 +8,8 @@ import pytest
 from tunnelmgr.api.datagrams import ChannelKind
 from tunnelmgr.api.packets import EchoRequest, IPv6Packet, icmpv6_packet, parse_icmpv6
 from tunnelmgr.api.reach import Heard
-from tunnelmgr_sixinfour.reachability import probes
-from tunnelmgr_sixinfour.settings import SixInFourSettings
+from tunnelmgr_sixinfour.configured.reachability import probes
+from tunnelmgr_sixinfour.configured.settings import SixInFourSettings
 
 OURS, FAR = IPv6Address("2001:db8:41::2"), IPv6Address("2001:db8:41::1")
 SETTINGS = SixInFourSettings.model_validate({"remote": "192.0.2.80", "address": "2001:db8:41::2/64"})

@@ -9,8 +9,8 @@ from pydantic import ValidationError
 from tunnelmgr.api.network import Network
 from tunnelmgr.api.report import NetworkReport
 from tunnelmgr.api.transport import Fit
+from tunnelmgr_sixinfour.configured.settings import SixInFourSettings
 from tunnelmgr_sixinfour.plugin import tunnelmgr_register_transports
-from tunnelmgr_sixinfour.settings import SixInFourSettings
 from tunnelmgr_sixinfour.transport import SixInFour
 
 NOWHERE = str(IPv4Address(0))

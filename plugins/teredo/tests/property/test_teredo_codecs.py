@@ -5,8 +5,9 @@ from hypothesis import strategies as st
 
 from tunnelmgr.api.errors import WireError
 from tunnelmgr.api.network import Endpoint
-from tunnelmgr_teredo.address import TeredoAddress, is_teredo
-from tunnelmgr_teredo.trailers import (
+from tunnelmgr_teredo.wire.address import TeredoAddress, is_teredo
+from tunnelmgr_teredo.wire.datagram import Authentication, OriginIndication, Payload, bubble
+from tunnelmgr_teredo.wire.trailers import (
     AlternateAddresses,
     Discovery,
     NeighbourDiscovery,
@@ -16,7 +17,6 @@ from tunnelmgr_teredo.trailers import (
     parse_trailers,
     serialize_trailers,
 )
-from tunnelmgr_teredo.wire import Authentication, OriginIndication, Payload, bubble
 
 endpoints = st.builds(Endpoint, st.ip_addresses(v=4), st.integers(0, 65535))
 addresses = st.builds(TeredoAddress, st.ip_addresses(v=4), st.integers(0, 65535), endpoints)

@@ -5,7 +5,7 @@ from tests.teredo_world.vectors import PACKETS, RELAY
 from tunnelmgr.api.datagrams import ChannelKind
 from tunnelmgr.api.dissection import Outer
 from tunnelmgr.api.network import Endpoint
-from tunnelmgr_teredo.dissector import TeredoDissector
+from tunnelmgr_teredo.dissection.dissector import TeredoDissector
 
 endpoints = st.builds(Endpoint, st.ip_addresses(v=4), st.sampled_from((3544, 4096)))
 envelopes = st.none() | st.builds(Outer, st.just(ChannelKind.UDP), endpoints, endpoints)

@@ -17,7 +17,7 @@ from tests.teredo_world.vectors import CLIENT_A, CLIENT_A_MAPPED, CLIENT_B, NATI
 from tunnelmgr.api.errors import WireError
 from tunnelmgr.api.events import Down
 from tunnelmgr.api.network import Endpoint
-from tunnelmgr_teredo.wire import Payload
+from tunnelmgr_teredo.wire.datagram import Payload
 
 CASES = 100_000
 PAUSE = 0.01  # seconds between two datagrams: refreshes, tests and limits run meanwhile

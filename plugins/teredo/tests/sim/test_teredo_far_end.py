@@ -12,11 +12,11 @@ from tunnelmgr.api.network import Endpoint
 from tunnelmgr.api.settings import Settings
 from tunnelmgr.lab.simulated import Internet, Ipv6Host, SimulatedHost
 from tunnelmgr.lab.vocabulary import Link, NatKind
-from tunnelmgr_teredo.address import TeredoAddress
-from tunnelmgr_teredo.relay_settings import RelayServiceSettings
-from tunnelmgr_teredo.server_settings import ServerSettings
-from tunnelmgr_teredo.settings import ClientSettings
+from tunnelmgr_teredo.client.settings import ClientSettings
+from tunnelmgr_teredo.relay.settings import RelayServiceSettings
+from tunnelmgr_teredo.server.settings import ServerSettings
 from tunnelmgr_teredo.transport import Teredo
+from tunnelmgr_teredo.wire.address import TeredoAddress
 
 LINK = Link(delay=0.025)
 NATS = [kind for kind in NatKind if kind is not NatKind.UDP_BLOCKED]

@@ -8,8 +8,8 @@ from tunnelmgr.api.events import Up
 from tunnelmgr.api.packets import IPv6Packet
 from tunnelmgr.lab.simulated import SimulatedHost
 from tunnelmgr.lab.vocabulary import Link, Nat, NatKind
-from tunnelmgr_teredo.address import InterfaceIdentifier, TeredoAddress
-from tunnelmgr_teredo.filtering import FILTERING
+from tunnelmgr_teredo.client.filtering import FILTERING
+from tunnelmgr_teredo.wire.address import InterfaceIdentifier, TeredoAddress
 
 __all__ = ["world"]
 

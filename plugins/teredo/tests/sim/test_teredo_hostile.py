@@ -20,9 +20,9 @@ from tunnelmgr.api.network import Endpoint
 from tunnelmgr.api.packets import EchoReply, EchoRequest, IPv6Packet, icmpv6_packet
 from tunnelmgr.lab.simulated import SimulatedHost
 from tunnelmgr.lab.vocabulary import NatKind
-from tunnelmgr_teredo.address import TeredoAddress
-from tunnelmgr_teredo.trailers import NonceTrailer
-from tunnelmgr_teredo.wire import OriginIndication, Payload, bubble, with_trailers
+from tunnelmgr_teredo.wire.address import TeredoAddress
+from tunnelmgr_teredo.wire.datagram import OriginIndication, Payload, bubble, with_trailers
+from tunnelmgr_teredo.wire.trailers import NonceTrailer
 
 VICTIM = IPv4Address("203.0.113.99")
 ATTACKER = "203.0.113.66"

@@ -9,7 +9,7 @@ from tunnelmgr.api.effects import CloseChannel, OpenChannel
 from tunnelmgr.api.events import Down, Notice, PathDown, PathUp
 from tunnelmgr.lab.simulated import SimulatedHost
 from tunnelmgr.lab.vocabulary import NatKind
-from tunnelmgr_teredo.settings import ClientSettings
+from tunnelmgr_teredo.client.settings import ClientSettings
 from tunnelmgr_teredo.transport import Teredo
 
 __all__ = ["world"]

@@ -7,8 +7,8 @@ from tunnelmgr.api.effects import CloseChannel, OpenChannel
 from tunnelmgr.api.events import Down
 from tunnelmgr.lab.simulated import SimulatedHost
 from tunnelmgr.lab.vocabulary import Nat
+from tunnelmgr_teredo.client.refresh_interval import SECOND
 from tunnelmgr_teredo.constants import SERVICE
-from tunnelmgr_teredo.refresh_interval import SECOND
 
 __all__ = ["world"]
 

@@ -18,7 +18,7 @@ from tunnelmgr.api.packets import (
     UnreachableCode,
     parse_icmpv6,
 )
-from tunnelmgr_teredo.address import TeredoAddress
+from tunnelmgr_teredo.wire.address import TeredoAddress
 
 A_PATH = IPv6Network(CLIENT_A)
 

@@ -9,7 +9,7 @@ from tests.teredo_world.served_bench import (
 from tests.teredo_world.vectors import CLIENT_A_MAPPED, PACKETS
 
 from tunnelmgr.api.network import Endpoint
-from tunnelmgr_teredo.address import TeredoAddress
+from tunnelmgr_teredo.wire.address import TeredoAddress
 
 STRANGER = Endpoint(IPv4Address("198.51.100.77"), 40000)
 SECRET = {"client_id": "alice", "secret": "correct horse battery"}

@@ -18,11 +18,11 @@ from tunnelmgr.api.packets import (
     icmpv6_packet,
 )
 from tunnelmgr.api.packets.protocol import IpProtocol
-from tunnelmgr_teredo.address import TeredoAddress, server_link_local
-from tunnelmgr_teredo.client import TeredoClient
+from tunnelmgr_teredo.client.client import TeredoClient
+from tunnelmgr_teredo.client.settings import ClientSettings
 from tunnelmgr_teredo.constants import CLIENT_LINK_LOCAL
-from tunnelmgr_teredo.settings import ClientSettings
-from tunnelmgr_teredo.wire import Authentication, OriginIndication, Payload
+from tunnelmgr_teredo.wire.address import TeredoAddress, server_link_local
+from tunnelmgr_teredo.wire.datagram import Authentication, OriginIndication, Payload
 
 T = TypeVar("T")
 

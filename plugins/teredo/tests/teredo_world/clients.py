@@ -26,7 +26,7 @@ from tunnelmgr.api.packets import (
     icmpv6_packet,
     parse_icmpv6,
 )
-from tunnelmgr_teredo.wire import is_bubble
+from tunnelmgr_teredo.wire.datagram import is_bubble
 
 PRIMARY_ENDPOINT = Endpoint(SERVER, 3544)
 SECONDARY_ENDPOINT = Endpoint(SECONDARY, 3544)

@@ -18,9 +18,9 @@ from tunnelmgr.api.packets import (
     icmpv6_packet,
 )
 from tunnelmgr.api.status import Fact, PathUse, TunnelStatus
-from tunnelmgr_teredo.address import InterfaceIdentifier, TeredoAddress, is_teredo, server_link_local
 from tunnelmgr_teredo.constants import PEER_VALIDITY, SERVER_PORT
-from tunnelmgr_teredo.wire import OriginIndication, Payload, SharedSecret, bubble, is_bubble
+from tunnelmgr_teredo.wire.address import InterfaceIdentifier, TeredoAddress, is_teredo, server_link_local
+from tunnelmgr_teredo.wire.datagram import OriginIndication, Payload, SharedSecret, bubble, is_bubble
 
 _OTHER = {"primary": "secondary", "secondary": "primary"}
 

@@ -4,7 +4,7 @@ from tests.teredo_world.bench import Bench, ScriptedRandom, udp_packet
 from tests.teredo_world.vectors import CLIENT_A, CLIENT_A_MAPPED, CLIENT_B, CLIENT_B_MAPPED, NATIVE_HOST, RELAY, SERVER_2
 
 from tunnelmgr.api.packets import EchoRequest, IPv6Packet, icmpv6_packet, parse_icmpv6
-from tunnelmgr_teredo.wire import bubble
+from tunnelmgr_teredo.wire.datagram import bubble
 
 PEERS_MAX = 16
 

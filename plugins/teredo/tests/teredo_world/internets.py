@@ -10,7 +10,7 @@ from tests.teredo_world.far_end import FakeRelay, FakeServer
 from tunnelmgr.lab.simulated import Internet, Ipv6Host, SimulatedHost
 from tunnelmgr.lab.simulated.internet import Behind
 from tunnelmgr.lab.vocabulary import Link
-from tunnelmgr_teredo.settings import ClientSettings
+from tunnelmgr_teredo.client.settings import ClientSettings
 from tunnelmgr_teredo.transport import Teredo
 
 LINK = Link(delay=0.025)

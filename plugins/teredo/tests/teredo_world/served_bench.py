@@ -18,11 +18,11 @@ from tunnelmgr.api.packets import EchoRequest, IPv6Packet, icmpv6_packet
 from tunnelmgr.api.status import PathUse
 from tunnelmgr.api.tunnel import Tunnel
 from tunnelmgr_teredo.constants import BUBBLE_HOP_LIMIT, SERVER_PORT
-from tunnelmgr_teredo.relay import TeredoRelay
-from tunnelmgr_teredo.relay_settings import RelayServiceSettings
-from tunnelmgr_teredo.server import TeredoServer
-from tunnelmgr_teredo.server_settings import ServerSettings
-from tunnelmgr_teredo.wire import bubble
+from tunnelmgr_teredo.relay.relay import TeredoRelay
+from tunnelmgr_teredo.relay.settings import RelayServiceSettings
+from tunnelmgr_teredo.server.server import TeredoServer
+from tunnelmgr_teredo.server.settings import ServerSettings
+from tunnelmgr_teredo.wire.datagram import bubble
 
 T = TypeVar("T")
 

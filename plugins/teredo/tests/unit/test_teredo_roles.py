@@ -7,8 +7,8 @@ import pytest
 from tunnelmgr.api.report import NetworkReport
 from tunnelmgr.api.settings import Settings
 from tunnelmgr.api.transport import Fit
-from tunnelmgr_teredo.relay import TeredoRelay
-from tunnelmgr_teredo.server import TeredoServer
+from tunnelmgr_teredo.relay.relay import TeredoRelay
+from tunnelmgr_teredo.server.server import TeredoServer
 from tunnelmgr_teredo.transport import Teredo
 
 

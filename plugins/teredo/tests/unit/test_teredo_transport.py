@@ -12,9 +12,9 @@ from tunnelmgr.api.network import Network
 from tunnelmgr.api.report import NatKind, NetworkReport
 from tunnelmgr.api.transport import Fit
 from tunnelmgr_teredo import plugin
-from tunnelmgr_teredo.client import TeredoClient
+from tunnelmgr_teredo.client.client import TeredoClient
+from tunnelmgr_teredo.client.settings import ClientSettings, RelaySettings
 from tunnelmgr_teredo.native_relay import ClientOrRelay
-from tunnelmgr_teredo.settings import ClientSettings, RelaySettings
 from tunnelmgr_teredo.transport import Teredo
 
 ONLINE = Network(source=IPv4Address("192.168.1.2"))

@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tunnelmgr.api.errors import WireError
-from tunnelmgr_tsp.capability import Capability, TunnelType
-from tunnelmgr_tsp.digest import Challenge, Proof
-from tunnelmgr_tsp.documents import parse_document
-from tunnelmgr_tsp.framing import Reply, StreamReader, framed
-from tunnelmgr_tsp.header import ControlMessage
-from tunnelmgr_tsp.messages import Create, Keepalive, Offer, Referral, parse_request
+from tunnelmgr_tsp.wire.capability import Capability, TunnelType
+from tunnelmgr_tsp.wire.digest import Challenge, Proof
+from tunnelmgr_tsp.wire.documents import parse_document
+from tunnelmgr_tsp.wire.framing import Reply, StreamReader, framed
+from tunnelmgr_tsp.wire.header import ControlMessage
+from tunnelmgr_tsp.wire.messages import Create, Keepalive, Offer, Referral, parse_request
 
 READERS: list[Callable[[bytes], object]] = [
     ControlMessage.parse,

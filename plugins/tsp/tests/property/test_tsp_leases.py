@@ -7,8 +7,8 @@ from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
 from tests.tsp_world.leases_machine import LeasesMachine
 
-from tunnelmgr_tsp.leases import Leases
-from tunnelmgr_tsp.leasing import Claim, Lease, Release
+from tunnelmgr_tsp.broker.leases import Leases
+from tunnelmgr_tsp.broker.leasing import Claim, Lease, Release
 
 
 def test_nothing_is_given_twice_or_lost_whenever_a_broker_dies(tmp_path: Path) -> None:

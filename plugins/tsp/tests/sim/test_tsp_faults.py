@@ -22,8 +22,8 @@ from tunnelmgr.api.events import Notice
 from tunnelmgr.api.network import Endpoint
 from tunnelmgr.lab.simulated import Internet, SimulatedHost
 from tunnelmgr.lab.vocabulary import Link, Nat, NatKind
+from tunnelmgr_tsp.broker.leases import Leases
 from tunnelmgr_tsp.constants import PORT
-from tunnelmgr_tsp.leases import Leases
 
 SECOND = "192.0.2.2"
 

@@ -11,10 +11,10 @@ from tunnelmgr.api.effects import Ask, CloseChannel, Done, EffectResult, Failed,
 from tunnelmgr.api.events import Event, PathUp, Up
 from tunnelmgr.api.hostconfig import HostConfig
 from tunnelmgr.api.network import Endpoint, Network
-from tunnelmgr_tsp.broker import TspBroker
-from tunnelmgr_tsp.header import ControlMessage
-from tunnelmgr_tsp.leases import Leases
-from tunnelmgr_tsp.reception import TCP, UDP
+from tunnelmgr_tsp.broker.broker import TspBroker
+from tunnelmgr_tsp.broker.leases import Leases
+from tunnelmgr_tsp.broker.reception import TCP, UDP
+from tunnelmgr_tsp.wire.header import ControlMessage
 
 CLIENT = Endpoint(IPv4Address("203.0.113.5"), 40000)
 

@@ -12,11 +12,11 @@ from tunnelmgr.api.events import Down, Up
 from tunnelmgr.lab.simulated import Internet, SimulatedHost
 from tunnelmgr.lab.simulated.internet import Behind
 from tunnelmgr.lab.vocabulary import Link
-from tunnelmgr_tsp.broker_settings import BrokerSettings
-from tunnelmgr_tsp.leases import Leases
-from tunnelmgr_tsp.settings import ClientSettings
+from tunnelmgr_tsp.broker.leases import Leases
+from tunnelmgr_tsp.broker.settings import BrokerSettings
+from tunnelmgr_tsp.broker.users import account_line
+from tunnelmgr_tsp.client.settings import ClientSettings
 from tunnelmgr_tsp.transport import Tsp
-from tunnelmgr_tsp.users import account_line
 
 NAME = "broker.example.net"
 BROKER = "192.0.2.1"

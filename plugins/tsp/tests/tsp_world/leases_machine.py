@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from sqlalchemy import Connection, event
 
-from tunnelmgr_tsp.leases import Leases, open_database
-from tunnelmgr_tsp.leasing import Claim, Lease, ListLeases, Release
+from tunnelmgr_tsp.broker.leases import Leases, open_database
+from tunnelmgr_tsp.broker.leasing import Claim, Lease, ListLeases, Release
 
 SLOTS, PREFIX_SLOTS = 6, 3
 OWNERS = st.sampled_from([f"user {name}" for name in "abcdefgh"])

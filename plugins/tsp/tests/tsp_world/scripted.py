@@ -10,13 +10,13 @@ from tunnelmgr.api.effects import Done, Effect, OpenChannel, Resolve
 from tunnelmgr.api.events import Down, Event, Notice, Up
 from tunnelmgr.api.network import DefaultRoute, Endpoint, LocalAddress, Network
 from tunnelmgr.api.packets import EchoReply, EchoRequest, IPv6Packet, icmpv6_packet, parse_icmpv6
-from tunnelmgr_tsp.capability import TunnelType
-from tunnelmgr_tsp.client import TspClient
+from tunnelmgr_tsp.client.client import TspClient
+from tunnelmgr_tsp.client.settings import ClientSettings
 from tunnelmgr_tsp.constants import PORT
-from tunnelmgr_tsp.framing import Reply, Status
-from tunnelmgr_tsp.header import ControlMessage, Kind
-from tunnelmgr_tsp.messages import Keepalive, Offer
-from tunnelmgr_tsp.settings import ClientSettings
+from tunnelmgr_tsp.wire.capability import TunnelType
+from tunnelmgr_tsp.wire.framing import Reply, Status
+from tunnelmgr_tsp.wire.header import ControlMessage, Kind
+from tunnelmgr_tsp.wire.messages import Keepalive, Offer
 
 BROKER = Endpoint(IPv4Address("192.0.2.1"), PORT)
 OURS = IPv4Address("203.0.113.5")

@@ -5,8 +5,8 @@ from ipaddress import IPv4Address
 from tests.tsp_world.broker_desk import CLIENT, BrokerDesk
 
 from tunnelmgr.api.network import Endpoint
-from tunnelmgr_tsp.capability import TunnelType
-from tunnelmgr_tsp.messages import Action, Command, Create
+from tunnelmgr_tsp.wire.capability import TunnelType
+from tunnelmgr_tsp.wire.messages import Action, Command, Create
 
 VERSION, ANONYMOUS = b"VERSION=2.0.0\r\n", b"AUTHENTICATE ANONYMOUS\r\n"
 ACCEPT = Command(Action.ACCEPT).serialize()

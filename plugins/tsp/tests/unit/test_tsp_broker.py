@@ -13,13 +13,13 @@ from tests.tsp_world.talking import ACCEPT, ANONYMOUS, OURS, VERSION, create, se
 from tunnelmgr.api.errors import TunnelError
 from tunnelmgr.api.events import Down, PathDown, Up
 from tunnelmgr.api.network import Endpoint
-from tunnelmgr_tsp.broker_dialogue import tunnel_type
-from tunnelmgr_tsp.capability import TunnelType
+from tunnelmgr_tsp.broker.dialogue import tunnel_type
+from tunnelmgr_tsp.client.dialogue import Medium
 from tunnelmgr_tsp.constants import SESSIONS_MAX, SESSIONS_PER_ADDRESS_MAX
-from tunnelmgr_tsp.dialogue import Medium
-from tunnelmgr_tsp.digest import Challenge, Proof, Secret, prove
-from tunnelmgr_tsp.framing import framed
-from tunnelmgr_tsp.messages import Action, Command, Create, Offer
+from tunnelmgr_tsp.wire.capability import TunnelType
+from tunnelmgr_tsp.wire.digest import Challenge, Proof, Secret, prove
+from tunnelmgr_tsp.wire.framing import framed
+from tunnelmgr_tsp.wire.messages import Action, Command, Create, Offer
 
 NAT = IPv4Address("203.0.113.5")
 

@@ -12,10 +12,10 @@ from tunnelmgr.api.errors import ExitCode
 from tunnelmgr.api.events import PathUp
 from tunnelmgr.api.network import Endpoint
 from tunnelmgr.api.packets import IpProtocol, IPv6Packet
-from tunnelmgr_tsp.capability import TunnelType
-from tunnelmgr_tsp.framing import Reply, Status
-from tunnelmgr_tsp.header import ControlMessage
-from tunnelmgr_tsp.messages import Keepalive, Referral
+from tunnelmgr_tsp.wire.capability import TunnelType
+from tunnelmgr_tsp.wire.framing import Reply, Status
+from tunnelmgr_tsp.wire.header import ControlMessage
+from tunnelmgr_tsp.wire.messages import Keepalive, Referral
 
 ALICE: dict[str, Any] = {"user": "alice", "password": "wonder"}
 CHALLENGE = base64.b64encode(b'realm="r",nonce="n",qop="auth",charset=utf-8') + b"\r\n"

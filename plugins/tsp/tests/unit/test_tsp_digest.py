@@ -5,7 +5,7 @@ import base64
 import pytest
 
 from tunnelmgr.api.errors import WireError
-from tunnelmgr_tsp.digest import Challenge, Proof, Secret, is_rspauth, prove, rspauth_line
+from tunnelmgr_tsp.wire.digest import Challenge, Proof, Secret, is_rspauth, prove, rspauth_line
 
 CHALLENGE = Challenge(b"lab.example", b"zCOog76dHaLH")
 RSPAUTH = b"9ee0273efbac3c692b0e35e70fe367ca"

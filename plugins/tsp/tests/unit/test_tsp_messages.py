@@ -5,10 +5,10 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network
 import pytest
 
 from tunnelmgr.api.errors import WireError
-from tunnelmgr_tsp.capability import Capability, Mechanism, TunnelType
-from tunnelmgr_tsp.documents import parse_document
-from tunnelmgr_tsp.framing import framed
-from tunnelmgr_tsp.messages import Action, Command, Create, Keepalive, Offer, Referral, parse_request
+from tunnelmgr_tsp.wire.capability import Capability, Mechanism, TunnelType
+from tunnelmgr_tsp.wire.documents import parse_document
+from tunnelmgr_tsp.wire.framing import framed
+from tunnelmgr_tsp.wire.messages import Action, Command, Create, Keepalive, Offer, Referral, parse_request
 
 OFFER = Offer(
     TunnelType.V6UDPV4,

@@ -8,7 +8,7 @@ import pytest
 from tests.tsp_world.broker_desk import CLIENT, BrokerDesk
 
 from tunnelmgr.api.network import Endpoint
-from tunnelmgr_tsp.digest import Secret
+from tunnelmgr_tsp.wire.digest import Secret
 
 HOST = (
     b'Content-length: 213\r\n<tunnel action="create" type="%s" proxy="no">\r\n <client>\r\n'

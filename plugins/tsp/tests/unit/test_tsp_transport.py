@@ -21,13 +21,13 @@ from tunnelmgr.api.report import NatKind, NetworkReport
 from tunnelmgr.api.secret import Secret
 from tunnelmgr.api.status import Fact
 from tunnelmgr.api.transport import Fit
-from tunnelmgr_tsp.brokers import Broker
+from tunnelmgr_tsp.broker.users import Users
+from tunnelmgr_tsp.client.settings import ClientSettings
 from tunnelmgr_tsp.commands import broker
-from tunnelmgr_tsp.header import ControlMessage
 from tunnelmgr_tsp.plugin import tunnelmgr_register_transports
-from tunnelmgr_tsp.settings import ClientSettings
 from tunnelmgr_tsp.transport import Tsp
-from tunnelmgr_tsp.users import Users
+from tunnelmgr_tsp.wire.brokers import Broker
+from tunnelmgr_tsp.wire.header import ControlMessage
 
 
 def client(**settings: object) -> Tsp:

@@ -55,7 +55,7 @@ def test_resolvconf_counts_unless_it_is_resolvectl_by_another_name(tmp_path: Pat
     ],
 )
 def test_the_program_is_told_what_the_plan_says(tmp_path: Path, helper: ResolverHelper, told: str) -> None:
-    """A stand-in that writes down what it is told; resolvconf itself is in tests/netns/test_resolvers.py."""
+    """A stand-in that writes down what it is told; resolvconf itself is in tests/netns/host/test_resolvers.py."""
     program(tmp_path, helper.value, f'echo "$@" >> {tmp_path}/told\ncat >> {tmp_path}/told')
     commands = [*handing_over(helper, "tm-home", SERVERS), *taking_back(helper, "tm-home")]
     asyncio.run(run_commands(commands, f"{tmp_path}:/usr/bin:/bin"))

@@ -1,0 +1,39 @@
+"""How to find out whether protocol 41 passes to the far end and back: an echo request through the tunnel that is to be.
+
+A provider that must be told this host's address first answers nobody before; such a far end is not asked, since its silence
+would say nothing of the network.
+"""
+
+from dataclasses import dataclass
+from random import Random
+
+from tunnelmgr.api.datagrams import ChannelKind
+from tunnelmgr.api.errors import WireError
+from tunnelmgr.api.packets import EchoReply, EchoRequest, IPv6Packet, icmpv6_packet, parse_icmpv6
+from tunnelmgr.api.reach import Heard, ReachProbe
+from tunnelmgr_sixinfour.configured.settings import SixInFourSettings
+from tunnelmgr_sixinfour.constants import ECHO_HOP_LIMIT, NONCE_LENGTH
+
+
+def probes(settings: SixInFourSettings, random: Random) -> tuple[ReachProbe, ...]:
+    """Return the one question to the far end."""
+    if settings.update is not None:
+        return ()
+    request = EchoRequest(random.getrandbits(16), 1, random.randbytes(NONCE_LENGTH))
+    packet = icmpv6_packet(request, settings.address.ip, settings.far, ECHO_HOP_LIMIT).serialize()
+    what = f"far end {settings.remote}, protocol 41"
+    return (ReachProbe(what, str(settings.remote), 0, ChannelKind.RAW41, packet, _Reply(request.reply())),)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reply:
+    """Understands the reply to one request."""
+
+    expected: EchoReply
+
+    def __call__(self, data: bytes) -> Heard | None:
+        try:
+            message = parse_icmpv6(IPv6Packet.parse(data))
+        except WireError:
+            return None
+        return Heard() if message == self.expected else None

@@ -1,0 +1,61 @@
+"""A 6rd border relay (RFC 5969 section 7.2): the way from the customers of a provider to the IPv6 internet and back."""
+
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Interface
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from tunnelmgr.api.packets import IPv6Packet
+from tunnelmgr_sixinfour.address_settings import Ipv4Host
+from tunnelmgr_sixinfour.derived.domain import Site
+from tunnelmgr_sixinfour.derived.sixrd import SixRd, SixRdEnvelope, SixRdOption, check_domain
+from tunnelmgr_sixinfour.drops import Drop, Refused
+
+
+class BorderRelaySettings(SixRdEnvelope):
+    """A 6rd border relay. This host must be a router, and the internet route `prefix` to it."""
+
+    local: Ipv4Host = Field(description="IPv4 address of this relay, which the customers are told")
+    prefix: IPv6Interface = Field(description="6rd prefix of the provider, with its length")
+    customers: IPv4Network = Field(description="the customers' IPv4 addresses; its length is IPv4MaskLen")
+    anycast: bool = Field(
+        default=False, description="whether other relays have the same address: then no packet may be fragmented"
+    )
+
+    @model_validator(mode="after")
+    def _check_domain(self) -> Self:
+        check_domain(self.prefix.network, self.customers.prefixlen)
+        return self
+
+
+class BorderRelay(SixRd):
+    """The domain of one provider, as its border relay sees it."""
+
+    is_gateway = True
+
+    def __init__(self, settings: BorderRelaySettings) -> None:
+        super().__init__(SixRdOption(settings.customers.prefixlen, settings.prefix.network, (settings.local,)), None)
+        self.gateway = None
+        self._customers = settings.customers
+        # Fragments of several relays with one address may be put together to one packet: RFC 5969 section 9.1.
+        self.dont_fragment = settings.anycast
+
+    def site(self, local: IPv4Address) -> Site | None:
+        """Return what is ours. A relay that is none of its customers takes what nobody has: the prefix of their network."""
+        return super().site(local if local in self._customers else self._customers.network_address)
+
+    def check_inward(self, packet: IPv6Packet, source: IPv4Address, ours: Site) -> None:
+        """RFC 5969 section 9.2: the customer who sends has the address in his source."""
+        site = self.site_of(packet.source)
+        if site is None or source != site[1] or packet.source in ours.prefix:
+            raise Refused(Drop.EMBEDDED)
+        destination = packet.destination
+        if destination.is_multicast or destination.is_link_local:
+            raise Refused(Drop.DESTINATION)
+        if destination in ours.prefix and destination != ours.address:  # the null route of RFC 5969 section 12
+            raise Refused(Drop.DESTINATION)
+
+    def check_outward(self, source: IPv6Address, ours: Site) -> None:
+        """Nobody beyond the relay has an address of the domain: who sends from one would be answered in a circle."""
+        if source in self.prefix and source != ours.address:
+            raise Refused(Drop.SOURCE)

@@ -1,0 +1,70 @@
+"""The paths of a site, or of the gateway of its domain, for the data plane."""
+
+from collections import OrderedDict
+from ipaddress import IPv4Address, IPv6Address, IPv6Network
+
+from tunnelmgr.api.events import EVERYWHERE, OuterTos, PathDown, PathUp
+from tunnelmgr.api.network import Endpoint
+from tunnelmgr.api.outbox import Outbox
+from tunnelmgr_sixinfour.constants import DERIVED_PATH_VALIDITY, DERIVED_PATHS_MAX, SIXTOFOUR_PREFIX
+from tunnelmgr_sixinfour.derived.domain import Domain, Site
+from tunnelmgr_sixinfour.protocol41.channel import RawChannel
+
+
+class SitePaths:
+    """Those of one channel: to the gateway, and to other sites for as long as they answer."""
+
+    def __init__(self, site: Site, domain: Domain, channel: RawChannel, tos: OuterTos, outbox: Outbox) -> None:
+        self._site = site
+        self._domain = domain
+        self._channel = channel
+        self._tos = tos
+        self._outbox = outbox
+        self._said: OrderedDict[IPv6Network, float] = OrderedDict()
+        """Sites with a path of their own, and when it was said last; the longest unsaid first."""
+
+    def recent(self, now: float) -> int:
+        """Return how many other sites were written to in the last DERIVED_PATH_VALIDITY seconds, as far as we saw."""
+        return sum(now - at < DERIVED_PATH_VALIDITY for at in self._said.values())
+
+    def begin(self) -> None:
+        """Say those that are there from the beginning."""
+        domain = self._domain
+        if domain.gateway is not None:
+            self._say(EVERYWHERE, domain.gateway, None, (domain.prefix, SIXTOFOUR_PREFIX, self._site.prefix))
+            # A path that is never valid keeps its prefix for the Tunnel: other sites are not behind the gateway.
+            self._say(domain.prefix, domain.gateway, 0.0)
+
+    def remember(self, destination: IPv6Address, now: float) -> None:
+        """Let the data plane carry to the site of an address; what is beyond the gateway has its path already."""
+        other = self._domain.site_of(destination)
+        if other is None:
+            return
+        prefix, remote = other
+        said_at = self._said.get(prefix)
+        if said_at is not None and now - said_at < DERIVED_PATH_VALIDITY / 2:
+            return
+        self._said[prefix] = now
+        self._said.move_to_end(prefix)
+        self._say(prefix, remote, DERIVED_PATH_VALIDITY)
+        if len(self._said) > DERIVED_PATHS_MAX:
+            self._outbox.say(PathDown(self._said.popitem(last=False)[0]))
+
+    def take_back(self) -> None:
+        """Say that there is none any more."""
+        by_gateway = () if self._domain.gateway is None else (self._domain.prefix, EVERYWHERE)
+        for prefix in (*self._said, *by_gateway):
+            self._outbox.say(PathDown(prefix))
+        self._said.clear()
+
+    def _say(
+        self, prefix: IPv6Network, remote: IPv4Address, valid_for: float | None, ingress: tuple[IPv6Network, ...] = ()
+    ) -> None:
+        at_gateway = self._domain.is_gateway
+        path = PathUp(
+            *(prefix, Endpoint(remote, 0), self._channel.name, valid_for, ingress),
+            local=EVERYWHERE if at_gateway else self._site.prefix,
+            local_except=(self._domain.prefix,) if at_gateway else (),
+            tos=self._tos,
+        )
+        self._outbox.say(path)

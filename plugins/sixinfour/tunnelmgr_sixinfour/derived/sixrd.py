@@ -1,0 +1,155 @@
+"""6rd (RFC 5969): a provider's prefix with the customer's IPv4 address in it, and DHCPv4 option 212 that describes it."""
+
+import struct
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, IPv6Interface, IPv6Network
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from tunnelmgr.api.errors import WireError
+from tunnelmgr.api.packets import IPv6Packet
+from tunnelmgr_sixinfour.address_settings import Ipv4Host
+from tunnelmgr_sixinfour.configured.settings import DscpModel, EcnMode
+from tunnelmgr_sixinfour.constants import KEEPALIVE_INTERVAL, SITE_LENGTH_MIN, SITES, SIXTOFOUR_PREFIX
+from tunnelmgr_sixinfour.derived.domain import Site, check_site_source
+from tunnelmgr_sixinfour.derived.settings import DerivedSettings
+from tunnelmgr_sixinfour.drops import Drop, Refused
+from tunnelmgr_sixinfour.protocol41.addresses import is_never_a_host
+
+OPTION_6RD = 212  # RFC 5969 section 7.1.1
+_FIXED = struct.Struct("!BB16s")
+
+
+@dataclass(frozen=True, slots=True)
+class SixRdOption:
+    """DHCPv4 option 212 (RFC 5969 section 7.1.1). Bits of the prefix beyond its length are ignored."""
+
+    mask_length: int
+    """Bits of IPv4 address that all customers share, 0..32."""
+    prefix: IPv6Network
+    border_relays: tuple[IPv4Address, ...]
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.mask_length <= 32 or 32 - self.mask_length + self.prefix.prefixlen > 128:
+            raise WireError(f"6rd prefix {self.prefix} with an IPv4 mask length of {self.mask_length}")
+        if not self.border_relays:
+            raise WireError("6rd option without a border relay")
+
+    @classmethod
+    def parse(cls, value: bytes) -> Self:
+        """Read what is in the option. Raises WireError."""
+        if len(value) < _FIXED.size + 4 or (len(value) - _FIXED.size) % 4:
+            raise WireError(f"6rd option of {len(value)} bytes")
+        mask_length, prefix_length, prefix = _FIXED.unpack_from(value)
+        if prefix_length > 128:
+            raise WireError(f"6rd prefix length {prefix_length}")
+        relays = [IPv4Address(value[at : at + 4]) for at in range(_FIXED.size, len(value), 4)]
+        return cls(mask_length, IPv6Network((prefix, prefix_length), strict=False), tuple(relays))
+
+    def serialize(self) -> bytes:
+        fixed = _FIXED.pack(self.mask_length, self.prefix.prefixlen, self.prefix.network_address.packed)
+        return fixed + b"".join(relay.packed for relay in self.border_relays)
+
+
+class SixRdEnvelope(DerivedSettings):
+    """The outer header as RFC 5969 section 9 has it: the traffic class is copied unless told otherwise."""
+
+    ecn: EcnMode = Field(default=EcnMode.NORMAL, description="congestion bits of the outer header: normal or compat")
+    dscp_model: DscpModel = Field(default=DscpModel.UNIFORM, description="DSCP of the outer header: uniform or pipe")
+
+
+class SixRdSettings(SixRdEnvelope):
+    """6rd: an IPv6 prefix made of the provider's and of this host's IPv4 address."""
+
+    learn: Literal["dhcp"] | None = Field(
+        default=None, description="dhcp asks the provider's DHCP server for the next three (option 212)"
+    )
+    prefix: IPv6Interface | None = Field(default=None, description="6rd prefix of the provider, with its length")
+    mask_length: int = Field(default=0, ge=0, le=32, description="bits of IPv4 address all customers share: IPv4MaskLen")
+    border_relay: Ipv4Host | None = Field(default=None, description="IPv4 address of the provider's border relay")
+    keepalive: float | None = Field(
+        default=KEEPALIVE_INTERVAL,
+        ge=5,
+        le=3600,
+        description="seconds between packets to this host itself, which the border relay sends back; null for none",
+    )
+
+    @model_validator(mode="after")
+    def _check_domain(self) -> Self:
+        written = self.model_fields_set & {"prefix", "mask_length", "border_relay"}
+        if self.learn is not None and written:
+            raise ValueError(f"`learn` and `{sorted(written)[0]}`: what is written here need not be learnt; leave one out")
+        if self.learn is None and (self.prefix is None or self.border_relay is None):
+            raise ValueError("`prefix` and `border_relay` are both needed, or `learn: dhcp`, which asks the provider")
+        if self.prefix is not None:
+            check_domain(self.prefix.network, self.mask_length)
+        return self
+
+    @property
+    def option(self) -> SixRdOption | None:
+        """What DHCP would say; None where it is to be asked."""
+        if self.prefix is None or self.border_relay is None:
+            return None
+        return SixRdOption(self.mask_length, self.prefix.network, (self.border_relay,))
+
+
+def check_domain(domain: IPv6Network, mask_length: int) -> None:
+    """Raise ValueError where `domain` is no provider's, or its customers would get less than a /64, which no LAN can use."""
+    known = any(domain.subnet_of(block) for block in SITES) and not domain.overlaps(SIXTOFOUR_PREFIX)
+    if domain.prefixlen < SITE_LENGTH_MIN or not known:
+        raise ValueError(f"`prefix` {domain} is no provider's 6rd prefix; write the one yours tells, such as 2001:db8::/32")
+    length = domain.prefixlen + 32 - mask_length
+    if length > 64:
+        raise ValueError(f"the delegated prefix would be a /{length}; `prefix` or `mask_length` is wrong")
+
+
+def sixrd_prefix(domain: IPv6Network, mask_length: int, local: IPv4Address) -> IPv6Network:
+    """Return the delegated prefix of a customer (RFC 5969 section 4)."""
+    bits = 32 - mask_length
+    length = domain.prefixlen + bits
+    return IPv6Network((int(domain.network_address) | (int(local) & ((1 << bits) - 1)) << (128 - length), length))
+
+
+class SixRd:
+    """The domain of one provider, as its customers see it."""
+
+    is_gateway = False
+    dont_fragment = False
+
+    def __init__(self, described: SixRdOption, gateway_echo: float | None) -> None:
+        self.prefix = described.prefix
+        self.gateway: IPv4Address | None = described.border_relays[0]
+        self.gateway_echo = gateway_echo
+        self._mask_length = described.mask_length
+        self._shared = 0
+        """The bits all customers have in common, once one of them is known: ours."""
+
+    def site(self, local: IPv4Address) -> Site | None:
+        """Return what is ours."""
+        self._shared = int(local) >> (32 - self._mask_length) << (32 - self._mask_length)
+        prefix = sixrd_prefix(self.prefix, self._mask_length, local)
+        return Site(prefix, prefix.network_address + 1)
+
+    def site_of(self, address: IPv6Address) -> tuple[IPv6Network, IPv4Address] | None:
+        """Return the delegated prefix an address is in, and whose it is. Raises Refused where no host can have that."""
+        if address not in self.prefix:
+            return None
+        bits = 32 - self._mask_length
+        low = int(address) >> (128 - self.prefix.prefixlen - bits) & ((1 << bits) - 1)
+        holder = IPv4Address(self._shared | low)
+        if is_never_a_host(holder):
+            raise Refused(Drop.EMBEDDED)
+        return sixrd_prefix(self.prefix, self._mask_length, holder), holder
+
+    def check_inward(self, packet: IPv6Packet, source: IPv4Address, ours: Site) -> None:
+        """RFC 5969 section 9.2: another customer has the address in his source, all else comes from the border relay."""
+        if packet.destination not in ours.prefix:
+            raise Refused(Drop.DESTINATION)
+        site = self.site_of(packet.source)
+        if source != (self.gateway if site is None else site[1]) or packet.source in ours.prefix:
+            raise Refused(Drop.EMBEDDED)
+
+    def check_outward(self, source: IPv6Address, ours: Site) -> None:
+        """A customer sends from the delegated prefix."""
+        check_site_source(source, ours)

@@ -1,0 +1,1 @@
+"""Tells a provider where this end of a configured tunnel is."""

@@ -1,0 +1,207 @@
+"""Tells the provider where this end is, once per real change (docs/protocols/sixinfour.md section 8).
+
+A change is known when this end's address differs from the one the provider acknowledged last. Otherwise the silence of the
+far end is the only sign of one: a NAT has another address outside, or somebody else told the provider. Three minutes of it
+are a reason to tell again; behind a NAT the first lost requests of a start are, since nothing shows what happened before it,
+and a silence that lasts is one more than once.
+
+What the provider says decides when it may be asked again. A request that did not get there burdens nobody: it is made again
+soon, and at once when the network is another.
+"""
+
+from collections.abc import Mapping
+from enum import Enum
+from ipaddress import IPv4Address
+from math import ceil
+
+from tunnelmgr.api.effects import Cancel, Done, Effect, EffectResult, Failed, FailureCode, Fetch, Response
+from tunnelmgr.api.events import Notice
+from tunnelmgr.api.outbox import Outbox
+from tunnelmgr_sixinfour.constants import (
+    UPDATE_ANSWER_MAX,
+    UPDATE_INTERVAL,
+    UPDATE_REFUSED_PAUSE,
+    UPDATE_SILENCE,
+    UPDATE_TIMEOUT,
+    UPDATE_UNREACHED_RETRY,
+)
+from tunnelmgr_sixinfour.protocol41.addresses import is_private
+from tunnelmgr_sixinfour.protocol41.notices import SparingNotices
+from tunnelmgr_sixinfour.provider.provider import Answer, Verdict, read_answer
+from tunnelmgr_sixinfour.provider.registration import Registration
+from tunnelmgr_sixinfour.provider.settings import UpdateSettings
+
+_UNREACHED = {FailureCode.NOT_FOUND, FailureCode.UNREACHABLE, FailureCode.NO_PERMISSION}
+
+
+class Standing(Enum):
+    """What the provider knows of us."""
+
+    CURRENT = "current"
+    """Where we are; nothing to tell."""
+    DUE = "due"
+    """Not where we are, or nobody knows: it will be told when it may be."""
+    ASKING = "asking"
+    REFUSED = "refused"
+    """It does not want to hear of this registration: it is asked again a day later."""
+
+
+class EndpointUpdate:
+    """One tunnel's updates."""
+
+    def __init__(self, settings: UpdateSettings, outbox: Outbox) -> None:
+        self._settings = settings
+        self._outbox = outbox
+        self._notices = SparingNotices(outbox)
+        self._registration = Registration(settings, outbox)
+        self._standing: Standing | None = None
+        """None until this end is somewhere."""
+        self._local: IPv4Address | None = None
+        self._asking: Fetch | None = None
+        self._due_at: float | None = None
+        self._not_before = float("-inf")
+        """When the provider may be asked again."""
+        self._unreached_retry = UPDATE_UNREACHED_RETRY[0]
+        self._silent_since: float | None = None
+        self._was_heard = False
+        self.last_answer = ""
+
+    @property
+    def standing(self) -> str | None:
+        return None if self._standing is None else self._standing.value
+
+    def recall(self, memory: Mapping[str, bytes], now: float) -> None:
+        """Take what an earlier start asked to be remembered."""
+        self._registration.recall(memory, now)
+        self._not_before = now + self._registration.pause
+        if self._registration.refusal:
+            self._refused(self._registration.refusal, now)
+
+    def located(self, local: IPv4Address, now: float) -> None:
+        """This end is at `local`."""
+        if local == self._local:
+            self.network_changed(now)
+            return
+        self._local = local
+        if self._standing is Standing.REFUSED:
+            return
+        if self._asking is not None:  # it tells where we were, and may have arrived
+            self._outbox.say(Cancel(self._asking))
+            self._asking = None
+        if local == self._registration.address:
+            self._standing, self._due_at = Standing.CURRENT, None
+        else:
+            self._become_due(now)
+
+    def network_changed(self, now: float) -> None:
+        """There may be a way to the provider again."""
+        self._unreached_retry = UPDATE_UNREACHED_RETRY[0]
+        if self._standing is Standing.DUE:
+            self._become_due(now)
+
+    def heard(self) -> None:
+        """The far end answers."""
+        self._silent_since, self._was_heard = None, True
+        self._registration.heard()
+
+    def silent(self, now: float) -> None:
+        """The far end has left several requests in a row without an answer."""
+        if self._silent_since is None:
+            self._silent_since = now
+        if self._local is None or self._standing is not Standing.CURRENT or now < self._registration.told_until:
+            return
+        patience = 0.0 if is_private(self._local) and not self._was_heard else UPDATE_SILENCE
+        if now - self._silent_since >= patience:
+            self._become_due(now)
+
+    def _become_due(self, now: float) -> None:
+        due_at = max(now, self._not_before)
+        if due_at not in {now, self._due_at}:
+            what = f"{self._settings.service} hears where tunnel {self._settings.tunnel} ends"
+            self._say("6in4.update-waits", f"{what} in {ceil((due_at - now) / 60)} min, no sooner after the latest request")
+        self._standing, self._due_at = Standing.DUE, due_at
+
+    @property
+    def next_timeout(self) -> float | None:
+        return None if self._local is None else self._due_at
+
+    def handle_timeout(self, now: float) -> None:
+        """Ask when it is due."""
+        if self._due_at is None or now < self._due_at or self._local is None:
+            return
+        self._due_at, self._not_before = None, now + UPDATE_INTERVAL
+        self._registration.asked()
+        self._standing, self._asking = Standing.ASKING, self._request(self._local)
+        self._outbox.say(self._asking)
+
+    def _request(self, local: IPv4Address) -> Fetch:
+        # Behind a NAT the provider takes the address it sees, which is the NAT's.
+        address = "" if is_private(local) else f"&myip={local}"
+        return Fetch(
+            f"{self._settings.url}?hostname={self._settings.tunnel}{address}",
+            username=self._settings.username,
+            password=self._settings.key.reveal(),
+            response_max=UPDATE_ANSWER_MAX,
+            timeout=UPDATE_TIMEOUT,
+        )
+
+    def effect_done(self, effect: Effect, result: EffectResult, now: float) -> bool:
+        """Take the provider's answer; return whether it accepted an update."""
+        if self._asking is None or effect is not self._asking or self._local is None:
+            return False
+        self._asking = None
+        match result:
+            case Done(value=Response() as response):
+                answer = read_answer(response)
+            case Failed(code=code, text=text) if code in _UNREACHED:
+                answer = Answer(Verdict.UNREACHED, text)
+            case Failed(text=text):
+                answer = Answer(Verdict.RETRY, text)
+            case _:
+                answer = Answer(Verdict.RETRY, "no answer")
+        self.last_answer = answer.text.replace(self._settings.key.reveal(), "***")
+        self._obey(answer, self._local, now)
+        return answer.verdict is Verdict.ACCEPTED
+
+    def _obey(self, answer: Answer, local: IPv4Address, now: float) -> None:
+        service, tunnel = self._settings.service, self._settings.tunnel
+        match answer.verdict:
+            case Verdict.ACCEPTED:
+                self._standing, self._unreached_retry = Standing.CURRENT, UPDATE_UNREACHED_RETRY[0]
+                self._registration.accepted(local, now)
+                self._say("6in4.updated", f"the provider knows this end at {answer.address or local}")
+            case Verdict.REFUSED:
+                self._registration.refused(self.last_answer)
+                self._refused(self.last_answer, now)
+            case Verdict.ABUSE:
+                self._wait(self._registration.blocked(), now)
+                hint = "see that nothing else updates it: it is asked again in a day"
+                self._say("6in4.update-blocked", f"{service} has blocked tunnel {tunnel} for too many updates; {hint}")
+            case Verdict.RETRY:
+                pause = self._registration.failed()
+                self._wait(pause, now)
+                text = f"no update of tunnel {tunnel}: {self.last_answer}; {service} is asked again in {pause / 60:.0f} min"
+                self._say("6in4.update-failed", text)
+            case Verdict.UNREACHED:
+                self._registration.unreached()
+                self._try_soon(now)
+                text = f"no update of tunnel {tunnel}: {self.last_answer}; it is tried until it gets there"
+                self._notices.say("6in4.update-failed", text, now)
+
+    def _refused(self, text: str, now: float) -> None:
+        self._wait(UPDATE_REFUSED_PAUSE, now)
+        self._standing, self.last_answer = Standing.REFUSED, text
+        reason = f"{self._settings.service} refuses the update of tunnel {self._settings.tunnel}: {text}"
+        hint = "check username, key and tunnel under `update`; if they are right, mend it there: it is asked again in a day"
+        self._say("6in4.update-refused", f"{reason}; {hint}")
+
+    def _wait(self, seconds: float, now: float) -> None:
+        self._standing, self._due_at = Standing.DUE, now + seconds
+        self._not_before = self._due_at
+
+    def _try_soon(self, now: float) -> None:
+        self._standing, self._due_at, self._not_before = Standing.DUE, now + self._unreached_retry, now
+        self._unreached_retry = min(2 * self._unreached_retry, UPDATE_UNREACHED_RETRY[1])
+
+    def _say(self, code: str, text: str) -> None:
+        self._outbox.say(Notice(code, text))

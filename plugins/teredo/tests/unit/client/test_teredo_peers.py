@@ -1,0 +1,202 @@
+from ipaddress import IPv4Address, IPv6Address, IPv6Network
+
+import pytest
+from tests.teredo_world.bench import Bench, ScriptedRandom, udp_packet
+from tests.teredo_world.vectors import CLIENT_A_MAPPED, CLIENT_B, CLIENT_B_MAPPED, NATIVE_HOST, SERVER_2
+
+from tunnelmgr.api.events import PathDown, PathUp
+from tunnelmgr.api.network import Endpoint
+from tunnelmgr.api.status import PathUse
+from tunnelmgr_teredo.client.bubbles import RoundLimit
+from tunnelmgr_teredo.client.packet_queue import PacketQueue, QueueSpace
+from tunnelmgr_teredo.client.peers import Peer, PeerList, Standing
+from tunnelmgr_teredo.constants import QUEUE_BYTES_MAX, QUEUE_PACKETS_MAX
+from tunnelmgr_teredo.token_bucket import TokenBucket, TokenBuckets
+from tunnelmgr_teredo.wire.address import TeredoAddress
+from tunnelmgr_teredo.wire.datagram import bubble
+
+
+def peer(number: int, standing: Standing = Standing.UNSOLICITED, at: float = 0.0) -> Peer:
+    return Peer(IPv6Address(number), None, at, standing)
+
+
+# -- the list -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.requirement("T-PE-002")
+def test_a_full_list_evicts_the_peer_used_longest_ago() -> None:
+    peers = PeerList(4)
+    known = [peer(number, Standing.ESTABLISHED) for number in range(4)]
+    for one in known:
+        peers.add(one)
+    peers.touch(known[0])
+    assert peers.add(peer(9, Standing.ESTABLISHED)) == [known[1]]
+    assert len(peers) == 4
+
+
+@pytest.mark.requirement("T-PE-002")
+def test_strangers_go_before_peers_this_host_wants_and_those_before_established_ones() -> None:
+    peers = PeerList(6)
+    established = [peer(number, Standing.ESTABLISHED) for number in range(3)]
+    wanted, stranger = peer(10, Standing.SOLICITED), peer(11)
+    for one in (*established, wanted, stranger):
+        peers.add(one)
+    peers.touch(stranger)
+    peers.add(peer(12, Standing.ESTABLISHED))
+    evicted = [peers.add(peer(number, Standing.ESTABLISHED))[0] for number in range(20, 23)]
+    assert evicted == [stranger, wanted, established[0]]
+
+
+@pytest.mark.requirement("T-PE-005")
+def test_strangers_have_half_of_the_list_at_most() -> None:
+    peers = PeerList(10)
+    for number in range(100):
+        peers.add(peer(number, Standing.SOLICITED if number % 2 else Standing.UNSOLICITED))
+    assert len(peers) == 5
+
+
+@pytest.mark.requirement("T-PE-006")
+def test_a_flood_of_strangers_leaves_a_hundred_friends() -> None:
+    peers = PeerList(4096)
+    friends = [peer(number, Standing.ESTABLISHED) for number in range(100)]
+    for friend in friends:
+        peers.add(friend)
+    for number in range(1000, 21_000):  # each one finds the list as the one before left it: a million would not differ
+        peers.add(peer(number))
+    assert all(peers.get(friend.address) is friend for friend in friends)
+    assert len(peers) == 100 + 2048
+    assert (peers.get(peer(18_951).address), peers.get(peer(18_952).address) is None) == (None, False), "the oldest went"
+
+
+@pytest.mark.requirement("T-PE-006", "T-PE-002", "T-PE-005")
+def test_forged_packets_from_matching_mappings_leave_the_paths_of_friends_alone() -> None:
+    bench = Bench(ScriptedRandom(flags=0x1C2D), peers_max=64).qualified(CLIENT_A_MAPPED)
+    for number in range(10):
+        friend = TeredoAddress(SERVER_2, number, CLIENT_B_MAPPED).ipv6
+        bench.send(udp_packet(bench.address, friend))
+        bench.receive(bubble(friend, bench.address), CLIENT_B_MAPPED)
+    friends = {str(path.prefix) for path in bench.take_events(PathUp)}
+    assert len(friends) == 10
+    for number in range(300):
+        mapped = Endpoint(IPv4Address("198.51.100.0") + number % 250 + 1, 1024 + number)
+        bench.receive(bubble(TeredoAddress(SERVER_2, 0, mapped).ipv6, bench.address), mapped)
+    gone = {str(path.prefix) for path in bench.take_events(PathDown)}
+    assert not gone & friends
+    known = bench.client.status(bench.now).peers_total
+    assert known <= 64
+    assert len(gone) == 10 + 300 - known, "who is forgotten has no path"
+
+
+@pytest.mark.requirement("T-PE-002", "T-PE-005")
+def test_peers_that_answered_us_may_fill_the_whole_list() -> None:
+    bench = Bench(ScriptedRandom(flags=0x1C2D), peers_max=16).qualified(CLIENT_A_MAPPED)
+    for number in range(16):
+        mapped = Endpoint(IPv4Address("198.51.100.1") + number, 4096)
+        friend = TeredoAddress(SERVER_2, 0, mapped).ipv6
+        bench.send(udp_packet(bench.address, friend))
+        bench.receive(bubble(friend, bench.address), mapped)
+    assert bench.client.status(bench.now).peers_total == 16
+    assert bench.take_events(PathDown) == []
+
+
+@pytest.mark.requirement("T-PE-006")
+def test_a_peer_that_spoke_first_becomes_a_friend_by_lasting() -> None:
+    bench = Bench(ScriptedRandom(flags=0x1C2D), peers_max=16).qualified(CLIENT_A_MAPPED)
+    bench.refreshes = CLIENT_A_MAPPED
+    for _ in range(8):
+        bench.receive(bubble(CLIENT_B, bench.address), CLIENT_B_MAPPED)
+        use = PathUse(IPv6Network(CLIENT_B), bench.now, bench.now, 1, 100, 1, 100)
+        bench.client.paths_used([use], bench.now)
+        bench.wait(5)
+    for number in range(100):
+        mapped = Endpoint(IPv4Address("198.51.100.1"), 1024 + number)
+        bench.receive(bubble(TeredoAddress(SERVER_2, 0, mapped).ipv6, bench.address), mapped)
+    assert str(CLIENT_B) in {known.address for known in bench.client.status(bench.now).peers}
+
+
+@pytest.mark.requirement("T-PE-001")
+def test_idle_peers_are_forgotten_after_ten_minutes() -> None:
+    bench = Bench(ScriptedRandom(flags=0x1C2D)).qualified(CLIENT_A_MAPPED)
+    bench.refreshes = CLIENT_A_MAPPED
+    bench.receive(bubble(CLIENT_B, bench.address), CLIENT_B_MAPPED)
+    bench.send(udp_packet(bench.address, NATIVE_HOST))
+    bench.wait(590)
+    assert bench.client.status(bench.now).peers_total == 2
+    bench.wait(80)
+    assert bench.client.status(bench.now).peers_total == 0
+
+
+# -- queues -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.requirement("T-PE-004", "T-PE-007")
+def test_a_queue_is_first_in_first_out_and_drops_the_oldest() -> None:
+    queue = PacketQueue(QueueSpace(1 << 20))
+    dropped = [queue.push(bytes((number,))) for number in range(QUEUE_PACKETS_MAX + 2)]
+    assert sum(dropped) == 2
+    assert [waiting.packet[0] for waiting in queue.drain()] == list(range(2, QUEUE_PACKETS_MAX + 2))
+    assert queue.drain() == []
+
+
+@pytest.mark.requirement("T-PE-004")
+def test_a_queue_is_bounded_in_bytes_too() -> None:
+    queue = PacketQueue(QueueSpace(1 << 20))
+    assert queue.push(bytes(QUEUE_BYTES_MAX + 1)) == 1
+    for _ in range(5):
+        queue.push(bytes(4000))
+    assert len(queue) == 2
+    assert queue.push(bytes(QUEUE_BYTES_MAX)) == 2
+
+
+@pytest.mark.requirement("T-PE-004")
+def test_all_queues_together_are_bounded_and_give_back_what_they_held() -> None:
+    space = QueueSpace(10_000)
+    queues = [PacketQueue(space) for _ in range(20)]
+    assert sum(queue.push(bytes(1000)) for queue in queues) == 10
+    for queue in queues:
+        queue.drain()
+    assert sum(queue.push(bytes(1000)) for queue in queues[:10]) == 0
+    alone = PacketQueue(QueueSpace(8000))
+    assert [alone.push(bytes(1000)) for _ in range(20)] == [0] * 8 + [1] * 12, "what goes makes room"
+
+
+# -- limits -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.requirement("T-TX-008", "T-TX-009", "T-TX-013")
+def test_rounds_are_two_seconds_apart_and_four_in_300_seconds() -> None:
+    limit = RoundLimit()
+    assert limit.earliest(100.0, None) == 100.0
+    assert limit.earliest(100.0, 99.5) == 101.5
+    for at in (100.0, 102.0, 104.0, 106.0):
+        assert limit.earliest(at, None) == at
+        limit.count(at)
+        assert limit.earliest(at + 1, None) in (at + 2, None)
+    assert limit.earliest(399.9, None) is None
+    assert limit.earliest(400.0, None) == 400.0
+
+
+@pytest.mark.requirement("T-TX-009")
+def test_a_direct_answer_resets_the_limit() -> None:
+    limit = RoundLimit()
+    for at in (0.0, 2.0, 4.0, 6.0):
+        limit.count(at)
+    limit.answered()
+    assert limit.earliest(7.0, None) == 7.0
+
+
+def test_a_token_bucket_gives_its_burst_and_then_its_rate() -> None:
+    bucket = TokenBucket(3, 2.0)
+    assert [bucket.take(10.0) for _ in range(4)] == [True, True, True, False]
+    assert [bucket.take(10.5), bucket.take(10.5)] == [True, False]
+    assert sum(bucket.take(10.5 + number / 100) for number in range(1, 1001)) == 20
+
+
+def test_buckets_are_kept_apart_and_bounded() -> None:
+    buckets: TokenBuckets[int] = TokenBuckets(1, 0.001, keys_max=10)
+    assert buckets.take(1, 0.0)
+    assert not buckets.take(1, 0.0)
+    assert buckets.take(2, 0.0)
+    for key in range(100, 110):
+        buckets.take(key, 0.0)
+    assert buckets.take(1, 0.0), "forgotten"

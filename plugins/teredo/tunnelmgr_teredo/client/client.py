@@ -1,0 +1,399 @@
+"""The Teredo client (RFC 4380 section 5.2): one host, one address, any number of peers."""
+
+import errno
+from collections.abc import Mapping, Sequence
+from ipaddress import IPv4Address, IPv6Interface
+from random import Random
+from typing import cast
+
+from tunnelmgr.api.datagrams import ChannelEvent, ChannelFailed, ChannelKind, Datagram, IcmpReceived
+from tunnelmgr.api.effects import Done, Effect, EffectResult, Failed, FailureCode, OpenChannel
+from tunnelmgr.api.errors import ExitCode, TunnelError, WireError
+from tunnelmgr.api.events import Down, Event, Notice, Stopped, Up
+from tunnelmgr.api.hostconfig import HostConfig
+from tunnelmgr.api.network import Endpoint, Network
+from tunnelmgr.api.outbox import Outbox
+from tunnelmgr.api.packets.ipv6 import IPv6Packet, ipv6_length
+from tunnelmgr.api.report import NatKind
+from tunnelmgr.api.status import Fact, PathUse, TunnelStatus
+from tunnelmgr_teredo.client.advertisement import is_advertisement
+from tunnelmgr_teredo.client.discovery import DISCOVERY, LocalDiscovery
+from tunnelmgr_teredo.client.errands import Errands
+from tunnelmgr_teredo.client.filtering import FilteringTest
+from tunnelmgr_teredo.client.identity import Identity
+from tunnelmgr_teredo.client.qualification import Lost, NatNamed, Qualification, Qualified
+from tunnelmgr_teredo.client.reception import Reception
+from tunnelmgr_teredo.client.refresh_interval import RefreshInterval
+from tunnelmgr_teredo.client.session import Session
+from tunnelmgr_teredo.client.settings import ClientSettings, NativeMode
+from tunnelmgr_teredo.client.transmission import Transmission
+from tunnelmgr_teredo.constants import CHANNEL_ATTEMPTS, RESTART_DELAY, SERVICE, SERVICE_PORTS, TEREDO_PREFIX
+from tunnelmgr_teredo.drops import Drop, Refused
+from tunnelmgr_teredo.unreachables import Unreachables
+from tunnelmgr_teredo.wire.address import TeredoAddress
+from tunnelmgr_teredo.wire.datagram import Payload
+
+_NO_WAY_OUT = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL})
+_UNREACHABLE = 3  # ICMPv4 type; RFC 792
+_HOST_OR_PORT = frozenset({1, 3})  # its codes that tell of one destination
+_NATIVE_APPEARED = {
+    NativeMode.STANDBY: "this host has native IPv6, which takes the default route: is Teredo still needed here?",
+    NativeMode.RUN: "this host has native IPv6, and `native: run` keeps Teredo as it was: is it still needed here?",
+}
+_RESTRICTED = (NatKind.ADDRESS_RESTRICTED, NatKind.PORT_RESTRICTED)
+
+
+class TeredoClient:
+    """The Tunnel. Owns a qualification, and a session while qualified."""
+
+    def __init__(self, settings: ClientSettings, random: Random) -> None:
+        self._settings = settings
+        self._random = random
+        self._outbox = Outbox()
+        self._unicast = settings.unicast
+        self._unreachables = Unreachables(self._outbox)
+        self._qualification = Qualification(settings, self._unicast, random, self._outbox)
+        self._discovery = LocalDiscovery(random, self._outbox) if settings.local_discovery else None
+        self._joining: OpenChannel | None = None
+        self._errands = Errands(settings.bind, self._outbox)
+        self._interval: RefreshInterval | None = None
+        self._filtering: FilteringTest | None = None
+        self._network = Network()
+        self._opening: OpenChannel | None = None
+        self._attempts = 0
+        self._reopen_at: float | None = None
+        self._port: Endpoint | None = None
+        """The service port, once it is open."""
+        self._session: Session | None = None
+        self._reception: Reception | None = None
+        self._transmission: Transmission | None = None
+        self._teredo: TeredoAddress | None = None
+        """The address last used, to be used again if nothing changed."""
+        self._up: Up | None = None
+        """What was said last."""
+        self._standing_down = False
+        """Whether native IPv6 keeps us from having an address."""
+
+    # -- verbs --------------------------------------------------------------------------------------------------------
+
+    def start(self, now: float, network: Network, memory: Mapping[str, bytes]) -> None:
+        self._network = network
+        self._unicast.network_changed(network)
+        self._qualification.remembered(memory)
+        self._open()
+        if self._discovery is not None:
+            self._discovery.network_changed(network)
+            self._joining = self._discovery.opening()
+            self._outbox.say(self._joining)
+
+    def receive_datagram(self, datagram: Datagram, now: float) -> None:
+        self._outbox.count("datagrams-received")
+        try:
+            self._receive(datagram, now)
+        except Refused as refused:
+            self._outbox.drop(refused.drop)
+        except WireError:
+            self._outbox.drop(Drop.MALFORMED)
+        self._act_on_news(now)
+
+    def receive_packet(self, packet: bytes, now: float) -> None:
+        try:
+            packet = packet[: ipv6_length(packet)]
+        except WireError:
+            self._outbox.drop(Drop.MALFORMED)
+            return
+        if self._transmission is None:
+            self._outbox.drop(Drop.NOT_QUALIFIED)
+            self._unreachables.unreachable(packet, now)
+        else:
+            self._transmission.transmit(packet, now)
+
+    def channel_changed(self, event: ChannelEvent, now: float) -> None:
+        match event:
+            case ChannelFailed(errno=number) if number in _NO_WAY_OUT:
+                self._qualification.unreachable(now)
+            case IcmpReceived(type=kind, code=code, remote=remote) if kind == _UNREACHABLE and code in _HOST_OR_PORT:
+                self._qualification.icmp_unreachable(remote)
+                if self._session is not None:
+                    self._session.icmp_unreachable(remote)
+            case _:
+                self._outbox.count("channel-events-ignored")
+
+    def network_changed(self, network: Network, now: float) -> None:
+        before, self._network = self._network, network
+        if network.native_ipv6 and not before.native_ipv6:
+            self._warn_of_native()
+        self._unicast.network_changed(network)
+        if self._discovery is not None:
+            self._discovery.network_changed(network)
+        if self._port is None:
+            return
+        local = self._local(self._port)
+        if self._must_stop():
+            self._stand_down(now)
+        elif self._standing_down:
+            self._standing_down = False
+            self._qualification.begin(local, now)
+        elif network.resumed or (network.source, network.default_route) != (before.source, before.default_route):
+            if self._session is not None:
+                self._session.doubt()
+            self._qualification.requalify(local, now)
+        if network.native_ipv6 != before.native_ipv6:
+            self._say_up()
+
+    def paths_used(self, uses: Sequence[PathUse], now: float) -> None:
+        if self._session is not None and self._session.paths_used(uses, now):
+            self._qualification.server_heard(now)
+
+    def effect_done(self, effect: Effect, result: EffectResult, now: float) -> None:
+        if effect is self._opening:
+            self._opening = None
+            self._opened(result, now)
+        elif effect is self._joining:
+            self._joined(result)
+        elif not self._errands.effect_done(effect, result, now):
+            self._qualification.resolved(effect, result, now)
+        self._act_on_news(now)
+
+    def handle_timeout(self, now: float) -> None:
+        if self._reopen_at is not None and now >= self._reopen_at:
+            self._reopen_at = None
+            self._attempts = 0
+            self._open()
+        self._qualification.handle_timeout(now)
+        self._act_on_news(now)
+        if self._session is not None:
+            self._session.handle_timeout(now)
+        if self._discovery is not None:
+            self._discovery.handle_timeout(now)
+        self._errands.handle_timeout(now)
+
+    def next_timeout(self) -> float | None:
+        timers = [self._reopen_at, self._qualification.next_timeout(), self._errands.next_timeout()]
+        if self._session is not None:
+            timers.append(self._session.next_timeout())
+        if self._discovery is not None:
+            timers.append(self._discovery.next_timeout())
+        return min((at for at in timers if at is not None), default=None)
+
+    def datagrams_to_send(self) -> list[Datagram]:
+        return self._outbox.drain_datagrams()
+
+    def packets_to_deliver(self) -> list[bytes]:
+        return self._outbox.drain_packets()
+
+    def events(self) -> list[Event]:
+        return self._outbox.drain_events()
+
+    def status(self, now: float) -> TunnelStatus:
+        session = self._session
+        return TunnelStatus(
+            state=self._qualification.state.value,
+            facts=self._facts(),
+            peers=session.peer_statuses(now) if session is not None else (),
+            peers_total=len(session.peers) if session is not None else 0,
+            counters=dict(self._outbox.counters),
+        )
+
+    def command(self, name: str, arguments: Mapping[str, Fact], now: float) -> Mapping[str, object]:
+        raise TunnelError(f"a Teredo client has no command {name!r}")
+
+    def stop(self, now: float) -> None:
+        """There is nobody to say good-bye to."""
+        self._qualification.abandon()
+        self._end_session(now)
+        self._opening = self._reopen_at = None
+        self._outbox.say(Stopped())
+
+    # -- the service port ---------------------------------------------------------------------------------------------
+
+    def _open(self) -> None:
+        port = self._settings.port or self._random.choice(SERVICE_PORTS)
+        self._opening = OpenChannel(SERVICE, ChannelKind.UDP, Endpoint(self._settings.bind, port))
+        self._outbox.say(self._opening)
+
+    def _opened(self, result: EffectResult, now: float) -> None:
+        if isinstance(result, Done):
+            self._port = port = cast("Endpoint", result.value)
+            if self._must_stop():
+                self._stand_down(now)
+            else:
+                self._qualification.begin(self._local(port), now)
+            return
+        self._attempts += 1
+        drawn_anew = result.code is FailureCode.IN_USE and not self._settings.port
+        if drawn_anew and self._attempts < CHANNEL_ATTEMPTS:
+            self._open()
+            return
+        hint = "choose another `port`, or leave it out for a random one" if self._settings.port else ""
+        refused = result.code is FailureCode.NO_PERMISSION
+        code = ExitCode.NO_PERMISSION if refused else ExitCode.FAILED
+        self._outbox.say(Down(f"no UDP port: {result.text}", hint, code))
+        self._reopen_at = now + RESTART_DELAY
+
+    def _joined(self, result: EffectResult) -> None:
+        if isinstance(result, Failed):
+            self._outbox.say(Notice("teredo.no-discovery", f"no local client discovery: {result.text}"))
+            self._discovery = None
+
+    def _local(self, port: Endpoint) -> Endpoint:
+        """Return our own endpoint as far as it is known: a socket bound to no address leaves it to the route."""
+        address = port.address
+        if address == IPv4Address(0) and self._network.source is not None:
+            address = self._network.source
+        return Endpoint(address, port.port)
+
+    # -- datagrams ----------------------------------------------------------------------------------------------------
+
+    def _receive(self, datagram: Datagram, now: float) -> None:
+        remote = datagram.remote
+        nobody = remote.port == 0 or remote.address.is_multicast or remote.address == IPv4Address(0)
+        if nobody or remote == self._qualification.local:
+            raise Refused(Drop.OUTER_SOURCE)
+        if self._errands.receive(datagram, now):
+            self._heed_errands()
+            return
+        payload = Payload.parse(datagram.data)
+        packet = IPv6Packet.parse(payload.packet)
+        if is_advertisement(payload, packet):
+            self._qualification.receive_advertisement(payload, remote, now)
+            return
+        if self._reception is None or self._session is None:
+            raise Refused(Drop.NOT_QUALIFIED)
+        if self._discovery is not None and datagram.channel == DISCOVERY:
+            self._discovery.require_neighbour(packet, datagram)
+            self._reception.receive_announcement(packet, datagram, now)
+            return
+        self._reception.receive(payload, packet, datagram, now)
+        if remote == self._session.identity.server.primary_endpoint:
+            self._qualification.server_heard(now)
+
+    # -- coming up and going down -------------------------------------------------------------------------------------
+
+    def _act_on_news(self, now: float) -> None:
+        for news in self._qualification.news():
+            match news:
+                case Qualified():
+                    self._begin_session(news, now)
+                case Lost():
+                    self._end_session(now)
+                    self._up = None
+                    self._outbox.say(Down(news.reason, news.hint, news.code))
+                case NatNamed():
+                    self._say_up()
+                    self._look_at_filtering()
+
+    def _begin_session(self, news: Qualified, now: float) -> None:
+        identity = self._identity(news)
+        if self._session is not None and self._session.identity == identity:
+            return
+        self._end_session(now)
+        self._unreachables.source = identity.address
+        session = Session(identity, self._settings, self._discovery, self._random, self._outbox, self._unreachables, now)
+        self._session = session
+        self._reception = Reception(session, self._unicast, self._settings.relays, self._outbox)
+        self._transmission = Transmission(session, self._unicast, self._unreachables, self._outbox)
+        if self._discovery is not None:
+            self._discovery.begin(identity, now)
+        self._say_up()
+        if self._settings.determine_interval:
+            secret = self._settings.shared_secret
+            self._interval = RefreshInterval(identity, self._unicast, secret, self._random, self._outbox)
+            self._errands.run(self._interval)
+        self._look_at_filtering()
+
+    def _identity(self, news: Qualified) -> Identity:
+        mapped = news.advertisement.mapped
+        if self._teredo is None or (self._teredo.mapped, self._teredo.server) != (mapped, news.server.primary):
+            self._teredo = TeredoAddress.build(news.server.primary, mapped, self._random)
+        mtu = min(news.advertisement.mtu, self._settings.mtu)
+        return Identity(self._teredo.ipv6, self._teredo, news.server, self._qualification.local, mtu)
+
+    def _end_session(self, now: float) -> None:
+        if self._session is not None:
+            self._session.end(now)
+        if self._discovery is not None:
+            self._discovery.end()
+        self._errands.end()
+        self._interval = self._filtering = None
+        self._qualification.refresh_interval = self._settings.refresh_interval
+        self._session = self._reception = self._transmission = None
+
+    def _look_at_filtering(self) -> None:
+        """Find out what the answers of one port cannot show, now that nothing waits for it."""
+        known = self._filtering is not None or self._qualification.nat is not NatKind.PORT_RESTRICTED
+        if self._session is not None and not known:
+            server = self._session.identity.server
+            self._filtering = FilteringTest(server, self._settings.shared_secret, self._random, self._outbox)
+            self._errands.run(self._filtering)
+
+    def _heed_errands(self) -> None:
+        if self._interval is not None:
+            self._qualification.refresh_interval = max(self._settings.refresh_interval, self._interval.interval)
+        if self._filtering is not None and self._filtering.lets_strangers_in:
+            self._qualification.lets_strangers_in()
+
+    def _say_up(self) -> None:
+        """Say how this host is to be configured, if that is news."""
+        if self._session is None:
+            return
+        identity = self._session.identity
+        config = HostConfig(
+            addresses=(IPv6Interface(identity.address),),
+            routes=(TEREDO_PREFIX,),
+            default_route=not (self._network.native_ipv6 and self._settings.native is NativeMode.STANDBY),
+            mtu=identity.mtu,
+        )
+        details = {"server": str(identity.server), "nat": self._nat_word(), "mapped": str(identity.mapped)}
+        up = Up(config, details)
+        if up != self._up:
+            self._up = up
+            self._outbox.say(up)
+
+    def _warn_of_native(self) -> None:
+        """Teredo is a means of last resort, with an end (RFC 4380 section 5.5)."""
+        if words := _NATIVE_APPEARED.get(self._settings.native):
+            self._outbox.say(Notice("teredo.native", words))
+
+    def _must_stop(self) -> bool:
+        return self._settings.native is NativeMode.STOP and self._network.native_ipv6 is True
+
+    def _stand_down(self, now: float) -> None:
+        """Have no address while there is native IPv6."""
+        if self._standing_down:
+            return
+        self._standing_down = True
+        self._qualification.abandon()
+        self._end_session(now)
+        self._up = None
+        self._outbox.say(Down("this host has native IPv6, and `native: stop` is set", code=ExitCode.FAILED))
+
+    # -- status -------------------------------------------------------------------------------------------------------
+
+    def _nat_word(self) -> str:
+        nat = self._qualification.nat
+        return "unknown" if nat is None else nat.value
+
+    def _nat_candidates(self) -> str | None:
+        """What the NAT may be, the mildest first, where what is known of it leaves more than one kind."""
+        if self._qualification.nat is not NatKind.PORT_RESTRICTED:
+            return None
+        filters = self._filtering is not None and self._filtering.lets_strangers_in is False
+        return ", ".join(kind.value for kind in (_RESTRICTED if filters else (NatKind.FULL_CONE, *_RESTRICTED)))
+
+    def _facts(self) -> Mapping[str, Fact]:
+        qualification = self._qualification
+        server, session = qualification.server, self._session
+        return {
+            "server": str(server) if server is not None else None,
+            "nat": self._nat_word() if session is not None else None,
+            "nat_candidates": self._nat_candidates() if session is not None else None,
+            "mapped": str(qualification.mapped) if qualification.mapped is not None else None,
+            "local": str(qualification.local) if self._port is not None else None,
+            "port_preserved": qualification.port_preserved,
+            "address": str(session.identity.address) if session is not None else None,
+            "round_trip": qualification.round_trip,
+            "refresh_interval": qualification.refresh_interval,
+            "relay": str(session.relay) if session is not None and session.relay is not None else None,
+            "encrypted": False,
+        }

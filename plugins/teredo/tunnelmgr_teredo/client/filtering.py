@@ -1,0 +1,85 @@
+"""Finds out whether the NAT lets everybody in, which tells a full cone from the restricted kinds (RFC 4380 section 5.2.1).
+
+A solicitation with the cone bit is answered from the server's *other* address. Sent to the first address from a port that
+the second one has never heard of, its answer comes in only where the NAT does not filter. That is a look at the NAT and no
+part of qualification, whose cone phase RFC 5991 section 3.2 ended for the bit it left in addresses: none of ours shows it.
+
+Which of the restricted kinds it is, one server cannot tell: its two addresses answer from one port.
+"""
+
+from ipaddress import IPv4Address
+from random import Random
+
+from tunnelmgr.api.datagrams import ChannelKind, Datagram
+from tunnelmgr.api.effects import CloseChannel, OpenChannel
+from tunnelmgr.api.network import Endpoint
+from tunnelmgr.api.outbox import Outbox
+from tunnelmgr_teredo.client.servers import Server
+from tunnelmgr_teredo.client.solicitation import CONE_SOLICITATION, Outcome, Solicitation
+from tunnelmgr_teredo.constants import SERVICE_PORTS
+from tunnelmgr_teredo.drops import Drop, Refused
+from tunnelmgr_teredo.wire.datagram import Payload, SharedSecret
+
+FILTERING = "filtering"
+
+
+class FilteringTest:
+    """One test, for one mapping."""
+
+    channel = FILTERING
+
+    def __init__(self, server: Server, secret: SharedSecret | None, random: Random, outbox: Outbox) -> None:
+        self._server = server
+        self._random = random
+        self._outbox = outbox
+        self._cone = Solicitation(random, outbox, secret, FILTERING, CONE_SOLICITATION)
+        self._plain = Solicitation(random, outbox, secret, FILTERING)
+        """Shows that answers of the server reach this port at all."""
+        self._open = False
+        self.lets_strangers_in: bool | None = None
+        """None while unknown."""
+
+    def opening(self, bind: IPv4Address) -> OpenChannel:
+        return OpenChannel(FILTERING, ChannelKind.UDP, Endpoint(bind, self._random.choice(SERVICE_PORTS)))
+
+    def begin(self, now: float) -> None:
+        self._open = True
+        self._plain.ask(self._server.primary_endpoint, now)
+        self._cone.ask(self._server.primary_endpoint, now)
+
+    def receive(self, datagram: Datagram, now: float) -> None:
+        payload = Payload.parse(datagram.data)
+        if datagram.remote == self._server.secondary_endpoint and self._cone.outcome is Outcome.WAITING:
+            self._cone.require_answer(payload)
+            self._find(lets_strangers_in=True)
+        elif self._plain.is_from(datagram.remote) and self._plain.is_answered_by(payload):
+            self._plain.answered(now)
+        elif self._cone.is_from(datagram.remote) and self._cone.is_answered_by(payload):
+            self.end()  # from the address that was asked: this server knows nothing of the bit
+        else:
+            raise Refused(Drop.RA_UNASKED)
+
+    def handle_timeout(self, now: float) -> None:
+        self._plain.handle_timeout(now)
+        self._cone.handle_timeout(now)
+        if self._cone.outcome is not Outcome.SILENT:
+            return
+        if self._plain.outcome is Outcome.ANSWERED:
+            self._find(lets_strangers_in=False)
+        else:
+            self.end()
+
+    def next_timeout(self) -> float | None:
+        timers = (self._plain.next_timeout(), self._cone.next_timeout())
+        return min((at for at in timers if at is not None), default=None)
+
+    def end(self) -> None:
+        if self._open:
+            self._open = False
+            self._plain.cancel()
+            self._cone.cancel()
+            self._outbox.say(CloseChannel(FILTERING))
+
+    def _find(self, *, lets_strangers_in: bool) -> None:
+        self.lets_strangers_in = lets_strangers_in
+        self.end()

@@ -1,0 +1,406 @@
+"""How a client gets its address, keeps it, and finds out when it has lost it (RFC 4380 sections 5.2.1 and 5.2.5).
+
+     disabled -> resolving -> probing-primary -> probing-secondary -> qualified <-> refreshing
+                     ^  |            |                  |                            |
+                     |  v            v                  v                            |
+                     offline <-------+------------------+----------------------------+
+
+Both addresses of the server are asked at once: the first answers with the mapping, the second tells whether the NAT is
+symmetric. The address does not wait long for the second. The cone phase of RFC 4380 is skipped, as RFC 5991 section 3.2
+asks.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from ipaddress import IPv4Address
+from random import Random
+from typing import cast
+
+from tunnelmgr.api.effects import ANY, Cancel, Done, Effect, EffectResult, Remember, Resolve
+from tunnelmgr.api.errors import ExitCode
+from tunnelmgr.api.events import Notice
+from tunnelmgr.api.network import Endpoint
+from tunnelmgr.api.outbox import Outbox
+from tunnelmgr.api.report import NatKind
+from tunnelmgr_teredo.client.advertisement import Advertisement, accepted_prefixes, read_advertisement
+from tunnelmgr_teredo.client.servers import Server, ServerName, ServerOrder
+from tunnelmgr_teredo.client.settings import ClientSettings
+from tunnelmgr_teredo.client.solicitation import KeyRefused, Outcome, Solicitation
+from tunnelmgr_teredo.constants import (
+    REFRESH_SHORTEST,
+    RESTART_DELAY,
+    RESTART_DELAY_MAX,
+    RESTART_SPREAD,
+    SECONDARY_PATIENCE,
+    SOLICITATIONS_MAX,
+    UNREACHABLE_PATIENCE,
+)
+from tunnelmgr_teredo.drops import Drop, Refused
+from tunnelmgr_teredo.wire.address import GlobalUnicast
+from tunnelmgr_teredo.wire.datagram import Payload
+
+LAST_GOOD_SERVER = "server"
+"""The key the name of the server that worked last is remembered under."""
+
+
+class State(Enum):
+    """Where a client stands; see the drawing above."""
+
+    DISABLED = "disabled"
+    RESOLVING = "resolving"
+    PROBING_PRIMARY = "probing-primary"
+    PROBING_SECONDARY = "probing-secondary"
+    QUALIFIED = "qualified"
+    REFRESHING = "refreshing"
+    OFFLINE = "offline"
+
+
+@dataclass(frozen=True, slots=True)
+class Qualified:
+    """The server told where it sees us: for the first time, or somewhere else than before."""
+
+    server: Server
+    advertisement: Advertisement
+
+
+@dataclass(frozen=True, slots=True)
+class NatNamed:
+    """The kind of NAT became known, or another."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """There is no address, or no longer."""
+
+    reason: str
+    hint: str = ""
+    code: ExitCode = ExitCode.NO_ANSWER
+
+
+News = Qualified | NatNamed | Lost
+
+
+class Qualification:
+    """One client's standing with its server."""
+
+    def __init__(self, settings: ClientSettings, unicast: GlobalUnicast, random: Random, outbox: Outbox) -> None:
+        self._settings = settings
+        self._unicast = unicast
+        self._random = random
+        self._outbox = outbox
+        self._prefixes = accepted_prefixes(obsolete=settings.accept_obsolete_prefix)
+        self._servers = ServerOrder(settings.server_names)
+        self._primary = Solicitation(random, outbox, settings.shared_secret)
+        self._secondary = Solicitation(random, outbox, settings.shared_secret)
+        self.state = State.DISABLED
+        self.server: Server | None = None
+        self.local = ANY
+        """The service port's own endpoint, as far as it is known."""
+        self.mapped: Endpoint | None = None
+        """Where the primary address sees us, while qualified."""
+        self.nat: NatKind | None = None
+        """None while unknown."""
+        self.refresh_interval = settings.refresh_interval
+        self._name: ServerName | None = None
+        self._resolving: Resolve | None = None
+        self._advertisement: Advertisement | None = None
+        """The last one from the primary address."""
+        self._in_use: Advertisement | None = None
+        """The one the address was made from."""
+        self._mapped_secondary: Endpoint | None = None
+        self._unfiltered: Endpoint | None = None
+        """The mapping that was found to let everybody in."""
+        self._refused = False
+        """Whether an ICMP error came for what we asked."""
+        self._began_at = 0.0
+        self._patient_until: float | None = None
+        self._refresh_at: float | None = None
+        self._restart_at: float | None = None
+        self._restart_delay = RESTART_DELAY
+        self._news: list[News] = []
+
+    # -- what the client tells ----------------------------------------------------------------------------------------
+
+    def remembered(self, memory: Mapping[str, bytes]) -> None:
+        """Take what earlier runs remembered."""
+        if name := memory.get(LAST_GOOD_SERVER):
+            self._servers.remember(name.decode(errors="replace"))
+
+    def begin(self, local: Endpoint, now: float) -> None:
+        """Begin, or begin again, at the first server."""
+        self.abandon()
+        self.local = local
+        self._try(self._servers.begin(), now)
+
+    def abandon(self) -> None:
+        """Stop wanting an address. Says nothing."""
+        if self._resolving is not None:
+            self._outbox.say(Cancel(self._resolving))
+        self._primary.cancel()
+        self._secondary.cancel()
+        self._resolving = self._patient_until = self._refresh_at = self._restart_at = None
+        self.mapped = self.nat = None
+        self.state = State.DISABLED
+
+    def requalify(self, local: Endpoint, now: float) -> None:
+        """Ask again because the network changed: an address in use stays until the answer says otherwise."""
+        self.local = local
+        if self.server is not None and self.state in {State.QUALIFIED, State.REFRESHING}:
+            self.state = State.REFRESHING
+            self._ask_both(self.server, now)
+        elif self.state is not State.DISABLED:
+            self.begin(local, now)
+
+    def unreachable(self, now: float) -> None:
+        """Hear that nothing can be sent at the moment: a changed route, most likely."""
+        if self.state is State.QUALIFIED:
+            # Not at once: asking is sending, which fails likewise while the host has no route at all.
+            self._refresh_at = min(self._refresh_at or now, now + UNREACHABLE_PATIENCE)
+
+    def icmp_unreachable(self, remote: Endpoint) -> None:
+        """Hear that a datagram could not be delivered. That proves nothing, but is worth telling if no answer comes."""
+        if self._primary.is_from(remote):
+            self._refused = True
+
+    def server_heard(self, now: float) -> None:
+        """Note a valid packet from the server: the mapping is alive (RFC 4380 section 5.2.5)."""
+        if self.state is State.QUALIFIED:
+            self._schedule_refresh(now)
+
+    def resolved(self, effect: Effect, result: EffectResult, now: float) -> None:
+        """Hear the answer to the effect `Resolve`."""
+        if effect is not self._resolving or self._name is None:
+            return
+        self._resolving = None
+        if not isinstance(result, Done):
+            self._fail(
+                Lost(f"server {self._name.name}: {result.text}", "check the name, or your DNS", ExitCode.REFUSED), now
+            )
+            return
+        addresses = cast("tuple[IPv4Address, ...]", result.value)
+        usable = next((address for address in addresses if address in self._unicast), None)
+        if usable is None:
+            text = f"server {self._name.name} is {addresses[0]}, which is not a public address"
+            self._fail(Lost(text, "list its prefix in `private_deployment` if that is meant", ExitCode.REFUSED), now)
+            return
+        self._probe(self._name.at(usable), now)
+
+    def receive_advertisement(self, payload: Payload, remote: Endpoint, now: float) -> None:
+        """Take what may be an answer. Raises Refused when it is none."""
+        asked = next((one for one in (self._primary, self._secondary) if one.is_from(remote)), None)
+        if asked is None or self.server is None:
+            raise Refused(Drop.RA_UNASKED)
+        try:
+            asked.require_answer(payload)
+        except KeyRefused:
+            text = f"server {self.server} says that the key of this client is no longer valid"
+            self._fail(Lost(text, "get a new secret for `secure`", ExitCode.NO_PERMISSION), now)
+            raise
+        advertisement = read_advertisement(payload, self.server, self._unicast, self._prefixes)
+        asked.answered(now)
+        if asked is self._primary:
+            self._primary_answered(self.server, advertisement, now)
+        else:
+            self._mapped_secondary = advertisement.mapped
+            self._settle(self.server, now)
+
+    def lets_strangers_in(self) -> None:
+        """Hear that the mapping in use is open to everybody."""
+        if self.nat is NatKind.PORT_RESTRICTED and self.mapped is not None:
+            self._unfiltered = self.mapped
+            self._name_nat(NatKind.FULL_CONE, self.mapped)
+
+    def handle_timeout(self, now: float) -> None:
+        """Do what is due."""
+        if self._restart_at is not None and now >= self._restart_at:
+            self._restart_at = None
+            self._try(self._servers.begin(), now)
+        if self.server is not None:
+            self._probes_due(self.server, now)
+
+    def next_timeout(self) -> float | None:
+        timers = (
+            self._restart_at,
+            self._patient_until,
+            self._refresh_at,
+            self._primary.next_timeout(),
+            self._secondary.next_timeout(),
+        )
+        return min((at for at in timers if at is not None), default=None)
+
+    def news(self) -> list[News]:
+        """Drain what the client must act on, in order."""
+        news, self._news = self._news, []
+        return news
+
+    @property
+    def round_trip(self) -> float | None:
+        """Seconds to the primary address and back, as last measured."""
+        return self._primary.round_trip
+
+    @property
+    def port_preserved(self) -> bool | None:
+        """Whether the NAT kept our port (RFC 6081 section 5.4.3)."""
+        if self.mapped is None:
+            return None
+        return self.mapped.port == self.local.port
+
+    # -- towards an address -------------------------------------------------------------------------------------------
+
+    def _try(self, name: ServerName, now: float) -> None:
+        self._name = name
+        if name.literal is not None:
+            self._probe(name.at(name.literal), now)
+            return
+        self.state = State.RESOLVING
+        self._resolving = Resolve(name.name)
+        self._outbox.say(self._resolving)
+
+    def _probe(self, server: Server, now: float) -> None:
+        self.server = server
+        self._began_at = now
+        self.state = State.PROBING_PRIMARY
+        self._ask_both(server, now)
+
+    def _ask_both(self, server: Server, now: float) -> None:
+        self._refresh_at = self._patient_until = None
+        self._advertisement = self._mapped_secondary = None
+        self._refused = False
+        self._primary.ask(server.primary_endpoint, now)
+        self._secondary.ask(server.secondary_endpoint, now)
+
+    def _probes_due(self, server: Server, now: float) -> None:
+        self._primary.handle_timeout(now)
+        self._secondary.handle_timeout(now)
+        if self._primary.outcome is Outcome.SILENT:
+            hint = "check that UDP may leave to port 3544, and that the server runs"
+            told = "; the network says it is unreachable" if self._refused else ""
+            self._fail(Lost(_silence(server.primary_endpoint) + told, hint), now)
+            return
+        if self._secondary.outcome is Outcome.SILENT:
+            self._secondary.cancel()
+            self._secondary_silent(server, now)
+        if self._patient_until is not None and now >= self._patient_until:
+            self._qualify(server, now)
+        if self._refresh_at is not None and now >= self._refresh_at:
+            self._refresh(server, now)
+
+    def _primary_answered(self, server: Server, advertisement: Advertisement, now: float) -> None:
+        self._advertisement = advertisement
+        if self.state is State.REFRESHING:
+            self._refreshed(server, advertisement, now)
+        elif self._secondary.outcome is not Outcome.WAITING:
+            self._settle(server, now)
+        else:
+            self.state = State.PROBING_SECONDARY
+            self._patient_until = None if self._settings.strict else now + SECONDARY_PATIENCE
+
+    def _secondary_silent(self, server: Server, now: float) -> None:
+        text = _silence(server.secondary_endpoint)
+        if self._settings.strict:
+            self._fail(Lost(f"{text}, the server's second address", "set `secondary`, or leave `strict` out"), now)
+            return
+        self._outbox.say(Notice("teredo.secondary-silent", f"{text}: the kind of NAT stays unknown"))
+
+    def _settle(self, server: Server, now: float) -> None:
+        """An answer came, and nothing more is waited for if it was the one of the primary address."""
+        if self._advertisement is None:
+            return
+        kind = self._nat_kind(self._advertisement.mapped)
+        if kind is NatKind.SYMMETRIC and self._settings.strict:
+            text = f"NAT is symmetric: {self._advertisement.mapped} and {self._mapped_secondary} for one port"
+            self._fail(Lost(text, "leave `strict` out to reach native hosts all the same", ExitCode.FAILED), now)
+        elif self.state in {State.PROBING_PRIMARY, State.PROBING_SECONDARY}:
+            self._qualify(server, now)
+        else:
+            self._name_nat(kind, self._advertisement.mapped)
+
+    def _nat_kind(self, mapped: Endpoint) -> NatKind | None:
+        """Name the NAT: of the kinds that remain, the strictest."""
+        if mapped == self.local:
+            return NatKind.NONE
+        if self._mapped_secondary is None:
+            return None
+        if self._mapped_secondary != mapped:
+            return NatKind.SYMMETRIC
+        return NatKind.FULL_CONE if mapped == self._unfiltered else NatKind.PORT_RESTRICTED
+
+    def _name_nat(self, kind: NatKind | None, mapped: Endpoint) -> None:
+        if kind is None or kind is self.nat:
+            return
+        self.nat = kind
+        words = "no NAT" if kind is NatKind.NONE else f"NAT {kind.value}"
+        self._outbox.say(Notice("teredo.nat", f"{words}, you appear as {mapped}"))
+        self._news.append(NatNamed())
+
+    def _qualify(self, server: Server, now: float) -> None:
+        self._patient_until = None
+        if self._advertisement is None:
+            return
+        self._name_nat(self._nat_kind(self._advertisement.mapped), self._advertisement.mapped)
+        self._outbox.say(Notice("teredo.qualified", f"qualified in {now - self._began_at:.2f} s"))
+        self._restart_delay = RESTART_DELAY
+        if self._servers.settle(server.name):
+            self._outbox.say(Remember(LAST_GOOD_SERVER, server.name.encode()))
+        self._use(server, self._advertisement, now)
+
+    def _use(self, server: Server, advertisement: Advertisement, now: float) -> None:
+        self.state = State.QUALIFIED
+        self.mapped = advertisement.mapped
+        self._in_use = advertisement
+        self._news.append(Qualified(server, advertisement))
+        self._schedule_refresh(now)
+
+    # -- keeping it ---------------------------------------------------------------------------------------------------
+
+    def _schedule_refresh(self, now: float) -> None:
+        self._refresh_at = now + self.refresh_interval * self._random.uniform(REFRESH_SHORTEST, 1.0)
+
+    def _refresh(self, server: Server, now: float) -> None:
+        self._refresh_at = self._mapped_secondary = None
+        self._refused = False
+        self.state = State.REFRESHING
+        self._primary.ask(server.primary_endpoint, now)
+
+    def _refreshed(self, server: Server, advertisement: Advertisement, now: float) -> None:
+        moved = advertisement.mapped != self.mapped
+        if moved:
+            text = f"you appear as {advertisement.mapped} now, not {self.mapped}"
+            self._outbox.say(Notice("teredo.mapping-changed", text))
+        if advertisement != self._in_use:
+            self._use(server, advertisement, now)
+        else:
+            self.state = State.QUALIFIED
+            self._schedule_refresh(now)
+        if self._mapped_secondary is not None:
+            self._settle(server, now)
+        elif moved and self._secondary.outcome is not Outcome.WAITING:
+            # Another mapping may mean another NAT.
+            self._secondary.ask(server.secondary_endpoint, now)
+
+    # -- losing it ----------------------------------------------------------------------------------------------------
+
+    def _fail(self, lost: Lost, now: float) -> None:
+        """This server is of no use: the next one at once, or, when all have been tried, a rest."""
+        was_qualified = self.state in {State.QUALIFIED, State.REFRESHING}
+        self._primary.cancel()
+        self._secondary.cancel()
+        self._patient_until = self._refresh_at = None
+        self.mapped = self.nat = None
+        if was_qualified:
+            self._news.append(lost)
+        following = self._servers.next()
+        if following is not None:
+            self._outbox.say(Notice("teredo.next-server", f"{lost.reason}; trying {following.name}"))
+            self._try(following, now)
+            return
+        if not was_qualified:
+            self._news.append(lost)
+        self.state = State.OFFLINE
+        self._restart_at = now + self._restart_delay * self._random.uniform(1 - RESTART_SPREAD, 1 + RESTART_SPREAD)
+        self._restart_delay = min(2 * self._restart_delay, RESTART_DELAY_MAX)
+
+
+def _silence(remote: Endpoint) -> str:
+    return f"no answer from {remote} ({SOLICITATIONS_MAX} tries)"

@@ -1,0 +1,167 @@
+"""What a qualified client does with a datagram (RFC 4380 section 5.2.3; the order is teredo.md section 4.7)."""
+
+from tunnelmgr.api.datagrams import Datagram
+from tunnelmgr.api.network import Endpoint
+from tunnelmgr.api.outbox import Outbox
+from tunnelmgr.api.packets.ipv6 import IPv6Packet
+from tunnelmgr_teredo.client.echo_test import EchoTest, answered_by, echo_reply, with_answer
+from tunnelmgr_teredo.client.peers import Peer, Standing
+from tunnelmgr_teredo.client.session import Session
+from tunnelmgr_teredo.client.settings import RelaySettings
+from tunnelmgr_teredo.drops import Drop, Refused
+from tunnelmgr_teredo.wire.address import GlobalUnicast, TeredoAddress, is_teredo
+from tunnelmgr_teredo.wire.datagram import Payload, is_bubble
+from tunnelmgr_teredo.wire.native import is_link_only, is_native, is_source_routed
+from tunnelmgr_teredo.wire.trailers import Trailer
+
+Trailers = tuple[Trailer, ...]
+
+
+class Reception:
+    """Judges datagrams of the service port. Everything it does not accept it refuses by raising."""
+
+    def __init__(self, session: Session, unicast: GlobalUnicast, relays: RelaySettings, outbox: Outbox) -> None:
+        self._session = session
+        self._unicast = unicast
+        self._relays = relays
+        self._outbox = outbox
+        self._identity = session.identity
+
+    def receive(self, payload: Payload, packet: IPv6Packet, datagram: Datagram, now: float) -> None:
+        """Take one datagram that is no answer to a solicitation. Raises WireError, Refused for the most part."""
+        trailers = payload.trailers()  # may condemn the datagram
+        if self._session.contacts.is_proof_of_source(packet):
+            self._answer_to_link_local(packet, datagram.remote, now)
+            return
+        if packet.destination != self._identity.address:
+            raise Refused(Drop.INNER_DESTINATION)
+        if datagram.remote == self._identity.server.primary_endpoint and is_bubble(packet):
+            self._bubble_from_server(payload, packet, trailers, now)
+            return
+        if packet.source == self._identity.address:
+            raise Refused(Drop.INNER_SOURCE)
+        if is_teredo(packet.source):
+            self._from_teredo(payload, packet, trailers, datagram.remote, now)
+        elif is_native(packet.source):
+            self._from_native(payload, packet, datagram.remote, now)
+        else:
+            raise Refused(Drop.INNER_SOURCE)
+
+    # -- bubbles through our server -----------------------------------------------------------------------------------
+
+    def _bubble_from_server(self, payload: Payload, packet: IPv6Packet, trailers: Trailers, now: float) -> None:
+        """Somebody wants to reach us and asks us to open our NAT."""
+        if is_teredo(packet.source):
+            self._indirect_bubble(payload, packet, trailers, now)
+            return
+        if payload.origin is None or not self._unicast.has_endpoint(payload.origin.endpoint):
+            raise Refused(Drop.ORIGIN)
+        if not packet.source.is_link_local and not is_native(packet.source):
+            raise Refused(Drop.INNER_SOURCE)
+        if not self._relays.accepts(payload.origin.endpoint.address):
+            raise Refused(Drop.RELAY_REFUSED)
+        self._session.contacts.answer_relay(packet.source, payload.origin.endpoint, now)
+        if is_native(packet.source):
+            peer = self._session.meet(packet.source, Standing.UNSOLICITED, now)
+            if not peer.is_valid(now):
+                self._session.contacts.begin(peer, now)
+
+    def _indirect_bubble(self, payload: Payload, packet: IPv6Packet, trailers: Trailers, now: float) -> None:
+        teredo = TeredoAddress.parse(packet.source)
+        origin = payload.origin.endpoint if payload.origin is not None else teredo.mapped
+        if packet.source == self._identity.address or teredo.mapped == self._identity.mapped:
+            raise Refused(Drop.INNER_SOURCE)
+        if not self._unicast.has_endpoint(origin) or not self._unicast.has_client(teredo):
+            raise Refused(Drop.ORIGIN)
+        self._session.contacts.answer(self._session.meet(packet.source, Standing.UNSOLICITED, now), trailers, now)
+
+    def receive_announcement(self, packet: IPv6Packet, datagram: Datagram, now: float) -> None:
+        """Take a discovery bubble that was found to be a neighbour's."""
+        peer = self._session.meet(packet.source, Standing.UNSOLICITED, now)
+        peer.local, peer.discovered_at = datagram.remote, now
+        self._session.contacts.answer_neighbour(peer, now)
+
+    # -- packets of peers ---------------------------------------------------------------------------------------------
+
+    def _from_teredo(self, payload: Payload, packet: IPv6Packet, trailers: Trailers, remote: Endpoint, now: float) -> None:
+        peer = self._session.peers.get(packet.source)
+        if peer is not None and peer.trusted and peer.mapped == remote:
+            self._session.heard(peer, now)
+        elif TeredoAddress.parse(packet.source).mapped == remote and self._unicast.has_endpoint(remote):
+            peer = self._session.meet(packet.source, Standing.UNSOLICITED, now)
+            self._session.trust(peer, remote, now)
+        elif peer is not None and peer.is_local(now) and peer.local == remote:
+            self._session.trust(peer, remote, now)
+        elif peer is not None and is_bubble(packet) and self._session.contacts.is_proof(peer, trailers):
+            self._trust_elsewhere(peer, remote, now)
+        else:
+            raise Refused(Drop.MISMATCH)
+        self._pass_up(payload.packet, packet)
+
+    def _answer_to_link_local(self, packet: IPv6Packet, remote: Endpoint, now: float) -> None:
+        peer = self._session.peers.get(packet.source)
+        if peer is None:
+            raise Refused(Drop.UNPROVEN)
+        self._trust_elsewhere(peer, remote, now)
+
+    def _trust_elsewhere(self, peer: Peer, remote: Endpoint, now: float) -> None:
+        """A bubble has proven that the peer's NAT gave it another mapping towards us than towards its server."""
+        if not self._unicast.has_endpoint(remote):
+            raise Refused(Drop.ORIGIN)
+        self._session.trust(peer, remote, now)
+        self._outbox.count("bubbles-received")
+
+    def _from_native(self, payload: Payload, packet: IPv6Packet, remote: Endpoint, now: float) -> None:
+        if not self._relays.accepts(remote.address):
+            raise Refused(Drop.RELAY_REFUSED)
+        if not self._unicast.has_endpoint(remote):
+            raise Refused(Drop.OUTER_SOURCE)
+        peer = self._session.peers.get(packet.source)
+        reply = echo_reply(packet)
+        test = answered_by(reply, peer.echo_tests, now) if reply is not None and peer is not None else None
+        if peer is not None and test is not None:
+            self._test_answered(peer, test, remote, now)
+        elif peer is not None and peer.trusted and peer.mapped == remote:
+            self._session.heard(peer, now)
+            self._pass_up(payload.packet, packet)
+        elif reply is not None and (peer is None or not peer.trusted):
+            # Held and tested it would only provoke the next test: nothing of ours is answered by it.
+            raise Refused(Drop.ECHO_REPLY)
+        else:
+            self._test_stranger(payload.packet, packet, remote, now)
+
+    def _test_answered(self, peer: Peer, test: EchoTest, remote: Endpoint, now: float) -> None:
+        if test.answered:
+            raise Refused(Drop.ECHO_REPLY)  # a copy, which is no proof, and not the host's either
+        peer.echo_tests = with_answer(peer.echo_tests, test)
+        self._session.trust(peer, remote, now)
+        for held in self._session.release_inward(peer, remote):
+            self._pass_up(held, IPv6Packet.parse(held))
+
+    def _test_stranger(self, data: bytes, packet: IPv6Packet, remote: Endpoint, now: float) -> None:
+        """Hold a packet until an echo test has shown that its relay is where the packet came from."""
+        if is_bubble(packet):
+            raise Refused(Drop.UNPROVEN)
+        self._require_harmless(packet)
+        peer = self._session.meet(packet.source, Standing.UNSOLICITED, now)
+        if not self._session.contacts.begin(peer, now):
+            raise Refused(Drop.ECHO_LIMIT)
+        self._session.watch_for_replies(now)
+        self._session.hold_inward(peer, data, remote)
+
+    # -- to the host --------------------------------------------------------------------------------------------------
+
+    def _pass_up(self, data: bytes, packet: IPv6Packet) -> None:
+        if is_bubble(packet):
+            self._outbox.count("bubbles-received")
+            return
+        self._require_harmless(packet)
+        self._outbox.deliver(data)
+
+    @staticmethod
+    def _require_harmless(packet: IPv6Packet) -> None:
+        upper = packet.upper_layer()
+        if is_source_routed(upper):
+            raise Refused(Drop.ROUTING_HEADER)
+        if is_link_only(packet, upper):
+            raise Refused(Drop.LINK_ONLY)

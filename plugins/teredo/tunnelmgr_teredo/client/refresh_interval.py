@@ -1,0 +1,161 @@
+"""Finds out how long the NAT keeps a mapping (RFC 4380 section 5.2.7): a second port is left alone for a while and then
+sent a bubble through the server. Off unless the user wants it.
+
+    opening -> qualifying -> idling -> knocking -> (done)
+                   ^                      |
+                   '----------------------'
+
+A longer interval is tried as long as the bubble comes through, a shorter one when it does not, until what works is close
+to what does not. Either way of the bubble counts, over the server or directly (a NAT that hairpins).
+"""
+
+from enum import Enum
+from ipaddress import IPv4Address
+from random import Random
+
+from tunnelmgr.api.datagrams import ChannelKind, Datagram
+from tunnelmgr.api.effects import CloseChannel, OpenChannel
+from tunnelmgr.api.events import Notice
+from tunnelmgr.api.network import Endpoint
+from tunnelmgr.api.outbox import Outbox
+from tunnelmgr.api.packets.ipv6 import IPv6Packet
+from tunnelmgr_teredo.client.advertisement import read_advertisement
+from tunnelmgr_teredo.client.identity import Identity
+from tunnelmgr_teredo.client.solicitation import Outcome, Solicitation
+from tunnelmgr_teredo.constants import (
+    BUBBLE_INTERVAL,
+    BUBBLES_MAX,
+    INTERVAL_CLOSE_ENOUGH,
+    INTERVAL_FIRST_GUESS,
+    INTERVAL_MAX,
+    REFRESH_INTERVAL,
+    SERVICE,
+    SERVICE_PORTS,
+)
+from tunnelmgr_teredo.drops import Drop, Refused
+from tunnelmgr_teredo.wire.address import GlobalUnicast, TeredoAddress
+from tunnelmgr_teredo.wire.datagram import Payload, SharedSecret, bubble, is_bubble
+
+SECOND = "second"
+"""The channel of the second port, used for nothing else."""
+
+
+class Phase(Enum):
+    """What the second port is doing; drawn above."""
+
+    OPENING = "opening"
+    QUALIFYING = "qualifying"
+    IDLING = "idling"
+    KNOCKING = "knocking"
+    DONE = "done"
+
+
+class RefreshInterval:
+    """One determination, for one identity."""
+
+    channel = SECOND
+
+    def __init__(
+        self, identity: Identity, unicast: GlobalUnicast, secret: SharedSecret | None, random: Random, outbox: Outbox
+    ) -> None:
+        self._identity = identity
+        self._unicast = unicast
+        self._random = random
+        self._outbox = outbox
+        self._solicitation = Solicitation(random, outbox, secret, SECOND)
+        self._address: TeredoAddress | None = None
+        """What the second port is known as."""
+        self._knocks = 0
+        self._due_at: float | None = None
+        self._longest = INTERVAL_MAX
+        self._candidate = INTERVAL_FIRST_GUESS
+        self.phase = Phase.OPENING
+        self.interval = REFRESH_INTERVAL
+        """The longest interval that has worked so far, in seconds."""
+
+    def opening(self, bind: IPv4Address) -> OpenChannel:
+        """Return the effect that opens the second port."""
+        return OpenChannel(SECOND, ChannelKind.UDP, Endpoint(bind, self._random.choice(SERVICE_PORTS)))
+
+    def begin(self, now: float) -> None:
+        """The second port is open."""
+        self._qualify(now)
+
+    def end(self) -> None:
+        """Give the second port back."""
+        if self.phase is not Phase.DONE:
+            self.phase = Phase.DONE
+            self._due_at = None
+            self._solicitation.cancel()
+            self._outbox.say(CloseChannel(SECOND))
+
+    def receive(self, datagram: Datagram, now: float) -> None:
+        """Take what arrived on the second port. Raises WireError."""
+        payload = Payload.parse(datagram.data)
+        if self.phase is Phase.QUALIFYING and self._solicitation.is_from(datagram.remote):
+            self._solicitation.require_answer(payload)
+            mapped = read_advertisement(payload, self._identity.server, self._unicast).mapped
+            self._solicitation.answered(now)
+            self._idle(mapped, now)
+        elif self.phase is Phase.KNOCKING and self._is_ours(IPv6Packet.parse(payload.packet)):
+            self._came_through(now)
+        else:
+            raise Refused(Drop.MISMATCH)
+
+    def handle_timeout(self, now: float) -> None:
+        self._solicitation.handle_timeout(now)
+        if self._solicitation.outcome is Outcome.SILENT:
+            self.end()  # the 30 seconds that always work stay
+        if self._due_at is None or now < self._due_at:
+            return
+        if self.phase is Phase.IDLING:
+            self.phase = Phase.KNOCKING
+            self._knocks = 0
+        if self._knocks < BUBBLES_MAX:
+            self._knock(now)
+        else:
+            self._did_not_come_through(now)
+
+    def next_timeout(self) -> float | None:
+        timers = (self._due_at, self._solicitation.next_timeout())
+        return min((at for at in timers if at is not None), default=None)
+
+    def _qualify(self, now: float) -> None:
+        self.phase = Phase.QUALIFYING
+        self._due_at = None
+        self._solicitation.ask(self._identity.server.primary_endpoint, now)
+
+    def _idle(self, mapped: Endpoint, now: float) -> None:
+        self.phase = Phase.IDLING
+        self._address = TeredoAddress.build(self._identity.server.primary, mapped, self._random)
+        self._due_at = now + self._candidate
+
+    def _knock(self, now: float) -> None:
+        if self._address is not None:
+            packet = bubble(self._identity.address, self._address.ipv6)
+            for remote in (self._identity.server.primary_endpoint, self._address.mapped):
+                self._outbox.send(Datagram(SERVICE, packet, remote))
+        self._knocks += 1
+        self._due_at = now + BUBBLE_INTERVAL
+
+    def _is_ours(self, packet: IPv6Packet) -> bool:
+        to_us = self._address is not None and packet.destination == self._address.ipv6
+        return to_us and packet.source == self._identity.address and is_bubble(packet)
+
+    def _came_through(self, now: float) -> None:
+        self.interval = self._candidate
+        self._candidate = min(2 * self.interval, (self.interval + self._longest) / 2)
+        self._go_on(now)
+
+    def _did_not_come_through(self, now: float) -> None:
+        self._longest = self._candidate
+        self._candidate = (self.interval + self._longest) / 2
+        self._go_on(now)
+
+    def _go_on(self, now: float) -> None:
+        # RFC 4380 asks after failures only, and would go on for ever where every bubble comes through.
+        if self.interval < INTERVAL_CLOSE_ENOUGH * self._longest:
+            self._qualify(now)
+            return
+        self._outbox.say(Notice("teredo.refresh-interval", f"the NAT keeps its mapping for {self.interval:.0f} s"))
+        self.end()

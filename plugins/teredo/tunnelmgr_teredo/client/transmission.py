@@ -1,0 +1,64 @@
+"""What a qualified client does with a packet of its host (RFC 4380 section 5.2.4; the order is teredo.md section 4.8).
+
+Only packets the data plane does not carry by itself come here: the first ones to a peer, and what needs a look.
+"""
+
+from ipaddress import IPv6Address
+
+from tunnelmgr.api.outbox import Outbox
+from tunnelmgr.api.packets.ipv6 import IPV6_DESTINATION, IPV6_SOURCE
+from tunnelmgr_teredo.client.peers import Standing
+from tunnelmgr_teredo.client.session import Session
+from tunnelmgr_teredo.drops import Drop
+from tunnelmgr_teredo.unreachables import Unreachables
+from tunnelmgr_teredo.wire.address import GlobalUnicast, TeredoAddress, is_teredo
+from tunnelmgr_teredo.wire.native import is_native
+
+
+class Transmission:
+    """Sends packets, or holds them while their destination is being contacted."""
+
+    def __init__(self, session: Session, unicast: GlobalUnicast, unreachables: Unreachables, outbox: Outbox) -> None:
+        self._session = session
+        self._unicast = unicast
+        self._unreachables = unreachables
+        self._outbox = outbox
+        self._identity = session.identity
+
+    def transmit(self, packet: bytes, now: float) -> None:
+        """Take one whole IPv6 packet."""
+        destination = IPv6Address(packet[IPV6_DESTINATION])
+        if destination.is_multicast or destination.is_link_local:
+            self._outbox.drop(Drop.SCOPE)
+        elif packet[IPV6_SOURCE] != self._identity.address.packed:
+            self._outbox.drop(Drop.SOURCE)
+            self._unreachables.prohibited(packet, now)
+        elif len(packet) > self._identity.mtu:
+            self._outbox.drop(Drop.TOO_BIG)
+            self._unreachables.too_big(packet, self._identity.mtu, now)
+        elif is_teredo(destination):
+            self._to_teredo(destination, packet, now)
+        elif is_native(destination):
+            self._to_peer(destination, packet, now)
+        else:
+            self._outbox.drop(Drop.DESTINATION)
+            self._unreachables.unreachable(packet, now)
+
+    def _to_teredo(self, destination: IPv6Address, packet: bytes, now: float) -> None:
+        teredo = TeredoAddress.parse(destination)
+        if not self._unicast.has_client(teredo) or teredo.mapped == self._identity.mapped:
+            self._outbox.drop(Drop.DESTINATION)
+            return
+        self._to_peer(destination, packet, now)
+
+    def _to_peer(self, destination: IPv6Address, packet: bytes, now: float) -> None:
+        peer = self._session.peers.get(destination)
+        if peer is not None and peer.is_valid(now):
+            self._session.send(peer, packet, now)
+            return
+        peer = self._session.meet(destination, Standing.SOLICITED, now)
+        if self._session.contacts.begin(peer, now):
+            self._session.hold_outward(peer, packet)
+        else:
+            self._outbox.drop(Drop.UNREACHABLE)
+            self._unreachables.unreachable(packet, now)

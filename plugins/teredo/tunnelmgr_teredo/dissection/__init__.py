@@ -1,0 +1,1 @@
+"""Explains Teredo datagrams to people."""

@@ -1,0 +1,1 @@
+"""The Teredo relay (RFC 4380 section 5.4)."""

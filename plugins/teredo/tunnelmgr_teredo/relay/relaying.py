@@ -1,0 +1,377 @@
+"""What a relay does with packets (RFC 4380 section 5.4; docs/protocols/teredo.md section 7).
+
+It asks a client to open its NAT by a bubble through the client's server; the client's direct answer proves where the
+client is, and from there on packets flow without us: the data plane carries them.
+"""
+
+import hmac
+import itertools
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from heapq import nlargest
+from ipaddress import IPv4Address, IPv6Address, IPv6Network
+from random import Random
+
+from tunnelmgr.api.datagrams import Datagram
+from tunnelmgr.api.errors import WireError
+from tunnelmgr.api.events import PathDown, PathUp
+from tunnelmgr.api.network import Endpoint, Network
+from tunnelmgr.api.outbox import Outbox
+from tunnelmgr.api.packets.ipv6 import IPV6_DESTINATION, IPV6_SOURCE, IPv6Packet, ipv6_length
+from tunnelmgr.api.status import Fact, PathUse, PeerStatus
+from tunnelmgr_teredo.client.packet_queue import PacketQueue, QueueSpace, Waiting
+from tunnelmgr_teredo.constants import (
+    BUBBLE_INTERVAL,
+    BUBBLES_MAX,
+    LINK_LOCAL_PREFIX,
+    PATH_RENEWAL_INTERVAL,
+    PATH_REPORT_INTERVAL,
+    PEER_VALIDITY,
+    QUEUES_BYTES_MAX,
+    RELAY_BUSY,
+    RELAY_BUSY_REPORT_INTERVAL,
+    RELAY_CHECK_INTERVAL,
+    RELAY_CHORES_MAX,
+    RELAY_CHORES_PAUSE,
+    RELAY_ERRORS,
+    RELAY_KEY_LENGTH,
+    RELAY_PEER_MEMORY,
+    STATUS_PEERS_MAX,
+)
+from tunnelmgr_teredo.drops import Drop, Refused
+from tunnelmgr_teredo.relay.guests import Guests
+from tunnelmgr_teredo.relay.limits import RelayLimits
+from tunnelmgr_teredo.relay.peers import RelayPeer, RelayPeers, Standing
+from tunnelmgr_teredo.relay.served import Served
+from tunnelmgr_teredo.unreachables import Unreachables
+from tunnelmgr_teredo.wire.address import GlobalUnicast, TeredoAddress, is_teredo
+from tunnelmgr_teredo.wire.datagram import Payload, bubble, is_bubble
+from tunnelmgr_teredo.wire.native import is_link_only, is_source_routed
+
+RELAY = "relay"
+"""The channel a relay's datagrams travel on."""
+
+
+@dataclass(frozen=True, slots=True)
+class RelayIdentity:
+    """Who a relay is, and how it goes about."""
+
+    own: frozenset[IPv4Address]
+    """Every IPv4 address of this host, as it sees itself and as others see it: clients cannot be there."""
+    bubble_source: IPv6Address | None = None
+    """None: link-local addresses nobody can guess, whose answers prove themselves."""
+    behind_nat: bool = False
+    """Whether a NAT in front of this relay must be opened by direct bubbles (RFC 4380 section 5.4.1)."""
+
+
+class Relaying:
+    """Carries packets between clients and the native hosts it serves."""
+
+    def __init__(
+        self,
+        identity: RelayIdentity,
+        served: Served,
+        peers_max: int,
+        limits: RelayLimits,
+        guests: Guests,
+        unicast: GlobalUnicast,
+        random: Random,
+        outbox: Outbox,
+    ) -> None:
+        self.peers = RelayPeers(peers_max, limits)
+        self._limits = limits
+        self._guests = guests
+        self._identity = identity
+        self._served = served
+        self._unicast = unicast
+        self._outbox = outbox
+        self._key = random.randbytes(RELAY_KEY_LENGTH)
+        self._unreachables = Unreachables(outbox, RELAY_ERRORS)
+        self._own = identity.own
+        self._has_source = False
+        self._space = QueueSpace(QUEUES_BYTES_MAX)
+        self._rounds: deque[tuple[float, RelayPeer]] = deque()
+        """When the next bubble to each client is due. All wait equally long, so this is in order."""
+        self._checks: deque[RelayPeer] = deque()
+        """Whom to look at next, whether it is still heard; in order, too."""
+        self._resume_at = float("-inf")
+        """Not before this instant, because the last go left something to do."""
+        self._report_at = float("inf")
+
+    def network_changed(self, network: Network) -> None:
+        """Learn this host's addresses: where no client can be, and where ICMPv6 errors are sent from, if at all."""
+        self._own = self._identity.own.union(local.address.ip for local in network.addresses)
+        source = self._identity.bubble_source or network.native_source
+        self._has_source = source is not None
+        if source is not None:
+            self._unreachables.source = source
+
+    # -- from native IPv6 to clients (RFC 4380 section 5.4.1) ---------------------------------------------------------
+
+    def transmit(self, packet: bytes, now: float) -> None:
+        """Take a packet the data plane does not carry."""
+        try:
+            packet = packet[: ipv6_length(packet)]
+            self._transmit(packet, now)
+        except Refused as refused:
+            self._outbox.drop(refused.drop)
+        except WireError:
+            self._outbox.drop(Drop.MALFORMED)
+
+    def _transmit(self, packet: bytes, now: float) -> None:
+        packed = packet[IPV6_DESTINATION]
+        destination, source = IPv6Address(packed), IPv6Address(packet[IPV6_SOURCE])
+        if destination.is_multicast or destination.is_link_local:
+            raise Refused(Drop.SCOPE)
+        if not self._served.sends(source):
+            raise Refused(Drop.SOURCE)
+        if not is_teredo(destination):
+            self._refuse(packet, Drop.DESTINATION, now)
+            return
+        client = TeredoAddress.parse(destination)
+        if not self._unicast.has_client(client) or client.mapped.address in self._own:
+            raise Refused(Drop.DESTINATION)
+        peer = self.peers.get(packed)
+        if not self._guests.admits(client.mapped, now):
+            self._refuse(packet, Drop.UNSIGNED, now)
+            return
+        if peer is not None and peer.is_valid(now):
+            self._send(peer, packet)
+            return
+        try:
+            peer = self._contact(peer, packet, client, now)
+        except Refused as refused:
+            self._refuse(packet, refused.drop, now)
+            return
+        self._hold(peer, packet)
+
+    def _contact(self, peer: RelayPeer | None, packet: bytes, client: TeredoAddress, now: float) -> RelayPeer:
+        """Ask a client to answer us, unless that is being done. Raises Refused."""
+        if peer is None:
+            peer = self.peers.enter(packet[IPV6_DESTINATION], packet[IPV6_SOURCE], now)
+        elif peer.standing is Standing.CONTACTING:
+            return peer
+        else:
+            self._leave_trust(peer, Standing.CONTACTING)
+        peer.bubbles = 0
+        self._round(peer, client, now)
+        return peer
+
+    def _round(self, peer: RelayPeer, client: TeredoAddress, now: float) -> None:
+        peer.bubbles += 1
+        self._rounds.append((now + BUBBLE_INTERVAL, peer))
+        self._bubble(peer, client.server_endpoint, now)
+        if self._identity.behind_nat:
+            self._bubble(peer, client.mapped, now)
+
+    def _bubble(self, peer: RelayPeer, remote: Endpoint, now: float) -> None:
+        own_server = remote.address in self._own
+        if not own_server and not self._limits.allows_bubble(remote, now):
+            self._outbox.drop(Drop.BUBBLE_LIMIT)
+            return
+        self._outbox.count("bubbles-sent")
+        self._outbox.send(Datagram(RELAY, bubble(self._bubble_source(peer.packed), peer.address), remote))
+
+    def _bubble_source(self, packed: bytes) -> IPv6Address:
+        if self._identity.bubble_source is not None:
+            return self._identity.bubble_source
+        # Whoever answers to this address has seen the bubble, which went through the client's server.
+        proof = hmac.digest(self._key, packed, "sha256")[:8]
+        return IPv6Address(LINK_LOCAL_PREFIX.network_address.packed[:8] + proof)
+
+    def _hold(self, peer: RelayPeer, packet: bytes) -> None:
+        if peer.outward is None:
+            peer.outward = PacketQueue(self._space)
+        for _ in range(peer.outward.push(packet)):
+            self._outbox.drop(Drop.QUEUE_FULL)
+
+    def _send(self, peer: RelayPeer, packet: bytes) -> None:
+        self._outbox.count("packets-sent")
+        self._outbox.send(Datagram(RELAY, packet, _mapped(peer)))
+
+    def _refuse(self, packet: bytes, reason: Drop, now: float) -> None:
+        self._outbox.drop(reason)
+        if self._has_source:
+            self._unreachables.unreachable(packet, now)
+
+    # -- from clients to native IPv6 (RFC 4380 section 5.4.2) ---------------------------------------------------------
+
+    def receive(self, datagram: Datagram, now: float) -> None:
+        """Take a datagram the data plane does not let in."""
+        self._outbox.count("datagrams-received")
+        try:
+            self._receive(datagram, now)
+        except Refused as refused:
+            self._outbox.drop(refused.drop)
+        except WireError:
+            self._outbox.drop(Drop.MALFORMED)
+
+    def _receive(self, datagram: Datagram, now: float) -> None:
+        if not self._unicast.has_endpoint(datagram.remote):
+            raise Refused(Drop.OUTER_SOURCE)
+        payload = Payload.parse(datagram.data)
+        payload.trailers()  # may condemn the datagram
+        packet = IPv6Packet.parse(payload.packet)
+        if not is_teredo(packet.source):
+            raise Refused(Drop.INNER_SOURCE)
+        peer = self.peers.get(packet.source.packed)
+        if peer is None:
+            raise Refused(Drop.NO_ENTRY)
+        self._require_proof(peer, packet, datagram.remote, now)
+        self._heard(peer, datagram.remote, now)
+        if is_bubble(packet):
+            self._outbox.count("bubbles-received")
+            return
+        self._pass_on(payload.packet, packet)
+
+    def _require_proof(self, peer: RelayPeer, packet: IPv6Packet, remote: Endpoint, now: float) -> None:
+        """A client is where its address says, or where it answers our bubbles from. Raises Refused."""
+        mapped = TeredoAddress.parse(packet.source).mapped
+        # A path in use is moved by a proof alone: anyone can forge an outer source.
+        if remote == (_mapped(peer) if peer.is_valid(now) else mapped):
+            return
+        # Another port of the same NAT only: a client that forges its answer must not make us flood somebody else.
+        answers = is_bubble(packet) and self._identity.bubble_source is None and remote.address == mapped.address
+        proof = self._bubble_source(peer.packed).packed
+        if not answers or not hmac.compare_digest(packet.destination.packed, proof):
+            raise Refused(Drop.MISMATCH)
+
+    def _heard(self, peer: RelayPeer, remote: Endpoint, now: float) -> None:
+        """A client answered, or sends: what waited for it may go."""
+        moved = remote != _mapped(peer)
+        if moved:
+            peer.mapped = remote
+        peer.received_at = now
+        if peer.standing is not Standing.TRUSTED:
+            self.peers.move(peer, Standing.TRUSTED)
+            if peer.check_at is None:
+                self._check_later(peer, now)
+            self._report_at = min(self._report_at, now + self._report_interval)
+            peer.path_said_at = float("-inf")
+        if moved or now - peer.path_said_at >= PATH_RENEWAL_INTERVAL:
+            peer.path_said_at = now
+            side = self._served.side
+            path = PathUp(
+                IPv6Network(peer.packed),
+                remote,
+                RELAY,
+                PEER_VALIDITY,
+                local=side.local,
+                local_also=side.also,
+                local_except=side.exceptions,
+            )
+            self._outbox.say(path)
+        for waiting in _drain(peer):
+            self._send(peer, waiting.packet)
+
+    def _pass_on(self, data: bytes, packet: IPv6Packet) -> None:
+        upper = packet.upper_layer()
+        if is_source_routed(upper):
+            raise Refused(Drop.ROUTING_HEADER)
+        if is_link_only(packet, upper):
+            raise Refused(Drop.LINK_ONLY)
+        if packet.destination not in self._served:
+            raise Refused(Drop.NOT_SERVED)
+        self._outbox.deliver(data)
+
+    # -- time ---------------------------------------------------------------------------------------------------------
+
+    def paths_used(self, uses: Iterable[PathUse], now: float) -> None:
+        """Take note of whom the data plane heard."""
+        for use in uses:
+            peer = self.peers.get(use.prefix.network_address.packed)
+            if peer is not None and use.received_at is not None and use.packets_received:
+                peer.received_at = max(peer.received_at, use.received_at)
+
+    def handle_timeout(self, now: float) -> None:
+        """Do what is due, a bounded part of it in one go."""
+        chores = RELAY_CHORES_MAX
+        while chores and self._rounds and self._rounds[0][0] <= now:
+            self._continue(self._rounds.popleft()[1], now)
+            chores -= 1
+        while chores and self._checks and _check_at(self._checks[0]) <= now:
+            self._check(self._checks.popleft(), now)
+            chores -= 1
+        while chores and (peer := self.peers.longest_silent()) and peer.received_at + RELAY_PEER_MEMORY <= now:
+            self.peers.remove(peer)
+            chores -= 1
+        self._resume_at = now + RELAY_CHORES_PAUSE
+        if now >= self._report_at:
+            self._report_at = now + self._report_interval if self.peers.trusted else float("inf")
+
+    def next_timeout(self) -> float | None:
+        chores = [at for at, _ in itertools.islice(self._rounds, 1)]
+        chores += [_check_at(peer) for peer in itertools.islice(self._checks, 1)]
+        if (since := self.peers.silent_since) is not None:
+            chores.append(since + RELAY_PEER_MEMORY)
+        at = min((max(at, self._resume_at) for at in chores), default=float("inf"))
+        # Reports need no work of ours: the data plane tells of its use before every timeout.
+        at = min(at, self._report_at)
+        return at if at < float("inf") else None
+
+    @property
+    def _report_interval(self) -> float:
+        return PATH_REPORT_INTERVAL if self.peers.trusted <= RELAY_BUSY else RELAY_BUSY_REPORT_INTERVAL
+
+    def _continue(self, peer: RelayPeer, now: float) -> None:
+        """Two seconds have passed since a bubble: send another, or give up."""
+        if peer.standing is not Standing.CONTACTING or peer not in self.peers:
+            return
+        if peer.bubbles < BUBBLES_MAX:
+            self._round(peer, TeredoAddress.parse(peer.address), now)
+            return
+        self.peers.remove(peer)
+        self._outbox.count("clients-unreachable")
+        for waiting in _drain(peer):
+            self._refuse(waiting.packet, Drop.UNREACHABLE, now)
+
+    def _check_later(self, peer: RelayPeer, now: float) -> None:
+        peer.check_at = now + RELAY_CHECK_INTERVAL
+        self._checks.append(peer)
+
+    def _check(self, peer: RelayPeer, now: float) -> None:
+        peer.check_at = None
+        if peer.standing is not Standing.TRUSTED or peer not in self.peers:
+            return
+        if peer.is_valid(now):
+            self._check_later(peer, now)
+        else:
+            self._leave_trust(peer, Standing.SILENT)
+
+    def _leave_trust(self, peer: RelayPeer, standing: Standing) -> None:
+        if peer.standing is Standing.TRUSTED:
+            self._outbox.say(PathDown(IPv6Network(peer.packed)))
+        self.peers.move(peer, standing)
+
+    # -- status -------------------------------------------------------------------------------------------------------
+
+    def facts(self) -> dict[str, Fact]:
+        """What a user would ask for."""
+        return {"clients": self.peers.trusted, "client_networks": self.peers.networks}
+
+    def peer_statuses(self, now: float) -> tuple[PeerStatus, ...]:
+        """Describe some clients, those heard last among them: looking at all would hold up packets."""
+        known = itertools.chain(reversed(self._checks), (peer for _, peer in reversed(self._rounds)), self.peers.silent())
+        some = dict.fromkeys(peer for peer in itertools.islice(known, 2 * STATUS_PEERS_MAX) if peer in self.peers)
+        recent = nlargest(STATUS_PEERS_MAX, some, key=lambda peer: peer.received_at)
+        return tuple(_status(peer, now) for peer in recent)
+
+
+def _mapped(peer: RelayPeer) -> Endpoint:
+    return peer.mapped if peer.mapped is not None else TeredoAddress.parse(peer.address).mapped
+
+
+def _check_at(peer: RelayPeer) -> float:
+    return peer.check_at if peer.check_at is not None else float("-inf")
+
+
+def _drain(peer: RelayPeer) -> list[Waiting]:
+    queue, peer.outward = peer.outward, None
+    return queue.drain() if queue is not None else []
+
+
+def _status(peer: RelayPeer, now: float) -> PeerStatus:
+    proven = peer.is_valid(now)
+    heard = now - peer.received_at if peer.received_at != float("-inf") else None
+    return PeerStatus(str(peer.address), str(_mapped(peer)) if proven else None, "direct" if proven else "none", heard)

@@ -1,0 +1,95 @@
+"""Whom a relay serves: the native IPv6 addresses it carries packets from and to (RFC 4380 section 5.4.2)."""
+
+from collections import OrderedDict
+from ipaddress import IPv6Address, IPv6Network
+from typing import NamedTuple, Protocol
+
+from tunnelmgr_teredo.constants import OBSOLETE_PREFIX, RELAY_HOST_ADDRESSES_MAX, TEREDO_PREFIX
+from tunnelmgr_teredo.wire.address import GlobalUnicast
+from tunnelmgr_teredo.wire.native import is_native, leads_astray
+
+GLOBAL = IPv6Network("2000::/3")  # RFC 4291 section 2.4; what IANA assigns from
+SIX_TO_FOUR = IPv6Network("2002::/16")  # RFC 3056
+_NOBODY = IPv6Address("::")
+
+
+class Side(NamedTuple):
+    """The native side of a path, in the words of `PathUp`."""
+
+    local: IPv6Network
+    also: tuple[IPv6Network, ...] = ()
+    exceptions: tuple[IPv6Network, ...] = ()
+
+
+class Served(Protocol):
+    """A set of native addresses."""
+
+    def __contains__(self, address: IPv6Address) -> bool:
+        """Whether packets of clients may go there, and packets from there to clients."""
+
+    def sends(self, address: IPv6Address) -> bool:
+        """Whether this host, or one it forwards for, may send from there; being asked is being told."""
+
+    @property
+    def side(self) -> Side:
+        """What the data plane may carry without asking: never more than is served."""
+
+
+class Everyone:
+    """A public relay's: all native IPv6, but for what would lead into another tunnel's loop (RFC 6324)."""
+
+    def __init__(self, unicast: GlobalUnicast) -> None:
+        self._unicast = unicast
+
+    def __contains__(self, address: IPv6Address) -> bool:
+        return is_native(address) and not leads_astray(address, self._unicast)
+
+    def sends(self, address: IPv6Address) -> bool:
+        return address in self
+
+    @property
+    def side(self) -> Side:
+        return Side(GLOBAL, exceptions=(TEREDO_PREFIX, SIX_TO_FOUR, OBSOLETE_PREFIX))
+
+
+class Prefixes:
+    """A site's relay: prefixes named by its owner, unique local ones among them if so wished."""
+
+    def __init__(self, prefixes: tuple[IPv6Network, ...], unicast: GlobalUnicast) -> None:
+        self._prefixes = prefixes
+        self._unicast = unicast
+
+    def __contains__(self, address: IPv6Address) -> bool:
+        return any(address in prefix for prefix in self._prefixes) and not leads_astray(address, self._unicast)
+
+    def sends(self, address: IPv6Address) -> bool:
+        return address in self
+
+    @property
+    def side(self) -> Side:
+        first, *others = self._prefixes
+        return Side(first, tuple(others), exceptions=(SIX_TO_FOUR,))
+
+
+class ThisHost:
+    """A host-specific relay's: the addresses this host has sent from, which is how a conversation begins."""
+
+    def __init__(self) -> None:
+        self._addresses: OrderedDict[IPv6Address, None] = OrderedDict()
+
+    def __contains__(self, address: IPv6Address) -> bool:
+        return address in self._addresses
+
+    def sends(self, address: IPv6Address) -> bool:
+        if not is_native(address):
+            return False
+        self._addresses[address] = None
+        self._addresses.move_to_end(address)
+        if len(self._addresses) > RELAY_HOST_ADDRESSES_MAX:
+            self._addresses.popitem(last=False)
+        return True
+
+    @property
+    def side(self) -> Side:
+        latest, *others = (IPv6Network(address) for address in reversed(self._addresses or [_NOBODY]))
+        return Side(latest, tuple(others))

@@ -1,0 +1,86 @@
+"""What may stand in a profile under `method:` for a Teredo relay of its own."""
+
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from typing import Annotated, Literal, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from tunnelmgr.api.hostconfig import HostConfig
+from tunnelmgr.api.settings import Settings
+from tunnelmgr_teredo.constants import (
+    LINK_LOCAL_PREFIX,
+    LINK_MTU,
+    RELAY_PEERS_MAX,
+    RELAY_PEERS_MIN,
+    RELAY_PORT,
+    TEREDO_PREFIX,
+)
+from tunnelmgr_teredo.server.settings import Limits
+from tunnelmgr_teredo.wire.address import GlobalUnicast
+from tunnelmgr_teredo.wire.native import is_native
+
+_NEVER_SERVED = (TEREDO_PREFIX, LINK_LOCAL_PREFIX, IPv6Network("ff00::/8"), IPv6Network("::/8"))
+
+EVERYONE: Literal["everyone"] = "everyone"
+HOST: Literal["host"] = "host"
+
+
+def _list_of_prefixes(value: object) -> object:
+    return (value,) if isinstance(value, str) and value not in {EVERYONE, HOST} else value
+
+
+class RelayServiceSettings(Settings):
+    """A Teredo relay: carries packets between Teredo clients and native IPv6."""
+
+    address: IPv4Address = Field(
+        default=IPv4Address(0), description="IPv4 address of this host to listen on; 0.0.0.0 leaves it to the host"
+    )
+    port: int = Field(default=RELAY_PORT, ge=1, le=65535, description="UDP port to listen on; clients must reach it")
+    serves: Annotated[Literal["everyone", "host"] | tuple[IPv6Network, ...], BeforeValidator(_list_of_prefixes)] = Field(
+        default=EVERYONE,
+        description="whose packets to carry: everyone (2001::/32 must be routed to this host), host (this host alone, which "
+        "has native IPv6) or IPv6 prefixes",
+    )
+    bubble_source: IPv6Address | None = Field(
+        default=None,
+        description="global IPv6 address of this relay to ask clients from; left out, addresses nobody can guess are used, "
+        "which also reaches clients behind symmetric NATs",
+    )
+    behind_nat: bool = Field(
+        default=False, description="a NAT in front of this relay must be opened towards each client; better forward the port"
+    )
+    private_deployment: tuple[IPv4Network, ...] = Field(
+        default=(), description="IPv4 prefixes to use as if they were public: a Teredo network of your own, a laboratory"
+    )
+    peers_max: int = Field(
+        default=RELAY_PEERS_MAX, ge=RELAY_PEERS_MIN, le=4_194_304, description="clients remembered at most"
+    )
+    limits: Limits = Field(
+        default=Limits.ON,
+        description="on, or off for benchmarks: what native hosts can make this relay remember and send",
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if isinstance(self.serves, tuple):
+            if not self.serves:
+                raise ValueError("`serves` is an empty list; say everyone, host, or IPv6 prefixes")
+            for prefix in self.serves:
+                if any(prefix.overlaps(never) for never in _NEVER_SERVED):
+                    raise ValueError(f"`serves` holds {prefix}, part of which no relay can serve; name your native prefixes")
+        if self.bubble_source is not None and not is_native(self.bubble_source):
+            raise ValueError(f"`bubble_source` {self.bubble_source} is no native address of this relay; leave it out")
+        return self
+
+    @property
+    def unicast(self) -> GlobalUnicast:
+        return GlobalUnicast(self.private_deployment)
+
+    @property
+    def host_config(self) -> HostConfig:
+        """What this host must look like: a host-specific relay leaves routing to others (RFC 4380 section 8.2)."""
+        return HostConfig(routes=(TEREDO_PREFIX,), mtu=LINK_MTU, listening=True, forwarding=not self.is_for_this_host)
+
+    @property
+    def is_for_this_host(self) -> bool:
+        return self.serves == HOST

@@ -1,0 +1,1 @@
+"""The Teredo server (RFC 4380 section 5.3)."""

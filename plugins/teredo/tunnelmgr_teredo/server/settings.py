@@ -1,0 +1,109 @@
+"""What may stand in a profile under `method:` for a Teredo server, with or without a relay beside it."""
+
+from enum import Enum
+from ipaddress import IPv4Address, IPv4Network
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from tunnelmgr.api.hostconfig import HostConfig
+from tunnelmgr.api.settings import Settings
+from tunnelmgr_teredo.client.settings import SecureSettings
+from tunnelmgr_teredo.constants import LINK_MTU, MTU_MAX, RELAY_PEERS_MAX, RELAY_PORT, TEREDO_PREFIX
+from tunnelmgr_teredo.wire.address import GlobalUnicast
+from tunnelmgr_teredo.wire.datagram import SharedSecret
+
+
+class Exit(Enum):
+    """How clients' packets leave this host for the IPv6 internet."""
+
+    NATIVE = "native"
+    """With their Teredo addresses. Answers come home only if somebody routes 2001::/32 here."""
+    NAT66 = "nat66"
+    """With this host's own address: answers come home without any routing, and nobody can call a client."""
+
+
+class Limits(Enum):
+    """Whether the limits on what strangers can make us send apply."""
+
+    ON = "on"
+    OFF = "off"
+    """For benchmarks: a server like this is a gift to whoever floods others."""
+
+
+class ServerSettings(Settings):
+    """A Teredo server: tells clients their mapping and introduces them to each other."""
+
+    addresses: tuple[IPv4Address, ...] = Field(
+        min_length=1,
+        max_length=2,
+        description="public IPv4 addresses clients know this server by: the one in their profiles first, then, if there is "
+        "a second one, best the one after it; without it clients cannot tell a symmetric NAT",
+    )
+    bind: tuple[IPv4Address, ...] = Field(
+        default=(),
+        description="addresses of this host that belong to `addresses`, in the same order, where a provider translates one "
+        "to the other; left out, they are the same",
+    )
+    relay: bool = Field(default=False, description="carry packets between clients and native IPv6, too")
+    relay_port: int = Field(default=RELAY_PORT, ge=1, le=65535, description="UDP port of the relay, on the first address")
+    exit: Exit = Field(
+        default=Exit.NATIVE,
+        description="how the relay's packets leave: native (2001::/32 must be routed here) or nat66 (as this host's own)",
+    )
+    secure: tuple[SecureSettings, ...] = Field(
+        default=(), description="clients to serve, with the secret shared with each; empty serves everybody"
+    )
+    mtu: int = Field(default=LINK_MTU, ge=LINK_MTU, le=MTU_MAX, description="MTU to tell clients, in bytes")
+    private_deployment: tuple[IPv4Network, ...] = Field(
+        default=(), description="IPv4 prefixes to use as if they were public: a Teredo network of your own, a laboratory"
+    )
+    peers_max: int = Field(default=RELAY_PEERS_MAX, ge=64, le=4_194_304, description="clients the relay remembers at most")
+    limits: Limits = Field(
+        default=Limits.ON, description="on, or off for benchmarks: what strangers can make this server send is limited"
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        unicast = self.unicast
+        for address in self.addresses:
+            if address not in unicast:
+                hint = "list its prefix in `private_deployment`, or name the public address here and this one under `bind`"
+                raise ValueError(f"{address} is not a public address; {hint}")
+        if len(set(self.addresses)) < len(self.addresses):
+            raise ValueError(f"{self.addresses[0]} stands twice in `addresses`; leave one out if there is no second address")
+        if self.bind and len(self.bind) != len(self.addresses):
+            raise ValueError(
+                f"`bind` has {len(self.bind)} addresses, `addresses` {len(self.addresses)}; they belong together"
+            )
+        if self.exit is Exit.NAT66 and not self.relay:
+            raise ValueError("`exit: nat66` is for a relay beside this server; add `relay: true`")
+        if len({secure.client_id for secure in self.secure}) < len(self.secure):
+            raise ValueError("two clients under `secure` have the same `client_id`; a client has one secret")
+        return self
+
+    @property
+    def unicast(self) -> GlobalUnicast:
+        return GlobalUnicast(self.private_deployment)
+
+    @property
+    def host_config(self) -> HostConfig:
+        """What this host must look like."""
+        return HostConfig(
+            routes=(TEREDO_PREFIX,) if self.relay else (),
+            mtu=self.mtu,
+            listening=True,
+            forwarding=True,
+            translate=(TEREDO_PREFIX,) if self.exit is Exit.NAT66 else (),
+        )
+
+    @property
+    def local_addresses(self) -> tuple[IPv4Address, ...]:
+        """The addresses to bind, in the order of `addresses`."""
+        return self.bind or self.addresses
+
+    @property
+    def shared_secrets(self) -> dict[bytes, SharedSecret]:
+        """The secrets by client identifier."""
+        secrets = (secure.shared_secret for secure in self.secure)
+        return {secret.client_id: secret for secret in secrets}

@@ -1,0 +1,1 @@
+"""What Teredo puts on the wire: addresses, datagrams, trailers."""

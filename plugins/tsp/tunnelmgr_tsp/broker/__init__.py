@@ -1,0 +1,1 @@
+"""The TSP broker (RFC 5572)."""

@@ -1,0 +1,264 @@
+"""The TSP broker: sets tunnels up over UDP and TCP, and carries their packets (docs/protocols/tsp.md section 18).
+
+Every answer over UDP leaves from the address that was asked, because channels are bound to it: the client's NAT lets
+nothing else in. A tunnel moves to another place by a new session only, never because a packet came from there.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from random import Random
+from typing import cast
+
+from tunnelmgr.api.datagrams import Accepted, ChannelEvent, ChannelFailed, ChannelKind, Closed, Datagram
+from tunnelmgr.api.effects import Ask, CloseChannel, Done, Effect, EffectResult, Failed, OpenChannel
+from tunnelmgr.api.errors import TunnelError
+from tunnelmgr.api.events import Down, Event, Notice, Stopped
+from tunnelmgr.api.network import Endpoint, Network
+from tunnelmgr.api.status import Fact, PathUse, TunnelStatus
+from tunnelmgr_tsp.broker import report as broker_report
+from tunnelmgr_tsp.broker.dialogue import Answer, Policy, Stage, Wants
+from tunnelmgr_tsp.broker.grants import PROTOCOL41, Grants
+from tunnelmgr_tsp.broker.host_wish import HostWish
+from tunnelmgr_tsp.broker.leasing import Claim, Lease, ListLeases
+from tunnelmgr_tsp.broker.reception import TCP, UDP, Reception, Request
+from tunnelmgr_tsp.broker.sessions import Session
+from tunnelmgr_tsp.broker.settings import BrokerSettings
+from tunnelmgr_tsp.constants import REOPEN_INTERVAL, SILENCE, SWEEP_INTERVAL
+from tunnelmgr_tsp.outbox import Outbox
+from tunnelmgr_tsp.wire.capability import TunnelType
+from tunnelmgr_tsp.wire.framing import Reply, Status
+from tunnelmgr_tsp.wire.header import Kind
+
+
+class TspBroker:
+    """The Tunnel. Owns the reception where clients speak, what was granted to them, and the wish for its host."""
+
+    def __init__(self, settings: BrokerSettings, random: Random) -> None:
+        self._settings = settings
+        self._policy = Policy(settings)
+        self._outbox = Outbox()
+        self._reception = Reception(self._policy, random, self._outbox)
+        self._grants = Grants(self._policy, self._outbox)
+        self._host = HostWish(self._policy, self._grants, self._outbox)
+        self._is_located = True
+        self._loaded = False
+        self._opening: dict[str, OpenChannel] = {}
+        self._open: set[str] = set()
+        self._sweep_at: float | None = None
+        self._retry_at: float | None = None
+        self._draining = False
+        self._ready = False
+
+    # -- verbs ------------------------------------------------------------------------------------------------------------
+
+    def start(self, now: float, network: Network, memory: Mapping[str, bytes]) -> None:
+        self._sweep_at = now + SWEEP_INTERVAL
+        self._locate(network)
+        self._open_all()
+
+    def receive_datagram(self, datagram: Datagram, now: float) -> None:
+        kind = Kind.of(datagram.data)
+        if datagram.channel.startswith(f"{TCP}/") or (datagram.channel == UDP and kind is Kind.CONTROL):
+            self._serve(self._reception.hear(datagram, now), now)
+        elif datagram.channel == PROTOCOL41 or kind is Kind.IPV6:
+            self._grants.tunnels.receive(datagram, now)
+        else:
+            self._outbox.count("dropped-unknown")
+
+    def receive_packet(self, packet: bytes, now: float) -> None:
+        self._grants.tunnels.transmit(packet, now)
+
+    def channel_changed(self, event: ChannelEvent, now: float) -> None:
+        if isinstance(event, Accepted):
+            self._reception.welcome(event, now)
+        elif isinstance(event, Closed | ChannelFailed) and event.channel.startswith(f"{TCP}/"):
+            self._reception.hung_up(event.channel)
+            self._settle(now)
+
+    def network_changed(self, network: Network, now: float) -> None:
+        """Clients find us by our IPv4 address; that it is gone shows in what can be opened."""
+        self._outbox.count("network-changes")
+        if self._sweep_at is not None:  # else we are stopping
+            self._locate(network)
+            self._say_ready(now)
+
+    def paths_used(self, uses: Sequence[PathUse], now: float) -> None:
+        self._grants.tunnels.paths_used(uses)
+
+    def effect_done(self, effect: Effect, result: EffectResult, now: float) -> None:
+        if isinstance(effect, OpenChannel):
+            self._opened(effect, result, now)
+        elif isinstance(effect, Ask) and (asked := self._grants.answers(effect)) is not None:
+            self._told(*asked, result, now)
+
+    def handle_timeout(self, now: float) -> None:
+        self._outbox.close_due()
+        if self._retry_at is not None and now >= self._retry_at:
+            self._retry_at = None
+            self._open_all()
+        self._reception.end_pauses(now)
+        if self._sweep_at is not None and now >= self._sweep_at:
+            self._sweep_at = now + SWEEP_INTERVAL
+            self._grants.sweep(now)
+            self._reception.close_idle(now)
+        self._settle(now)
+
+    def next_timeout(self) -> float | None:
+        timers = [self._retry_at, self._sweep_at, self._outbox.closing_at]
+        timers += [self._reception.pause_ends_at, self._host.tell_at]
+        return min((at for at in timers if at is not None), default=None)
+
+    def datagrams_to_send(self) -> list[Datagram]:
+        return self._outbox.drain_datagrams()
+
+    def packets_to_deliver(self) -> list[bytes]:
+        return self._outbox.drain_packets()
+
+    def events(self) -> list[Event]:
+        return self._outbox.drain_events()
+
+    def status(self, now: float) -> TunnelStatus:
+        state = "draining" if self._draining else "listening" if self._ready else "not listening"
+        tunnels = self._grants.tunnels
+        facts = broker_report.facts(self._policy, self._grants, len(self._reception.sessions))
+        return TunnelStatus(state, facts, tuple(tunnels.peers(now)), len(tunnels), dict(self._outbox.counters))
+
+    def command(self, name: str, arguments: Mapping[str, Fact], now: float) -> Mapping[str, object]:
+        match name:
+            case "users":
+                return {"users": broker_report.user_rows(self._policy, self._grants)}
+            case "leases":
+                return {"leases": broker_report.lease_rows(self._policy, self._grants)}
+            case "drain":
+                self._draining = True
+                return {"tunnels": len(self._grants.tunnels)}
+        raise TunnelError(f"a TSP broker has no command {name!r}", hint="it has users, leases and drain")
+
+    def stop(self, now: float) -> None:
+        """There is no good-bye: clients notice by their keepalives, and get the same addresses again."""
+        self._grants.tunnels.clear()
+        for session in self._reception.sessions:
+            self._reception.sessions.remove(session)
+        for channel in (*self._opening, *self._open):
+            self._outbox.say(CloseChannel(channel))
+        self._sweep_at = self._retry_at = None
+        self._outbox.say(Stopped())
+
+    # -- opening ----------------------------------------------------------------------------------------------------------
+
+    def _open_all(self) -> None:
+        address, port = self._settings.address, self._settings.port
+        wanted = {UDP: (ChannelKind.UDP, port), TCP: (ChannelKind.TCP_LISTEN, port)}
+        if TunnelType.V6V4 in self._policy.tunnels:
+            wanted[PROTOCOL41] = (ChannelKind.RAW41, 0)
+        for channel, (kind, local_port) in wanted.items():
+            if channel not in self._open and channel not in self._opening:
+                self._opening[channel] = wish = OpenChannel(channel, kind, Endpoint(address, local_port))
+                self._outbox.say(wish)
+        if not self._loaded:
+            self._grants.ask_for_list()
+
+    def _opened(self, wish: OpenChannel, result: EffectResult, now: float) -> None:
+        if self._opening.pop(wish.channel, None) is not wish:
+            return
+        if isinstance(result, Done):
+            self._open.add(wish.channel)
+            self._say_ready(now)
+        else:
+            self._not_ready(result.text, now)
+
+    def _not_ready(self, reason: str, now: float) -> None:
+        self._retry_at = now + REOPEN_INTERVAL
+        self._outbox.say(Down(reason, "check `address`, `port` and `leases` in the profile"))
+
+    def _locate(self, network: Network) -> None:
+        """Look for the link that `prefix: on-link` speaks of."""
+        was, self._is_located = self._is_located, self._host.locate(network)
+        if was and not self._is_located:
+            self._ready = False
+            hint = "`prefix: on-link` gives addresses of this host's own /64; it needs one, and a default route"
+            self._outbox.say(Down("this host has no IPv6 address that leads to the internet", hint))
+
+    def _say_ready(self, now: float) -> None:
+        if self._opening or not self._loaded or not self._is_located or self._retry_at is not None:
+            return
+        if not self._ready:
+            self._ready = True
+            self._host.begin()
+            broker = self._settings.address
+            self._outbox.say(Notice("tsp.client-profile", f"clients use `method: {{type: tsp, broker: {broker}}}`"))
+        self._settle(now)
+
+    # -- answering --------------------------------------------------------------------------------------------------------
+
+    def _serve(self, requests: Iterable[Request], now: float) -> None:
+        for session, text in requests:
+            self._step(session, text, now)
+        self._settle(now)
+
+    def _settle(self, now: float) -> None:
+        """See to what follows from what was just dealt with."""
+        for session in self._reception.take_left():
+            if session.dialogue.stage is Stage.OFFERED:
+                self._grants.abandon(session.dialogue, now)
+        if self._ready:
+            self._host.tell(now, len(self._reception.sessions))
+
+    def _step(self, session: Session, text: bytes, now: float) -> None:
+        dialogue = session.dialogue
+        if dialogue.silenced:
+            return
+        if dialogue.stage is Stage.HELLO and (refusal := self._turned_away()) is not None:
+            dialogue.stage = Stage.SILENCED
+            self._reception.answer(session, Answer(refusal, close=True), now)
+            return
+        outcome = dialogue.receive(text)
+        answer = outcome if isinstance(outcome, Answer) else self._act(session, outcome, now)
+        if answer is not None:
+            self._reception.answer(session, answer, now)
+        if dialogue.silenced:
+            session.silenced_until = now + SILENCE
+
+    def _act(self, session: Session, wants: Wants, now: float) -> Answer | None:
+        """Do what a dialogue wants; None when it is answered later, or not."""
+        dialogue = session.dialogue
+        match wants:
+            case Wants.LEASE if not self._is_located:
+                return dialogue.refuse(Reply(Status(310, "No IPv6 here")))
+            case Wants.LEASE:
+                refusal = self._grants.want(session, self._reception.sessions.half_open())
+                return dialogue.refuse(refusal) if refusal is not None else None
+            case Wants.TUNNEL:
+                if not self._grants.install(session, now):
+                    return None
+                self._reception.sessions.settle(session)
+                return Answer(b"")
+            case Wants.REJECTION:
+                self._grants.abandon(dialogue, now)
+                return Answer(b"")
+            case Wants.DELETION:
+                self._grants.delete(session)
+                return Answer(Reply(Status(200, "Success")).serialize())
+            case Wants.INFORMATION:
+                return dialogue.inform()
+
+    def _turned_away(self) -> bytes | None:
+        if not self._draining:
+            return None
+        reply = self._policy.referral(200, "Redirection") if self._settings.redirect else Reply(Status(530, "Going away"))
+        return reply.status.serialize() + (reply.document + b"\r\n" if reply.document else b"")
+
+    def _told(self, request: object, session: Session | None, result: EffectResult, now: float) -> None:
+        """Take the answer of the lease service."""
+        match request:
+            case ListLeases() if isinstance(result, Done):
+                self._grants.take_leases(cast("tuple[Lease, ...]", result.value), now)
+                self._loaded = True
+                self._say_ready(now)
+            case ListLeases() if isinstance(result, Failed):
+                self._not_ready(result.text, now)
+            case Claim(owner) if session is not None:
+                is_here = self._reception.is_here(session)
+                answer = self._grants.claimed(owner, session, result, now, is_here=is_here)
+                if is_here:
+                    self._reception.answer(session, answer, now)
+                    self._serve(self._reception.resume(session, now), now)

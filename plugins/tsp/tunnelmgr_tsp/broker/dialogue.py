@@ -1,0 +1,285 @@
+"""The broker's part of one TSP session, whatever carries it (docs/protocols/tsp.md sections 5, 6, 7, 9 and 18).
+
+HELLO -> AUTHENTICATE -> [CREDENTIALS | PROOF -> PROVEN] -> COMMAND -> CLAIMING -> OFFERED -> UP
+             ^------------------ a refusal ----------------'
+SILENCED, from anywhere: nothing more is said
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from ipaddress import IPv4Address
+from random import Random
+
+from tunnelmgr.api.errors import WireError
+from tunnelmgr_tsp.broker.leasing import Lease
+from tunnelmgr_tsp.broker.plan import AddressPlan
+from tunnelmgr_tsp.broker.settings import BrokerSettings
+from tunnelmgr_tsp.broker.users import Users
+from tunnelmgr_tsp.client.dialogue import Medium
+from tunnelmgr_tsp.constants import AUTHENTICATIONS_MAX, BROKER_KEEPALIVE_MAX, BROKER_KEEPALIVE_MIN, NONCE_BITS
+from tunnelmgr_tsp.wire.capability import Capability, Mechanism, TunnelType
+from tunnelmgr_tsp.wire.digest import Challenge, Proof, is_same, rspauth_line
+from tunnelmgr_tsp.wire.framing import BLANK, Reply, Status
+from tunnelmgr_tsp.wire.messages import UNSPECIFIED, Action, Create, Keepalive, Offer, Referral, parse_request
+
+SUCCESS = Status(200, "Success")
+_REFUSED = Status(300, "Authentication failed")
+_VERSION = b"VERSION=2.0."
+
+
+class Stage(Enum):
+    """Drawn in the module's docstring."""
+
+    HELLO = "hello"
+    AUTHENTICATE = "authenticate"
+    CREDENTIALS = "credentials"
+    PROOF = "proof"
+    PROVEN = "proven"
+    COMMAND = "command"
+    CLAIMING = "claiming"
+    OFFERED = "offered"
+    UP = "up"
+    SILENCED = "silenced"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Say this. Empty text is an acknowledgement over UDP and nothing over TCP."""
+
+    text: bytes
+    later: bytes = b""
+    """Over TCP: to be said after a pause, so that it arrives apart."""
+    close: bool = False
+
+
+class Wants(Enum):
+    """What the owner of the dialogue must do before there is an answer."""
+
+    LEASE = "lease"
+    """Call `offer` with a lease."""
+    TUNNEL = "tunnel"
+    """The offer was accepted: configure it, then answer with nothing."""
+    REJECTION = "rejection"
+    """The offer was refused."""
+    DELETION = "deletion"
+    """Remove the tunnel."""
+    INFORMATION = "information"
+    """Tell the tunnel as it is."""
+
+
+class Policy:
+    """What all sessions of one broker share."""
+
+    def __init__(self, settings: BrokerSettings) -> None:
+        self.settings = settings
+        self.plan: AddressPlan = settings.plan()
+        self.users: Users = settings.accounts()
+        self.tunnels = frozenset(TunnelType(one.value) for one in settings.tunnels)
+        mechanisms = {Mechanism.ANONYMOUS} if settings.anonymous else set()
+        if self.users.names:
+            mechanisms |= {Mechanism.DIGEST_MD5} | ({Mechanism.PLAIN} if settings.plain else set())
+        self.capability = Capability(self.tunnels, frozenset(mechanisms))
+
+    def referral(self, code: int, text: str) -> Reply:
+        """Return a refusal, with the list of other brokers where there is one."""
+        if not self.settings.redirect:
+            return Reply(Status(code, text))
+        return Reply(Status(1000 + code, text), Referral(self.settings.redirect).serialize())
+
+
+class BrokerDialogue:
+    """One session. `user` is None for anonymous clients."""
+
+    def __init__(self, policy: Policy, seen: IPv4Address, medium: Medium, random: Random) -> None:
+        """`seen` is the address the client comes from."""
+        self.stage = Stage.HELLO
+        self.user: str | None = None
+        self.create: Create | None = None
+        """The request a lease is wanted for."""
+        self.type: TunnelType | None = None
+        """What that request gets."""
+        self.offered: Offer | None = None
+        self.lease: Lease | None = None
+        self.failures = 0
+        """Authentications that failed."""
+        self._policy = policy
+        self._seen = seen
+        self._medium = medium
+        self._random = random
+        self._challenge: Challenge | None = None
+
+    @property
+    def silenced(self) -> bool:
+        """Whether nothing more is said to this client."""
+        return self.stage is Stage.SILENCED
+
+    def receive(self, text: bytes) -> Answer | Wants:
+        """Take a request."""
+        steps: dict[Stage, Callable[[bytes], Answer | Wants]] = {
+            Stage.HELLO: self._hello,
+            Stage.AUTHENTICATE: self._authenticate,
+            Stage.CREDENTIALS: self._plain,
+            Stage.PROOF: self._prove,
+            Stage.PROVEN: self._proven,
+            Stage.COMMAND: self._command,
+            Stage.OFFERED: self._command,
+            Stage.UP: self._command,
+        }
+        step = steps.get(self.stage)
+        if step is None:
+            return Answer(b"")
+        try:
+            return step(text)
+        except WireError:
+            return self._malformed()
+
+    def offer(self, lease: Lease | None) -> Answer:
+        """Answer `Wants.LEASE`; None: there is none to be had."""
+        self.stage = Stage.COMMAND
+        create, policy = self.create, self._policy
+        if create is None or self.type is None:
+            return self._malformed()
+        if lease is None:
+            return Answer(policy.referral(301, "No more tunnels available").serialize())
+        plan, settings = policy.plan, policy.settings
+        wish = create.keepalive
+        interval = settings.keepalive if wish is None else min(max(wish, BROKER_KEEPALIVE_MIN), BROKER_KEEPALIVE_MAX)
+        # Without a wish a v6v4 tunnel needs none; behind a NAT somebody must keep it open.
+        is_watched = wish is not None or self.type is TunnelType.V6UDPV4
+        has_prefix = create.prefix_length is not None and lease.prefix_slot is not None
+        self.offered = Offer(
+            self.type,
+            settings.address,
+            plan.server,
+            self._seen,
+            plan.client(lease.slot),
+            settings.lifetime,
+            dns=settings.dns or (UNSPECIFIED,),  # gogoc dies of a missing one: section 15
+            prefix=plan.prefix(lease.prefix_slot) if has_prefix and lease.prefix_slot is not None else None,
+            keepalive=Keepalive(interval, plan.server) if is_watched else None,
+        )
+        self.lease, self.stage = lease, Stage.OFFERED
+        return Answer(Reply(SUCCESS, self.offered.serialize()).serialize())
+
+    def refuse(self, reply: Reply) -> Answer:
+        """Answer `Wants.LEASE` or `Wants.INFORMATION` with a refusal; the client may ask for something else."""
+        self.stage = Stage.COMMAND
+        return Answer(reply.serialize())
+
+    def inform(self) -> Answer:
+        """Answer `Wants.INFORMATION`."""
+        if self.offered is None:
+            return Answer(Reply(Status(310, "No tunnel")).serialize())
+        return Answer(Reply(SUCCESS, self.offered.serialize()).serialize())
+
+    # -- steps ----------------------------------------------------------------------------------------------------------
+
+    def _hello(self, text: bytes) -> Answer:
+        if not text.strip(BLANK).upper().startswith(_VERSION):
+            self.stage = Stage.SILENCED
+            return Answer(Status(302, "Unsupported client version").serialize(), close=True)
+        self.stage = Stage.AUTHENTICATE
+        return Answer(self._policy.capability.serialize())
+
+    def _authenticate(self, text: bytes) -> Answer:
+        words = text.strip(BLANK).decode("latin-1").upper().split()
+        mechanism = next((one for one in self._policy.capability.mechanisms if words == ["AUTHENTICATE", one.value]), None)
+        match mechanism:
+            case None:
+                return self._refuse_authentication()
+            case Mechanism.ANONYMOUS:
+                return self._authenticated(None)
+            case Mechanism.PLAIN:
+                self.stage = Stage.CREDENTIALS
+                return Answer(b"")
+            case Mechanism.DIGEST_MD5:
+                nonce = f"{self._random.getrandbits(NONCE_BITS):032x}".encode()
+                self._challenge = Challenge(self._policy.users.realm.encode(), nonce)
+                self.stage = Stage.PROOF
+                return Answer(self._challenge.serialize())
+
+    def _plain(self, text: bytes) -> Answer:
+        # The empty authzid's NUL may have been taken for the one gogoc ends AUTHENTICATE with.
+        *_, name, password = [b"", *text.rstrip(b"\r\n").lstrip(b"\0").split(b"\0")]
+        user = self._policy.users.check(name, password)
+        return self._authenticated(user) if user is not None else self._refuse_authentication()
+
+    def _prove(self, text: bytes) -> Answer:
+        try:
+            proof = Proof.parse(text)
+        except WireError:
+            return self._refuse_authentication()
+        user = self._policy.users.find(proof.username)
+        secret = self._policy.users.secret(user, self._random)
+        is_right = is_same(proof.response, secret.response(proof.nonce, proof.cnonce, proof.uri))
+        challenge, self._challenge = self._challenge, None
+        if not is_right or user is None or challenge is None or challenge.nonce != proof.nonce:
+            return self._refuse_authentication()
+        self.user, self.stage = user, Stage.PROVEN
+        line = rspauth_line(secret.rspauth(proof.nonce, proof.cnonce, proof.uri))
+        if self._medium is Medium.UDP:
+            return Answer(line)
+        return Answer(line, later=self._authenticated(user).text)
+
+    def _proven(self, text: bytes) -> Answer:
+        return self._authenticated(self.user)
+
+    def _authenticated(self, user: str | None) -> Answer:
+        self.user, self.stage = user, Stage.COMMAND
+        return Answer(SUCCESS.serialize())
+
+    def _refuse_authentication(self) -> Answer:
+        self.failures += 1
+        self.stage = Stage.SILENCED if self.failures >= AUTHENTICATIONS_MAX else Stage.AUTHENTICATE
+        return Answer(_REFUSED.serialize())
+
+    def _command(self, text: bytes) -> Answer | Wants:
+        request = parse_request(text)
+        if isinstance(request, Create):
+            return self._created(request)
+        match request.action:
+            case Action.ACCEPT if self.stage is Stage.OFFERED:
+                return Wants.TUNNEL
+            case Action.ACCEPT if self.stage is Stage.UP:
+                return Answer(b"")
+            case Action.REJECT if self.stage is Stage.OFFERED:
+                self.stage = Stage.COMMAND
+                return Wants.REJECTION
+            case Action.DELETE:
+                return Wants.DELETION
+            case Action.INFO:
+                return Wants.INFORMATION
+            case _:
+                return self._malformed()
+
+    def _created(self, create: Create) -> Answer | Wants:
+        given = tunnel_type(create, self._seen, self._medium, self._policy.tunnels)
+        if given is None:
+            return Answer(Reply(Status(303, "Unsupported tunnel type")).serialize())
+        if create.prefix_length is not None and self.user is None:
+            return Answer(Reply(Status(522, "Prefix needs a user account")).serialize())
+        if create.prefix_length is not None and not self._policy.plan.prefix_slots:
+            return Answer(Reply(Status(507, "No prefixes here")).serialize())
+        self.create, self.type, self.stage = create, given, Stage.CLAIMING
+        return Wants.LEASE
+
+    @staticmethod
+    def _malformed() -> Answer:
+        return Answer(Reply(Status(500, "Invalid request format")).serialize())
+
+
+def tunnel_type(create: Create, seen: IPv4Address, medium: Medium, offered: frozenset[TunnelType]) -> TunnelType | None:
+    """Return the type of tunnel a request gets (section 9); None for 303.
+
+    Somebody else's end point (`proxy`) is refused: it would let a client aim our packets at any address.
+    """
+    if create.proxy:
+        return None
+    possible = set(offered)
+    if create.address != seen:  # a NAT, which passes no protocol 41 that we could know of
+        possible.discard(TunnelType.V6V4)
+    if medium is Medium.TCP:  # there is no UDP mapping to send to
+        possible.discard(TunnelType.V6UDPV4)
+    wanted = (create.type,) if create.type is not TunnelType.V6ANYV4 else (TunnelType.V6V4, TunnelType.V6UDPV4)
+    return next((one for one in wanted if one in possible), None)

@@ -1,0 +1,169 @@
+"""What a broker gave: leases that a database keeps, the tunnels that carry on them, and when both are taken back."""
+
+from collections.abc import Iterable
+from ipaddress import IPv6Network
+from typing import cast
+
+from tunnelmgr.api.effects import Ask, Done, EffectResult
+from tunnelmgr.api.events import Notice
+from tunnelmgr.api.network import Endpoint
+from tunnelmgr_tsp.broker.dialogue import Answer, BrokerDialogue, Policy, Stage
+from tunnelmgr_tsp.broker.leasing import Claim, Lease, ListLeases, Release
+from tunnelmgr_tsp.broker.reception import UDP
+from tunnelmgr_tsp.broker.served import Served, Tunnels
+from tunnelmgr_tsp.broker.sessions import Session
+from tunnelmgr_tsp.constants import ANONYMOUS_GRACE
+from tunnelmgr_tsp.outbox import Outbox
+from tunnelmgr_tsp.wire.capability import TunnelType
+from tunnelmgr_tsp.wire.framing import Reply, Status
+
+LEASES = "leases"
+PROTOCOL41 = "p41"
+
+
+class Grants:
+    """Leases and tunnels. What the database says comes back through `take_leases`, `claimed` and `answers`."""
+
+    def __init__(self, policy: Policy, outbox: Outbox) -> None:
+        self.tunnels = Tunnels(outbox)
+        self.leases: dict[str, Lease] = {}
+        """By owner."""
+        self._policy = policy
+        self._outbox = outbox
+        self._asked: dict[int, tuple[Ask, Session | None]] = {}
+        """By identity: equal requests are different ones."""
+        self._release_at: dict[str, float] = {}
+        """Owners of anonymous leases that carry nothing, and when those are taken back."""
+
+    # -- asking the database ----------------------------------------------------------------------------------------------
+
+    def ask_for_list(self) -> None:
+        """Ask what was given before this start."""
+        self._ask(ListLeases(), None)
+
+    def answers(self, effect: Ask) -> tuple[object, Session | None] | None:
+        """Return what was asked, and for whom; None when it was not asked here."""
+        asked = self._asked.pop(id(effect), None)
+        return (asked[0].request, asked[1]) if asked is not None else None
+
+    def take_leases(self, leases: Iterable[Lease], now: float) -> None:
+        """Take the list: whoever the leases were given to may still be there, and come back."""
+        self.leases = {lease.owner: lease for lease in leases}
+        for lease in self.leases.values():
+            if lease.anonymous and lease.broker == str(self._policy.settings.address):
+                self._release_at[lease.owner] = now + ANONYMOUS_GRACE
+
+    def want(self, session: Session, others: Iterable[Session]) -> Reply | None:
+        """Ask for a lease for a session; return why it gets none at once. `others` are in the middle of theirs."""
+        dialogue = session.dialogue
+        owner = owner_of(session)
+        if dialogue.type is TunnelType.V6V4:
+            there = self.tunnels.at(PROTOCOL41, Endpoint(session.remote.address, 0))
+            if there is not None and there.owner != owner:
+                return Reply(Status(506, "IPv4 address in use"))
+        if self.tunnels.of(owner) is None and self._is_full_for(session, others):
+            return self._policy.referral(301, "No more tunnels available")
+        wants_prefix = dialogue.create is not None and dialogue.create.prefix_length is not None
+        self._release_at.pop(owner, None)
+        self._ask(Claim(owner, dialogue.user is None, wants_prefix), session)
+        return None
+
+    def claimed(self, owner: str, session: Session, result: EffectResult, now: float, *, is_here: bool) -> Answer:
+        """Take the answer to a claim; return what to say to the client, if it `is_here` still."""
+        if not isinstance(result, Done):
+            self._outbox.count("leases-failed")
+            return session.dialogue.refuse(Reply(Status(310, "Server side error")))
+        lease = cast("Lease | None", result.value)
+        if lease is not None:
+            self.leases[owner] = lease
+            if not is_here and lease.anonymous and self.tunnels.of(owner) is None:
+                self._release_at[owner] = now + ANONYMOUS_GRACE
+        return session.dialogue.offer(lease)
+
+    def _is_full_for(self, session: Session, others: Iterable[Session]) -> bool:
+        """Whether one more tunnel would be too many; those on offer count."""
+        address, settings = session.remote.address, self._policy.settings
+        promised = [
+            one.remote.address
+            for one in others
+            if one is not session and one.dialogue.stage in {Stage.CLAIMING, Stage.OFFERED}
+        ]
+        return (
+            len(self.tunnels) + len(promised) >= settings.tunnels_max
+            or self.tunnels.count_at(address) + promised.count(address) >= settings.tunnels_per_address
+        )
+
+    def _ask(self, request: object, session: Session | None) -> None:
+        ask = Ask(LEASES, request)
+        self._asked[id(ask)] = (ask, session)
+        self._outbox.say(ask)
+
+    # -- giving -----------------------------------------------------------------------------------------------------------
+
+    def install(self, session: Session, now: float) -> bool:
+        """The offer was accepted: carry. False when there is none."""
+        tunnel = self._tunnel(session, now)
+        if tunnel is None:
+            return False
+        self._release_at.pop(tunnel.owner, None)
+        displaced = self.tunnels.at(tunnel.channel, tunnel.remote)
+        self.tunnels.install(tunnel)
+        if displaced is not None and displaced.owner != tunnel.owner:
+            self._ended(displaced, now)
+        session.dialogue.stage = Stage.UP
+        self._outbox.count("tunnels-set-up")
+        text = f"{tunnel.owner} at {tunnel.remote}: {tunnel.type.value}, {tunnel.networks[0]}"
+        self._outbox.say(Notice("tsp.tunnel-up", text))
+        return True
+
+    def _tunnel(self, session: Session, now: float) -> Served | None:
+        lease, offered = session.dialogue.lease, session.dialogue.offered
+        if lease is None or offered is None or offered.client_ipv6 != self._policy.plan.client(lease.slot):
+            return None  # nothing was offered, or on a link this host has left
+        is_udp = offered.type is TunnelType.V6UDPV4
+        networks = (IPv6Network(self._policy.plan.client(lease.slot)), *((offered.prefix,) if offered.prefix else ()))
+        interval = float(offered.keepalive.interval if offered.keepalive else self._policy.settings.keepalive)
+        remote = session.remote if is_udp else Endpoint(session.remote.address, 0)
+        return Served(lease.owner, offered.type, UDP if is_udp else PROTOCOL41, remote, networks, interval, now)
+
+    # -- taking back ------------------------------------------------------------------------------------------------------
+
+    def delete(self, session: Session) -> None:
+        """The client gives its tunnel and its lease back."""
+        owner = owner_of(session)
+        self.tunnels.remove(self.tunnels.of(owner))
+        if self.leases.pop(owner, None) is not None:
+            self._ask(Release(owner), None)
+        self._release_at.pop(owner, None)
+        session.dialogue.stage, session.dialogue.offered = Stage.COMMAND, None
+
+    def abandon(self, dialogue: BrokerDialogue, now: float) -> None:
+        """The offer came to nothing: an anonymous lease is not needed."""
+        lease = dialogue.lease
+        if lease is not None and lease.anonymous and self.tunnels.of(lease.owner) is None:
+            self._release_at[lease.owner] = now
+
+    def sweep(self, now: float) -> None:
+        """Remove the tunnels that are dead, and take back the leases nobody came back for."""
+        for tunnel in self.tunnels.silent(now):
+            self.tunnels.remove(tunnel)
+            self._ended(tunnel, now)
+        for owner in [owner for owner, at in self._release_at.items() if now >= at]:
+            del self._release_at[owner]
+            self.leases.pop(owner, None)
+            self._ask(Release(owner), None)
+
+    def _ended(self, tunnel: Served, now: float) -> None:
+        self._outbox.say(Notice("tsp.tunnel-down", f"{tunnel.owner} at {tunnel.remote}"))
+        lease = self.leases.get(tunnel.owner)
+        if lease is not None and lease.anonymous:
+            self._release_at[tunnel.owner] = now + ANONYMOUS_GRACE
+
+
+def owner_of(session: Session) -> str:
+    """Return whose lease it is: a user's, or that of a place."""
+    user, remote = session.dialogue.user, session.remote
+    if user is not None:
+        return f"user {user}"
+    is_udp = session.dialogue.type is TunnelType.V6UDPV4
+    return f"anonymous {remote}" if is_udp else f"anonymous {remote.address}"

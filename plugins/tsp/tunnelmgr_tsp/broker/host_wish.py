@@ -1,0 +1,92 @@
+"""What a broker's host shall look like: the server's address, what is routed into the tunnel, and for whom it answers.
+
+With `prefix: on-link` nobody routes anything to this host: clients get addresses out of the /64 of its own link, and each
+that has a tunnel is answered for there.
+"""
+
+from ipaddress import IPv6Interface
+
+from tunnelmgr.api.events import Up
+from tunnelmgr.api.hostconfig import HostConfig, ProxiedNeighbour
+from tunnelmgr.api.network import Network
+from tunnelmgr_tsp.broker import report as broker_report
+from tunnelmgr_tsp.broker.dialogue import Policy
+from tunnelmgr_tsp.broker.grants import Grants
+from tunnelmgr_tsp.broker.plan import link_around
+from tunnelmgr_tsp.broker.settings import ON_LINK, Exit
+from tunnelmgr_tsp.constants import HOST_INTERVAL, MTU_UDP
+from tunnelmgr_tsp.outbox import Outbox
+
+
+class HostWish:
+    """Tells the wish when it changes; each is a piece of work for the host, so many come as one."""
+
+    def __init__(self, policy: Policy, grants: Grants, outbox: Outbox) -> None:
+        self._policy = policy
+        self._grants = grants
+        self._outbox = outbox
+        self._is_on_link = policy.settings.prefix == ON_LINK
+        self._interface: str | None = None
+        self._told: HostConfig | None = None
+        self._generation = -1
+        """Of the tunnels, as it was told."""
+        self._tell_at = 0.0
+        """When the next may be told."""
+        self._waits = False
+
+    def locate(self, network: Network) -> bool:
+        """Look where our own link is; return whether addresses can be given. Those given elsewhere are void."""
+        if not self._is_on_link:
+            return True
+        if network.native_source is None or network.native_interface is None:
+            return False
+        plan = self._policy.settings.plan(link_around(network.native_source))
+        if plan != self._policy.plan:
+            self._grants.tunnels.clear()
+            self._policy.plan = plan
+        self._generation = -1
+        self._interface = network.native_interface
+        return True
+
+    def begin(self) -> None:
+        """Tell it next time, whatever was told: the host was taken back meanwhile."""
+        self._told, self._generation = None, -1
+
+    def tell(self, now: float, sessions: int) -> None:
+        """Tell the wish if it is another one, at once or when the time has come."""
+        generation = self._grants.tunnels.generation if self._is_on_link else 0
+        self._waits = False
+        if generation == self._generation:
+            return
+        if now < self._tell_at:
+            self._waits = True
+            return
+        self._generation = generation
+        config = self._config()
+        if config != self._told:
+            self._told, self._tell_at = config, now + HOST_INTERVAL
+            facts = broker_report.facts(self._policy, self._grants, sessions)
+            self._outbox.say(Up(config, {name: str(fact) for name, fact in facts.items() if isinstance(fact, str)}))
+
+    @property
+    def tell_at(self) -> float | None:
+        """When `tell` is to be called again, if it is."""
+        return self._tell_at if self._waits else None
+
+    def _config(self) -> HostConfig:
+        plan = self._policy.plan
+        return HostConfig(
+            addresses=(IPv6Interface(plan.server),),
+            routes=plan.routed,
+            mtu=MTU_UDP,
+            listening=True,
+            forwarding=True,
+            proxied=self._proxied(),
+            translate=plan.routed if self._policy.settings.exit is Exit.NAT66 else (),
+        )
+
+    def _proxied(self) -> tuple[ProxiedNeighbour, ...]:
+        if self._interface is None:
+            return ()
+        addresses = sorted(self._grants.tunnels.addresses())
+        return tuple(ProxiedNeighbour(self._interface, address) for address in addresses)

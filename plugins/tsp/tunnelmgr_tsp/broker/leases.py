@@ -1,0 +1,150 @@
+"""The leases of a broker, in a database: who has which address and prefix. The only place of this plugin that blocks.
+
+One row a lease. Numbers are unique in the database itself, so that several brokers may share one, and a lease is there
+entirely or not at all whenever a process dies.
+"""
+
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, TypeVar
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Connection,
+    Engine,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    create_engine,
+    delete,
+    event,
+    func,
+    insert,
+    make_url,
+    select,
+    update,
+)
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
+
+from tunnelmgr_tsp.broker.leasing import Claim, Lease, ListLeases, Release
+
+T = TypeVar("T")
+
+_TRIES: Final = 20  # of one request, while other brokers take the number it wanted
+_BUSY_TIMEOUT: Final = 10.0  # seconds to wait for another process's lock on an SQLite file
+_OWNER_MAX: Final = 200  # characters
+
+_metadata = MetaData()
+_leases = Table(
+    "tsp_leases",
+    _metadata,
+    Column("owner", String(_OWNER_MAX), primary_key=True),
+    Column("slot", Integer, nullable=False, unique=True),
+    Column("prefix_slot", Integer, nullable=True, unique=True),
+    Column("anonymous", Boolean, nullable=False),
+    Column("broker", String(_OWNER_MAX), nullable=False),
+)
+
+
+class Leases:
+    """The service. Two of them on one database agree."""
+
+    def __init__(self, url: str, broker: str, slots: int, prefix_slots: int, engine: Engine | None = None) -> None:
+        """`slots` and `prefix_slots` bound the numbers given. Raises SQLAlchemy's errors when there is no database."""
+        self._broker = broker
+        self._slots = slots
+        self._prefix_slots = prefix_slots
+        self._engine = engine or open_database(url)
+        _retried(lambda: _metadata.create_all(self._engine))
+
+    def handle(self, request: object) -> object:
+        """Answer one request."""
+        match request:
+            case Claim():
+                return _retried(lambda: self._claim(request))
+            case Release(owner):
+                return _retried(lambda: self._release(owner))
+            case ListLeases():
+                return self._list()
+        raise TypeError(f"leases know no {request!r}")
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    def _claim(self, claim: Claim) -> Lease | None:
+        with self._engine.begin() as connection:
+            held = connection.execute(select(_leases).where(_leases.c.owner == claim.owner)).one_or_none()
+            if held is None:
+                slot = self._free(connection, _leases.c.slot, self._slots)
+                prefix_slot = self._prefix_slot(connection, claim)
+                if slot is None:
+                    return None
+                lease = Lease(claim.owner, slot, prefix_slot, claim.anonymous, self._broker)
+                connection.execute(insert(_leases).values(**_row(lease)))
+                return lease
+            prefix_slot = held.prefix_slot
+            if prefix_slot is None:
+                prefix_slot = self._prefix_slot(connection, claim)
+            lease = Lease(held.owner, held.slot, prefix_slot, held.anonymous, self._broker)
+            if _row(lease) != {name: getattr(held, name) for name in _row(lease)}:  # most come back and change nothing
+                connection.execute(update(_leases).where(_leases.c.owner == claim.owner).values(**_row(lease)))
+            return lease
+
+    def _prefix_slot(self, connection: Connection, claim: Claim) -> int | None:
+        return self._free(connection, _leases.c.prefix_slot, self._prefix_slots) if claim.wants_prefix else None
+
+    @staticmethod
+    def _free(connection: Connection, column: "Column[int]", bound: int) -> int | None:
+        """Return the number after the largest in use, so that a freed one rests; at the end, the lowest gap."""
+        largest = connection.execute(select(func.max(column))).scalar()
+        after = 0 if largest is None else largest + 1
+        if after < bound:
+            return after
+        used = set(connection.execute(select(column).where(column.is_not(None))).scalars())
+        return next((number for number in range(bound) if number not in used), None)
+
+    def _release(self, owner: str) -> None:
+        with self._engine.begin() as connection:
+            connection.execute(delete(_leases).where(_leases.c.owner == owner))
+
+    def _list(self) -> tuple[Lease, ...]:
+        with self._engine.connect() as connection:
+            rows = connection.execute(select(_leases).order_by(_leases.c.slot))
+            return tuple(Lease(row.owner, row.slot, row.prefix_slot, row.anonymous, row.broker) for row in rows)
+
+
+def open_database(url: str) -> Engine:
+    """Open, and for SQLite create, the database."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        return create_engine(parsed, pool_pre_ping=True)
+    if parsed.database:
+        with suppress(OSError):  # said better by the failure to open it
+            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(parsed, connect_args={"timeout": _BUSY_TIMEOUT})
+    event.listen(engine, "connect", _write_ahead)
+    return engine
+
+
+def _write_ahead(connection: DBAPIConnection, _: object) -> None:
+    """Wait for the disk once a commit; a rollback journal waits three times. What was committed survives a power cut."""
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA synchronous = FULL")
+    cursor.close()
+
+
+def _row(lease: Lease) -> dict[str, str | int | bool | None]:
+    return {name: getattr(lease, name) for name in ("owner", "slot", "prefix_slot", "anonymous", "broker")}
+
+
+def _retried(attempt: Callable[[], T]) -> T:
+    """Do it again while others are in the way: they took the number we wanted, hold a lock, or made the tables first."""
+    for _ in range(_TRIES - 1):
+        with suppress(IntegrityError, OperationalError, ProgrammingError):
+            return attempt()
+    return attempt()

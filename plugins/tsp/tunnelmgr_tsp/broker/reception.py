@@ -1,0 +1,218 @@
+"""How a broker hears clients and answers them: over UDP with repetitions, over TCP in order, and never too much of one.
+
+Whoever owns the reception is handed requests, each with its session, and gives back what to say
+(docs/protocols/tsp.md sections 3 and 18).
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from random import Random
+from typing import NamedTuple
+
+from tunnelmgr.api.datagrams import Accepted, Datagram
+from tunnelmgr.api.effects import CloseChannel
+from tunnelmgr.api.errors import WireError
+from tunnelmgr.api.network import Endpoint
+from tunnelmgr_tsp.broker.dialogue import Answer, BrokerDialogue, Policy, Stage
+from tunnelmgr_tsp.broker.sessions import Session, Sessions
+from tunnelmgr_tsp.broker.token_buckets import TokenBuckets
+from tunnelmgr_tsp.client.dialogue import Medium
+from tunnelmgr_tsp.constants import REQUESTS_BURST, REQUESTS_PER_SECOND, RSPAUTH_PAUSE
+from tunnelmgr_tsp.outbox import Outbox
+from tunnelmgr_tsp.wire.framing import BLANK, Status
+from tunnelmgr_tsp.wire.header import ControlMessage
+
+UDP, TCP = "tsp", "tsp-tcp"
+_ECHO = b"ECHO REQUEST"
+_VERSION = b"VERSION="
+_WAITING_MAX = 4  # messages of one stream that may wait for an answer to the one before
+
+
+class Request(NamedTuple):
+    """Something new a client says."""
+
+    session: Session
+    text: bytes
+
+
+class Reception:
+    """The half-open sessions, and what is said in them."""
+
+    def __init__(self, policy: Policy, random: Random, outbox: Outbox) -> None:
+        self.sessions = Sessions()
+        self._policy = policy
+        self._random = random
+        self._outbox = outbox
+        self._requests = TokenBuckets(REQUESTS_PER_SECOND, REQUESTS_BURST)
+        self._pausing: deque[Session] = deque()
+        """Streams on which something more is to be said: all pauses are as long, so the first ends first."""
+        self._left: list[Session] = []
+
+    # -- hearing ----------------------------------------------------------------------------------------------------------
+
+    def hear(self, datagram: Datagram, now: float) -> Iterator[Request]:
+        """Yield the requests in a datagram, or in a piece of a stream; each is to be dealt with before the next."""
+        if datagram.channel.startswith(f"{TCP}/"):
+            yield from self._hear_stream(datagram, now)
+        elif (request := self._hear_control(datagram, now)) is not None:
+            yield request
+
+    def resume(self, session: Session, now: float) -> Iterator[Request]:
+        """Yield what a stream's client has said while a request of its was being worked on."""
+        while self.is_here(session) and session.waiting and session.dialogue.stage is not Stage.CLAIMING:
+            if not self._requests.take(session.remote.address, now):
+                self.close(session)
+                return
+            yield self._request(session, session.waiting.pop(0))
+
+    def welcome(self, event: Accepted, now: float) -> None:
+        """Take a new connection, or close it."""
+        if self.sessions.has_room_for(event.remote.address) and self._requests.take(event.remote.address, now):
+            self._begin(event.connection, event.remote, Medium.TCP, now)
+        else:
+            self._outbox.count("dropped-no-room")
+            self._outbox.say(CloseChannel(event.connection))
+
+    def _hear_control(self, datagram: Datagram, now: float) -> Request | None:
+        try:
+            message = ControlMessage.parse(datagram.data)
+        except WireError:
+            self._outbox.count("dropped-malformed")
+            return None
+        if not self._requests.take(datagram.remote.address, now):
+            self._outbox.count("dropped-too-many")
+            return None
+        if message.text.startswith(_ECHO):
+            self._reply(datagram.remote, message.sequence, message.timestamp, Status(200, "Success").serialize())
+            return None
+        session = self._session_of(datagram, message, now)
+        if session is None:
+            self._outbox.count("dropped-no-session")
+            return None
+        session.heard_at = now
+        if self._is_repeated(session, message) or session.dialogue.stage is Stage.CLAIMING:
+            return None  # never pipelined: the client has to wait for what it asked before
+        session.remember(message.sequence, message.text, message.timestamp)
+        return self._request(session, message.text)
+
+    def _request(self, session: Session, text: bytes) -> Request:
+        if session.dialogue.stage is not Stage.HELLO:
+            self.sessions.proceed(session)
+        self._outbox.count("requests")
+        return Request(session, text)
+
+    def _is_repeated(self, session: Session, message: ControlMessage) -> bool:
+        """Answer once more what was answered already."""
+        known = session.known(message.sequence, message.text)
+        if known is None:
+            return False
+        known.timestamp = message.timestamp
+        self._outbox.count("requests-repeated")
+        if known.answer is not None:
+            self._reply(session.remote, message.sequence, message.timestamp, known.answer)
+        return True
+
+    def _session_of(self, datagram: Datagram, message: ControlMessage, now: float) -> Session | None:
+        """Return the session a message belongs to, a new one for VERSION."""
+        session = self.sessions.get(UDP, datagram.remote)
+        begins = message.text.strip(BLANK).upper().startswith(_VERSION)
+        if session is not None and begins and session.known(message.sequence, message.text) is not None:
+            return session
+        if not begins or (session is not None and session.is_silenced(now)):
+            return session
+        if session is None and not self.sessions.has_room_for(datagram.remote.address):
+            self._outbox.count("dropped-no-room")
+            return None
+        return self._begin(UDP, datagram.remote, Medium.UDP, now)
+
+    def _begin(self, channel: str, remote: Endpoint, medium: Medium, now: float) -> Session:
+        dialogue = BrokerDialogue(self._policy, remote.address, medium, self._random)
+        session = Session(channel, remote, medium, dialogue, now)
+        if (in_the_way := self.sessions.in_the_way()) is not None:
+            self._outbox.count("sessions-given-up")
+            self.close(in_the_way)
+        self.sessions.add(session)
+        return session
+
+    def _hear_stream(self, datagram: Datagram, now: float) -> Iterator[Request]:
+        session = self.sessions.get(datagram.channel, datagram.remote)
+        if session is None:
+            return
+        try:
+            messages = session.reader.feed(datagram.data)
+        except WireError:
+            session.waiting = []
+            self._outbox.send(Datagram(session.channel, Status(500, "Invalid request format").serialize(), session.remote))
+            self.close(session)
+            return
+        session.waiting += messages
+        if messages:  # one byte now and then is no sign of life
+            session.heard_at = now
+        if len(session.waiting) > _WAITING_MAX:
+            self.close(session)
+        yield from self.resume(session, now)
+
+    # -- answering --------------------------------------------------------------------------------------------------------
+
+    def answer(self, session: Session, answer: Answer, now: float) -> None:
+        """Say it."""
+        if session.medium is Medium.UDP:
+            known = session.answered.get(session.sequence)
+            if known is not None:
+                known.answer = answer.text
+                self._reply(session.remote, session.sequence, known.timestamp, answer.text)
+            return
+        if answer.text:
+            self._outbox.send(Datagram(session.channel, answer.text, session.remote))
+        if answer.later:
+            session.later, session.later_at = answer.later, now + RSPAUTH_PAUSE
+            self._pausing.append(session)
+        if answer.close:
+            self.close(session)
+
+    def end_pauses(self, now: float) -> None:
+        """Say what had to arrive apart from what was said before."""
+        while self._pausing and (self._pausing[0].later_at or 0.0) <= now:
+            session = self._pausing.popleft()
+            if self.is_here(session):
+                self._outbox.send(Datagram(session.channel, session.later, session.remote))
+            session.later, session.later_at = b"", None
+
+    @property
+    def pause_ends_at(self) -> float | None:
+        return self._pausing[0].later_at if self._pausing else None
+
+    def _reply(self, remote: Endpoint, sequence: int, timestamp: int, text: bytes) -> None:
+        self._outbox.send(Datagram(UDP, ControlMessage(sequence, timestamp, text).serialize(), remote))
+
+    # -- coming and going -------------------------------------------------------------------------------------------------
+
+    def is_here(self, session: Session) -> bool:
+        """Whether a session goes on."""
+        return self.sessions.get(session.channel, session.remote) is session
+
+    def hung_up(self, channel: str) -> None:
+        """A connection is gone."""
+        for session in self.sessions:
+            if session.channel == channel:
+                self._forget(session)
+
+    def close_idle(self, now: float) -> None:
+        """End the sessions in which nothing is said any more."""
+        for session in self.sessions.idle(now):
+            self.close(session)
+
+    def close(self, session: Session) -> None:
+        """End a session; over TCP once the last words have left."""
+        self._forget(session)
+        if session.medium is Medium.TCP:
+            self._outbox.close(session.channel)
+
+    def take_left(self) -> list[Session]:
+        """Return the sessions that ended since the last call."""
+        left, self._left = self._left, []
+        return left
+
+    def _forget(self, session: Session) -> None:
+        self.sessions.remove(session)
+        self._left.append(session)

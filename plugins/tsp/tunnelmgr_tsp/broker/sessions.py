@@ -1,0 +1,149 @@
+"""The half-open sessions of a broker: which client is in the middle of what, and what it was answered last.
+
+Over UDP a request that comes again is answered again and never done twice, whatever came in between
+(docs/protocols/tsp.md section 3).
+"""
+
+from collections import Counter, OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from ipaddress import IPv4Address
+
+from tunnelmgr.api.network import Endpoint
+from tunnelmgr_tsp.broker.dialogue import BrokerDialogue, Stage
+from tunnelmgr_tsp.client.dialogue import Medium
+from tunnelmgr_tsp.constants import SESSION_TIMEOUT, SESSIONS_MAX, SESSIONS_PER_ADDRESS_MAX
+from tunnelmgr_tsp.wire.framing import StreamReader
+
+_ANSWERS_MAX = 16  # remembered in one session; a client's sequence leaves no room for more (section 3)
+
+
+@dataclass(slots=True)
+class Answered:
+    """One request over UDP, and its answer once there is one."""
+
+    digest: bytes
+    """Of its text, which may be a whole datagram long and is not kept."""
+    timestamp: int
+    """Of the latest copy: that is the one to be answered."""
+    answer: bytes | None = None
+
+
+@dataclass(slots=True)
+class Session:
+    """One client in the middle of it."""
+
+    channel: str
+    remote: Endpoint
+    medium: Medium
+    dialogue: BrokerDialogue
+    heard_at: float
+    answered: OrderedDict[int, Answered] = field(default_factory=OrderedDict)
+    """By sequence number; empty over TCP."""
+    sequence: int = 0
+    """Of the request being worked on."""
+    reader: StreamReader = field(default_factory=StreamReader)
+    later: bytes = b""
+    """What is said when the pause is over."""
+    later_at: float | None = None
+    waiting: list[bytes] = field(default_factory=list)
+    """Messages of a stream that came while one was being worked on."""
+    silenced_until: float | None = None
+
+    def is_silenced(self, now: float) -> bool:
+        """Whether this client is left without an answer for having tried too often."""
+        return self.silenced_until is not None and now < self.silenced_until
+
+    def remember(self, sequence: int, text: bytes, timestamp: int) -> None:
+        """Note a new request."""
+        self.sequence = sequence
+        self.answered[sequence] = Answered(_digest(text), timestamp)
+        while len(self.answered) > _ANSWERS_MAX:
+            self.answered.popitem(last=False)
+
+    def known(self, sequence: int, text: bytes) -> Answered | None:
+        """Return a request that came before, when this is one."""
+        known = self.answered.get(sequence)
+        return known if known is not None and known.digest == _digest(text) else None
+
+
+def _digest(text: bytes) -> bytes:
+    return blake2b(text, digest_size=16).digest()
+
+
+class Sessions:
+    """All of them. Half-open ones are bounded in total and for each address. Where all places are taken, the oldest of those
+    whose clients only said VERSION, as anybody can from any address, makes room; without one, what is new is refused.
+
+    One whose tunnel is up is kept as long for acknowledgements that were lost; of those the oldest make room.
+    """
+
+    def __init__(self) -> None:
+        self._half_open: dict[tuple[str, Endpoint], Session] = {}
+        self._fresh: OrderedDict[tuple[str, Endpoint], Session] = OrderedDict()
+        """Those half-open ones whose clients have not answered us yet, the oldest first."""
+        self._settled: OrderedDict[tuple[str, Endpoint], Session] = OrderedDict()
+        self._per_address: Counter[IPv4Address] = Counter()
+
+    def __len__(self) -> int:
+        """How many are half-open."""
+        return len(self._half_open)
+
+    def __iter__(self) -> Iterator[Session]:
+        """Yield all, those that are up too."""
+        return iter([*self._half_open.values(), *self._settled.values()])
+
+    def half_open(self) -> Iterator[Session]:
+        """Yield those in the middle of it."""
+        return iter(self._half_open.values())
+
+    def get(self, channel: str, remote: Endpoint) -> Session | None:
+        return self._half_open.get((channel, remote)) or self._settled.get((channel, remote))
+
+    def has_room_for(self, address: IPv4Address) -> bool:
+        """Whether one more session from an address may begin."""
+        has_place = len(self._half_open) < SESSIONS_MAX or bool(self._fresh)
+        return has_place and self._per_address[address] < SESSIONS_PER_ADDRESS_MAX
+
+    def in_the_way(self) -> Session | None:
+        """Return the session that has to go before one more is added."""
+        return next(iter(self._fresh.values())) if len(self._half_open) >= SESSIONS_MAX and self._fresh else None
+
+    def add(self, session: Session) -> None:
+        """Enter a session, in place of an older one of the same client."""
+        self.remove(self.get(session.channel, session.remote))
+        self._half_open[session.channel, session.remote] = self._fresh[session.channel, session.remote] = session
+        self._per_address[session.remote.address] += 1
+
+    def proceed(self, session: Session) -> None:
+        """Note that a session's client has gone on after our first answer."""
+        self._fresh.pop((session.channel, session.remote), None)
+
+    def settle(self, session: Session) -> None:
+        """Note that a session's tunnel is up."""
+        if session.medium is Medium.UDP and self._leave_half_open(session):
+            self._settled[session.channel, session.remote] = session
+            while len(self._settled) > SESSIONS_MAX:
+                self._settled.popitem(last=False)
+
+    def remove(self, session: Session | None) -> None:
+        """Forget a session; None, or one that is gone already, is no failure."""
+        if session is None or self.get(session.channel, session.remote) is not session:
+            return
+        if not self._leave_half_open(session):
+            del self._settled[session.channel, session.remote]
+
+    def idle(self, now: float) -> list[Session]:
+        """Return those that said nothing for too long."""
+        return [one for one in self if now - one.heard_at >= SESSION_TIMEOUT and one.dialogue.stage is not Stage.CLAIMING]
+
+    def _leave_half_open(self, session: Session) -> bool:
+        if self._half_open.get((session.channel, session.remote)) is not session:
+            return False
+        del self._half_open[session.channel, session.remote]
+        self._fresh.pop((session.channel, session.remote), None)
+        self._per_address[session.remote.address] -= 1
+        if not self._per_address[session.remote.address]:
+            del self._per_address[session.remote.address]
+        return True

@@ -1,0 +1,70 @@
+"""The accounts of a broker: lines `name:hash`. The hash, hex MD5(name:realm:password), is as good as the password."""
+
+import hmac
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from random import Random
+from typing import Self
+
+from tunnelmgr_tsp.wire.digest import Secret
+
+_LINE = re.compile(r"(?P<name>[^:\s#][^:]{0,63}):(?P<hash>[0-9a-fA-F]{32})")
+
+
+def account_line(name: str, realm: str, password: str) -> str:
+    """Return the line of an account."""
+    return f"{name}:{Secret.of(name.encode(), realm.encode(), password.encode()).hash.hex()}"
+
+
+@dataclass(frozen=True, slots=True)
+class Users:
+    """All accounts, for one realm."""
+
+    realm: str
+    _secrets: Mapping[str, Secret]
+
+    @classmethod
+    def parse(cls, text: str, realm: str) -> Self:
+        """Read the lines; empty ones and those that begin with `#` are skipped. Raises ValueError, naming the line."""
+        secrets: dict[str, Secret] = {}
+        for number, line in enumerate(text.splitlines(), 1):
+            if not line.strip() or line.lstrip().startswith("#"):
+                continue
+            match = _LINE.fullmatch(line.strip())
+            if match is None:
+                raise ValueError(f"line {number} of the users is no `name:hash`; `tunnelmgr broker account` prints one")
+            if match["name"] in secrets:
+                raise ValueError(f"line {number} of the users names {match['name']!r} again")
+            secrets[match["name"]] = Secret(bytes.fromhex(match["hash"]))
+        return cls(realm, secrets)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self._secrets)
+
+    def find(self, name: bytes) -> str | None:
+        """Return the account a client means: its name in UTF-8, else in ISO 8859-1 (TSP-10)."""
+        for encoding in ("utf-8", "latin-1"):
+            try:
+                decoded = name.decode(encoding)
+            except UnicodeDecodeError:
+                continue
+            if decoded in self._secrets:
+                return decoded
+        return None
+
+    def secret(self, name: str | None, random: Random) -> Secret:
+        """Return what to check a proof against; for an unknown name something nobody knows, so that it takes as long."""
+        return self._secrets.get(name or "") or Secret(random.randbytes(16))
+
+    def check(self, name: bytes, password: bytes) -> str | None:
+        """Return the account when the password, in UTF-8 or ISO 8859-1, is right."""
+        found = self.find(name)
+        if found is None:
+            return None
+        for candidate in (password, password.decode("latin-1").encode()):
+            tried = Secret.of(found.encode(), self.realm.encode(), candidate)
+            if hmac.compare_digest(tried.hash, self._secrets[found].hash):
+                return found
+        return None

@@ -1,0 +1,1 @@
+"""The TSP client (RFC 5572)."""

@@ -1,0 +1,109 @@
+"""One TSP session of the client with one broker, on a channel of its own."""
+
+from ipaddress import IPv4Address
+
+from tunnelmgr.api.datagrams import Datagram
+from tunnelmgr.api.errors import WireError
+from tunnelmgr.api.network import Endpoint
+from tunnelmgr_tsp.client import troubles
+from tunnelmgr_tsp.client.dialogue import Accepted, Dialogue, Medium, Outcome, Say
+from tunnelmgr_tsp.client.exchange import Exchange
+from tunnelmgr_tsp.client.troubles import Trouble
+from tunnelmgr_tsp.constants import STREAM_TIMEOUT
+from tunnelmgr_tsp.wire.brokers import Broker
+from tunnelmgr_tsp.wire.framing import StreamReader
+
+
+class Attempt:
+    """Drives a Dialogue. Its inputs return the outcome of a step, None while one is awaited."""
+
+    def __init__(
+        self, channel: str, medium: Medium, broker: Broker, endpoint: Endpoint, dialogue: Dialogue, exchange: Exchange
+    ) -> None:
+        self.channel = channel
+        self.medium = medium
+        self.broker = broker
+        self.endpoint = endpoint
+        self.local = IPv4Address(0)
+        """The address we speak from, once that is known."""
+        self.datagrams: list[Datagram] = []
+        """To be sent; the owner empties it."""
+        self._dialogue = dialogue
+        self._exchange = exchange
+        self._reader = StreamReader()
+        self._stream_due_at: float | None = None
+        self._heard = False
+
+    @property
+    def round_trip(self) -> float | None:
+        """Seconds the broker took to answer; None over TCP."""
+        return self._exchange.round_trip
+
+    @property
+    def mechanism(self) -> str:
+        """How we authenticated."""
+        return self._dialogue.mechanism.value if self._dialogue.mechanism else "none"
+
+    def connecting(self, now: float) -> None:
+        """Begin to wait for a TCP connection."""
+        self._stream_due_at = now + STREAM_TIMEOUT
+
+    def begin(self, local: IPv4Address, now: float) -> None:
+        """Open the session: the channel is ready."""
+        self.local = local
+        self._say(self._dialogue.begin(local), now)
+
+    def receive(self, data: bytes, now: float) -> Outcome | None:
+        """Take a control datagram, or a piece of the stream."""
+        try:
+            if self.medium is Medium.UDP:
+                text = self._exchange.receive(data, now)
+                messages = [] if text is None else [text]
+            else:
+                messages = self._reader.feed(data)
+        except WireError as error:
+            # A stranger's datagram harms nobody; a stream that is no TSP cannot be followed any further.
+            return None if self.medium is Medium.UDP else troubles.protocol_error(self.broker, str(error))
+        for message in messages:
+            self._heard = True
+            self._stream_due_at = None if self.medium is Medium.UDP else now + STREAM_TIMEOUT
+            step = self._dialogue.receive(message)
+            if isinstance(step, Say):
+                self._say(step, now)
+            elif step is not None:
+                self._stream_due_at = None
+                return step
+        return None
+
+    def accept(self, now: float) -> Accepted | None:
+        """Take the offer. Over TCP nobody answers that."""
+        self._say(self._dialogue.accept(), now)
+        self._stream_due_at = None
+        return Accepted() if self.medium is Medium.TCP else None
+
+    def reject(self, now: float) -> None:
+        """Refuse the offer; the broker's acknowledgement is not waited for."""
+        self._say(Say((self._dialogue.reject(),)), now)
+
+    def ended(self) -> Trouble:
+        """Hear that the broker closed the connection, or refused it."""
+        return troubles.fell_silent(self.broker) if self._heard else troubles.silent(self.broker)
+
+    def next_timeout(self) -> float | None:
+        return self._exchange.due_at if self.medium is Medium.UDP else self._stream_due_at
+
+    def handle_timeout(self, now: float) -> Trouble | None:
+        """Send again, or give up."""
+        if self.medium is Medium.TCP:
+            return self.ended() if self._stream_due_at is not None and now >= self._stream_due_at else None
+        copy = self._exchange.handle_timeout(now)
+        if copy is not None:
+            self.datagrams.append(Datagram(self.channel, copy, self.endpoint))
+        if not self._exchange.silent:
+            return None
+        return troubles.fell_silent(self.broker) if self._exchange.answered else troubles.silent(self.broker)
+
+    def _say(self, say: Say, now: float) -> None:
+        for message in say.messages:
+            data = self._exchange.request(message, now) if self.medium is Medium.UDP else message
+            self.datagrams.append(Datagram(self.channel, data, self.endpoint))

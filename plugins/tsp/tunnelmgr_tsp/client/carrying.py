@@ -1,0 +1,134 @@
+"""A tunnel that was accepted: its path, its keepalives, and the packets that travel outside of the path."""
+
+from collections import Counter
+from ipaddress import IPv4Address, IPv6Network
+from random import Random
+
+from tunnelmgr.api.datagrams import Datagram
+from tunnelmgr.api.errors import WireError
+from tunnelmgr.api.events import EVERYWHERE, PathUp
+from tunnelmgr.api.status import PeerStatus
+from tunnelmgr_tsp.client.keepalive import Keepalive
+from tunnelmgr_tsp.client.terms import Terms
+from tunnelmgr_tsp.constants import RENEWAL
+from tunnelmgr_tsp.wire.brokers import Broker
+from tunnelmgr_tsp.wire.inner import is_within, parse_inner
+
+
+class Carrying:
+    """One accepted tunnel on one channel."""
+
+    def __init__(
+        self,
+        terms: Terms,
+        channel: str,
+        local: IPv4Address,
+        broker: Broker,
+        counters: Counter[str],
+        random: Random,
+        now: float,
+    ) -> None:
+        self.terms = terms
+        self.channel = channel
+        self.local = local
+        self.broker = broker
+        self.renew_at = now + RENEWAL * terms.lifetime
+        self.sent_at: float | None = None
+        self.keepalive = (
+            Keepalive(
+                terms.address,
+                terms.keepalive_address,
+                terms.keepalive_interval,
+                random,
+                now,
+                fatal=terms.keepalive_asked,
+            )
+            if terms.keepalive_address is not None
+            else None
+        )
+        self._began_at = now
+        self._counters = counters
+
+    def path(self) -> PathUp:
+        """Return what the data plane may carry by itself. Packets of the keepalive address come to us: echoes are ours."""
+        watched = (IPv6Network(self.terms.keepalive_address),) if self.terms.keepalive_address is not None else ()
+        ingress = (*self.terms.own, *watched)
+        return PathUp(
+            EVERYWHERE, self.terms.remote, self.channel, valid_for=None, ingress=ingress, local=self.terms.own_together
+        )
+
+    def receive(self, datagram: Datagram, now: float) -> bytes | None:
+        """Take a datagram with a packet; return the packet when it is for this host."""
+        if datagram.remote != self.terms.remote:
+            self._counters["dropped-not-the-broker"] += 1
+            return None
+        try:
+            packet, raw = parse_inner(datagram.data)
+            if is_within(packet.source, self.terms.own) or not is_within(packet.destination, self.terms.own):
+                self._counters["dropped-spoofed"] += 1
+                return None
+            is_ours = self.keepalive is not None and self.keepalive.is_answer(packet, now)
+        except WireError:
+            self._counters["dropped-malformed"] += 1
+            return None
+        self.heard(now)
+        if is_ours:
+            self._counters["keepalives-answered"] += 1
+            return None
+        return raw
+
+    def transmit(self, packet: bytes, now: float) -> Datagram | None:
+        """Return what carries a packet of this host; None when its source is not ours."""
+        try:
+            parsed, raw = parse_inner(packet)
+        except WireError:
+            self._counters["dropped-malformed"] += 1
+            return None
+        # Also ends loops: what the default route brings back for an unused part of the prefix is from elsewhere.
+        if not is_within(parsed.source, self.terms.own) or is_within(parsed.destination, self.terms.own):
+            self._counters["dropped-not-ours"] += 1
+            return None
+        return self._datagram(raw, now)
+
+    def heard(self, at: float) -> None:
+        """Note that a packet came through the tunnel."""
+        if self.keepalive is not None:
+            self.keepalive.heard(at)
+
+    def handle_timeout(self, now: float) -> Datagram | None:
+        """Return the keepalive that is due."""
+        echo = self.keepalive.handle_timeout(now) if self.keepalive is not None else None
+        if echo is None:
+            return None
+        self._counters["keepalives-sent"] += 1
+        return self._datagram(echo, now)
+
+    def next_timeout(self) -> float | None:
+        return self.keepalive.next_timeout() if self.keepalive is not None else None
+
+    @property
+    def lost(self) -> bool:
+        """Whether nothing comes through any more."""
+        return self.keepalive is not None and self.keepalive.lost
+
+    @property
+    def alive(self) -> bool:
+        """Whether anything came through yet."""
+        return self.keepalive is None or self.keepalive.alive
+
+    def silent_for(self, now: float) -> float:
+        """Return for how many seconds nothing came through."""
+        heard_at = self.keepalive.heard_at if self.keepalive is not None else None
+        return now - (self._began_at if heard_at is None else heard_at)
+
+    def peer_status(self, now: float) -> PeerStatus:
+        """Return the broker as the peer of everything."""
+        heard_at = self.keepalive.heard_at if self.keepalive is not None else None
+        received = None if heard_at is None else now - heard_at
+        sent = None if self.sent_at is None else now - self.sent_at
+        target = self.terms.keepalive_address or EVERYWHERE
+        return PeerStatus(str(target), str(self.terms.remote), "server", received, sent)
+
+    def _datagram(self, packet: bytes, now: float) -> Datagram:
+        self.sent_at = now
+        return Datagram(self.channel, packet, self.terms.remote)

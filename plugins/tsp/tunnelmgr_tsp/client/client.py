@@ -1,0 +1,395 @@
+"""The TSP client: finds a broker, keeps a tunnel, and a second one ready while the first falls silent.
+
+    connecting -> carrying -> reconnecting -> carrying ...
+         |  ^                      |
+         v  |                      v
+       waiting <-------------------+        stopped, from anywhere
+
+While `reconnecting` the addresses stay configured for a minute, and what the next broker offers is compared: the host
+is only touched when something changed (docs/protocols/tsp.md section 12).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from enum import Enum
+from ipaddress import IPv4Address
+from random import Random
+
+from tunnelmgr.api.datagrams import ChannelEvent, Datagram, IcmpReceived
+from tunnelmgr.api.effects import Effect, EffectResult
+from tunnelmgr.api.errors import ExitCode, TunnelError
+from tunnelmgr.api.events import EVERYWHERE, Down, Event, Notice, PathDown, Stopped, Up
+from tunnelmgr.api.hostconfig import HostConfig
+from tunnelmgr.api.network import Network
+from tunnelmgr.api.status import Fact, PathUse, TunnelStatus
+from tunnelmgr_tsp.client.carrying import Carrying
+from tunnelmgr_tsp.client.connecting import ChannelNames, Connecting, Established, Exhausted
+from tunnelmgr_tsp.client.recollection import Recollection
+from tunnelmgr_tsp.client.settings import ClientSettings
+from tunnelmgr_tsp.client.troubles import Remedy, Trouble
+from tunnelmgr_tsp.constants import (
+    BACKOFF_FIRST,
+    BACKOFF_JITTER,
+    BACKOFF_MAX,
+    GRACE,
+    UNKNOWN_CODES_MAX,
+)
+from tunnelmgr_tsp.outbox import Outbox
+from tunnelmgr_tsp.wire.brokers import Broker
+from tunnelmgr_tsp.wire.capability import TunnelType
+from tunnelmgr_tsp.wire.header import Kind
+from tunnelmgr_tsp.wire.messages import Action, Offer
+
+_PORT_UNREACHABLE = (3, 3)  # ICMPv4 type and code; RFC 792
+_GIVING_BACK = 1.5  # seconds; less than a stopping Tunnel is given
+
+
+class State(Enum):
+    """Drawn in the module's docstring."""
+
+    CONNECTING = "connecting"
+    CARRYING = "carrying"
+    RECONNECTING = "reconnecting"
+    WAITING = "waiting"
+    STOPPED = "stopped"
+
+
+class TspClient:
+    """The Tunnel."""
+
+    def __init__(self, settings: ClientSettings, random: Random) -> None:
+        self._settings = settings
+        self._random = random
+        self._outbox = Outbox()
+        self._names = ChannelNames()
+        self._wish = settings.wish()
+        self._network = Network()
+        self._recollection = Recollection(settings, self._outbox)
+        self._round: Connecting | None = None
+        self._carrying: Carrying | None = None
+        self._offer: Offer | None = None
+        self._round_trip: float | None = None
+        self._mechanism = ""
+        self._configured: HostConfig | None = None
+        self._failures = 0
+        self._unknown = 0
+        self._retry_at: float | None = None
+        self._give_up_at: float | None = None
+        """When a silent tunnel's configuration is taken back."""
+        self._stop_at: float | None = None
+        self._stopped = False
+
+    # -- verbs --------------------------------------------------------------------------------------------------------------
+
+    def start(self, now: float, network: Network, memory: Mapping[str, bytes]) -> None:
+        self._network = network
+        self._recollection.recall(memory)
+        if self._recollection.lacks_protocol41(network) and self._wish.type is TunnelType.V6ANYV4:
+            self._without_protocol41()
+        self._begin(now)
+
+    def receive_datagram(self, datagram: Datagram, now: float) -> None:
+        if self._round is not None and self._round.receive(datagram, now):
+            self._look(now)
+        elif self._carrying is None or datagram.channel != self._carrying.channel:
+            self._outbox.count("dropped-unexpected")
+        elif Kind.of(datagram.data) is not Kind.IPV6:
+            self._outbox.count("dropped-late-control")
+        elif (packet := self._carrying.receive(datagram, now)) is not None:
+            self._outbox.deliver(packet)
+        self._note_life()
+
+    def receive_packet(self, packet: bytes, now: float) -> None:
+        if self._carrying is not None and (datagram := self._carrying.transmit(packet, now)) is not None:
+            self._outbox.send(datagram)
+
+    def channel_changed(self, event: ChannelEvent, now: float) -> None:
+        if self._round is not None:
+            self._round.channel_changed(event, now)
+            self._look(now)
+        if (
+            isinstance(event, IcmpReceived)
+            and (event.type, event.code) == _PORT_UNREACHABLE
+            and self._carrying is not None
+            and event.channel == self._carrying.channel
+            and self._round is None
+            and self._retry_at is None
+        ):
+            self._reconnect("the broker's port is closed", now)
+
+    def network_changed(self, network: Network, now: float) -> None:
+        self._network = network
+        if self._stopped:
+            return
+        held = {one.address.ip for one in network.addresses}
+        spoken = self._round.local if self._round is not None else None
+        if self._carrying is not None and (network.resumed or self._carrying.local not in held):
+            self._failures = 0
+            self._wish = self._settings.wish()
+            self._reconnect("the host slept" if network.resumed else f"{self._carrying.local} is gone", now)
+        elif self._retry_at is not None or (spoken is not None and int(spoken) and spoken not in held):
+            self._begin(now)
+
+    def paths_used(self, uses: Sequence[PathUse], now: float) -> None:
+        for use in uses:
+            if self._carrying is not None and use.prefix == EVERYWHERE:
+                if use.received_at is not None:
+                    self._carrying.heard(use.received_at)
+                self._carrying.sent_at = use.sent_at
+        self._note_life()
+
+    def effect_done(self, effect: Effect, result: EffectResult, now: float) -> None:
+        if self._round is not None:
+            self._round.effect_done(effect, result, now)
+            self._look(now)
+
+    def handle_timeout(self, now: float) -> None:
+        self._outbox.close_due()
+        if self._stopped:
+            if self._stop_at is not None and now >= self._stop_at:
+                self._end()
+            return
+        if self._round is not None:
+            self._round.handle_timeout(now)
+            self._look(now)
+        if self._carrying is not None:
+            self._watch(self._carrying, now)
+        if self._retry_at is not None and now >= self._retry_at:
+            self._begin(now)
+        if self._give_up_at is not None and now >= self._give_up_at:
+            self._fall_down(now)
+
+    def next_timeout(self) -> float | None:
+        carrying = self._carrying
+        timers = [self._retry_at, self._give_up_at, self._stop_at, self._outbox.closing_at]
+        timers += [self._round.next_timeout() if self._round is not None else None]
+        if carrying is not None and not self._stopped:
+            timers += [carrying.next_timeout() if not carrying.lost else None]
+            timers += [carrying.renew_at if self._round is None and self._retry_at is None else None]
+        return min((at for at in timers if at is not None), default=None)
+
+    def datagrams_to_send(self) -> list[Datagram]:
+        return self._outbox.drain_datagrams()
+
+    def packets_to_deliver(self) -> list[bytes]:
+        return self._outbox.drain_packets()
+
+    def events(self) -> list[Event]:
+        return self._outbox.drain_events()
+
+    def status(self, now: float) -> TunnelStatus:
+        peers = (self._carrying.peer_status(now),) if self._carrying is not None else ()
+        return TunnelStatus(self.state.value, self._facts(now), peers, len(peers), dict(self._outbox.counters))
+
+    def command(self, name: str, arguments: Mapping[str, Fact], now: float) -> Mapping[str, object]:
+        raise TunnelError(f"a TSP client has no command {name!r}")
+
+    def stop(self, now: float) -> None:
+        """Say nothing by default: TSP has no good-bye, and the account keeps its address (TSP-22)."""
+        if self._round is not None:
+            self._round.abandon()
+        self._round, self._retry_at, self._give_up_at, self._stopped = None, None, None, True
+        carrying = self._carrying
+        self._drop_carrying()
+        if carrying is None or not self._settings.delete_on_stop:
+            self._end()
+            return
+        self._stop_at = now + _GIVING_BACK
+        self._round = self._new_round([carrying.broker], Action.DELETE)
+        self._round.begin(now)
+
+    @property
+    def state(self) -> State:
+        """In one word."""
+        if self._stopped:
+            return State.STOPPED
+        if self._carrying is not None:
+            return State.RECONNECTING if self._give_up_at is not None else State.CARRYING
+        return State.CONNECTING if self._round is not None else State.WAITING
+
+    # -- finding a broker ---------------------------------------------------------------------------------------------------
+
+    def _begin(self, now: float) -> None:
+        if self._round is not None:
+            self._round.abandon()
+        self._retry_at = None
+        configured = [Broker.parse(text) for text in self._settings.broker]
+        good = self._recollection.good_broker
+        self._round = self._new_round([*([good] if good else []), *configured], Action.CREATE)
+        self._round.begin(now)
+        self._look(now)
+
+    def _new_round(self, brokers: list[Broker], action: Action) -> Connecting:
+        return Connecting(
+            self._settings, self._wish, brokers, self._source_for, self._names, action, self._random, self._outbox
+        )
+
+    def _look(self, now: float) -> None:
+        """See whether the round has a result."""
+        if self._round is None or (result := self._round.result) is None:
+            return
+        self._wish = self._round.wish
+        self._round = None
+        if self._stopped:
+            self._end()
+        elif isinstance(result, Established):
+            self._take(result, now)
+        elif isinstance(result, Exhausted):
+            self._fail(result, now)
+
+    def _source_for(self, broker: IPv4Address) -> IPv4Address | None:
+        """Return the address of ours that reaches a broker: what the broker is told, and what we bind to."""
+        if int(self._settings.bind):
+            return self._settings.bind
+        held = [one.address for one in self._network.addresses]
+        on_link = next((one.ip for one in held if broker in one.network), None)
+        return on_link or self._network.source or next((one.ip for one in held if not one.ip.is_loopback), None)
+
+    def _take(self, established: Established, now: float) -> None:
+        """Switch to a new tunnel."""
+        terms, attempt, old = established.terms, established.attempt, self._carrying
+        self._carrying = Carrying(
+            terms, established.channel, attempt.local, attempt.broker, self._outbox.counters, self._random, now
+        )
+        self._offer, self._round_trip, self._mechanism = established.offer, attempt.round_trip, attempt.mechanism
+        self._give_up_at, self._unknown = None, 0
+        self._outbox.say(self._carrying.path())
+        if old is not None:
+            self._outbox.close(old.channel)
+        self._recollection.note_broker(attempt.broker)
+        self._tell(old)
+        config = terms.host_config()
+        if config != self._configured:
+            self._configured = config
+            probe = (terms.keepalive_address,) if terms.keepalive_address is not None else ()
+            facts = {name: str(fact) for name, fact in self._facts(now).items() if isinstance(fact, str)}
+            self._outbox.say(Up(config, facts, probe))
+
+    def _tell(self, old: Carrying | None) -> None:
+        carrying, offer = self._carrying, self._offer
+        if carrying is None or offer is None:
+            return
+        terms, seen = carrying.terms, offer.client_ipv4 or carrying.local
+        nat = "" if seen == carrying.local else f", behind a NAT as {seen}"
+        self._notice("tsp.accepted", f"broker {carrying.broker} gives a {terms.type.value} tunnel{nat}")
+        if self._settings.prefix_length is not None and terms.prefix is None:
+            self._notice("tsp.no-prefix", f"no /{self._settings.prefix_length} prefix was given; going on without")
+        if old is not None and (old.terms.address, old.terms.prefix) != (terms.address, terms.prefix):
+            was = old.terms.prefix or old.terms.address
+            self._notice("tsp.renumbered", f"new {terms.prefix or terms.address} (was {was})")
+
+    def _fail(self, exhausted: Exhausted, now: float) -> None:
+        """Nobody gave a tunnel: try again later, or never."""
+        trouble = exhausted.worst
+        self._unknown += any(one.remedy is Remedy.RETRY_THEN_STOP for one in exhausted.troubles)
+        permanent = exhausted.permanent or self._unknown >= UNKNOWN_CODES_MAX
+        if self._carrying is not None and self._give_up_at is None:  # it was to be renewed, and works: TSP-19
+            self._carrying.renew_at = now + BACKOFF_MAX
+            self._notice("tsp.not-renewed", trouble.text)
+            return
+        if permanent:
+            self._drop_carrying()
+            self._give_up_at = None
+            self._outbox.say(Down(trouble.text, trouble.hint, trouble.code, permanent=True))
+            return
+        self._retry_at = now + self._next_delay(trouble)
+        words = f"{trouble.text}; next try in {self._retry_at - now:.0f} s"
+        if self._carrying is not None:
+            self._notice("tsp.retrying", words)
+        else:
+            self._outbox.say(Down(words, trouble.hint, trouble.code))
+
+    def _next_delay(self, trouble: Trouble | None = None) -> float:
+        """Return how long to wait: nothing the first time, then longer and longer (TSP-21)."""
+        failures, self._failures = self._failures, self._failures + 1
+        if trouble is not None and trouble.remedy in {Remedy.RETRY_SLOWLY, Remedy.OTHER_ADDRESS}:
+            return BACKOFF_MAX
+        if not failures:
+            return 0.0
+        delay = min(BACKOFF_FIRST * 2.0 ** min(failures - 1, 16), BACKOFF_MAX)
+        return delay * self._random.uniform(1 - BACKOFF_JITTER, 1 + BACKOFF_JITTER)
+
+    # -- keeping the tunnel -------------------------------------------------------------------------------------------------
+
+    def _watch(self, carrying: Carrying, now: float) -> None:
+        if (datagram := carrying.handle_timeout(now)) is not None:
+            self._outbox.send(datagram)
+        if self._round is not None or self._retry_at is not None:
+            return
+        if carrying.lost:
+            if self._is_protocol41_blocked(carrying):
+                self._without_protocol41()
+                self._recollection.note_protocol41_lacking(self._network)
+                self._notice("tsp.protocol-41-blocked", "nothing comes through over protocol 41; asking for UDP")
+                self._failures = 0
+            self._reconnect(f"no answer through the tunnel for {carrying.silent_for(now):.0f} s", now)
+        elif now >= carrying.renew_at:
+            self._begin(now)
+
+    def _reconnect(self, reason: str, now: float) -> None:
+        """Look for a new tunnel; the addresses stay for a while."""
+        self._notice("tsp.reconnecting", f"{reason}; reconnecting")
+        if self._give_up_at is None:
+            self._give_up_at = now + GRACE
+        delay = self._next_delay()
+        if delay:
+            self._retry_at = now + delay
+        else:
+            self._begin(now)
+
+    def _fall_down(self, now: float) -> None:
+        """The grace is over."""
+        carrying, self._give_up_at = self._carrying, None
+        if carrying is not None:
+            silence = carrying.silent_for(now)
+            self._drop_carrying()
+            self._outbox.say(Down(f"no answer through the tunnel for {silence:.0f} s", code=ExitCode.NO_ANSWER))
+
+    def _note_life(self) -> None:
+        if self._carrying is not None and self._carrying.alive and self._give_up_at is None:
+            self._failures = 0
+
+    def _drop_carrying(self) -> None:
+        if self._carrying is not None:
+            self._outbox.say(PathDown(EVERYWHERE))
+            self._outbox.close(self._carrying.channel)
+        self._carrying = self._configured = self._offer = None
+
+    def _is_protocol41_blocked(self, carrying: Carrying) -> bool:
+        is_free_to_choose = self._settings.wish().type is TunnelType.V6ANYV4
+        return is_free_to_choose and carrying.terms.type is TunnelType.V6V4 and not carrying.alive
+
+    def _without_protocol41(self) -> None:
+        self._wish = replace(self._wish, type=TunnelType.V6UDPV4)
+
+    def _end(self) -> None:
+        if self._round is not None:
+            self._round.abandon()
+        self._round = self._stop_at = None
+        self._outbox.close_due()
+        self._outbox.say(Stopped())
+
+    # -- what others are told -----------------------------------------------------------------------------------------------
+
+    def _notice(self, code: str, text: str) -> None:
+        self._outbox.say(Notice(code, text))
+
+    def _facts(self, now: float) -> dict[str, Fact]:
+        facts: dict[str, Fact] = {"broker": ", ".join(self._settings.broker), "user": self._settings.user}
+        carrying, offer = self._carrying, self._offer
+        if carrying is not None and offer is not None:
+            terms = carrying.terms
+            seen = offer.client_ipv4
+            facts |= {
+                "broker": str(carrying.broker),
+                "tunnel": terms.type.value,
+                "endpoint": str(terms.remote),
+                "prefix": str(terms.prefix) if terms.prefix else None,
+                "seen-as": str(seen) if seen else None,
+                "name": terms.name or None,
+                "authentication": self._mechanism,
+                "broker-round-trip": self._round_trip,
+                "round-trip": carrying.keepalive.round_trip if carrying.keepalive is not None else None,
+                "renewal-in": round(carrying.renew_at - now),
+            }
+        return {**facts, "encrypted": False}

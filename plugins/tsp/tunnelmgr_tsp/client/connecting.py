@@ -1,0 +1,391 @@
+"""One round of attempts: asks brokers in order, over UDP and TCP, follows referrals, until one tunnel is accepted.
+
+What a broker turns out not to give (a prefix, reverse DNS, a type of tunnel) is left out of the wish and the same broker
+asked again. The result is `Established`, or `Exhausted` with everything that went wrong.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Address
+from random import Random
+from typing import cast
+
+from tunnelmgr.api.datagrams import ChannelEvent, ChannelKind, Connected, Datagram, IcmpReceived
+from tunnelmgr.api.effects import Cancel, Done, Effect, EffectResult, Failed, FailureCode, OpenChannel, Resolve
+from tunnelmgr.api.errors import ExitCode, WireError
+from tunnelmgr.api.events import Notice
+from tunnelmgr.api.network import Endpoint
+from tunnelmgr_tsp.client import troubles
+from tunnelmgr_tsp.client.attempt import Attempt
+from tunnelmgr_tsp.client.dialogue import Accepted, Deleted, Dialogue, Medium, Offered, Outcome, Referred
+from tunnelmgr_tsp.client.exchange import Exchange
+from tunnelmgr_tsp.client.settings import ClientSettings, Signalling
+from tunnelmgr_tsp.client.terms import Terms
+from tunnelmgr_tsp.client.troubles import Remedy, Trouble
+from tunnelmgr_tsp.client.wish import Wish
+from tunnelmgr_tsp.constants import SENDS_MAX, SENDS_MAX_BEFORE_TCP
+from tunnelmgr_tsp.outbox import Outbox
+from tunnelmgr_tsp.wire.brokers import Broker, Candidates, may_be_asked
+from tunnelmgr_tsp.wire.capability import Mechanism, TunnelType
+from tunnelmgr_tsp.wire.header import Kind
+from tunnelmgr_tsp.wire.messages import Action, Offer
+
+_OTHER_TYPES = {
+    TunnelType.V6ANYV4: TunnelType.V6UDPV4,
+    TunnelType.V6UDPV4: TunnelType.V6V4,
+}
+"""What is asked for by name when a broker cannot choose (TSP-11)."""
+_UNREACHABLE = 3  # ICMPv4 type; RFC 792
+
+
+@dataclass(frozen=True, slots=True)
+class Established:
+    """A tunnel was accepted. Its channel stays open; that of a signalling no longer needed is closed."""
+
+    terms: Terms
+    offer: Offer
+    channel: str
+    attempt: Attempt
+
+
+@dataclass(frozen=True, slots=True)
+class Exhausted:
+    """Every broker was asked in vain."""
+
+    troubles: tuple[Trouble, ...]
+
+    @property
+    def worst(self) -> Trouble:
+        """The one to tell the user: what stops us, else what came last."""
+        return next((one for one in self.troubles if one.remedy is Remedy.STOP), self.troubles[-1])
+
+    @property
+    def permanent(self) -> bool:
+        """Whether asking again cannot help."""
+        return all(one.remedy in {Remedy.STOP, Remedy.OTHER_TYPE} for one in self.troubles)
+
+
+class Removed:
+    """The tunnel was given back."""
+
+
+class Connecting:
+    """One round. Made anew for each."""
+
+    def __init__(
+        self,
+        settings: ClientSettings,
+        wish: Wish,
+        brokers: list[Broker],
+        source_for: Callable[[IPv4Address], IPv4Address | None],
+        names: "ChannelNames",
+        action: Action,
+        random: Random,
+        outbox: Outbox,
+    ) -> None:
+        """`source_for` tells which of our addresses reaches a broker."""
+        self.wish = wish
+        """What is asked for, less what turned out impossible."""
+        self.result: Established | Exhausted | Removed | None = None
+        self._settings = settings
+        self._source_for = source_for
+        self._names = names
+        self._action = action
+        self._random = random
+        self._outbox = outbox
+        self._candidates = Candidates(brokers)
+        self._addresses: deque[IPv4Address] = deque()
+        """Further addresses of the broker being asked."""
+        self._broker = brokers[0]
+        self._attempt: Attempt | None = None
+        self._waiting: Effect | None = None
+        self._offered: tuple[Terms, Offer] | None = None
+        self._raw_channel = ""
+        self._troubles: list[Trouble] = []
+
+    @property
+    def local(self) -> IPv4Address | None:
+        """The address being spoken from."""
+        return self._attempt.local if self._attempt is not None else None
+
+    # -- verbs ----------------------------------------------------------------------------------------------------------
+
+    def begin(self, now: float) -> None:
+        """Ask the first broker."""
+        self._ask_next(now)
+
+    def abandon(self) -> None:
+        """End in the middle: close what is open."""
+        if self._waiting is not None:
+            self._outbox.say(Cancel(self._waiting))
+            self._waiting = None
+        self._close_attempt()
+        self._close_raw()
+
+    def receive(self, datagram: Datagram, now: float) -> bool:
+        """Take a datagram when it belongs to this round; False otherwise."""
+        attempt = self._attempt
+        if attempt is None or datagram.channel != attempt.channel:
+            return False
+        if attempt.medium is Medium.UDP and datagram.remote != attempt.endpoint:
+            self._outbox.count("dropped-not-the-broker")
+        elif attempt.medium is Medium.UDP and Kind.of(datagram.data) is not Kind.CONTROL:
+            self._outbox.count("dropped-before-accept")
+        else:
+            self._react(attempt, attempt.receive(datagram.data, now), now)
+        return True
+
+    def channel_changed(self, event: ChannelEvent, now: float) -> None:
+        attempt = self._attempt
+        if attempt is None or event.channel != attempt.channel:
+            return
+        if isinstance(event, Connected):
+            attempt.begin(event.local.address, now)
+            self._flush(attempt)
+        elif attempt.medium is Medium.TCP or (_is_unreachable(event) and attempt.round_trip is None):
+            # ICMP in the middle of a session may be anybody's: then retransmission decides.
+            self._fail(attempt.ended(), now)
+
+    def effect_done(self, effect: Effect, result: EffectResult, now: float) -> None:
+        if effect is not self._waiting:
+            return
+        self._waiting = None
+        if isinstance(effect, Resolve):
+            self._resolved(result, now)
+        elif isinstance(effect, OpenChannel) and effect.kind is ChannelKind.RAW41:
+            self._raw_opened(result, now)
+        elif isinstance(result, Failed):
+            code = ExitCode.NO_PERMISSION if result.code is FailureCode.NO_PERMISSION else ExitCode.NO_ANSWER
+            self._fail(Trouble(result.text, Remedy.RETRY, "", code), now)
+        elif self._attempt is not None and self._attempt.medium is Medium.UDP and isinstance(effect, OpenChannel):
+            self._attempt.begin(effect.local.address, now)
+            self._flush(self._attempt)
+
+    def handle_timeout(self, now: float) -> None:
+        if (attempt := self._attempt) is not None:
+            self._react(attempt, attempt.handle_timeout(now), now)
+
+    def next_timeout(self) -> float | None:
+        return self._attempt.next_timeout() if self._attempt is not None else None
+
+    # -- whom to ask ------------------------------------------------------------------------------------------------------
+
+    def _ask_next(self, now: float) -> None:
+        if self._addresses:
+            self._ask(self._addresses.popleft(), now)
+            return
+        broker = self._candidates.next()
+        if broker is None:
+            self.result = Exhausted(tuple(self._troubles))
+            return
+        self._broker = broker
+        if broker.address is not None:
+            self._ask(broker.address, now)
+        else:
+            self._waiting = Resolve(broker.host)
+            self._outbox.say(self._waiting)
+
+    def _resolved(self, result: EffectResult, now: float) -> None:
+        if isinstance(result, Done):
+            self._addresses = deque(cast("tuple[IPv4Address, ...]", result.value))  # what Resolve promises
+        else:
+            self._troubles.append(troubles.unresolved(self._broker))
+        self._ask_next(now)
+
+    def _ask(self, address: IPv4Address, now: float) -> None:
+        endpoint = Endpoint(address, self._broker.port)
+        if not self._candidates.claim(endpoint):
+            self._fail(troubles.bad_referral(self._broker, "it was asked already"), now)
+            return
+        medium = Medium.TCP if self._settings.signalling is Signalling.TCP else Medium.UDP
+        self._open(endpoint, medium, now)
+
+    def _open(self, endpoint: Endpoint, medium: Medium, now: float) -> None:
+        source = self._source_for(endpoint.address)
+        if source is None:
+            text = f"no IPv4 address of this host leads to {endpoint.address}"
+            self._fail(Trouble(text, Remedy.RETRY, "check the IPv4 network", ExitCode.NO_ANSWER), now)
+            return
+        channel = self._names.next("tsp")
+        dialogue = Dialogue(self._broker, medium, self.wish, self._action, self._random)
+        sends_max = SENDS_MAX_BEFORE_TCP if self._may_use_tcp else SENDS_MAX
+        attempt = Attempt(channel, medium, self._broker, endpoint, dialogue, Exchange(sends_max, now))
+        if medium is Medium.TCP:
+            attempt.connecting(now)
+        kind = ChannelKind.UDP if medium is Medium.UDP else ChannelKind.TCP_CONNECT
+        remote = None if medium is Medium.UDP else endpoint
+        self._attempt = attempt
+        self._waiting = OpenChannel(channel, kind, Endpoint(source, 0), remote)
+        self._outbox.say(self._waiting)
+
+    @property
+    def _may_use_tcp(self) -> bool:
+        return self._settings.signalling is Signalling.AUTO and self.wish.type is not TunnelType.V6UDPV4
+
+    # -- what they say ----------------------------------------------------------------------------------------------------
+
+    def _react(self, attempt: Attempt, outcome: Outcome | None, now: float) -> None:
+        self._flush(attempt)
+        match outcome:
+            case None:
+                pass
+            case Offered(offer):
+                self._consider(attempt, offer, now)
+            case Accepted():
+                self._establish(attempt)
+            case Deleted():
+                self._close_attempt()
+                self.result = Removed()
+            case Referred(trouble, brokers):
+                self._refer(trouble, brokers, now)
+            case Trouble():
+                self._fail(outcome, now)
+
+    def _consider(self, attempt: Attempt, offer: Offer, now: float) -> None:
+        try:
+            terms = self._terms(attempt, offer)
+        except WireError as error:
+            attempt.reject(now)
+            self._flush(attempt)
+            trouble = troubles.unusable_offer(attempt.broker, str(error))
+            if offer.type is TunnelType.V6ANYV4:
+                trouble = replace(trouble, remedy=Remedy.OTHER_TYPE)
+            self._fail(trouble, now)
+            return
+        self._offered = terms, offer
+        if terms.type is TunnelType.V6UDPV4:
+            self._accept(attempt, now)
+            return
+        self._raw_channel = self._names.next("p41")
+        self._waiting = OpenChannel(
+            self._raw_channel, ChannelKind.RAW41, Endpoint(attempt.local, 0), Endpoint(terms.remote.address, 0)
+        )
+        self._outbox.say(self._waiting)
+
+    def _terms(self, attempt: Attempt, offer: Offer) -> Terms:
+        terms = Terms.of(offer, self.wish.type, attempt.endpoint)
+        if terms.type is TunnelType.V6UDPV4 and attempt.medium is Medium.TCP:
+            raise WireError("a tunnel over UDP, which knows nothing of the signalling over TCP")
+        return terms
+
+    def _raw_opened(self, result: EffectResult, now: float) -> None:
+        attempt = self._attempt
+        if attempt is None:
+            return
+        if isinstance(result, Failed):
+            attempt.reject(now)
+            self._flush(attempt)
+            hint = "use `tunnel: v6udpv4`, which needs no protocol 41"
+            self._fail(Trouble(result.text, Remedy.OTHER_TYPE, hint, ExitCode.NO_PERMISSION), now)
+        else:
+            self._accept(attempt, now)
+
+    def _accept(self, attempt: Attempt, now: float) -> None:
+        self._react(attempt, attempt.accept(now), now)
+
+    def _establish(self, attempt: Attempt) -> None:
+        if self._offered is None:
+            return
+        terms, offer = self._offered
+        channel = attempt.channel
+        if terms.type is TunnelType.V6V4:
+            channel, self._raw_channel = self._raw_channel, ""
+            self._close_attempt()
+        self._attempt = None
+        self.result = Established(terms, offer, channel, attempt)
+
+    def _refer(self, trouble: Trouble, texts: tuple[str, ...], now: float) -> None:
+        asked = self._broker
+        brokers = [broker for text in texts if (broker := self._referred(text)) is not None]
+        if not brokers or not self._candidates.refer(brokers):
+            reason = "too often" if brokers else f"none of {len(texts)} may be asked"
+            self._fail(replace(troubles.bad_referral(asked, reason), hint=trouble.text), now)
+            return
+        self._notice("tsp.redirected", f"{trouble.text}; it sends us to {', '.join(map(str, brokers))}")
+        self._fail(trouble, now)
+
+    def _referred(self, text: str) -> Broker | None:
+        """Return a broker we are sent to, when it may be asked with what we would say."""
+        try:
+            broker = Broker.parse(text)
+        except ValueError:
+            return None
+        if broker.address is not None and not may_be_asked(broker.address):
+            return None
+        allowed = {Broker.parse(one) for one in (*self._settings.broker, *self._settings.plain_to)}
+        return broker if Mechanism.PLAIN not in self.wish.mechanisms or broker in allowed else None
+
+    # -- what went wrong --------------------------------------------------------------------------------------------------
+
+    def _fail(self, trouble: Trouble, now: float) -> None:
+        attempt, self._offered = self._attempt, None
+        self._close_attempt()
+        self._close_raw()
+        if attempt is None or not self._remedied(trouble, attempt, now):
+            self._troubles.append(trouble)
+            self._ask_next(now)
+
+    def _remedied(self, trouble: Trouble, attempt: Attempt, now: float) -> bool:
+        """Ask the same broker for something else, if the trouble allows it."""
+        if trouble.remedy is Remedy.OTHER_MEDIUM:
+            if attempt.medium is Medium.UDP and self._may_use_tcp:
+                self._open(attempt.endpoint, Medium.TCP, now)
+                return True
+            return False
+        less = self._less(trouble.remedy)
+        if less is None:
+            return False
+        self.wish = less
+        self._notice("tsp.asking-for-less", trouble.text)
+        self._candidates.ask_again(attempt.broker, attempt.endpoint)
+        self._addresses.clear()
+        self._ask_next(now)
+        return True
+
+    def _less(self, remedy: Remedy) -> Wish | None:
+        wish = self.wish
+        match remedy:
+            case Remedy.WITHOUT_PREFIX if wish.prefix_length is not None:
+                return replace(wish, prefix_length=None, name_servers=())
+            case Remedy.WITHOUT_NAME_SERVERS if wish.name_servers:
+                return replace(wish, name_servers=())
+            case Remedy.OTHER_TYPE if self._settings.wish().type is TunnelType.V6ANYV4 and wish.type in _OTHER_TYPES:
+                return replace(wish, type=_OTHER_TYPES[wish.type])
+            case _:
+                return None
+
+    # -- channels ---------------------------------------------------------------------------------------------------------
+
+    def _flush(self, attempt: Attempt) -> None:
+        for datagram in attempt.datagrams:
+            self._outbox.send(datagram)
+        attempt.datagrams.clear()
+
+    def _close_attempt(self) -> None:
+        if self._attempt is not None:
+            self._outbox.close(self._attempt.channel)
+            self._attempt = None
+
+    def _close_raw(self) -> None:
+        if self._raw_channel:
+            self._outbox.close(self._raw_channel)
+            self._raw_channel = ""
+
+    def _notice(self, code: str, text: str) -> None:
+        self._outbox.say(Notice(code, text))
+
+
+def _is_unreachable(event: ChannelEvent) -> bool:
+    return isinstance(event, IcmpReceived) and event.type == _UNREACHABLE
+
+
+class ChannelNames:
+    """Gives every channel of a client a name of its own: an old one is closed while the next is open already."""
+
+    def __init__(self) -> None:
+        self._number = 0
+
+    def next(self, kind: str) -> str:
+        self._number += 1
+        return f"{kind}-{self._number}"

@@ -1,0 +1,226 @@
+"""The client's part of one TSP session, whatever carries it (docs/protocols/tsp.md sections 5, 6, 7 and 13).
+
+    VERSION -> AUTHENTICATE -> [CHALLENGE -> PROOF | CREDENTIALS] -> VERDICT -> COMMAND -> ACCEPT -> OVER
+
+Over UDP every message is answered, if only by an empty one; over TCP silence is the same as an empty answer.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from ipaddress import IPv4Address
+from random import Random
+
+from tunnelmgr.api.errors import WireError
+from tunnelmgr_tsp.client import troubles
+from tunnelmgr_tsp.client.troubles import Trouble
+from tunnelmgr_tsp.client.wish import Wish
+from tunnelmgr_tsp.constants import VERSION
+from tunnelmgr_tsp.wire.brokers import Broker
+from tunnelmgr_tsp.wire.capability import Capability, Mechanism
+from tunnelmgr_tsp.wire.digest import Challenge, is_rspauth, prove
+from tunnelmgr_tsp.wire.framing import BLANK, CRLF, Reply, is_framed, is_status
+from tunnelmgr_tsp.wire.messages import Action, Command, Create, Offer, Referral
+
+_SUCCESS = 200
+
+
+class Medium(Enum):
+    """What carries the signalling."""
+
+    UDP = "UDP"
+    TCP = "TCP"
+
+
+class Stage(Enum):
+    """What is waited for."""
+
+    VERSION = "version"
+    CHALLENGE = "challenge"
+    PROOF = "proof"
+    CREDENTIALS = "credentials"
+    VERDICT = "verdict"
+    COMMAND = "command"
+    ACCEPT = "accept"
+    OVER = "over"
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """Send these messages, and wait for the answer to the last."""
+
+    messages: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """The broker offers a tunnel: accept or reject it."""
+
+    offer: Offer
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The broker knows that its offer was taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """The broker removed the tunnel, or had none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Referred:
+    """The broker sends us to others, for the reason in `trouble`."""
+
+    trouble: Trouble
+    brokers: tuple[str, ...]
+
+
+Outcome = Offered | Accepted | Deleted | Referred | Trouble
+
+
+class Dialogue:
+    """One session with one broker."""
+
+    def __init__(self, broker: Broker, medium: Medium, wish: Wish, action: Action, random: Random) -> None:
+        """`action` is CREATE or DELETE."""
+        self._broker = broker
+        self._medium = medium
+        self._wish = wish
+        self._action = action
+        self._random = random
+        self._stage = Stage.VERSION
+        self._local = IPv4Address(0)
+        self._rspauth = b""
+        self.mechanism: Mechanism | None = None
+        """How we authenticated, once that is known."""
+
+    def begin(self, local: IPv4Address) -> Say:
+        """Open the session from this address, which the broker is told."""
+        self._local = local
+        return Say((f"VERSION={VERSION}".encode() + CRLF,))
+
+    def receive(self, message: bytes) -> Say | Outcome | None:
+        """Take the answer to what was said last; None waits on."""
+        try:
+            return self._receive(message)
+        except WireError as error:
+            self._stage = Stage.OVER
+            return troubles.protocol_error(self._broker, str(error))
+
+    def accept(self) -> Say:
+        """Take the offer."""
+        self._stage = Stage.ACCEPT
+        return Say((Command(Action.ACCEPT).serialize(),))
+
+    def reject(self) -> bytes:
+        """Return the message that refuses the offer; the session is over."""
+        self._stage = Stage.OVER
+        return Command(Action.REJECT).serialize()
+
+    def _receive(self, message: bytes) -> Say | Outcome | None:
+        if self._stage in {Stage.VERSION, Stage.CHALLENGE, Stage.PROOF, Stage.CREDENTIALS} and is_status(message):
+            if Reply.parse(message).status.code == _SUCCESS:  # before the broker has proved anything
+                raise WireError("success before its time")
+            return self._refused(message)
+        steps: dict[Stage, Callable[[bytes], Say | Outcome | None]] = {
+            Stage.VERSION: self._authenticate,
+            Stage.CHALLENGE: self._prove,
+            Stage.PROOF: self._verify,
+            Stage.CREDENTIALS: lambda _: self._send_credentials(),
+            Stage.VERDICT: self._judged,
+            Stage.COMMAND: self._answered,
+            Stage.ACCEPT: self._accepted,
+            Stage.OVER: lambda _: None,
+        }
+        return steps[self._stage](message)
+
+    def _authenticate(self, message: bytes) -> Say | Trouble:
+        capability = Capability.parse(message)
+        if not capability.offers(self._wish.type):
+            return troubles.type_not_offered(self._broker, self._wish.type.value)
+        self.mechanism = capability.strongest(self._wish.mechanisms)
+        if self.mechanism is None:
+            offered, allowed = (
+                ", ".join(sorted(one.value for one in some)) for some in (capability.mechanisms, self._wish.mechanisms)
+            )
+            return troubles.no_mechanism(self._broker, offered, allowed)
+        line = f"AUTHENTICATE {self.mechanism.value}".encode() + CRLF
+        match self.mechanism:
+            case Mechanism.ANONYMOUS:
+                self._stage = Stage.VERDICT
+            case Mechanism.DIGEST_MD5:
+                self._stage = Stage.CHALLENGE
+            case Mechanism.PLAIN if self._medium is Medium.TCP:
+                # Brokers say nothing between the two over TCP: section 6.2.
+                return Say((line, *self._send_credentials().messages))
+            case Mechanism.PLAIN:
+                self._stage = Stage.CREDENTIALS
+        return Say((line,))
+
+    def _send_credentials(self) -> Say:
+        self._stage = Stage.VERDICT
+        return Say((f"\0{self._wish.user}\0{self._wish.password}".encode() + CRLF,))
+
+    def _prove(self, message: bytes) -> Say:
+        challenge = Challenge.parse(message)
+        self._stage = Stage.PROOF
+        cnonce = f"{self._random.getrandbits(128):032x}".encode()
+        user = self._wish.user or ""
+        # The host without its port: TSP-09.
+        proof, self._rspauth = prove(challenge, user, self._wish.password, self._broker.host, cnonce)
+        return Say((proof.serialize(),))
+
+    def _verify(self, message: bytes) -> Say | Outcome | None:
+        # One broker glues its final status to rspauth: section 15.
+        line, _, glued = message.lstrip(BLANK).partition(b"\n")
+        try:
+            proven = is_rspauth(line, self._rspauth)
+        except WireError:
+            proven = False
+        if not proven:
+            self._stage = Stage.OVER
+            return troubles.impostor(self._broker)
+        self._stage = Stage.VERDICT
+        if glued.strip(BLANK):
+            return self._judged(glued)
+        return Say((b"",)) if self._medium is Medium.UDP else None
+
+    def _judged(self, message: bytes) -> Say | Outcome:
+        if Reply.parse(message).status.code != _SUCCESS:
+            return self._refused(message)
+        self._stage = Stage.COMMAND
+        if self._action is Action.DELETE:
+            return Say((Command(Action.DELETE).serialize(),))
+        wish = self._wish
+        servers = wish.name_servers if wish.prefix_length is not None else ()
+        return Say((Create(wish.type, self._local, wish.keepalive, wish.prefix_length, servers).serialize(),))
+
+    def _answered(self, message: bytes) -> Outcome:
+        if self._action is Action.DELETE:
+            self._stage = Stage.OVER
+            return Deleted()  # brokers that know no delete let tunnels expire: a refusal is harmless
+        if not is_framed(message) and not is_status(message):
+            raise WireError("an answer to create without a status")
+        reply = Reply.parse(message)
+        if reply.status.code != _SUCCESS:
+            return self._refused(message)
+        return Offered(Offer.parse(reply.document))
+
+    def _accepted(self, message: bytes) -> Outcome:
+        self._stage = Stage.OVER
+        if message.strip(BLANK) and Reply.parse(message).status.code != _SUCCESS:
+            return self._refused(message)
+        return Accepted()
+
+    def _refused(self, message: bytes) -> Referred | Trouble:
+        self._stage = Stage.OVER
+        reply = Reply.parse(message)
+        user = self._wish.user if self.mechanism is not Mechanism.ANONYMOUS else None
+        trouble = troubles.refused(self._broker, reply.status, user)
+        if not reply.status.refers:
+            return trouble
+        if not reply.document:
+            return troubles.bad_referral(self._broker, "it names none")
+        return Referred(trouble, Referral.parse(reply.document).brokers)

@@ -1,0 +1,54 @@
+"""How to find out whether a broker answers: an ECHO REQUEST, which begins no session (docs/protocols/tsp.md section 11).
+
+Over TCP a connection says as much. Who is reached so and keeps silent over UDP shows that UDP does not pass.
+"""
+
+from collections.abc import Iterator
+from functools import partial
+from random import Random
+
+from tunnelmgr.api.datagrams import ChannelKind
+from tunnelmgr.api.errors import WireError
+from tunnelmgr.api.reach import Heard, ReachProbe
+from tunnelmgr_tsp.client.settings import ClientSettings, Signalling
+from tunnelmgr_tsp.constants import SEQUENCE_FIRST
+from tunnelmgr_tsp.wire.brokers import Broker
+from tunnelmgr_tsp.wire.header import ControlMessage
+
+_ECHO = b"ECHO REQUEST"
+_TIMESTAMP_BITS = 32
+
+
+def probes(settings: ClientSettings, random: Random) -> Iterator[ReachProbe]:
+    """Yield a question to each broker by each protocol it may be spoken to by."""
+    brokers = list(map(Broker.parse, settings.broker))
+    if settings.signalling is not Signalling.TCP:
+        yield from (_echo(broker, random) for broker in brokers)
+    if settings.signalling is not Signalling.UDP:
+        yield from (_connection(broker) for broker in brokers)
+
+
+def _connection(broker: Broker) -> ReachProbe:
+    what = f"broker {broker.host}, TCP {broker.port}"
+    return ReachProbe(what, broker.host, broker.port, ChannelKind.TCP_CONNECT)
+
+
+def _echo(broker: Broker, random: Random) -> ReachProbe:
+    message = ControlMessage(SEQUENCE_FIRST, random.getrandbits(_TIMESTAMP_BITS), _ECHO)
+    return ReachProbe(
+        what=f"broker {broker.host}, UDP {broker.port}",
+        target=broker.host,
+        port=broker.port,
+        request=message.serialize(),
+        understand=partial(_understand, message),
+    )
+
+
+def _understand(asked: ControlMessage, data: bytes) -> Heard | None:
+    try:
+        answer = ControlMessage.parse(data)
+    except WireError:
+        return None
+    is_answer = (answer.sequence, answer.timestamp) == (asked.sequence, asked.timestamp)
+    # A broker that knows no ECHO REQUEST may refuse it: it is there all the same, and says nothing of where it sees us.
+    return Heard() if is_answer and answer.text[:1].isdigit() else None

@@ -1,0 +1,122 @@
+"""An offer found usable: what is configured, after the checks of docs/protocols/tsp.md section 16."""
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, IPv6Interface, IPv6Network
+from typing import Self
+
+from tunnelmgr.api.errors import WireError
+from tunnelmgr.api.hostconfig import HostConfig
+from tunnelmgr.api.network import Endpoint
+from tunnelmgr_tsp.constants import (
+    KEEPALIVE_DEFAULT,
+    KEEPALIVE_INTERVAL_MAX,
+    KEEPALIVE_INTERVAL_MIN,
+    LIFETIME_DEFAULT,
+    LIFETIME_MAX,
+    LIFETIME_MIN,
+    MTU_PROTOCOL41,
+    MTU_UDP,
+)
+from tunnelmgr_tsp.wire.brokers import may_be_asked
+from tunnelmgr_tsp.wire.capability import TunnelType
+from tunnelmgr_tsp.wire.messages import Offer
+
+_NEVER_OURS = tuple(map(IPv6Network, ("::/8", "fe80::/10", "fec0::/10", "ff00::/8")))
+_PREFIX_LENGTHS = range(8, 65)
+_SECONDS = 60  # in a minute
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """One tunnel. Two tunnels with equal terms need no change to the host."""
+
+    type: TunnelType
+    """V6V4 or V6UDPV4."""
+    remote: Endpoint
+    """Where packets go; port 0 for protocol 41."""
+    address: IPv6Address
+    prefix: IPv6Network | None
+    keepalive_interval: float
+    """Seconds."""
+    keepalive_address: IPv6Address | None
+    keepalive_asked: bool
+    """Whether the broker asked for keepalives: then their loss means that the tunnel is gone."""
+    lifetime: float
+    """Seconds."""
+    dns: tuple[IPv4Address | IPv6Address, ...] = ()
+    name: str = ""
+
+    @classmethod
+    def of(cls, offer: Offer, asked: TunnelType, broker: Endpoint) -> Self:
+        """Check an offer. Raises WireError with the reason when it cannot be used."""
+        if offer.type not in {TunnelType.V6V4, TunnelType.V6UDPV4} or asked not in {TunnelType.V6ANYV4, offer.type}:
+            raise WireError(f"type {offer.type.value}, asked for {asked.value}")
+        address = _require(offer.client_ipv6, "client")
+        if offer.server_ipv6 is not None and _require(offer.server_ipv6, "server") == address:
+            raise WireError(f"both ends have the address {address}")
+        if offer.prefix is not None:
+            _check_prefix(offer.prefix, offer.server_ipv6)
+        wish, minutes = offer.keepalive, LIFETIME_DEFAULT if offer.lifetime is None else offer.lifetime
+        interval = wish.interval if wish else KEEPALIVE_DEFAULT
+        target = wish.address if wish and wish.address and _is_usable(wish.address) else offer.server_ipv6
+        return cls(
+            offer.type,
+            broker if offer.type is TunnelType.V6UDPV4 else _outer_peer(offer.server_ipv4),
+            address,
+            offer.prefix,
+            float(min(max(interval, KEEPALIVE_INTERVAL_MIN), KEEPALIVE_INTERVAL_MAX)),
+            target if target != address else None,
+            wish is not None,
+            float(min(max(minutes, LIFETIME_MIN), LIFETIME_MAX) * _SECONDS),
+            tuple(one for one in offer.dns if not one.is_unspecified and not one.is_multicast),
+            offer.name,
+        )
+
+    @property
+    def own(self) -> tuple[IPv6Network, ...]:
+        """The inner addresses on this side."""
+        return (IPv6Network(self.address), *((self.prefix,) if self.prefix else ()))
+
+    @property
+    def own_together(self) -> IPv6Network:
+        """The smallest prefix around everything on this side."""
+        around = IPv6Network(self.address)
+        while not all(one.subnet_of(around) for one in self.own):
+            around = around.supernet()
+        return around
+
+    def host_config(self) -> HostConfig:
+        """Return what this host shall look like."""
+        return HostConfig(
+            addresses=(IPv6Interface(self.address),),
+            routes=(IPv6Network(self.keepalive_address),) if self.keepalive_address else (),
+            default_route=True,
+            mtu=MTU_UDP if self.type is TunnelType.V6UDPV4 else MTU_PROTOCOL41,
+            delegated=(self.prefix,) if self.prefix else (),
+            dns=self.dns,
+        )
+
+
+def _is_usable(address: IPv6Address) -> bool:
+    return not any(address in network for network in _NEVER_OURS)
+
+
+def _require(address: IPv6Address | None, whose: str) -> IPv6Address:
+    if address is None:
+        raise WireError(f"no IPv6 address for the {whose}")
+    if not _is_usable(address):
+        raise WireError(f"{address} cannot be the address of the {whose}")
+    return address
+
+
+def _check_prefix(prefix: IPv6Network, server: IPv6Address | None) -> None:
+    if prefix.prefixlen not in _PREFIX_LENGTHS or any(prefix.overlaps(network) for network in _NEVER_OURS):
+        raise WireError(f"{prefix} cannot be delegated")
+    if server is not None and server in prefix:
+        raise WireError(f"the delegated prefix {prefix} holds the server's own address {server}")
+
+
+def _outer_peer(address: IPv4Address | None) -> Endpoint:
+    if address is None or not may_be_asked(address):
+        raise WireError(f"{address} cannot be the server's IPv4 address")
+    return Endpoint(address, 0)

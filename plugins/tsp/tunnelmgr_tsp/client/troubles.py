@@ -1,0 +1,146 @@
+"""What can go wrong with a broker, in words for the user, and what to do about it.
+
+Codes: docs/protocols/tsp.md section 8; words: section 17.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from tunnelmgr.api.errors import ExitCode
+from tunnelmgr_tsp.wire.brokers import Broker
+from tunnelmgr_tsp.wire.framing import Status, quoted
+
+
+class Remedy(Enum):
+    """What the client does next."""
+
+    STOP = "stop"
+    RETRY = "retry"
+    RETRY_SLOWLY = "retry slowly"
+    RETRY_THEN_STOP = "retry, then stop"
+    """For codes nobody knows: a few tries tell whether they pass (TSP-13)."""
+    OTHER_MEDIUM = "other medium"
+    """TCP where UDP was silent, UDP where TCP cannot carry the tunnel; else as RETRY."""
+    OTHER_TYPE = "other type"
+    WITHOUT_PREFIX = "without prefix"
+    WITHOUT_NAME_SERVERS = "without name servers"
+    OTHER_ADDRESS = "other address"
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """One failure."""
+
+    text: str
+    remedy: Remedy
+    hint: str = ""
+    code: ExitCode = ExitCode.REFUSED
+
+
+def silent(broker: Broker) -> Trouble:
+    """Nobody answers."""
+    return Trouble(
+        f"broker {broker} does not answer on UDP or TCP port {broker.port}",
+        Remedy.OTHER_MEDIUM,
+        "check the name, and whether a firewall is in the way",
+        ExitCode.NO_ANSWER,
+    )
+
+
+def fell_silent(broker: Broker) -> Trouble:
+    """It answered, and no longer does."""
+    return Trouble(f"broker {broker} stopped answering in the middle of the session", Remedy.RETRY, "", ExitCode.NO_ANSWER)
+
+
+def unresolved(broker: Broker) -> Trouble:
+    """Its name has no IPv4 address."""
+    return Trouble(f"cannot resolve {broker.host}", Remedy.RETRY, "check the name or your DNS")
+
+
+def protocol_error(broker: Broker, what: str) -> Trouble:
+    """It says what TSP does not allow."""
+    return Trouble(f"broker {broker} broke the protocol: {what}", Remedy.RETRY, "", ExitCode.PROTOCOL)
+
+
+def impostor(broker: Broker) -> Trouble:
+    """It does not know the password."""
+    return Trouble(
+        f"broker {broker} could not prove that it knows the password; possible impostor",
+        Remedy.STOP,
+        "check the broker's name; nothing secret was sent",
+        ExitCode.PROTOCOL,
+    )
+
+
+def no_mechanism(broker: Broker, offered: str, allowed: str) -> Trouble:
+    """No way to authenticate is common."""
+    return Trouble(
+        f"broker {broker} offers authentication {offered or 'of no kind'}; the profile allows {allowed}",
+        Remedy.STOP,
+        "see `auth`, `user` and `allow_plain` in the profile",
+        ExitCode.NO_PERMISSION,
+    )
+
+
+def type_not_offered(broker: Broker, wanted: str) -> Trouble:
+    """It has no tunnels of this type."""
+    return Trouble(f"broker {broker} does not offer {wanted} here", Remedy.OTHER_TYPE, "behind a NAT use `tunnel: v6udpv4`")
+
+
+def unusable_offer(broker: Broker, reason: str) -> Trouble:
+    """The offer fails a check."""
+    return Trouble(f"the offer of broker {broker} is unusable: {reason}", Remedy.RETRY, "", ExitCode.PROTOCOL)
+
+
+def bad_referral(broker: Broker, reason: str) -> Trouble:
+    """It sends us elsewhere, and there is no elsewhere."""
+    return Trouble(f"broker {broker} sends us to other brokers: {reason}", Remedy.RETRY)
+
+
+@dataclass(frozen=True, slots=True)
+class _Meaning:
+    """What a code means; `{said}` stands for the broker's own words, `{name}` for the user."""
+
+    text: str
+    remedy: Remedy
+    hint: str = ""
+    code: ExitCode = ExitCode.REFUSED
+
+
+_UNKNOWN = _Meaning("refused with code {code} {said}", Remedy.RETRY_THEN_STOP)
+_NO_SUCH_PREFIX = _Meaning("cannot give a prefix of this length", Remedy.WITHOUT_PREFIX, "change `prefix_length`")
+_BAD_ADDRESS = _Meaning("does not accept our address: {said}", Remedy.OTHER_ADDRESS, "another network may help")
+_MEANINGS = {
+    300: _Meaning(
+        "refused {name}: {said}",
+        Remedy.STOP,
+        "check user and password; the mechanism may not be allowed either",
+        ExitCode.NO_PERMISSION,
+    ),
+    301: _Meaning("has no free tunnel", Remedy.RETRY, "it is asked again"),
+    302: _Meaning("does not speak TSP 2.0", Remedy.STOP, "use another broker", ExitCode.PROTOCOL),
+    303: _Meaning("does not offer this type of tunnel here", Remedy.OTHER_TYPE, "behind a NAT use `tunnel: v6udpv4`"),
+    310: _Meaning("reports an internal error {code} {said}", Remedy.RETRY),
+    500: _Meaning(
+        "rejected our request as malformed: {said}", Remedy.STOP, "please report it, with a trace", ExitCode.PROTOCOL
+    ),
+    501: _BAD_ADDRESS,
+    502: _BAD_ADDRESS,
+    506: _Meaning("has another tunnel for our address", Remedy.RETRY_SLOWLY, "it should expire by itself"),
+    507: _NO_SUCH_PREFIX,
+    509: _Meaning("cannot delegate reverse DNS", Remedy.WITHOUT_NAME_SERVERS, "leave out `name_servers`"),
+    518: _NO_SUCH_PREFIX,
+    520: _NO_SUCH_PREFIX,
+    521: _Meaning("still works on an earlier request", Remedy.RETRY),
+    522: _Meaning("gives prefixes to users with an account only", Remedy.WITHOUT_PREFIX, "set `user`"),
+    530: _Meaning("is busy", Remedy.RETRY, "it is asked again"),
+    599: _Meaning("lost patience with the session", Remedy.RETRY),
+}
+
+
+def refused(broker: Broker, status: Status, user: str | None) -> Trouble:
+    """Return what a status code that is not success means. Codes from 1000 on mean what the number after it does."""
+    meaning = _MEANINGS.get(status.code % 1000, _UNKNOWN)
+    name = f"user {user!r}" if user is not None else "anonymous users"
+    text = meaning.text.format(code=status.code, said=quoted(status.text), name=name)
+    return Trouble(f"broker {broker} {text}", meaning.remedy, meaning.hint, meaning.code)

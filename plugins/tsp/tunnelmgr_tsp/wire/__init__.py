@@ -1,0 +1,1 @@
+"""What TSP puts on the wire (RFC 5572): framing, messages, login."""

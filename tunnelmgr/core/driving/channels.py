@@ -1,0 +1,302 @@
+"""The sockets behind channels: opened, read and closed on the asyncio loop on behalf of one Tunnel."""
+
+import asyncio
+import contextlib
+import errno
+import socket
+import struct
+from collections.abc import Callable, Collection, Iterable
+from ipaddress import IPv4Address
+from typing import Final
+
+from tunnelmgr.api.datagrams import (
+    Accepted,
+    ChannelEvent,
+    ChannelFailed,
+    ChannelKind,
+    Closed,
+    Connected,
+    Datagram,
+    IcmpReceived,
+)
+from tunnelmgr.api.effects import OpenChannel
+from tunnelmgr.api.network import Endpoint
+from tunnelmgr.core.running.snapshot import OuterSocket
+from tunnelmgr.dataplane.path import DataPath
+from tunnelmgr.host.linux.packet_filter import Program, attach
+
+BUFFER_SIZE: Final = 4 * 1024 * 1024
+"""Bytes of receive and send buffer per datagram socket. Nearly all of Miredo's loss is receive-buffer overflow."""
+
+# linux/in.h and linux/errqueue.h; the socket module has no names for these before Python 3.14.
+_IP_MTU_DISCOVER: Final = 10
+_IP_PMTUDISC_DONT: Final = 0
+_IP_PMTUDISC_DO: Final = 2
+_IP_PKTINFO: Final = 8
+_IP_RECVERR: Final = 11
+_SO_SNDBUFFORCE: Final = 32
+_SO_RCVBUFFORCE: Final = 33
+_EXTENDED_ERROR: Final = struct.Struct("=IBBBBII")  # struct sock_extended_err
+_ORIGIN_LOCAL: Final = 1
+_ORIGIN_ICMP: Final = 2
+_FRAGMENTATION_NEEDED: Final = (3, 4)  # ICMPv4 type and code
+
+DATAGRAM_KINDS: Final = {ChannelKind.UDP, ChannelKind.RAW41, ChannelKind.MULTICAST}
+
+
+class Channels:
+    """The open channels of one Tunnel. Datagram sockets are read by the data path, TCP streams here."""
+
+    def __init__(
+        self,
+        datapath: DataPath,
+        *,
+        received: Callable[[list[Datagram]], None],
+        changed: Callable[[ChannelEvent], None],
+    ) -> None:
+        self._datapath = datapath
+        self._received = received
+        self._changed = changed
+        self._loop = asyncio.get_running_loop()
+        self._sockets: dict[str, socket.socket] = {}
+        self._streams: dict[str, asyncio.Transport] = {}
+        self._listeners: dict[str, asyncio.AbstractServer] = {}
+        self._connecting: dict[str, asyncio.Task[None]] = {}
+
+    def open_datagram(self, wish: OpenChannel) -> Endpoint:
+        """Open a channel of datagrams and return its local endpoint. Raises OSError, also when it is open already."""
+        self._require_free(wish.channel)
+        sock = _datagram_socket(wish)
+        self._sockets[wish.channel] = sock
+        self._datapath.attach_channel(wish.channel, wish.kind, sock)
+        self._loop.add_reader(sock, self._read, wish.channel)
+        address, port = sock.getsockname()[:2]
+        return Endpoint(IPv4Address(address), 0 if wish.kind is ChannelKind.RAW41 else port)
+
+    async def open_stream(self, wish: OpenChannel) -> Endpoint:
+        """Listen for TCP, or begin to connect; return the local endpoint. Raises OSError as `open_datagram` does."""
+        self._require_free(wish.channel)
+        if wish.kind is ChannelKind.TCP_LISTEN:
+            return await self._listen(wish)
+        self._connecting[wish.channel] = self._loop.create_task(self._connect(wish))
+        return wish.local
+
+    def _require_free(self, channel: str) -> None:
+        if channel in self:
+            raise OSError(errno.EALREADY, f"channel {channel} is open already")
+
+    def __contains__(self, channel: str) -> bool:
+        return any(channel in known for known in (self._sockets, self._streams, self._listeners, self._connecting))
+
+    def outer_sockets(self) -> tuple[OuterSocket, ...]:
+        """Return the sockets of datagrams that are open."""
+        return tuple(map(_described, self._sockets.values()))
+
+    def hear_only(self, channels: Collection[str], program: Program) -> None:
+        """Let the sockets of these channels take what a program accepts, and all others everything."""
+        for channel, sock in self._sockets.items():
+            attach(sock, program if channel in channels else ())
+
+    def close(self, channel: str) -> None:
+        """Close a channel; one that is not open is no failure."""
+        if sock := self._sockets.pop(channel, None):
+            self._loop.remove_reader(sock)
+            self._datapath.detach_channel(channel)
+            sock.close()
+        if stream := self._streams.pop(channel, None):
+            stream.close()
+        if listener := self._listeners.pop(channel, None):
+            listener.close()
+        if task := self._connecting.pop(channel, None):
+            task.cancel()
+
+    def close_all(self) -> None:
+        """Close every channel."""
+        for channel in [*self._sockets, *self._streams, *self._listeners, *self._connecting]:
+            self.close(channel)
+
+    def send(self, datagrams: Iterable[Datagram]) -> None:
+        """Send on whatever kind of channel each datagram names."""
+        for_datapath = []
+        for datagram in datagrams:
+            if (stream := self._streams.get(datagram.channel)) is not None:
+                stream.write(datagram.data)
+            else:
+                for_datapath.append(datagram)
+        self._datapath.send(for_datapath)
+
+    def _read(self, channel: str) -> None:
+        try:
+            datagrams = self._datapath.read_channel(channel, self._loop.time())
+        except OSError as error:
+            self._report(channel, error)
+            return
+        if datagrams:
+            self._received(datagrams)
+
+    def _report(self, channel: str, error: OSError) -> None:
+        """An error readable on a datagram socket is an ICMP error to one of our datagrams, or the link going away."""
+        found = False
+        while event := _queued_error(channel, self._sockets[channel]):
+            found = True
+            self._changed(event)
+            if channel not in self._sockets:
+                return
+        if not found and not isinstance(error, BlockingIOError):
+            self._changed(ChannelFailed(channel, error.errno or 0))
+
+    async def _listen(self, wish: OpenChannel) -> Endpoint:
+        numbers = iter(range(1, 2**63))
+
+        def accepted() -> _Stream:
+            return _Stream(self, f"{wish.channel}/{next(numbers)}", listener=wish.channel)
+
+        host = str(wish.local.address)
+        listener = await self._loop.create_server(accepted, host, wish.local.port, family=socket.AF_INET)
+        self._listeners[wish.channel] = listener
+        address, port = listener.sockets[0].getsockname()[:2]
+        return Endpoint(IPv4Address(address), port)
+
+    async def _connect(self, wish: OpenChannel) -> None:
+        if wish.remote is None:
+            raise ValueError(f"channel {wish.channel}: tcp-connect needs a remote endpoint")
+        local = (str(wish.local.address), wish.local.port) if wish.local.port or int(wish.local.address) else None
+        try:
+            await self._loop.create_connection(
+                lambda: _Stream(self, wish.channel), str(wish.remote.address), wish.remote.port, local_addr=local
+            )
+        except OSError as error:
+            self._connecting.pop(wish.channel, None)
+            self._changed(ChannelFailed(wish.channel, error.errno or 0, wish.remote))
+
+    def stream_made(self, channel: str, listener: str | None, transport: asyncio.Transport) -> None:
+        """Take a TCP connection that has just been made, either way."""
+        self._connecting.pop(channel, None)
+        self._streams[channel] = transport
+        remote = _tcp_endpoint(transport, "peername")
+        if listener is not None:
+            self._changed(Accepted(listener, channel, remote))
+        else:
+            self._changed(Connected(channel, _tcp_endpoint(transport, "sockname"), remote))
+
+    def stream_data(self, channel: str, data: bytes, transport: asyncio.Transport) -> None:
+        """Take the next piece of a TCP stream."""
+        if self._streams.get(channel) is transport:
+            remote, local = _tcp_endpoint(transport, "peername"), _tcp_endpoint(transport, "sockname")
+            self._received([Datagram(channel, data, remote, local)])
+
+    def stream_lost(self, channel: str, error: Exception | None, transport: asyncio.Transport) -> None:
+        """Hear that a TCP connection ended; what the Tunnel closed itself is no news."""
+        if self._streams.get(channel) is not transport:
+            return
+        del self._streams[channel]
+        if isinstance(error, OSError):
+            self._changed(ChannelFailed(channel, error.errno or 0))
+        else:
+            self._changed(Closed(channel))
+
+
+class _Stream(asyncio.Protocol):
+    """Hands what asyncio says of one TCP connection to its owner."""
+
+    def __init__(self, owner: Channels, channel: str, listener: str | None = None) -> None:
+        self._owner = owner
+        self._channel = channel
+        self._listener = listener
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - asyncio's own promise for stream protocols
+        self._transport = transport
+        self._owner.stream_made(self._channel, self._listener, transport)
+
+    def data_received(self, data: bytes) -> None:
+        self._owner.stream_data(self._channel, data, self._transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._owner.stream_lost(self._channel, exc, self._transport)
+
+
+def _tcp_endpoint(transport: asyncio.Transport, which: str) -> Endpoint:
+    address, port = transport.get_extra_info(which)[:2]
+    return Endpoint(IPv4Address(address), port)
+
+
+def _datagram_socket(wish: OpenChannel) -> socket.socket:
+    raw = wish.kind is ChannelKind.RAW41
+    sock = socket.socket(
+        socket.AF_INET, socket.SOCK_RAW if raw else socket.SOCK_DGRAM, socket.IPPROTO_IPV6 if raw else socket.IPPROTO_UDP
+    )
+    try:
+        sock.setblocking(False)
+        _enlarge_buffers(sock)
+        # DF clear: the network may fragment, as RFC 4380 section 5.1.2 and RFC 4213 section 3.2.1 have it.
+        discovery = _IP_PMTUDISC_DO if wish.path_mtu_discovery else _IP_PMTUDISC_DONT
+        sock.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, discovery)
+        if wish.ttl is not None:
+            sock.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, wish.ttl)
+        sock.setsockopt(socket.IPPROTO_IP, _IP_RECVERR, 1)
+        if wish.broadcast:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if wish.kind is ChannelKind.MULTICAST:
+            _join(sock, wish)
+        else:
+            sock.bind((str(wish.local.address), wish.local.port))
+        if raw and wish.remote is not None:
+            sock.connect((str(wish.remote.address), 0))
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def _described(sock: socket.socket) -> OuterSocket:
+    remote: str | None = None
+    with contextlib.suppress(OSError):  # ENOTCONN: it talks to many
+        remote = str(sock.getpeername()[0])
+    address, port = sock.getsockname()[:2]
+    raw = sock.type == socket.SOCK_RAW
+    return OuterSocket("raw41" if raw else "udp", address, 0 if raw else port, remote)
+
+
+def _enlarge_buffers(sock: socket.socket) -> None:
+    for forced, ordinary in ((_SO_RCVBUFFORCE, socket.SO_RCVBUF), (_SO_SNDBUFFORCE, socket.SO_SNDBUF)):
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, forced, BUFFER_SIZE)
+        except PermissionError:  # no CAP_NET_ADMIN in the first user namespace: as much as the host allows
+            sock.setsockopt(socket.SOL_SOCKET, ordinary, BUFFER_SIZE)
+
+
+def _join(sock: socket.socket, wish: OpenChannel) -> None:
+    """Bind to the group itself, so that nothing sent to a unicast address arrives, and join it on every interface."""
+    if wish.group is None:
+        raise ValueError(f"channel {wish.channel}: multicast needs a group")
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
+    sock.bind((str(wish.group), wish.local.port))
+    for index, _ in socket.if_nameindex():
+        request = struct.pack("=4s4si", wish.group.packed, bytes(4), index)  # struct ip_mreqn
+        with contextlib.suppress(OSError):  # ENODEV: the interface has no multicast, or no IPv4
+            sock.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, request)
+
+
+def _queued_error(channel: str, sock: socket.socket) -> ChannelEvent | None:
+    """Take one ICMP error from the socket's error queue (ip(7), IP_RECVERR)."""
+    try:
+        quote, ancillary, _, remote = sock.recvmsg(576, 512, socket.MSG_ERRQUEUE)
+    except OSError:
+        return None
+    for level, kind, value in ancillary:
+        if level != socket.IPPROTO_IP or kind != _IP_RECVERR:
+            continue
+        number, origin, icmp_type, icmp_code, _, info, _ = _EXTENDED_ERROR.unpack_from(value)
+        destination = Endpoint(IPv4Address(remote[0]), remote[1])
+        if origin == _ORIGIN_LOCAL and number == errno.EMSGSIZE:
+            return IcmpReceived(channel, *_FRAGMENTATION_NEEDED, info, None, destination, quote)
+        if origin != _ORIGIN_ICMP:
+            return ChannelFailed(channel, number, destination)
+        mtu = info if (icmp_type, icmp_code) == _FRAGMENTATION_NEEDED else 0
+        offender = value[_EXTENDED_ERROR.size :]  # a sockaddr_in: family, port, address
+        reporter = Endpoint(IPv4Address(offender[4:8]), 0) if len(offender) >= 8 else None
+        return IcmpReceived(channel, icmp_type, icmp_code, mtu, reporter, destination, quote)
+    return None

@@ -1,0 +1,1 @@
+"""Profiles: files read strictly, found valid or all their mistakes named."""

@@ -1,0 +1,77 @@
+"""From a file to a valid `Profile`, or to all its mistakes at once.
+
+Importing this module imports PyYAML and pydantic; a command that needs no profile does without it.
+"""
+
+import os
+from pathlib import Path
+
+from tunnelmgr.api.errors import ExitCode, TunnelError
+from tunnelmgr.core.plugins import PluginRegistry
+from tunnelmgr.core.profiles.file_trust import untrusted
+from tunnelmgr.core.profiles.methods import MethodReader, validate
+from tunnelmgr.core.profiles.mistakes import Findings
+from tunnelmgr.core.profiles.problem import Problem, ProfileError, Severity
+from tunnelmgr.core.profiles.profile import Profile, ProfileFile, checked_name
+from tunnelmgr.core.profiles.yamlfile import Mapping, Place, read_yaml
+from tunnelmgr.host.device_name import device_name
+
+_TOP = Place(1, 1)
+_SILENT = AssertionError("a profile was refused without a reason")
+
+
+def load_profile(path: Path, plugins: PluginRegistry, *, user: int | None = None) -> Profile:
+    """Read a profile and bind its methods to their transports; only the plugins it needs are imported.
+
+    `user` is who will act on it, None for this process's user: what root obeys must not be writable by others.
+
+    Raises ProfileError (INVALID) with every mistake, TunnelError NO_PROFILE when the file cannot be read,
+    TunnelError BUG when a plugin it needs is broken.
+    """
+    document = read_yaml(_text(path))
+    findings = Findings(path, document)
+    if (os.geteuid() if user is None else user) == 0 and (reason := untrusted(path)):
+        findings.add_about_file(reason, "chmod go-w")
+    root = document.root
+    if not isinstance(root, Mapping):
+        if not document.faults:
+            findings.add(root.place, "a profile consists of keys and values", "begin with 'method: {type: ...}'")
+        raise findings.error() or _SILENT
+    file = validate(ProfileFile, root, _TOP, findings)
+    methods = MethodReader(path.parent, plugins, findings).methods(root)
+    if root.get("name") is None:
+        _check_stem(path, findings)
+    if (error := findings.error()) or file is None:
+        raise error or _SILENT
+    name = file.name or path.stem
+    return Profile(
+        name=name,
+        file=path.absolute(),
+        methods=methods,
+        device=device_name(name),
+        network=file.network,
+        firewall=file.firewall,
+        lan=file.lan,
+        detect=file.detect,
+        datapath=file.datapath,
+        warnings=findings.warnings(),
+    )
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise TunnelError(
+            f"{path} cannot be read: {error.strerror}", hint="check its name and permissions", exit_code=ExitCode.NO_PROFILE
+        ) from error
+    except UnicodeDecodeError as error:
+        message = f"not UTF-8 text, at byte {error.start}"
+        raise ProfileError([Problem(str(path), 0, 0, Severity.ERROR, message, "save it as UTF-8")]) from error
+
+
+def _check_stem(path: Path, findings: Findings) -> None:
+    try:
+        checked_name(path.stem)
+    except ValueError as error:
+        findings.add(_TOP, f"the file names the profile: {error}", "add 'name:' or rename the file")

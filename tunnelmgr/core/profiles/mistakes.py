@@ -1,0 +1,100 @@
+"""What is wrong with one file: collected while it is read, shown all at once with the lines of the file.
+
+A line that is shown may contain a secret: those known by validation are masked, and so is what stands behind a key whose
+name suggests one, since in a file that cannot be validated nothing is known.
+"""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from tunnelmgr.api.errors import TunnelError
+from tunnelmgr.core.profiles.problem import Problem, ProfileError, Severity
+from tunnelmgr.core.profiles.yamlfile import Document, Fault, Place, Scalar, scalars
+
+_SUSPECT = re.compile(
+    r"""(?xi) [\w-]* (?: pass | pwd | secret | key | token | psk ) [\w-]* ["']? \s* : \s+
+        ( "[^"]*"? | '[^']*'? | [^\s{\[&*#"'][^,}\#]* )"""
+)
+
+
+class Findings:
+    """The mistakes in one file."""
+
+    def __init__(self, path: Path, document: Document) -> None:
+        """Begin with what reading the YAML found."""
+        self._path = path
+        self._document = document
+        self._faults = list(document.faults)
+        self._oddities: list[Fault] = []
+        self._file_problems: list[Problem] = []
+        self._broken: TunnelError | None = None
+        self.inline_secrets: set[str] = set()
+        """Texts that stand in the file and are not to be shown."""
+
+    def add(self, place: Place, message: str, hint: str = "") -> None:
+        """Note a mistake at a place."""
+        self._faults.append(Fault(place, message, hint))
+
+    def extend(self, faults: Iterable[Fault]) -> None:
+        """Note several mistakes."""
+        self._faults.extend(faults)
+
+    def warn(self, faults: Iterable[Fault]) -> None:
+        """Note what is accepted, and surely not meant."""
+        self._oddities.extend(faults)
+
+    def add_about_file(self, message: str, hint: str) -> None:
+        """Note a mistake that has no line."""
+        self._file_problems.append(Problem(str(self._path), 0, 0, Severity.ERROR, message, hint))
+
+    def add_broken(self, error: TunnelError) -> None:
+        """Note that a plugin the file needs does not work, which is no mistake of the file's."""
+        self._broken = self._broken or error
+
+    def error(self) -> TunnelError | None:
+        """Return a ProfileError with every mistake; without one, what a broken plugin said."""
+        # One fault a place: what follows from the first one is noise.
+        first = {(fault.place.line, fault.place.column): fault for fault in reversed(self._faults)}
+        problems = [self._problem(first[place], Severity.ERROR) for place in sorted(first)]
+        if self._file_problems or problems:
+            return ProfileError([*self._file_problems, *problems])
+        return self._broken
+
+    def warnings(self) -> tuple[Problem, ...]:
+        """Return what is accepted, but better done otherwise."""
+        hint = "put it into a file of mode 0600 and write {file: NAME}"
+        secrets = [Fault(node.place, "a secret stands in the profile", hint) for node in self._secret_nodes()]
+        faults = sorted([*secrets, *self._oddities], key=lambda fault: (fault.place.line, fault.place.column))
+        return tuple(self._problem(fault, Severity.WARNING) for fault in faults)
+
+    def _problem(self, fault: Fault, severity: Severity) -> Problem:
+        place = fault.place
+        return Problem(
+            file=str(self._path),
+            line=place.line,
+            column=place.column,
+            severity=severity,
+            message=fault.message,
+            hint=fault.hint,
+            excerpt=self._excerpt(place.line),
+            length=place.length,
+        )
+
+    def _excerpt(self, number: int) -> str:
+        """Return a line as it may be shown; columns stay what they are."""
+        lines = self._document.lines
+        line = lines[number - 1] if number <= len(lines) else ""
+        for node in self._secret_nodes():
+            if node.place.line == number:
+                line = _masked(line, node.place.column - 1, node.place.length)
+        for match in list(_SUSPECT.finditer(line)):
+            line = _masked(line, match.start(1), len(match[1].rstrip()))
+        return line.replace("\t", " ").rstrip()
+
+    def _secret_nodes(self) -> list[Scalar]:
+        return [node for node in scalars(self._document.root) if node.text in self.inline_secrets]
+
+
+def _masked(line: str, start: int, length: int) -> str:
+    return line[:start] + "*" * length + line[start + length :]

@@ -1,0 +1,211 @@
+"""A profile: what the user wants, read and found valid.
+
+The sections `network`, `firewall` and `lan` are the very models the file is validated by, so that this module is
+also the list of what may stand in a profile beside the settings of its methods.
+"""
+
+import re
+from dataclasses import dataclass, field
+from enum import Enum
+from ipaddress import IPv6Address
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field
+
+from tunnelmgr.api.settings import Settings
+from tunnelmgr.api.transport import Transport
+from tunnelmgr.core.profiles.problem import Problem
+from tunnelmgr.core.profiles.when import When
+from tunnelmgr.host.desired import Inbound
+
+
+class DefaultRouteWish(Enum):
+    """When the tunnel may carry traffic to the whole IPv6 internet."""
+
+    IF_NO_NATIVE = "if-no-native"
+    ALWAYS = "always"
+    NEVER = "never"
+
+
+class LanShare(Enum):
+    """How the interfaces of a LAN get IPv6 from the tunnel."""
+
+    PREFIX = "prefix"
+    """From the method's prefixes, or not at all."""
+    NAT66 = "nat66"
+    """From the method's prefixes as far as they go, and by the address of the tunnel where there are none."""
+
+
+class DatapathWish(Enum):
+    """Which data path carries packets."""
+
+    AUTO = "auto"
+    PLAIN = "plain"
+    BATCHED = "batched"
+    EBPF = "ebpf"
+    KERNEL = "kernel"
+
+
+class NetworkSettings(Settings):
+    """The section `network`."""
+
+    mtu: Annotated[int, Field(ge=1280, le=65535)] | Literal["auto"] = Field(
+        default="auto", description="MTU of the tunnel device in bytes, 1280 to 65535; auto takes what the method can carry"
+    )
+    default_route: DefaultRouteWish = Field(
+        default=DefaultRouteWish.IF_NO_NATIVE, description="when the tunnel becomes the way to the IPv6 internet"
+    )
+    metric: int = Field(default=1029, ge=1, le=0xFFFF_FFFF, description="metric of the tunnel's routes; larger is worse")
+    dns: bool = Field(
+        default=False,
+        description="hand the resolvers the far end offers to resolvectl or resolvconf while the tunnel carries packets",
+    )
+    probe: tuple[IPv6Address, ...] = Field(
+        default=(), description="IPv6 addresses whose answer to a ping proves that the tunnel carries packets"
+    )
+
+
+class FirewallSettings(Settings):
+    """The section `firewall`."""
+
+    inbound: Inbound = Field(default=Inbound.ESTABLISHED, description="what may come in through the tunnel")
+
+
+def _interface_name(text: str) -> str:
+    # What the kernel takes and what may stand in the configuration of radvd and nft without quotes.
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.+@-]{0,14}", text):
+        raise ValueError(f"{text!r} is no interface; `ip link` shows those there are")
+    return text
+
+
+def _no_duplicates(names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"{name} is in the list twice; write it once")
+    return names
+
+
+class LanSettings(Settings):
+    """The section `lan`."""
+
+    interfaces: Annotated[tuple[Annotated[str, AfterValidator(_interface_name)], ...], AfterValidator(_no_duplicates)] = (
+        Field(default=(), description="interfaces whose hosts get IPv6 through the tunnel, a /64 each")
+    )
+    share: LanShare = Field(
+        default=LanShare.PREFIX,
+        description="prefix: what the method brings; nat66: translation where it brings none",
+    )
+    dns: Literal["offered"] | tuple[IPv6Address, ...] = Field(
+        default=(), description="IPv6 resolvers the LAN's hosts are told; offered: those of the method"
+    )
+
+    @property
+    def may_translate(self) -> bool:
+        """Whether an interface may get a prefix that nobody outside knows."""
+        return bool(self.interfaces) and self.share is LanShare.NAT66
+
+
+@dataclass(frozen=True, slots=True)
+class ServerName:
+    """A server as the user names it: "stun.example.net", "192.0.2.5:3479"."""
+
+    name: str
+    """A name or an IPv4 address."""
+    port: int | None = None
+    """None is the protocol's own."""
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Raises ValueError for what is no name or IPv4 address, with or without a port."""
+        name, colon, port = text.partition(":")
+        if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?", name):
+            raise ValueError(f"{text!r} is no server; write its name or IPv4 address, and `:port` where it has its own")
+        if colon and not (port.isdecimal() and 1 <= int(port) <= 65535):
+            raise ValueError(f"{text!r}: {port!r} is no port; it takes a number from 1 to 65535")
+        return cls(name, int(port) if colon else None)
+
+
+def _server_text(text: str) -> str:
+    ServerName.parse(text)
+    return text
+
+
+class DetectSettings(Settings):
+    """The section `detect`: who is asked about the network. Nobody else is."""
+
+    stun: tuple[Annotated[str, AfterValidator(_server_text)], ...] = Field(
+        default=(), description="STUN servers that tell which NAT is on the way; one with two addresses tells most"
+    )
+    ipv6: tuple[IPv6Address, ...] = Field(
+        default=(), description="IPv6 hosts whose answer to a ping proves native IPv6; without any, those of `network.probe`"
+    )
+
+    @property
+    def servers(self) -> tuple[ServerName, ...]:
+        return tuple(map(ServerName.parse, self.stun))
+
+
+METHOD_KEYS = ("type", "role", "when")
+"""The keys of a method that are not its transport's."""
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+"""Of a profile's name: it names files and a socket, so it is short and begins with neither a dot nor a dash."""
+
+
+def checked_name(name: str) -> str:
+    """Return the name. Raises ValueError when it cannot name a profile."""
+    if not re.match(NAME_PATTERN, name):
+        raise ValueError(f"{name!r} is no profile name; it takes letters, digits, '.', '_' and '-'")
+    return name
+
+
+class ProfileFile(Settings):
+    """The keys of a profile, as written. What stands within a method is for its transport to validate."""
+
+    name: Annotated[str, AfterValidator(checked_name)] | None = Field(
+        default=None,
+        description="the profile's name; left out, it is the file's without its ending",
+        json_schema_extra={"pattern": NAME_PATTERN},
+    )
+    method: dict[str, object] | None = Field(default=None, description="the only method")
+    methods: tuple[dict[str, object], ...] | None = Field(
+        default=None, description="methods; the first that suits this network and carries packets wins"
+    )
+    network: NetworkSettings = Field(default=NetworkSettings(), description="what the tunnel does to this host's network")
+    firewall: FirewallSettings = Field(default=FirewallSettings(), description="what may come in through the tunnel")
+    lan: LanSettings = Field(default=LanSettings(), description="sharing the tunnel with other hosts")
+    detect: DetectSettings = Field(default=DetectSettings(), description="who is asked what kind of network this is")
+    datapath: DatapathWish = Field(default=DatapathWish.AUTO, description="which data path carries the packets")
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One way to bring the tunnel up."""
+
+    type: str
+    role: str
+    transport: Transport
+    """Bound to its validated settings."""
+    when: When | None
+    line: int
+    """Where it stands in the profile, from 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One valid profile."""
+
+    name: str
+    file: Path
+    """Absolute: it is compared by processes that run elsewhere."""
+    methods: tuple[Method, ...]
+    """At least one; the first that suits and carries packets wins."""
+    device: str
+    """The tunnel interface."""
+    network: NetworkSettings = field(default_factory=NetworkSettings)
+    firewall: FirewallSettings = field(default_factory=FirewallSettings)
+    lan: LanSettings = field(default_factory=LanSettings)
+    detect: DetectSettings = field(default_factory=DetectSettings)
+    datapath: DatapathWish = DatapathWish.AUTO
+    warnings: tuple[Problem, ...] = ()
+    """What `check` and `up` mention and accept."""

@@ -1,0 +1,1 @@
+"""Runs a profile: one method at a time, its device, its LAN, and the proof that packets flow."""

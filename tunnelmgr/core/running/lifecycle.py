@@ -1,0 +1,378 @@
+"""The life of one profile: claim its name, run its methods, say how it stands, leave nothing behind."""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Callable, Coroutine, Mapping
+from random import SystemRandom
+from typing import Any, Final
+
+from tunnelmgr.api.errors import ExitCode, TunnelError
+from tunnelmgr.api.events import Event
+from tunnelmgr.api.status import Fact, TunnelStatus
+from tunnelmgr.core.choosing.preference import Leaving, Preference
+from tunnelmgr.core.choosing.scout import Detect, Scout
+from tunnelmgr.core.driving.memory import Memory
+from tunnelmgr.core.profiles.profile import DatapathWish, Method, Profile
+from tunnelmgr.core.running.backoff import Backoff
+from tunnelmgr.core.running.lan import Lan, unique_local_prefix
+from tunnelmgr.core.running.method_run import Listener, Session, has_default_route
+from tunnelmgr.core.running.probe import Prober, probe
+from tunnelmgr.core.running.snapshot import Progress, Snapshot, State, Traffic, Trouble
+from tunnelmgr.core.runtime import Runtime
+from tunnelmgr.host.apply import Configurator
+from tunnelmgr.host.interface import Host
+from tunnelmgr.host.journal import Journal
+
+SETTLING: Final = 1.0  # seconds from a change of the network to a look at it: changes come in swarms
+WATCH_AGAIN: Final = 5.0  # seconds until the network is watched again after that failed
+
+StateListener = Callable[[State, str], None]
+
+
+class Lifecycle:
+    """Brings a profile up and keeps it up. Made and run once, on one event loop."""
+
+    def __init__(
+        self,
+        profile: Profile,
+        host: Host,
+        runtime: Runtime,
+        on_progress: Callable[[Progress], None],
+        on_event: Callable[[Event], None] = lambda _: None,
+        prober: Prober = probe,
+        detect: Detect | None = None,
+        *,
+        patient: bool = False,
+    ) -> None:
+        """`on_progress` hears the story of the start; `on_event` every event of the Tunnel, for plugins that listen.
+
+        `patient`: where nothing suits or works from the beginning, wait for another network; else that ends it.
+
+        `detect` is asked when addresses and routes do not tell which method to take, and before a method that carries is
+        given up for a better one.
+        """
+        self._profile = profile
+        self._host = host
+        self._runtime = runtime
+        self._on_progress = on_progress
+        self._on_event = on_event
+        self._prober = prober
+        self._patient = patient
+        self._loop = asyncio.get_running_loop()
+        self._preference = Preference(profile.methods)
+        self._scout = Scout(profile, host, detect, self._progress)
+        self._refusals: dict[int, str] = {}
+        """What the user was told of methods that do not suit."""
+        self._news = asyncio.Event()
+        """Something happened that may decide which method shall run."""
+        self._moved_at: float | None = None
+        """When the network changed first since the last look at it."""
+        self._subscribers: list[StateListener] = []
+        self._method: Method = profile.methods[0]
+        self._session: Session | None = None
+        self._backoff = Backoff(SystemRandom())
+        self._stopping = asyncio.Event()
+        self._state = State.STARTING
+        self._reason = "no answer yet"
+        self._hint = ""
+        self._trouble: Trouble | None = None
+        self._failure = ExitCode.NO_ANSWER
+        self._since = self._loop.time()
+        self._been_up = False
+        self._memory = Memory(runtime.memory(profile.name))
+        unique_local = unique_local_prefix(self._memory, SystemRandom()) if profile.lan.may_translate else None
+        self._lan = Lan(profile.lan, unique_local, runtime.radvd(profile.name))
+
+    async def run(self) -> ExitCode:
+        """Bring the profile up and keep it up until `stop`; return DONE.
+
+        Raises TunnelError for what ends it: another process runs the profile, this host cannot do it, or every method
+        failed for good; without patience also when nothing suits or works from the beginning. Nothing is left behind.
+        """
+        _require_available(self._profile)
+        journal = Journal.take(self._runtime.journal(self._profile.name))
+        try:
+            configurator = Configurator(self._host, journal)
+            await configurator.recover()
+            watching = asyncio.create_task(self._watch())
+            try:
+                await self._live(configurator)
+            finally:
+                watching.cancel()
+        finally:
+            journal.close()
+            await self._host.close()
+        return ExitCode.DONE
+
+    def stop(self) -> None:
+        """Make `run` take everything back and return. Doing it twice is fine."""
+        self._stopping.set()
+        if self._session:
+            self._session.stop()
+
+    def subscribe(self, listener: StateListener) -> None:
+        """Call `listener` with each new state and its reason."""
+        self._subscribers.append(listener)
+
+    def command(self, name: str, arguments: Mapping[str, Fact]) -> Mapping[str, object]:
+        """Run one of the transport's own commands on the running tunnel. Raises TunnelError."""
+        if self._session is None:
+            raise TunnelError(f"{self._profile.name} is {self._state.value}", hint="try again when it is up")
+        return self._session.command(name, arguments)
+
+    @property
+    def failure(self) -> ExitCode:
+        """What to end with when the profile is not up in time."""
+        return self._session.failure if self._session else self._failure
+
+    async def _live(self, configurator: Configurator) -> None:
+        """Run the method that is preferred, as long as it is; then the next."""
+        await self._unless_stopped(self._look())
+        while not self._stopping.is_set():
+            number = self._preference.choose(self._loop.time())
+            if number is not None:
+                await self._try(number, configurator)
+            else:
+                self._nothing_suits()
+                await self._unless_stopped(self._rest())
+
+    async def _try(self, number: int, configurator: Configurator) -> None:
+        """Run one method until it fails, gives way, or everything ends.
+
+        Raises its failure when nothing is left to try: this one is beyond hope, or patience is.
+        """
+        self._preference.began(number, self._loop.time())
+        try:
+            leaving = await self._run_method(self._profile.methods[number], configurator)
+        except TunnelError as error:
+            self._note_failure(number, error)
+            hopeless = _is_final(error) and self._stands_alone(number)
+            if not self._follows(number) and (hopeless or not self._waits):
+                raise
+        else:
+            if leaving is None:
+                return
+            if not leaving.failed:
+                self._progress("leaving", f"{self._profile.methods[number].type} gives way: {leaving.reason}")
+                return
+            self._note_failure(number, TunnelError(leaving.reason, exit_code=self._failure))
+        if not self._follows(number):
+            await self._unless_stopped(self._rest())
+
+    @property
+    def _waits(self) -> bool:
+        """Whether to wait for better times when nothing works."""
+        return self._been_up or self._patient
+
+    def _note_failure(self, number: int, error: TunnelError) -> None:
+        self._failure = error.exit_code
+        self._preference.failed(number, error, self._loop.time())
+        successor = self._follows(number)
+        if successor is None:
+            self._set_state(State.DOWN, error.message, error.hint)
+        else:
+            self._progress("failed", f"{self._profile.methods[number].type}: {error}; trying {successor}")
+
+    def _follows(self, number: int) -> str | None:
+        """Return which other method is to be tried at once; None where all have had their turn."""
+        now = self._loop.time()
+        successor = self._preference.choose(now)
+        if successor in {None, number} or self._preference.is_held(successor, now):
+            return None
+        return self._profile.methods[successor].type
+
+    def _stands_alone(self, number: int) -> bool:
+        """Whether no other method may ever be tried here."""
+        return self._preference.choose(self._loop.time()) in {None, number}
+
+    async def _run_method(self, method: Method, configurator: Configurator) -> Leaving | None:
+        """Return why it gave way; None when everything shall end. Raises TunnelError when it failed."""
+        self._method = method
+        self._progress("starting", f"starting, {method.type}, {method.transport.describe()}")
+        if self._been_up:
+            self._set_state(State.STARTING, "no answer yet", "")
+        session = Session(
+            self._profile, method, self._host, configurator, self._memory, self._listener(), self._prober, self._lan
+        )
+        self._session = session
+        steering = asyncio.create_task(self._steer())
+        steering.add_done_callback(lambda _: session.stop())
+        try:
+            await session.run()
+            return steering.result() if steering.done() else None
+        finally:
+            steering.cancel()
+            self._failure = session.failure
+            self._session = None
+            self._preference.ended()
+
+    def _listener(self) -> Listener:
+        return Listener(self._set_state, self._on_progress, self._on_event, lost=self._lost, resumed=self._moved)
+
+    async def _steer(self) -> Leaving:
+        """Return when, and why, the running method shall give way."""
+        while True:
+            self._news.clear()
+            now = self._loop.time()
+            if self._preference.look_due(now) or (self._moved_at is not None and now >= self._moved_at + SETTLING):
+                await self._look()
+                now = self._loop.time()
+            if leaving := self._preference.leaving(now):
+                return leaving
+            await self._news_or(self._preference.next_timeout(now))
+
+    async def _news_or(self, instant: float | None) -> None:
+        """Wait for news, but not beyond this instant, nor longer than a changed network takes to settle."""
+        instants = [instant, None if self._moved_at is None else self._moved_at + SETTLING]
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(min((one for one in instants if one is not None), default=None)):
+                await self._news.wait()
+
+    async def _look(self) -> None:
+        """Judge the methods by the network as it is.
+
+        One that stands alone and without a condition is what the user wants, here too.
+        """
+        self._moved_at = None
+        if len(self._profile.methods) == 1 and self._profile.methods[0].when is None:
+            return
+        survey = await self._scout.look(closer=self._preference.look_due(self._loop.time()))
+        judged = self._preference.looked(survey, self._loop.time())
+        refusals = {number: one.reason for number, one in enumerate(judged) if one.suits is False}
+        for number, reason in refusals.items():
+            if self._refusals.get(number) != reason:
+                self._progress("refused", f"{self._profile.methods[number].type} does not suit: {reason}")
+        self._refusals = refusals
+
+    def _nothing_suits(self) -> None:
+        """Raises that as an error unless it waits: it may change, as it has changed before."""
+        listed = [f"{one.method}: {one.reason}" for one in self._preference.standings(self._loop.time())]
+        error = TunnelError(
+            f"no method of {self._profile.file} suits this network: {'; '.join(listed)}",
+            hint="add a method that does, or change `when:`" if self._host.network().source else "connect it to a network",
+            exit_code=ExitCode.NO_ANSWER,
+        )
+        if not self._waits:
+            raise error
+        self._set_state(State.DOWN, error.message, error.hint, Trouble.NOTHING_SUITS)
+
+    async def _rest(self) -> None:
+        """Nothing works: wait a while, longer each time, or until the network is another."""
+        self._news.clear()
+        await self._news_or(self._loop.time() + self._backoff.next_delay())
+        if self._moved_at is not None:
+            self._backoff.reset()
+            await asyncio.sleep(SETTLING)
+        await self._look()
+        self._set_state(State.STARTING, "trying again", "")
+
+    async def _watch(self) -> None:
+        """Follow the network for as long as this profile lives."""
+        while True:
+            try:
+                await self._host.watch(self._network_changed)
+            except OSError as error:
+                self._progress("unwatched", f"cannot watch the network: {error.strerror}; trying again")
+            await asyncio.sleep(WATCH_AGAIN)
+
+    def _network_changed(self) -> None:
+        """Something did, perhaps only our own device."""
+        if self._session is not None:
+            self._session.network_changed()
+        if self._scout.network_is_new():
+            self._moved()
+
+    def _moved(self) -> None:
+        if self._moved_at is None:
+            self._moved_at = self._loop.time()
+        self._news.set()
+
+    def _lost(self) -> None:
+        self._preference.lost()
+        self._news.set()
+
+    async def _unless_stopped(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do this, unless everything shall end: then at once no more of it."""
+        working = asyncio.create_task(work)
+        stopping = asyncio.create_task(self._stopping.wait())
+        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if not working.done():
+            working.cancel()
+            await asyncio.gather(working, return_exceptions=True)
+        elif not self._stopping.is_set():
+            working.result()
+
+    def _set_state(self, state: State, reason: str, hint: str, trouble: Trouble | None = None) -> None:
+        if state is not self._state:
+            self._since = self._loop.time()
+        self._state, self._reason, self._hint, self._trouble = state, reason, hint, trouble
+        if state is State.UP:
+            self._been_up = True
+            self._backoff.reset()
+            self._preference.carries(self._loop.time())
+        else:
+            self._preference.troubled(reason, self._loop.time())
+        self._news.set()
+        for listener in self._subscribers:
+            listener(state, reason)
+
+    def _progress(self, code: str, text: str) -> None:
+        self._on_progress(Progress(code, text))
+
+    def snapshot(self) -> Snapshot:
+        """Return how the profile stands at this moment."""
+        session = self._session
+        status = session.status() if session else TunnelStatus("not running")
+        device = session.device if session else None
+        datapath, datapath_reason = session.datapath() if session else (DatapathWish.PLAIN.value, "")
+        shortfall = session.shortfall if session else None
+        return Snapshot(
+            name=self._profile.name,
+            file=str(self._profile.file),
+            pid=os.getpid(),
+            state=self._state,
+            reason=self._reason,
+            hint=self._hint,
+            trouble=self._trouble,
+            method=self._method.type,
+            role=self._method.role,
+            methods=self._preference.standings(self._loop.time()),
+            device=self._profile.device if session else None,
+            since=self._loop.time() - self._since,
+            addresses=tuple(str(interface.ip) for interface in device.addresses) if device else (),
+            mtu=device.mtu if device else None,
+            default_route=device is not None and has_default_route(device),
+            beside_native=session is not None and session.beside_native,
+            inbound=self._profile.firewall.inbound.value,
+            resolvers=tuple(map(str, device.resolvers)) if device and not shortfall else (),
+            shortfall=shortfall.reason if shortfall else "",
+            shortfall_hint=shortfall.hint if shortfall else "",
+            verified=session.verified if session else "",
+            datapath=datapath,
+            datapath_reason=datapath_reason,
+            protocol_state=status.state,
+            facts=status.facts,
+            peers=status.peers,
+            peers_total=status.peers_total,
+            counters=status.counters,
+            traffic=session.traffic() if session else Traffic(),
+            sockets=session.outer_sockets() if session else (),
+            lan=session.lan if session else (),
+            log=str(self._runtime.log(self._profile.name)),
+        )
+
+
+def _is_final(error: TunnelError) -> bool:
+    return error.exit_code.permanent or error.exit_code is ExitCode.BUG
+
+
+def _require_available(profile: Profile) -> None:
+    """Refuse what a profile may ask and this version cannot do, rather than leave it out silently."""
+    if profile.datapath in {DatapathWish.BATCHED, DatapathWish.EBPF}:
+        raise TunnelError(
+            f"{profile.file}: this version has no data path {profile.datapath.value}",
+            hint="write `datapath: auto`, which takes the fastest there is",
+            exit_code=ExitCode.INVALID,
+        )
