@@ -20,7 +20,7 @@ from tunnelmgr.api.events import Down, Notice, Up
 from tunnelmgr.api.hostconfig import HostConfig
 from tunnelmgr.api.network import Endpoint, Network
 from tunnelmgr.api.status import PeerStatus, TunnelStatus
-from tunnelmgr.core.profiles.profile import DatapathWish, DefaultRouteWish, NetworkSettings
+from tunnelmgr.core.profiles.profile import DefaultRouteWish, NetworkSettings
 from tunnelmgr.core.running.snapshot import State
 from tunnelmgr.host.fake import FakeHost
 from tunnelmgr.host.items import Address, Firewall, Resolvers, Rule, Unreachable
@@ -269,16 +269,6 @@ def test_a_second_life_of_the_same_name_is_refused(tmp_path: Path) -> None:
             second = Stage(tmp_path, network=NetworkSettings(), methods=1)
             with pytest.raises(TunnelError, match="home"):
                 await second.life.run()
-
-    run(story())
-
-
-def test_a_datapath_this_version_lacks_is_said_at_once(tmp_path: Path) -> None:
-    async def story() -> None:
-        stage = Stage(tmp_path, network=NetworkSettings(), methods=1, datapath=DatapathWish.EBPF)
-        with pytest.raises(TunnelError, match="ebpf") as caught:
-            await stage.life.run()
-        assert caught.value.exit_code is ExitCode.INVALID
 
     run(story())
 

@@ -32,3 +32,16 @@ def test_a_mistake_is_shown_where_it_is(good: Path, tmp_path: Path, capsys: pyte
 
 def test_a_file_that_is_not_there_ends_with_no_profile(tmp_path: Path) -> None:
     assert run(["check", str(tmp_path / "none.yaml")]) == ExitCode.NO_PROFILE
+
+
+@pytest.mark.parametrize("wish", ["ebpf", "batched", "fast"])
+def test_a_data_path_that_does_not_exist_is_refused_at_its_line_by_check_and_up_alike(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], wish: str
+) -> None:
+    file = tmp_path / "home.yaml"
+    file.write_text(f"method: {{type: teredo, server: 192.0.2.1}}\ndatapath: {wish}\n")
+    assert run(["check", str(file)]) == ExitCode.INVALID
+    checked = capsys.readouterr().out
+    assert run(["up", "--dry-run", str(file)]) == ExitCode.INVALID
+    assert capsys.readouterr().err == checked
+    assert checked.startswith(f"{file}:2:11: error: 'datapath' expects 'auto', 'plain' or 'kernel', not {wish!r}\n")

@@ -42,8 +42,6 @@ class DatapathWish(Enum):
 
     AUTO = "auto"
     PLAIN = "plain"
-    BATCHED = "batched"
-    EBPF = "ebpf"
     KERNEL = "kernel"
 
 

@@ -90,7 +90,6 @@ class Lifecycle:
         Raises TunnelError for what ends it: another process runs the profile, this host cannot do it, or every method
         failed for good; without patience also when nothing suits or works from the beginning. Nothing is left behind.
         """
-        _require_available(self._profile)
         journal = Journal.take(self._runtime.journal(self._profile.name))
         try:
             configurator = Configurator(self._host, journal)
@@ -366,13 +365,3 @@ class Lifecycle:
 
 def _is_final(error: TunnelError) -> bool:
     return error.exit_code.permanent or error.exit_code is ExitCode.BUG
-
-
-def _require_available(profile: Profile) -> None:
-    """Refuse what a profile may ask and this version cannot do, rather than leave it out silently."""
-    if profile.datapath in {DatapathWish.BATCHED, DatapathWish.EBPF}:
-        raise TunnelError(
-            f"{profile.file}: this version has no data path {profile.datapath.value}",
-            hint="write `datapath: auto`, which takes the fastest there is",
-            exit_code=ExitCode.INVALID,
-        )
