@@ -47,7 +47,7 @@ nat-matrix: .venv/installed system-packages  ## Teredo clients behind every kind
 mutants: .venv/installed  ## break the code behind 20 requirements, one at a time: the cited test must fail (SEED=1)
 	@$(BIN)/python -m tools.mutants $(SEED)
 
-shape: .venv/installed  ## the largest files and functions
+shape: .venv/installed  ## figures of the code beside their limits, and what is largest
 	@$(BIN)/python tools/shape.py
 
 clean:  ## remove everything made here
