@@ -33,7 +33,7 @@ home: up for <time>
   proof             carries packets: 2 of 2 probes, <time>, via relay 198.51.100.1
   server            teredo.example.net (192.0.2.1)
   NAT               port-restricted
-  nat candidates    address-restricted, port-restricted
+  NAT candidates    address-restricted, port-restricted
   mapped            203.0.113.1:<port>
   local             192.168.1.2:<port>
   port preserved    yes

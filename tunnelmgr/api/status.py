@@ -1,11 +1,14 @@
 """Plain data a Tunnel tells about itself. It travels as JSON: text, numbers, true, false, null."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv6Network
 from typing import NamedTuple
 
 Fact = str | int | float | bool | None
+
+_SNAKE_CASE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +33,19 @@ class TunnelStatus:
     state: str
     """The protocol's own word for it: "qualified", "probing-primary", "connected"."""
     facts: Mapping[str, Fact] = field(default_factory=dict)
-    """What a user would ask for, in order of interest: server, nat, mapped address, round trip ..."""
+    """What a user would ask for, in order of interest: {"server": "192.0.2.1", "nat": "none", "round_trip_s": 0.04}.
+
+    Names are snake_case. A measured one ends with its unit: `_s` for seconds, `_bytes`.
+    """
     peers: tuple[PeerStatus, ...] = ()
     """At most 256, the most recently used first."""
     peers_total: int = 0
     counters: Mapping[str, int] = field(default_factory=dict)
     """Datagrams and packets by what became of them; drops are named `dropped-<reason>`."""
+
+    def __post_init__(self) -> None:
+        if misnamed := [name for name in self.facts if not _SNAKE_CASE.fullmatch(name)]:
+            raise ValueError(f"facts of a status are named in snake_case: {misnamed}")
 
 
 class PathUse(NamedTuple):

@@ -29,6 +29,9 @@ _INBOUND = {
 _SHOWN_BY_US = {"address", "encrypted"}
 """Facts of a transport that have a row of ours."""
 
+_WRITTEN = {"nat": "NAT", "mtu": "MTU", "dont": "don't"}
+"""Words in names of facts that people write in another way."""
+
 Row = tuple[str, str]
 
 
@@ -126,7 +129,7 @@ def _rows(snapshot: Snapshot) -> Iterable[Row]:
         yield "proof", snapshot.verified
     for name, fact in snapshot.facts.items():
         if fact is not None and name not in _SHOWN_BY_US:
-            yield _spoken(name), _fact(fact)
+            yield _spoken(name), _fact(name, fact)
     if snapshot.peers_total:
         yield "peers", _peer_counts(snapshot)
     if snapshot.addresses:
@@ -181,15 +184,16 @@ def _traffic(snapshot: Snapshot) -> str:
 
 
 def _spoken(name: str) -> str:
-    return "NAT" if name == "nat" else name.replace("_", " ").replace("-", " ")
+    words = name.removesuffix("_s").removesuffix("_bytes").split("_")
+    return " ".join(_WRITTEN.get(word, word) for word in words)
 
 
-def _fact(fact: Fact) -> str:
+def _fact(name: str, fact: Fact) -> str:
     match fact:
         case bool():
             return "yes" if fact else "no"
-        case float():  # a float is a duration in seconds, everywhere
-            return f"{fact * 1000:.0f} ms" if fact < 1 else f"{fact:.3g} s"
+        case int() | float() if name.endswith("_s"):
+            return f"{fact * 1000:.0f} ms" if fact < 1 else f"{fact:.3g} s" if fact < 100 else f"{fact:.0f} s"
     return str(fact)
 
 

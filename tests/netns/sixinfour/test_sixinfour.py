@@ -172,8 +172,8 @@ def test_a_nat_that_forwards_protocol_41_carries_the_tunnel(internet: NamespaceI
     assert ping(inside.host, FAR6, 5) == 5
     assert ping(far.host, HOME6, 5) == 5
     status = inside.status()
-    assert status["facts"]["behind NAT"] is True
-    assert status["facts"]["link-local"] != "fe80::c0a8:102"
+    assert status["facts"]["behind_nat"] is True
+    assert status["facts"]["link_local"] != "fe80::c0a8:102"
     for end in (inside, far):
         end.run("down", "home")
 

@@ -184,7 +184,7 @@ def test_a_customer_learns_the_domain_from_the_providers_dhcp_server(internet: N
     server.start(OPTION)
     home.up()
     assert str(home.address()) == "2001:db8:6464:200::1"
-    assert home.status()["facts"]["round trip"] is not None, "the relay sends back what the host sends to itself"
+    assert home.status()["facts"]["round_trip_s"] is not None, "the relay sends back what the host sends to itself"
     assert ":68 " not in site.inside.run(["ss", "-Huln"]).stdout, "the port is given back"
     home.run("down", "home")
     assert home.traces() == []

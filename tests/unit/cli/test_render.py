@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from tests.unit.daemon.test_documents import SNAPSHOT
-from tunnelmgr.api.status import PeerStatus
+from tunnelmgr.api.status import Fact, PeerStatus
 from tunnelmgr.cli import render
 from tunnelmgr.cli.overview import ProfileStatus, Statuses
 from tunnelmgr.core.running.method_run import LOST_HINT
@@ -28,8 +28,8 @@ UP = replace(
         "address": "2001:0:c000:201:2000:b5c8:34ff:8efe",
         "port_preserved": False,
         "hairpin": None,
-        "round_trip": 0.0414,
-        "refresh_interval": 30.0,
+        "round_trip_s": 0.0414,
+        "refresh_interval_s": 30.0,
         "encrypted": False,
     },
     peers=(
@@ -271,6 +271,22 @@ def test_json_is_one_line_in_an_envelope() -> None:
     assert (told["schema"], told["schema_version"]) == ("tunnelmgr.status", 1)
     (profile,) = told["data"]["profiles"]
     assert (profile["state"], profile["snapshot"]["mtu"], profile["snapshot"]["facts"]["hairpin"]) == ("up", 1280, None)
+
+
+@pytest.mark.parametrize(
+    ("name", "fact", "shown"),
+    [
+        ("nat_candidates", "none", "NAT candidates none"),
+        ("path_mtu_bytes", 1454, "path MTU 1454"),
+        ("dont_fragment", True, "don't fragment yes"),
+        ("broker_round_trip_s", 1.2345, "broker round trip 1.23 s"),
+        ("renewal_in_s", 86400, "renewal in 86400 s"),
+        ("clients", 3, "clients 3"),
+    ],
+)
+def test_a_fact_stands_with_its_name_in_words_and_its_unit(name: str, fact: Fact, shown: str) -> None:
+    lines = screen(replace(UP, facts={name: fact})).splitlines()
+    assert shown in [" ".join(line.split()) for line in lines]
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,7 @@ def test_behind_nats_the_link_local_addresses_of_both_ends_differ() -> None:
     ]
     assert len({end.address for end in ends}) == 1
     internet.run(2)
-    assert len({end.status().facts["link-local"] for end in ends}) == 2
+    assert len({end.status().facts["link_local"] for end in ends}) == 2
     assert all(is_trusted(end) for end in ends), "each opened its NAT for the other"
 
 
@@ -195,7 +195,7 @@ def test_the_mtu_is_found_without_any_icmp(mtu: int, tunnel: int) -> None:
     assert home.config is not None
     assert home.config.mtu <= tunnel
     assert home.config.mtu >= tunnel - 40, "the next smaller size that is tried"
-    assert home.status().facts["don't fragment"] is True
+    assert home.status().facts["dont_fragment"] is True
 
 
 @pytest.mark.requirement("S-MT-010", "S-MT-011")
@@ -210,7 +210,7 @@ def test_a_black_hole_is_noticed_within_30_seconds_of_use_and_left_again(moment:
     use(internet, home, far, seconds=30)
     assert home.config is not None
     assert home.config.mtu == 1280
-    assert home.status().facts["don't fragment"] is False
+    assert home.status().facts["dont_fragment"] is False
     assert home.notices.count("6in4.black-hole") == 1
     ping = home.send_ping(to=far, size=1200)
     internet.run(1)
@@ -218,7 +218,7 @@ def test_a_black_hole_is_noticed_within_30_seconds_of_use_and_left_again(moment:
     home.set_links(up=Link())
     internet.run(620)
     assert home.config.mtu == 1480
-    assert home.status().facts["don't fragment"] is True
+    assert home.status().facts["dont_fragment"] is True
 
 
 def use(internet: Internet, home: SimulatedHost, far: SimulatedHost, seconds: int) -> None:
@@ -257,7 +257,7 @@ def test_below_1300_packets_are_left_to_be_fragmented() -> None:
     home = add_home(internet, link=Link(mtu=1200))
     far = add_far(internet)
     internet.run(60)
-    assert home.status().facts["don't fragment"] is False
+    assert home.status().facts["dont_fragment"] is False
     assert home.config is not None
     assert home.config.mtu == 1280
     ping = home.send_ping(to=far, size=1200)

@@ -184,7 +184,7 @@ def test_a_refusal_is_known_at_the_next_start_and_forgotten_when_the_key_is_anot
     internet.run(10)
     home.restart()
     internet.run(10)
-    assert (home.status().facts["provider"], home.status().facts["provider said"]) == ("refused", "badauth")
+    assert (home.status().facts["provider"], home.status().facts["provider_said"]) == ("refused", "badauth")
     assert len(said(home, "6in4.update-refused")) == 2, "each start says why nothing is told"
     assert len(provider.requests) == 1
     memory, internet = home.memory, Internet()

@@ -165,13 +165,13 @@ def test_a_host_that_finds_its_ipv4_address_later_has_the_link_local_address_of_
     bench = Bench(found=Network())
     bench.move(network(IPv4Address(source)))
     bench.reply()
-    link_local = IPv6Address(str(bench.tunnel.status(0.0).facts["link-local"]))
+    link_local = IPv6Address(str(bench.tunnel.status(0.0).facts["link_local"]))
     assert link_local != link_local_of(bench.settings.remote)
     assert (link_local == link_local_of(IPv4Address(source))) is derived
     (up,) = bench.said_of(Up)
     assert link_local in {address.ip for address in up.config.addresses}
     bench.move(network(IPv4Address("192.0.2.55")))
-    assert bench.tunnel.status(0.0).facts["link-local"] == str(link_local), "the device keeps it"
+    assert bench.tunnel.status(0.0).facts["link_local"] == str(link_local), "the device keeps it"
 
 
 def test_up_wishes_the_addresses_the_default_route_and_the_delegated_prefixes() -> None:
@@ -363,7 +363,7 @@ def test_the_status_tells_both_ends_and_when_they_were_heard() -> None:
     status = bench.tunnel.status(8.0)
     assert status.state == "established"
     assert status.facts["remote"] == str(SERVER)
-    assert status.facts["behind NAT"] is False
+    assert status.facts["behind_nat"] is False
     (peer,) = status.peers
     assert (peer.endpoint, peer.path, peer.last_received, peer.last_sent) == (str(SERVER), "direct", 4.0, 2.0)
 

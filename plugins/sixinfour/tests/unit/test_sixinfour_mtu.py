@@ -69,7 +69,7 @@ def test_a_static_mtu_leaves_df_clear_and_learns_nothing() -> None:
     bench = established(mtu=1472)
     (up,) = Bench(mtu=1472, keepalive=None).said_of(Up)
     assert up.config.mtu == 1472
-    assert not bench.tunnel.status(0.0).facts["don't fragment"]
+    assert not bench.tunnel.status(0.0).facts["dont_fragment"]
     bench.change(vectors.error("icmp4-frag-needed-1400"))
     assert not bench.said
     assert not bench.delivered
@@ -105,7 +105,7 @@ def test_a_path_below_1300_gets_another_channel_without_df(name: str, path: int)
     assert mtu(bench) == 1280
     (opened,) = bench.said_of(OpenChannel)
     assert not opened.path_mtu_discovery
-    assert bench.tunnel.status(0.0).facts["path MTU"] == path
+    assert bench.tunnel.status(0.0).facts["path_mtu_bytes"] == path
 
 
 @pytest.mark.requirement("S-MT-004")

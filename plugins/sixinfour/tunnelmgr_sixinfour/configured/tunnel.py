@@ -392,17 +392,17 @@ class SixInFourTunnel:
         facts: dict[str, Fact] = {
             "remote": str(self._settings.remote),
             "local": None if local is None else str(local),
-            "behind NAT": None if local is None else is_private(local),
-            "far address": str(self._settings.far),
-            "link-local": None if self._link_local is None else str(self._link_local),
-            "round trip": self._rounds.round_trip,
-            "path MTU": self._path_mtu.path_mtu,
-            "don't fragment": self._path_mtu.dont_fragment,
-            "black hole": self._path_mtu.black_hole,
+            "behind_nat": None if local is None else is_private(local),
+            "far_address": str(self._settings.far),
+            "link_local": None if self._link_local is None else str(self._link_local),
+            "round_trip_s": self._rounds.round_trip,
+            "path_mtu_bytes": self._path_mtu.path_mtu,
+            "dont_fragment": self._path_mtu.dont_fragment,
+            "black_hole": self._path_mtu.black_hole,
         }
         if self._update is not None:
             facts["provider"] = self._update.standing
-            facts["provider said"] = self._update.last_answer or None
+            facts["provider_said"] = self._update.last_answer or None
         received, sent = (None if at is None else now - at for at in (self._received_at, self._sent_at))
         path = "direct" if self._state is State.ESTABLISHED else "none"
         peer = PeerStatus(str(self._settings.far), str(self._settings.remote), path, received, sent)

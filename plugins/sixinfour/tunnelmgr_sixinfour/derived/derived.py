@@ -376,9 +376,9 @@ class DerivedTunnel:
             "relay": None if self._domain is None or self._domain.gateway is None else str(self._domain.gateway),
         }
         if place is not None:
-            facts["sites written to"] = place.paths.recent(now)
+            facts["sites_written_to"] = place.paths.recent(now)
             if place.watch is not None:
-                facts["round trip"] = place.watch.round_trip
+                facts["round_trip_s"] = place.watch.round_trip
         return TunnelStatus(self._state.value, facts, counters=dict(self._outbox.counters))
 
     def command(self, name: str, arguments: Mapping[str, Fact], now: float) -> Mapping[str, object]:

@@ -30,7 +30,7 @@ def test_the_interval_found_is_one_that_works_and_close_to_one_that_does_not(
     world: TeredoWorld, mapping_timeout: float, interval: float
 ) -> None:
     client = found(world, mapping_timeout)
-    assert client.status().facts["refresh_interval"] == interval
+    assert client.status().facts["refresh_interval_s"] == interval
     assert interval < mapping_timeout
 
 
@@ -63,7 +63,7 @@ def test_a_server_that_dies_meanwhile_leaves_30_seconds(world: TeredoWorld) -> N
     world.internet.run(60)
     world.server.silent = False
     assert world.internet.run_until(lambda: client.up, within=60)
-    assert client.status().facts["refresh_interval"] == 30
+    assert client.status().facts["refresh_interval_s"] == 30
 
 
 @pytest.mark.requirement("T-MA-010")

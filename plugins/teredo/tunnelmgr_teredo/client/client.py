@@ -392,8 +392,8 @@ class TeredoClient:
             "local": str(qualification.local) if self._port is not None else None,
             "port_preserved": qualification.port_preserved,
             "address": str(session.identity.address) if session is not None else None,
-            "round_trip": qualification.round_trip,
-            "refresh_interval": qualification.refresh_interval,
+            "round_trip_s": qualification.round_trip,
+            "refresh_interval_s": qualification.refresh_interval,
             "relay": str(session.relay) if session is not None and session.relay is not None else None,
             "encrypted": False,
         }

@@ -349,7 +349,7 @@ def test_what_a_broker_gives_is_told_to_the_user() -> None:
     desk = Desk({"create": offered(client_ipv4=IPv4Address("198.51.100.9"), name="me.example")})
     facts = desk.client.status(desk.now).facts
     assert facts["broker"] == "192.0.2.1"
-    assert facts["seen-as"] == "198.51.100.9"
+    assert facts["seen_as"] == "198.51.100.9"
     assert facts["name"] == "me.example"
     assert facts["encrypted"] is False
     assert OFFER.client_ipv4 == OURS

@@ -385,11 +385,11 @@ class TspClient:
                 "tunnel": terms.type.value,
                 "endpoint": str(terms.remote),
                 "prefix": str(terms.prefix) if terms.prefix else None,
-                "seen-as": str(seen) if seen else None,
+                "seen_as": str(seen) if seen else None,
                 "name": terms.name or None,
                 "authentication": self._mechanism,
-                "broker-round-trip": self._round_trip,
-                "round-trip": carrying.keepalive.round_trip if carrying.keepalive is not None else None,
-                "renewal-in": round(carrying.renew_at - now),
+                "broker_round_trip_s": self._round_trip,
+                "round_trip_s": carrying.keepalive.round_trip if carrying.keepalive is not None else None,
+                "renewal_in_s": round(carrying.renew_at - now),
             }
         return {**facts, "encrypted": False}
