@@ -25,14 +25,14 @@ from tunnelmgr.api.effects import Ask, Done, OpenChannel
 from tunnelmgr.api.network import Endpoint, Network
 from tunnelmgr.api.status import PathUse
 from tunnelmgr_tsp.broker.broker import TspBroker
+from tunnelmgr_tsp.broker.conversations import UDP
 from tunnelmgr_tsp.broker.leases import Leases
-from tunnelmgr_tsp.broker.reception import UDP
-from tunnelmgr_tsp.broker.settings import BrokerSettings
+from tunnelmgr_tsp.broker.settings import TspBrokerSettings
 from tunnelmgr_tsp.broker.users import account_line
 from tunnelmgr_tsp.wire.capability import TunnelType
-from tunnelmgr_tsp.wire.digest import Challenge, prove
-from tunnelmgr_tsp.wire.header import ControlMessage
-from tunnelmgr_tsp.wire.messages import Action, Command, Create
+from tunnelmgr_tsp.wire.datagrams import ControlMessage
+from tunnelmgr_tsp.wire.digest import DigestChallenge, prove
+from tunnelmgr_tsp.wire.messages import Action, BareRequest, Create
 
 ABOUT = """The broker's Tunnel with its leases in SQLite, in memory but for the figure that says so, driven in one process;
 both ends of the dialogue are in the figures, so that a broker alone is faster. On disk each new session waits for one
@@ -52,7 +52,7 @@ class Bench:
         accounts = "\n".join(account_line(f"user{number}", "tunnelmgr", "wonder") for number in range(users)) or None
         url = f"sqlite:///{folder}/leases.db"
         written = {"address": "192.0.2.1", "prefix": PREFIX, "users": accounts, "leases": url, "tunnels_max": 10**6}
-        settings = BrokerSettings.model_validate(written)
+        settings = TspBrokerSettings.model_validate(written)
         plan = settings.plan()
         self._leases = Leases(url, "bench", plan.slots, plan.prefix_slots)
         self.broker = TspBroker(settings, Random(1))
@@ -71,12 +71,12 @@ class Bench:
         if user is None:
             self._ask(b"AUTHENTICATE ANONYMOUS\r\n", 241, remote)
         else:
-            challenge = Challenge.parse(self._ask(b"AUTHENTICATE DIGEST-MD5\r\n", 241, remote))
+            challenge = DigestChallenge.parse(self._ask(b"AUTHENTICATE DIGEST-MD5\r\n", 241, remote))
             proof, _ = prove(challenge, user, "wonder", "broker", b"c")
             self._ask(proof.serialize(), 242, remote)
             self._ask(b"", 243, remote)
         self._ask(Create(TunnelType.V6UDPV4, IPv4Address("10.1.1.2"), 30).serialize(), 244, remote)
-        self._ask(Command(Action.ACCEPT).serialize(), 245, remote)
+        self._ask(BareRequest(Action.ACCEPT).serialize(), 245, remote)
         if number % 100 == 99:
             self.wake()
 

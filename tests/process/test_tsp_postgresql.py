@@ -14,7 +14,7 @@ from tests.tsp_world.leases_machine import LeasesMachine
 
 from tests.peers import debian, postgresql
 from tunnelmgr_tsp.broker.leases import Leases, open_database
-from tunnelmgr_tsp.broker.leasing import Claim, Lease, ListLeases, Release
+from tunnelmgr_tsp.broker.leasing import Lease, LeaseClaim, ListLeases, Release
 
 pytestmark = pytest.mark.xdist_group("postgresql")
 
@@ -95,7 +95,7 @@ def test_two_brokers_at_once_never_give_the_same(database: str) -> None:
                 leases.handle(Release(owner))
                 last[owner] = None
             else:
-                given = leases.handle(Claim(owner, anonymous=False, wants_prefix=random.random() < 0.5))
+                given = leases.handle(LeaseClaim(owner, anonymous=False, wants_prefix=random.random() < 0.5))
                 assert isinstance(given, Lease)
                 before = last.get(owner)
                 assert before is None or before.slot == given.slot

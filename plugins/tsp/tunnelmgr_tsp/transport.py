@@ -11,9 +11,9 @@ from tunnelmgr.api.report import NatKind, NetworkReport
 from tunnelmgr.api.settings import Settings
 from tunnelmgr.api.transport import Fit, Service, Suitability, Transport
 from tunnelmgr.api.tunnel import Tunnel
-from tunnelmgr_tsp.broker.settings import BrokerSettings
+from tunnelmgr_tsp.broker.settings import TspBrokerSettings
 from tunnelmgr_tsp.client.reachability import probes
-from tunnelmgr_tsp.client.settings import ClientSettings, Signalling, TunnelWish
+from tunnelmgr_tsp.client.settings import Signalling, TspClientSettings, TunnelWish
 
 
 class Tsp(Transport):
@@ -21,37 +21,37 @@ class Tsp(Transport):
 
     type_name: ClassVar[str] = "tsp"
     summary: ClassVar[str] = "IPv6 and a prefix from a tunnel broker, behind any NAT (RFC 5572)"
-    roles: ClassVar[Mapping[str, type[Settings]]] = {"client": ClientSettings, "broker": BrokerSettings}
+    roles: ClassVar[Mapping[str, type[Settings]]] = {"client": TspClientSettings, "broker": TspBrokerSettings}
 
     def __init__(self, role: str, settings: Settings) -> None:
         self._settings = settings
 
     def describe(self) -> str:
         match self._settings:
-            case ClientSettings(broker=brokers, user=user):
+            case TspClientSettings(broker=brokers, user=user):
                 return f"broker {', '.join(brokers)}, {'anonymous' if user is None else f'user {user}'}"
-            case BrokerSettings(address=address, prefix=prefix):
+            case TspBrokerSettings(address=address, prefix=prefix):
                 return f"broker on {address} for {prefix}"
         raise TypeError(self._settings)
 
     def suits(self, report: NetworkReport) -> Suitability:
         match self._settings:
-            case ClientSettings() as settings:
+            case TspClientSettings() as settings:
                 return _suits_client(settings, report)
         held = {one.address.ip for one in report.network.addresses}
-        assert isinstance(self._settings, BrokerSettings)  # noqa: S101 - roles has no third model
+        assert isinstance(self._settings, TspBrokerSettings)  # noqa: S101 - roles has no third model
         if self._settings.address in held:
             return Suitability(Fit.GOOD, "the broker's address is one of this host")
         return Suitability(Fit.UNSUITABLE, f"{self._settings.address} is no address of this host")
 
     def tunnel(self, random: Random) -> Tunnel:
         match self._settings:
-            case BrokerSettings() as settings:
+            case TspBrokerSettings() as settings:
                 # Imported here: clients need no database.
                 from tunnelmgr_tsp.broker.broker import TspBroker
 
                 return TspBroker(settings, random)
-            case ClientSettings() as settings:
+            case TspClientSettings() as settings:
                 from tunnelmgr_tsp.client.client import TspClient
 
                 return TspClient(settings, random)
@@ -59,7 +59,7 @@ class Tsp(Transport):
 
     def services(self) -> Mapping[str, Callable[[], Service]]:
         """Return the leases of a broker. Raises TunnelError when this installation cannot keep them."""
-        if not isinstance(self._settings, BrokerSettings):
+        if not isinstance(self._settings, TspBrokerSettings):
             return {}
         if find_spec("sqlalchemy") is None:
             raise TunnelError(
@@ -77,10 +77,10 @@ class Tsp(Transport):
         return {"leases": leases}
 
     def probes(self, random: Random) -> Sequence[ReachProbe]:
-        return tuple(probes(self._settings, random)) if isinstance(self._settings, ClientSettings) else ()
+        return tuple(probes(self._settings, random)) if isinstance(self._settings, TspClientSettings) else ()
 
 
-def _suits_client(settings: ClientSettings, report: NetworkReport) -> Suitability:
+def _suits_client(settings: TspClientSettings, report: NetworkReport) -> Suitability:
     if report.network.source is None:
         return Suitability(Fit.UNSUITABLE, "there is no IPv4 default route")
     no_udp = report.udp is False or report.nat is NatKind.BLOCKED

@@ -10,19 +10,19 @@ from hypothesis import strategies as st
 
 from tunnelmgr.api.errors import WireError
 from tunnelmgr_tsp.wire.capability import Capability, TunnelType
-from tunnelmgr_tsp.wire.digest import Challenge, Proof
+from tunnelmgr_tsp.wire.datagrams import ControlMessage
+from tunnelmgr_tsp.wire.digest import DigestChallenge, DigestResponse
 from tunnelmgr_tsp.wire.documents import parse_document
 from tunnelmgr_tsp.wire.framing import Reply, StreamReader, framed
-from tunnelmgr_tsp.wire.header import ControlMessage
-from tunnelmgr_tsp.wire.messages import Create, Keepalive, Offer, Referral, parse_request
+from tunnelmgr_tsp.wire.messages import Create, KeepaliveWish, Offer, Referral, parse_request
 
 READERS: list[Callable[[bytes], object]] = [
     ControlMessage.parse,
     Reply.parse,
     StreamReader().feed,
     Capability.parse,
-    Challenge.parse,
-    Proof.parse,
+    DigestChallenge.parse,
+    DigestResponse.parse,
     parse_document,
     parse_request,
     Offer.parse,
@@ -68,7 +68,8 @@ offers = st.builds(
     name=st.text(st.characters(min_codepoint=33, max_codepoint=0x2FF, exclude_categories=["Cc", "Zs"]), max_size=40),
     dns=st.lists(st.builds(IPv6Address, st.integers(1, 2**128 - 1)), max_size=3).map(tuple),
     prefix=st.none() | st.integers(0, 2**64 - 1).map(lambda bits: IPv6Network((bits << 64, 64))),
-    keepalive=st.none() | st.builds(Keepalive, st.integers(1, 10**6), st.builds(IPv6Address, st.integers(1, 2**128 - 1))),
+    keepalive=st.none()
+    | st.builds(KeepaliveWish, st.integers(1, 10**6), st.builds(IPv6Address, st.integers(1, 2**128 - 1))),
 )
 
 

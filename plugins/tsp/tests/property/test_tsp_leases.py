@@ -8,7 +8,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from tests.tsp_world.leases_machine import LeasesMachine
 
 from tunnelmgr_tsp.broker.leases import Leases
-from tunnelmgr_tsp.broker.leasing import Claim, Lease, Release
+from tunnelmgr_tsp.broker.leasing import Lease, LeaseClaim, Release
 
 
 def test_nothing_is_given_twice_or_lost_whenever_a_broker_dies(tmp_path: Path) -> None:
@@ -24,10 +24,10 @@ def test_nothing_is_given_twice_or_lost_whenever_a_broker_dies(tmp_path: Path) -
 
 def test_a_freed_number_rests_until_all_others_were_given(tmp_path: Path) -> None:
     leases = Leases(f"sqlite:///{tmp_path}/new/leases.db", "one", 3, 0)
-    slots = [leases.handle(Claim(owner, anonymous=True, wants_prefix=True)) for owner in "ab"]
+    slots = [leases.handle(LeaseClaim(owner, anonymous=True, wants_prefix=True)) for owner in "ab"]
     leases.handle(Release("a"))
     assert [lease.slot for lease in slots if isinstance(lease, Lease)] == [0, 1]
-    third, fourth, full = (leases.handle(Claim(owner, anonymous=True, wants_prefix=False)) for owner in "cde")
+    third, fourth, full = (leases.handle(LeaseClaim(owner, anonymous=True, wants_prefix=False)) for owner in "cde")
     assert isinstance(third, Lease)
     assert isinstance(fourth, Lease)
     assert (third.slot, fourth.slot, full) == (2, 0, None)

@@ -12,9 +12,9 @@ from tunnelmgr.api.events import Event, PathUp, Up
 from tunnelmgr.api.hostconfig import HostConfig
 from tunnelmgr.api.network import Endpoint, Network
 from tunnelmgr_tsp.broker.broker import TspBroker
+from tunnelmgr_tsp.broker.conversations import TCP, UDP
 from tunnelmgr_tsp.broker.leases import Leases
-from tunnelmgr_tsp.broker.reception import TCP, UDP
-from tunnelmgr_tsp.wire.header import ControlMessage
+from tunnelmgr_tsp.wire.datagrams import ControlMessage
 
 CLIENT = Endpoint(IPv4Address("203.0.113.5"), 40000)
 

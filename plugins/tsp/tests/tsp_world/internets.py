@@ -13,9 +13,9 @@ from tunnelmgr.lab.simulated import Internet, SimulatedHost
 from tunnelmgr.lab.simulated.internet import Behind
 from tunnelmgr.lab.vocabulary import Link
 from tunnelmgr_tsp.broker.leases import Leases
-from tunnelmgr_tsp.broker.settings import BrokerSettings
+from tunnelmgr_tsp.broker.settings import TspBrokerSettings
 from tunnelmgr_tsp.broker.users import account_line
-from tunnelmgr_tsp.client.settings import ClientSettings
+from tunnelmgr_tsp.client.settings import TspClientSettings
 from tunnelmgr_tsp.transport import Tsp
 
 NAME = "broker.example.net"
@@ -25,10 +25,10 @@ ALICE: dict[str, Any] = {"user": "alice", "password": "wonder"}
 USERS = f"{account_line('alice', 'tunnelmgr', 'wonder')}\n{account_line('bob', 'tunnelmgr', 'builder')}\n"
 
 
-def broker_settings(**settings: Any) -> BrokerSettings:
+def broker_settings(**settings: Any) -> TspBrokerSettings:
     """Return the settings of a broker with two users, unless told otherwise."""
     written = {"address": BROKER, "prefix": PREFIX, "users": USERS, "leases": "sqlite://"}
-    return BrokerSettings.model_validate(written | settings)
+    return TspBrokerSettings.model_validate(written | settings)
 
 
 def add_broker(
@@ -54,7 +54,7 @@ def add_client(
     internet: Internet, behind: Behind = None, name: str = "home", link: Link | None = None, **settings: Any
 ) -> SimulatedHost:
     """Add a client of the broker."""
-    chosen = ClientSettings.model_validate({"broker": NAME} | settings)
+    chosen = TspClientSettings.model_validate({"broker": NAME} | settings)
     return internet.add(Tsp("client", chosen).tunnel, behind=behind, name=name, link=link or Link())
 
 

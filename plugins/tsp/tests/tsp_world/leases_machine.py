@@ -7,7 +7,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from sqlalchemy import Connection, event
 
 from tunnelmgr_tsp.broker.leases import Leases, open_database
-from tunnelmgr_tsp.broker.leasing import Claim, Lease, ListLeases, Release
+from tunnelmgr_tsp.broker.leasing import Lease, LeaseClaim, ListLeases, Release
 
 SLOTS, PREFIX_SLOTS = 6, 3
 OWNERS = st.sampled_from([f"user {name}" for name in "abcdefgh"])
@@ -86,7 +86,7 @@ class LeasesMachine(RuleBasedStateMachine):
 
     @rule(which=st.integers(0, 1), owner=OWNERS, anonymous=st.booleans(), wants_prefix=st.booleans())
     def claim(self, which: int, owner: str, anonymous: bool, wants_prefix: bool) -> None:
-        answer = self.brokers[which].ask(Claim(owner, anonymous, wants_prefix))
+        answer = self.brokers[which].ask(LeaseClaim(owner, anonymous, wants_prefix))
         if answer is Killed:
             self.uncertain.add(owner)
         elif answer is None:

@@ -11,17 +11,17 @@ from tunnelmgr.api.events import Down, Event, Notice, Up
 from tunnelmgr.api.network import DefaultRoute, Endpoint, LocalAddress, Network
 from tunnelmgr.api.packets import EchoReply, EchoRequest, IPv6Packet, icmpv6_packet, parse_icmpv6
 from tunnelmgr_tsp.client.client import TspClient
-from tunnelmgr_tsp.client.settings import ClientSettings
+from tunnelmgr_tsp.client.settings import TspClientSettings
 from tunnelmgr_tsp.constants import PORT
 from tunnelmgr_tsp.wire.capability import TunnelType
+from tunnelmgr_tsp.wire.datagrams import ControlMessage, Kind
 from tunnelmgr_tsp.wire.framing import Reply, Status
-from tunnelmgr_tsp.wire.header import ControlMessage, Kind
-from tunnelmgr_tsp.wire.messages import Keepalive, Offer
+from tunnelmgr_tsp.wire.messages import KeepaliveWish, Offer
 
 BROKER = Endpoint(IPv4Address("192.0.2.1"), PORT)
 OURS = IPv4Address("203.0.113.5")
 SERVER, CLIENT = IPv6Address("2001:db8:1::1"), IPv6Address("2001:db8:1::2")
-OFFER = Offer(TunnelType.V6UDPV4, BROKER.address, SERVER, OURS, CLIENT, 1440, keepalive=Keepalive(30, SERVER))
+OFFER = Offer(TunnelType.V6UDPV4, BROKER.address, SERVER, OURS, CLIENT, 1440, keepalive=KeepaliveWish(30, SERVER))
 NETWORK = Network((LocalAddress("eth0", IPv4Interface(f"{OURS}/24")),), DefaultRoute("eth0", None), OURS)
 CAPABILITY = b"CAPABILITY TUNNEL=V6V4 TUNNEL=V6UDPV4 AUTH=ANONYMOUS AUTH=DIGEST-MD5 AUTH=PLAIN\r\n"
 OK = b"200 Success\r\n"
@@ -53,7 +53,7 @@ class Desk:
         """When keepalives left."""
         self.echo_works = True
         self.channels: dict[str, ChannelKind] = {}
-        chosen = ClientSettings.model_validate({"broker": "192.0.2.1", "signalling": "udp"} | settings)
+        chosen = TspClientSettings.model_validate({"broker": "192.0.2.1", "signalling": "udp"} | settings)
         self.client = TspClient(chosen, Random(1))
         self.client.start(0.0, NETWORK, {})
         self.turn()

@@ -6,10 +6,10 @@ from tests.tsp_world.broker_desk import CLIENT, BrokerDesk
 
 from tunnelmgr.api.network import Endpoint
 from tunnelmgr_tsp.wire.capability import TunnelType
-from tunnelmgr_tsp.wire.messages import Action, Command, Create
+from tunnelmgr_tsp.wire.messages import Action, BareRequest, Create
 
 VERSION, ANONYMOUS = b"VERSION=2.0.0\r\n", b"AUTHENTICATE ANONYMOUS\r\n"
-ACCEPT = Command(Action.ACCEPT).serialize()
+ACCEPT = BareRequest(Action.ACCEPT).serialize()
 OURS = IPv4Address("10.1.1.2")
 """What a client behind a NAT takes for its address."""
 

@@ -14,12 +14,11 @@ from tunnelmgr.api.errors import TunnelError
 from tunnelmgr.api.events import Down, PathDown, Up
 from tunnelmgr.api.network import Endpoint
 from tunnelmgr_tsp.broker.dialogue import tunnel_type
-from tunnelmgr_tsp.client.dialogue import Medium
 from tunnelmgr_tsp.constants import SESSIONS_MAX, SESSIONS_PER_ADDRESS_MAX
 from tunnelmgr_tsp.wire.capability import TunnelType
-from tunnelmgr_tsp.wire.digest import Challenge, Proof, Secret, prove
-from tunnelmgr_tsp.wire.framing import framed
-from tunnelmgr_tsp.wire.messages import Action, Command, Create, Offer
+from tunnelmgr_tsp.wire.digest import DigestChallenge, DigestResponse, DigestSecret, prove
+from tunnelmgr_tsp.wire.framing import Medium, framed
+from tunnelmgr_tsp.wire.messages import Action, BareRequest, Create, Offer
 
 NAT = IPv4Address("203.0.113.5")
 
@@ -124,7 +123,7 @@ def test_an_echo_request_is_answered_without_a_session() -> None:
 def log_in(desk: BrokerDesk, name: str, password: str, sequence: int = 241) -> bytes:
     """Answer a challenge; return what the broker says to that."""
     (line,) = desk.say(b"AUTHENTICATE DIGEST-MD5\r\n", sequence)
-    proof, _ = prove(Challenge.parse(line), name, password, "broker.example.net", b"c")
+    proof, _ = prove(DigestChallenge.parse(line), name, password, "broker.example.net", b"c")
     return desk.say(proof.serialize(), sequence + 1)[0]
 
 
@@ -150,7 +149,7 @@ def test_a_proof_is_good_for_one_challenge_only() -> None:
     desk = BrokerDesk()
     desk.say(VERSION, 240)
     (line,) = desk.say(b"AUTHENTICATE DIGEST-MD5\r\n", 241)
-    proof, _ = prove(Challenge.parse(line), "alice", "wonder", "b", b"c")
+    proof, _ = prove(DigestChallenge.parse(line), "alice", "wonder", "b", b"c")
     other = Endpoint(CLIENT.address, 40001)
     desk.say(VERSION, 240, other)
     desk.say(b"AUTHENTICATE DIGEST-MD5\r\n", 241, other)
@@ -162,15 +161,15 @@ def test_whatever_name_the_client_has_for_the_broker_is_hashed() -> None:
     desk = BrokerDesk()
     desk.say(VERSION, 240)
     (line,) = desk.say(b"AUTHENTICATE DIGEST-MD5\r\n", 241)
-    challenge = Challenge.parse(line)
+    challenge = DigestChallenge.parse(line)
     proof, expected = prove(challenge, "alice", "wonder", "[2001:db8::1]:3653", b"c")
     assert expected in base64.b64decode(desk.say(proof.serialize(), 242)[0])
-    assert isinstance(proof, Proof)
+    assert isinstance(proof, DigestResponse)
 
 
 @pytest.mark.requirement("TSP-10")
 def test_names_and_passwords_in_latin_1_are_those_in_utf_8() -> None:
-    secret = Secret.of("zoë".encode(), b"tunnelmgr", "café".encode()).hash.hex()
+    secret = DigestSecret.of("zoë".encode(), b"tunnelmgr", "café".encode()).hash.hex()
     desk = BrokerDesk(users=f"zoë:{secret}", plain=True)
     for sequence, encoding in ((240, "utf-8"), (250, "latin-1")):
         remote = Endpoint(CLIENT.address, sequence)
@@ -187,7 +186,7 @@ def test_over_tcp_rspauth_and_200_leave_apart_and_accept_is_not_answered() -> No
     desk.take()
     desk.hear(b"AUTHENTICATE DIGEST-MD5\r\n\0", channel=channel)
     (line,) = [one.data for one in desk.take()]
-    proof, _ = prove(Challenge.parse(line), "alice", "wonder", "b", b"c")
+    proof, _ = prove(DigestChallenge.parse(line), "alice", "wonder", "b", b"c")
     desk.hear(proof.serialize(), channel=channel)
     assert len(desk.take()) == 1
     desk.run(0.29)
@@ -377,7 +376,7 @@ def test_a_rejected_offer_gives_the_address_back() -> None:
     desk.say(VERSION, 240)
     desk.say(ANONYMOUS, 241)
     desk.say(create(), 242)
-    desk.say(Command(Action.REJECT).serialize(), 243)
+    desk.say(BareRequest(Action.REJECT).serialize(), 243)
     desk.run(10)
     assert desk.broker.command("leases", {}, desk.now) == {"leases": []}
 
@@ -385,10 +384,10 @@ def test_a_rejected_offer_gives_the_address_back() -> None:
 def test_info_tells_the_offer_and_delete_takes_the_tunnel_back() -> None:
     desk = BrokerDesk()
     set_up(desk)
-    (told,) = desk.say(Command(Action.INFO).serialize(), 244)
+    (told,) = desk.say(BareRequest(Action.INFO).serialize(), 244)
     assert str(Offer.parse(told.partition(b"\r\n")[2].partition(b"\r\n")[2]).client_ipv6) == "2001:db8:100::2"
-    assert b"200" in desk.say(Command(Action.DELETE).serialize(), 245)[0]
-    assert b"310" in desk.say(Command(Action.INFO).serialize(), 246)[0]
+    assert b"200" in desk.say(BareRequest(Action.DELETE).serialize(), 245)[0]
+    assert b"310" in desk.say(BareRequest(Action.INFO).serialize(), 246)[0]
     assert desk.broker.status(0.0).peers_total == 0
     assert desk.broker.command("leases", {}, desk.now) == {"leases": []}
 
@@ -404,7 +403,7 @@ def test_the_second_protocol_41_tunnel_of_an_address_is_refused() -> None:
             desk.say(ACCEPT, 243, remote)
             continue
         (line,) = desk.say(b"AUTHENTICATE DIGEST-MD5\r\n", 241, remote)
-        proof, _ = prove(Challenge.parse(line), "alice", "wonder", "b", b"c")
+        proof, _ = prove(DigestChallenge.parse(line), "alice", "wonder", "b", b"c")
         desk.say(proof.serialize(), 242, remote)
         desk.say(b"", 243, remote)
         assert b"506" in desk.say(create(TunnelType.V6V4, NAT), 244, remote)[0]
@@ -413,7 +412,7 @@ def test_the_second_protocol_41_tunnel_of_an_address_is_refused() -> None:
 def test_no_secret_is_told_anywhere() -> None:
     desk = BrokerDesk()
     told = repr((desk.said, desk.broker.status(0.0), desk.broker.command("users", {}, 0.0)))
-    assert Secret.of(b"alice", b"tunnelmgr", b"wonder").hash.hex() not in told
+    assert DigestSecret.of(b"alice", b"tunnelmgr", b"wonder").hash.hex() not in told
     assert "**" in repr(broker_settings().users)
 
 

@@ -13,9 +13,9 @@ from tunnelmgr.api.events import PathUp
 from tunnelmgr.api.network import Endpoint
 from tunnelmgr.api.packets import IpProtocol, IPv6Packet
 from tunnelmgr_tsp.wire.capability import TunnelType
+from tunnelmgr_tsp.wire.datagrams import ControlMessage
 from tunnelmgr_tsp.wire.framing import Reply, Status
-from tunnelmgr_tsp.wire.header import ControlMessage
-from tunnelmgr_tsp.wire.messages import Keepalive, Referral
+from tunnelmgr_tsp.wire.messages import KeepaliveWish, Referral
 
 ALICE: dict[str, Any] = {"user": "alice", "password": "wonder"}
 CHALLENGE = base64.b64encode(b'realm="r",nonce="n",qop="auth",charset=utf-8') + b"\r\n"
@@ -109,7 +109,7 @@ def test_a_broker_that_cannot_choose_is_asked_for_udp_and_then_for_protocol_41()
 
 @pytest.mark.requirement("TSP-15", "TSP-16")
 def test_the_broker_decides_how_often_it_is_asked_for_life() -> None:
-    desk = Desk({"create": offered(keepalive=Keepalive(100, SERVER))}, keepalive=10)
+    desk = Desk({"create": offered(keepalive=KeepaliveWish(100, SERVER))}, keepalive=10)
     desk.run(3000)
     waits = [after - before for before, after in zip(desk.echoes, desk.echoes[1:], strict=False)]
     assert all(75 <= wait <= 100 for wait in waits)
@@ -190,7 +190,7 @@ def test_a_tunnel_of_a_type_not_asked_for_is_refused() -> None:
 @pytest.mark.parametrize("interval", [1, 10**9])
 @pytest.mark.parametrize("lifetime", [0, 10**9, None])
 def test_numbers_beyond_reason_are_brought_within(interval: int, lifetime: int | None) -> None:
-    answer = offered(keepalive=Keepalive(interval, IPv6Address("fe80::1")), lifetime=lifetime or 0)
+    answer = offered(keepalive=KeepaliveWish(interval, IPv6Address("fe80::1")), lifetime=lifetime or 0)
     desk = Desk({"create": answer if lifetime is not None else answer.replace(b' lifetime="0"', b" " * 13)})
     desk.run(1200)
     assert len(desk.ups) == 1

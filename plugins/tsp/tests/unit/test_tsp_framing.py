@@ -3,8 +3,8 @@
 import pytest
 
 from tunnelmgr.api.errors import WireError
+from tunnelmgr_tsp.wire.datagrams import ControlMessage, Kind
 from tunnelmgr_tsp.wire.framing import Reply, Status, StreamReader, framed, quoted, unframed
-from tunnelmgr_tsp.wire.header import ControlMessage, Kind
 
 VERSION = bytes.fromhex("f00000f00000011c56455253494f4e3d322e302e300d0a")
 

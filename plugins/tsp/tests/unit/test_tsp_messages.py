@@ -8,7 +8,7 @@ from tunnelmgr.api.errors import WireError
 from tunnelmgr_tsp.wire.capability import Capability, Mechanism, TunnelType
 from tunnelmgr_tsp.wire.documents import parse_document
 from tunnelmgr_tsp.wire.framing import framed
-from tunnelmgr_tsp.wire.messages import Action, Command, Create, Keepalive, Offer, Referral, parse_request
+from tunnelmgr_tsp.wire.messages import Action, BareRequest, Create, KeepaliveWish, Offer, Referral, parse_request
 
 OFFER = Offer(
     TunnelType.V6UDPV4,
@@ -20,7 +20,7 @@ OFFER = Offer(
     "alice.broker.example",
     (IPv6Address("2001:db8::53"),),
     IPv6Network("2001:db8:100:5600::/56"),
-    Keepalive(30, IPv6Address("2001:db8:1::1")),
+    KeepaliveWish(30, IPv6Address("2001:db8:1::1")),
 )
 FROM_THE_FIELD = b"""<tunnel action='info' type='V6UDPV4' lifetime="1440" mtu="9">
  <!-- spaces as in the examples of the RFC -->
@@ -35,7 +35,7 @@ def test_a_request_is_laid_out_as_others_lay_it_out_and_read_back() -> None:
     create = Create(TunnelType.V6UDPV4, IPv4Address("10.1.1.2"), 30, 56, ("ns1.example.net", "192.0.2.53"))
     assert parse_request(create.serialize()) == create
     assert b'<keepalive interval="30">\r\n   <address type="ipv6">::</address>' in create.serialize()
-    assert Command(Action.ACCEPT).serialize() == b'Content-length: 35\r\n<tunnel action="accept"></tunnel>\r\n'
+    assert BareRequest(Action.ACCEPT).serialize() == b'Content-length: 35\r\n<tunnel action="accept"></tunnel>\r\n'
 
 
 def test_an_offer_is_written_out_for_clients_that_cut_text() -> None:
@@ -49,7 +49,7 @@ def test_an_offer_is_read_however_it_is_laid_out() -> None:
     offer = Offer.parse(FROM_THE_FIELD)
     assert offer.server_ipv4 == OFFER.server_ipv4
     assert offer.client_ipv6 == OFFER.client_ipv6
-    assert offer.keepalive == Keepalive(30, None)
+    assert offer.keepalive == KeepaliveWish(30, None)
     assert offer.prefix is None
 
 

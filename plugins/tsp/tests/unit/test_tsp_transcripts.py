@@ -8,7 +8,7 @@ import pytest
 from tests.tsp_world.broker_desk import CLIENT, BrokerDesk
 
 from tunnelmgr.api.network import Endpoint
-from tunnelmgr_tsp.wire.digest import Secret
+from tunnelmgr_tsp.wire.digest import DigestSecret
 
 HOST = (
     b'Content-length: 213\r\n<tunnel action="create" type="%s" proxy="no">\r\n <client>\r\n'
@@ -95,7 +95,7 @@ def proof(challenge: bytes) -> tuple[bytes, bytes]:
     match = re.fullmatch(rb'realm="tunnelmgr",nonce="([0-9a-f]{32})",qop="auth",algorithm=md5-sess,charset=utf-8', said)
     assert match is not None
     nonce, cnonce, uri = match[1], b"1795399249", b"tsp/192.0.2.1"
-    secret = Secret.of(b"alice", b"tunnelmgr", b"wonder")
+    secret = DigestSecret.of(b"alice", b"tunnelmgr", b"wonder")
     words = (
         b'charset=utf-8,username="alice",realm="tunnelmgr",nonce="%s",nc=00000001,cnonce="%s",digest-uri="%s",'
         b"response=%s,qop=auth" % (nonce, cnonce, uri, secret.response(nonce, cnonce, uri))

@@ -22,16 +22,16 @@ from tunnelmgr.api.secret import Secret
 from tunnelmgr.api.status import Fact
 from tunnelmgr.api.transport import Fit
 from tunnelmgr_tsp.broker.users import Users
-from tunnelmgr_tsp.client.settings import ClientSettings
+from tunnelmgr_tsp.client.settings import TspClientSettings
 from tunnelmgr_tsp.commands import broker
 from tunnelmgr_tsp.plugin import tunnelmgr_register_transports
 from tunnelmgr_tsp.transport import Tsp
 from tunnelmgr_tsp.wire.brokers import Broker
-from tunnelmgr_tsp.wire.header import ControlMessage
+from tunnelmgr_tsp.wire.datagrams import ControlMessage
 
 
 def client(**settings: object) -> Tsp:
-    return Tsp("client", ClientSettings.model_validate({"broker": "broker.example.net"} | settings))
+    return Tsp("client", TspClientSettings.model_validate({"broker": "broker.example.net"} | settings))
 
 
 def test_the_plugin_registers_one_transport() -> None:

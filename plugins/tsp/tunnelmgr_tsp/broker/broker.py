@@ -15,28 +15,28 @@ from tunnelmgr.api.events import Down, Event, Notice, Stopped
 from tunnelmgr.api.network import Endpoint, Network
 from tunnelmgr.api.status import Fact, PathUse, TunnelStatus
 from tunnelmgr_tsp.broker import report as broker_report
-from tunnelmgr_tsp.broker.dialogue import Answer, Policy, Stage, Wants
+from tunnelmgr_tsp.broker.conversations import TCP, UDP, ClientRequest, Conversations
+from tunnelmgr_tsp.broker.dialogue import BrokerAnswer, BrokerStage, Policy, Wants
 from tunnelmgr_tsp.broker.grants import PROTOCOL41, Grants
 from tunnelmgr_tsp.broker.host_wish import HostWish
-from tunnelmgr_tsp.broker.leasing import Claim, Lease, ListLeases
-from tunnelmgr_tsp.broker.reception import TCP, UDP, Reception, Request
-from tunnelmgr_tsp.broker.sessions import Session
-from tunnelmgr_tsp.broker.settings import BrokerSettings
+from tunnelmgr_tsp.broker.leasing import Lease, LeaseClaim, ListLeases
+from tunnelmgr_tsp.broker.sessions import ClientSession
+from tunnelmgr_tsp.broker.settings import TspBrokerSettings
 from tunnelmgr_tsp.constants import REOPEN_INTERVAL, SILENCE, SWEEP_INTERVAL
 from tunnelmgr_tsp.outbox import Outbox
 from tunnelmgr_tsp.wire.capability import TunnelType
+from tunnelmgr_tsp.wire.datagrams import Kind
 from tunnelmgr_tsp.wire.framing import Reply, Status
-from tunnelmgr_tsp.wire.header import Kind
 
 
 class TspBroker:
     """The Tunnel. Owns the reception where clients speak, what was granted to them, and the wish for its host."""
 
-    def __init__(self, settings: BrokerSettings, random: Random) -> None:
+    def __init__(self, settings: TspBrokerSettings, random: Random) -> None:
         self._settings = settings
         self._policy = Policy(settings)
         self._outbox = Outbox()
-        self._reception = Reception(self._policy, random, self._outbox)
+        self._conversations = Conversations(self._policy, random, self._outbox)
         self._grants = Grants(self._policy, self._outbox)
         self._host = HostWish(self._policy, self._grants, self._outbox)
         self._is_located = True
@@ -58,7 +58,7 @@ class TspBroker:
     def receive_datagram(self, datagram: Datagram, now: float) -> None:
         kind = Kind.of(datagram.data)
         if datagram.channel.startswith(f"{TCP}/") or (datagram.channel == UDP and kind is Kind.CONTROL):
-            self._serve(self._reception.hear(datagram, now), now)
+            self._serve(self._conversations.hear(datagram, now), now)
         elif datagram.channel == PROTOCOL41 or kind is Kind.IPV6:
             self._grants.tunnels.receive(datagram, now)
         else:
@@ -69,9 +69,9 @@ class TspBroker:
 
     def channel_changed(self, event: ChannelEvent, now: float) -> None:
         if isinstance(event, Accepted):
-            self._reception.welcome(event, now)
+            self._conversations.welcome(event, now)
         elif isinstance(event, Closed | ChannelFailed) and event.channel.startswith(f"{TCP}/"):
-            self._reception.hung_up(event.channel)
+            self._conversations.hung_up(event.channel)
             self._settle(now)
 
     def network_changed(self, network: Network, now: float) -> None:
@@ -95,16 +95,16 @@ class TspBroker:
         if self._retry_at is not None and now >= self._retry_at:
             self._retry_at = None
             self._open_all()
-        self._reception.end_pauses(now)
+        self._conversations.end_pauses(now)
         if self._sweep_at is not None and now >= self._sweep_at:
             self._sweep_at = now + SWEEP_INTERVAL
             self._grants.sweep(now)
-            self._reception.close_idle(now)
+            self._conversations.close_idle(now)
         self._settle(now)
 
     def next_timeout(self) -> float | None:
         timers = [self._retry_at, self._sweep_at, self._outbox.closing_at]
-        timers += [self._reception.pause_ends_at, self._host.tell_at]
+        timers += [self._conversations.pause_ends_at, self._host.tell_at]
         return min((at for at in timers if at is not None), default=None)
 
     def datagrams_to_send(self) -> list[Datagram]:
@@ -119,7 +119,7 @@ class TspBroker:
     def status(self, now: float) -> TunnelStatus:
         state = "draining" if self._draining else "listening" if self._ready else "not listening"
         tunnels = self._grants.tunnels
-        facts = broker_report.facts(self._policy, self._grants, len(self._reception.sessions))
+        facts = broker_report.facts(self._policy, self._grants, len(self._conversations.sessions))
         return TunnelStatus(state, facts, tuple(tunnels.peers(now)), len(tunnels), dict(self._outbox.counters))
 
     def command(self, name: str, arguments: Mapping[str, Fact], now: float) -> Mapping[str, object]:
@@ -136,8 +136,8 @@ class TspBroker:
     def stop(self, now: float) -> None:
         """There is no good-bye: clients notice by their keepalives, and get the same addresses again."""
         self._grants.tunnels.clear()
-        for session in self._reception.sessions:
-            self._reception.sessions.remove(session)
+        for session in self._conversations.sessions:
+            self._conversations.sessions.remove(session)
         for channel in (*self._opening, *self._open):
             self._outbox.say(CloseChannel(channel))
         self._sweep_at = self._retry_at = None
@@ -190,54 +190,54 @@ class TspBroker:
 
     # -- answering --------------------------------------------------------------------------------------------------------
 
-    def _serve(self, requests: Iterable[Request], now: float) -> None:
+    def _serve(self, requests: Iterable[ClientRequest], now: float) -> None:
         for session, text in requests:
             self._step(session, text, now)
         self._settle(now)
 
     def _settle(self, now: float) -> None:
         """See to what follows from what was just dealt with."""
-        for session in self._reception.take_left():
-            if session.dialogue.stage is Stage.OFFERED:
+        for session in self._conversations.take_left():
+            if session.dialogue.stage is BrokerStage.OFFERED:
                 self._grants.abandon(session.dialogue, now)
         if self._ready:
-            self._host.tell(now, len(self._reception.sessions))
+            self._host.tell(now, len(self._conversations.sessions))
 
-    def _step(self, session: Session, text: bytes, now: float) -> None:
+    def _step(self, session: ClientSession, text: bytes, now: float) -> None:
         dialogue = session.dialogue
         if dialogue.silenced:
             return
-        if dialogue.stage is Stage.HELLO and (refusal := self._turned_away()) is not None:
-            dialogue.stage = Stage.SILENCED
-            self._reception.answer(session, Answer(refusal, close=True), now)
+        if dialogue.stage is BrokerStage.HELLO and (refusal := self._turned_away()) is not None:
+            dialogue.stage = BrokerStage.SILENCED
+            self._conversations.answer(session, BrokerAnswer(refusal, close=True), now)
             return
         outcome = dialogue.receive(text)
-        answer = outcome if isinstance(outcome, Answer) else self._act(session, outcome, now)
+        answer = outcome if isinstance(outcome, BrokerAnswer) else self._act(session, outcome, now)
         if answer is not None:
-            self._reception.answer(session, answer, now)
+            self._conversations.answer(session, answer, now)
         if dialogue.silenced:
             session.silenced_until = now + SILENCE
 
-    def _act(self, session: Session, wants: Wants, now: float) -> Answer | None:
+    def _act(self, session: ClientSession, wants: Wants, now: float) -> BrokerAnswer | None:
         """Do what a dialogue wants; None when it is answered later, or not."""
         dialogue = session.dialogue
         match wants:
             case Wants.LEASE if not self._is_located:
                 return dialogue.refuse(Reply(Status(310, "No IPv6 here")))
             case Wants.LEASE:
-                refusal = self._grants.want(session, self._reception.sessions.half_open())
+                refusal = self._grants.want(session, self._conversations.sessions.half_open())
                 return dialogue.refuse(refusal) if refusal is not None else None
             case Wants.TUNNEL:
                 if not self._grants.install(session, now):
                     return None
-                self._reception.sessions.settle(session)
-                return Answer(b"")
+                self._conversations.sessions.settle(session)
+                return BrokerAnswer(b"")
             case Wants.REJECTION:
                 self._grants.abandon(dialogue, now)
-                return Answer(b"")
+                return BrokerAnswer(b"")
             case Wants.DELETION:
                 self._grants.delete(session)
-                return Answer(Reply(Status(200, "Success")).serialize())
+                return BrokerAnswer(Reply(Status(200, "Success")).serialize())
             case Wants.INFORMATION:
                 return dialogue.inform()
 
@@ -247,7 +247,7 @@ class TspBroker:
         reply = self._policy.referral(200, "Redirection") if self._settings.redirect else Reply(Status(530, "Going away"))
         return reply.status.serialize() + (reply.document + b"\r\n" if reply.document else b"")
 
-    def _told(self, request: object, session: Session | None, result: EffectResult, now: float) -> None:
+    def _told(self, request: object, session: ClientSession | None, result: EffectResult, now: float) -> None:
         """Take the answer of the lease service."""
         match request:
             case ListLeases() if isinstance(result, Done):
@@ -256,9 +256,9 @@ class TspBroker:
                 self._say_ready(now)
             case ListLeases() if isinstance(result, Failed):
                 self._not_ready(result.text, now)
-            case Claim(owner) if session is not None:
-                is_here = self._reception.is_here(session)
+            case LeaseClaim(owner) if session is not None:
+                is_here = self._conversations.is_here(session)
                 answer = self._grants.claimed(owner, session, result, now, is_here=is_here)
                 if is_here:
-                    self._reception.answer(session, answer, now)
-                    self._serve(self._reception.resume(session, now), now)
+                    self._conversations.answer(session, answer, now)
+                    self._serve(self._conversations.resume(session, now), now)

@@ -14,21 +14,20 @@ from random import Random
 from tunnelmgr.api.errors import WireError
 from tunnelmgr_tsp.broker.leasing import Lease
 from tunnelmgr_tsp.broker.plan import AddressPlan
-from tunnelmgr_tsp.broker.settings import BrokerSettings
+from tunnelmgr_tsp.broker.settings import TspBrokerSettings
 from tunnelmgr_tsp.broker.users import Users
-from tunnelmgr_tsp.client.dialogue import Medium
 from tunnelmgr_tsp.constants import AUTHENTICATIONS_MAX, BROKER_KEEPALIVE_MAX, BROKER_KEEPALIVE_MIN, NONCE_BITS
 from tunnelmgr_tsp.wire.capability import Capability, Mechanism, TunnelType
-from tunnelmgr_tsp.wire.digest import Challenge, Proof, is_same, rspauth_line
-from tunnelmgr_tsp.wire.framing import BLANK, Reply, Status
-from tunnelmgr_tsp.wire.messages import UNSPECIFIED, Action, Create, Keepalive, Offer, Referral, parse_request
+from tunnelmgr_tsp.wire.digest import DigestChallenge, DigestResponse, is_same, rspauth_line
+from tunnelmgr_tsp.wire.framing import BLANK, Medium, Reply, Status
+from tunnelmgr_tsp.wire.messages import UNSPECIFIED, Action, Create, KeepaliveWish, Offer, Referral, parse_request
 
 SUCCESS = Status(200, "Success")
 _REFUSED = Status(300, "Authentication failed")
 _VERSION = b"VERSION=2.0."
 
 
-class Stage(Enum):
+class BrokerStage(Enum):
     """Drawn in the module's docstring."""
 
     HELLO = "hello"
@@ -44,7 +43,7 @@ class Stage(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class BrokerAnswer:
     """Say this. Empty text is an acknowledgement over UDP and nothing over TCP."""
 
     text: bytes
@@ -71,7 +70,7 @@ class Wants(Enum):
 class Policy:
     """What all sessions of one broker share."""
 
-    def __init__(self, settings: BrokerSettings) -> None:
+    def __init__(self, settings: TspBrokerSettings) -> None:
         self.settings = settings
         self.plan: AddressPlan = settings.plan()
         self.users: Users = settings.accounts()
@@ -93,7 +92,7 @@ class BrokerDialogue:
 
     def __init__(self, policy: Policy, seen: IPv4Address, medium: Medium, random: Random) -> None:
         """`seen` is the address the client comes from."""
-        self.stage = Stage.HELLO
+        self.stage = BrokerStage.HELLO
         self.user: str | None = None
         self.create: Create | None = None
         """The request a lease is wanted for."""
@@ -107,41 +106,41 @@ class BrokerDialogue:
         self._seen = seen
         self._medium = medium
         self._random = random
-        self._challenge: Challenge | None = None
+        self._challenge: DigestChallenge | None = None
 
     @property
     def silenced(self) -> bool:
         """Whether nothing more is said to this client."""
-        return self.stage is Stage.SILENCED
+        return self.stage is BrokerStage.SILENCED
 
-    def receive(self, text: bytes) -> Answer | Wants:
+    def receive(self, text: bytes) -> BrokerAnswer | Wants:
         """Take a request."""
-        steps: dict[Stage, Callable[[bytes], Answer | Wants]] = {
-            Stage.HELLO: self._hello,
-            Stage.AUTHENTICATE: self._authenticate,
-            Stage.CREDENTIALS: self._plain,
-            Stage.PROOF: self._prove,
-            Stage.PROVEN: self._proven,
-            Stage.COMMAND: self._command,
-            Stage.OFFERED: self._command,
-            Stage.UP: self._command,
+        steps: dict[BrokerStage, Callable[[bytes], BrokerAnswer | Wants]] = {
+            BrokerStage.HELLO: self._hello,
+            BrokerStage.AUTHENTICATE: self._authenticate,
+            BrokerStage.CREDENTIALS: self._plain,
+            BrokerStage.PROOF: self._prove,
+            BrokerStage.PROVEN: self._proven,
+            BrokerStage.COMMAND: self._command,
+            BrokerStage.OFFERED: self._command,
+            BrokerStage.UP: self._command,
         }
         step = steps.get(self.stage)
         if step is None:
-            return Answer(b"")
+            return BrokerAnswer(b"")
         try:
             return step(text)
         except WireError:
             return self._malformed()
 
-    def offer(self, lease: Lease | None) -> Answer:
+    def offer(self, lease: Lease | None) -> BrokerAnswer:
         """Answer `Wants.LEASE`; None: there is none to be had."""
-        self.stage = Stage.COMMAND
+        self.stage = BrokerStage.COMMAND
         create, policy = self.create, self._policy
         if create is None or self.type is None:
             return self._malformed()
         if lease is None:
-            return Answer(policy.referral(301, "No more tunnels available").serialize())
+            return BrokerAnswer(policy.referral(301, "No more tunnels available").serialize())
         plan, settings = policy.plan, policy.settings
         wish = create.keepalive
         interval = settings.keepalive if wish is None else min(max(wish, BROKER_KEEPALIVE_MIN), BROKER_KEEPALIVE_MAX)
@@ -157,32 +156,32 @@ class BrokerDialogue:
             settings.lifetime,
             dns=settings.dns or (UNSPECIFIED,),  # gogoc dies of a missing one: section 15
             prefix=plan.prefix(lease.prefix_slot) if has_prefix and lease.prefix_slot is not None else None,
-            keepalive=Keepalive(interval, plan.server) if is_watched else None,
+            keepalive=KeepaliveWish(interval, plan.server) if is_watched else None,
         )
-        self.lease, self.stage = lease, Stage.OFFERED
-        return Answer(Reply(SUCCESS, self.offered.serialize()).serialize())
+        self.lease, self.stage = lease, BrokerStage.OFFERED
+        return BrokerAnswer(Reply(SUCCESS, self.offered.serialize()).serialize())
 
-    def refuse(self, reply: Reply) -> Answer:
+    def refuse(self, reply: Reply) -> BrokerAnswer:
         """Answer `Wants.LEASE` or `Wants.INFORMATION` with a refusal; the client may ask for something else."""
-        self.stage = Stage.COMMAND
-        return Answer(reply.serialize())
+        self.stage = BrokerStage.COMMAND
+        return BrokerAnswer(reply.serialize())
 
-    def inform(self) -> Answer:
+    def inform(self) -> BrokerAnswer:
         """Answer `Wants.INFORMATION`."""
         if self.offered is None:
-            return Answer(Reply(Status(310, "No tunnel")).serialize())
-        return Answer(Reply(SUCCESS, self.offered.serialize()).serialize())
+            return BrokerAnswer(Reply(Status(310, "No tunnel")).serialize())
+        return BrokerAnswer(Reply(SUCCESS, self.offered.serialize()).serialize())
 
     # -- steps ----------------------------------------------------------------------------------------------------------
 
-    def _hello(self, text: bytes) -> Answer:
+    def _hello(self, text: bytes) -> BrokerAnswer:
         if not text.strip(BLANK).upper().startswith(_VERSION):
-            self.stage = Stage.SILENCED
-            return Answer(Status(302, "Unsupported client version").serialize(), close=True)
-        self.stage = Stage.AUTHENTICATE
-        return Answer(self._policy.capability.serialize())
+            self.stage = BrokerStage.SILENCED
+            return BrokerAnswer(Status(302, "Unsupported client version").serialize(), close=True)
+        self.stage = BrokerStage.AUTHENTICATE
+        return BrokerAnswer(self._policy.capability.serialize())
 
-    def _authenticate(self, text: bytes) -> Answer:
+    def _authenticate(self, text: bytes) -> BrokerAnswer:
         words = text.strip(BLANK).decode("latin-1").upper().split()
         mechanism = next((one for one in self._policy.capability.mechanisms if words == ["AUTHENTICATE", one.value]), None)
         match mechanism:
@@ -191,23 +190,23 @@ class BrokerDialogue:
             case Mechanism.ANONYMOUS:
                 return self._authenticated(None)
             case Mechanism.PLAIN:
-                self.stage = Stage.CREDENTIALS
-                return Answer(b"")
+                self.stage = BrokerStage.CREDENTIALS
+                return BrokerAnswer(b"")
             case Mechanism.DIGEST_MD5:
                 nonce = f"{self._random.getrandbits(NONCE_BITS):032x}".encode()
-                self._challenge = Challenge(self._policy.users.realm.encode(), nonce)
-                self.stage = Stage.PROOF
-                return Answer(self._challenge.serialize())
+                self._challenge = DigestChallenge(self._policy.users.realm.encode(), nonce)
+                self.stage = BrokerStage.PROOF
+                return BrokerAnswer(self._challenge.serialize())
 
-    def _plain(self, text: bytes) -> Answer:
+    def _plain(self, text: bytes) -> BrokerAnswer:
         # The empty authzid's NUL may have been taken for the one gogoc ends AUTHENTICATE with.
         *_, name, password = [b"", *text.rstrip(b"\r\n").lstrip(b"\0").split(b"\0")]
         user = self._policy.users.check(name, password)
         return self._authenticated(user) if user is not None else self._refuse_authentication()
 
-    def _prove(self, text: bytes) -> Answer:
+    def _prove(self, text: bytes) -> BrokerAnswer:
         try:
-            proof = Proof.parse(text)
+            proof = DigestResponse.parse(text)
         except WireError:
             return self._refuse_authentication()
         user = self._policy.users.find(proof.username)
@@ -216,35 +215,35 @@ class BrokerDialogue:
         challenge, self._challenge = self._challenge, None
         if not is_right or user is None or challenge is None or challenge.nonce != proof.nonce:
             return self._refuse_authentication()
-        self.user, self.stage = user, Stage.PROVEN
+        self.user, self.stage = user, BrokerStage.PROVEN
         line = rspauth_line(secret.rspauth(proof.nonce, proof.cnonce, proof.uri))
         if self._medium is Medium.UDP:
-            return Answer(line)
-        return Answer(line, later=self._authenticated(user).text)
+            return BrokerAnswer(line)
+        return BrokerAnswer(line, later=self._authenticated(user).text)
 
-    def _proven(self, text: bytes) -> Answer:
+    def _proven(self, text: bytes) -> BrokerAnswer:
         return self._authenticated(self.user)
 
-    def _authenticated(self, user: str | None) -> Answer:
-        self.user, self.stage = user, Stage.COMMAND
-        return Answer(SUCCESS.serialize())
+    def _authenticated(self, user: str | None) -> BrokerAnswer:
+        self.user, self.stage = user, BrokerStage.COMMAND
+        return BrokerAnswer(SUCCESS.serialize())
 
-    def _refuse_authentication(self) -> Answer:
+    def _refuse_authentication(self) -> BrokerAnswer:
         self.failures += 1
-        self.stage = Stage.SILENCED if self.failures >= AUTHENTICATIONS_MAX else Stage.AUTHENTICATE
-        return Answer(_REFUSED.serialize())
+        self.stage = BrokerStage.SILENCED if self.failures >= AUTHENTICATIONS_MAX else BrokerStage.AUTHENTICATE
+        return BrokerAnswer(_REFUSED.serialize())
 
-    def _command(self, text: bytes) -> Answer | Wants:
+    def _command(self, text: bytes) -> BrokerAnswer | Wants:
         request = parse_request(text)
         if isinstance(request, Create):
             return self._created(request)
         match request.action:
-            case Action.ACCEPT if self.stage is Stage.OFFERED:
+            case Action.ACCEPT if self.stage is BrokerStage.OFFERED:
                 return Wants.TUNNEL
-            case Action.ACCEPT if self.stage is Stage.UP:
-                return Answer(b"")
-            case Action.REJECT if self.stage is Stage.OFFERED:
-                self.stage = Stage.COMMAND
+            case Action.ACCEPT if self.stage is BrokerStage.UP:
+                return BrokerAnswer(b"")
+            case Action.REJECT if self.stage is BrokerStage.OFFERED:
+                self.stage = BrokerStage.COMMAND
                 return Wants.REJECTION
             case Action.DELETE:
                 return Wants.DELETION
@@ -253,20 +252,20 @@ class BrokerDialogue:
             case _:
                 return self._malformed()
 
-    def _created(self, create: Create) -> Answer | Wants:
+    def _created(self, create: Create) -> BrokerAnswer | Wants:
         given = tunnel_type(create, self._seen, self._medium, self._policy.tunnels)
         if given is None:
-            return Answer(Reply(Status(303, "Unsupported tunnel type")).serialize())
+            return BrokerAnswer(Reply(Status(303, "Unsupported tunnel type")).serialize())
         if create.prefix_length is not None and self.user is None:
-            return Answer(Reply(Status(522, "Prefix needs a user account")).serialize())
+            return BrokerAnswer(Reply(Status(522, "Prefix needs a user account")).serialize())
         if create.prefix_length is not None and not self._policy.plan.prefix_slots:
-            return Answer(Reply(Status(507, "No prefixes here")).serialize())
-        self.create, self.type, self.stage = create, given, Stage.CLAIMING
+            return BrokerAnswer(Reply(Status(507, "No prefixes here")).serialize())
+        self.create, self.type, self.stage = create, given, BrokerStage.CLAIMING
         return Wants.LEASE
 
     @staticmethod
-    def _malformed() -> Answer:
-        return Answer(Reply(Status(500, "Invalid request format")).serialize())
+    def _malformed() -> BrokerAnswer:
+        return BrokerAnswer(Reply(Status(500, "Invalid request format")).serialize())
 
 
 def tunnel_type(create: Create, seen: IPv4Address, medium: Medium, offered: frozenset[TunnelType]) -> TunnelType | None:

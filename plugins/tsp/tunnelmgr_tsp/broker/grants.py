@@ -7,11 +7,11 @@ from typing import cast
 from tunnelmgr.api.effects import Ask, Done, EffectResult
 from tunnelmgr.api.events import Notice
 from tunnelmgr.api.network import Endpoint
-from tunnelmgr_tsp.broker.dialogue import Answer, BrokerDialogue, Policy, Stage
-from tunnelmgr_tsp.broker.leasing import Claim, Lease, ListLeases, Release
-from tunnelmgr_tsp.broker.reception import UDP
-from tunnelmgr_tsp.broker.served import Served, Tunnels
-from tunnelmgr_tsp.broker.sessions import Session
+from tunnelmgr_tsp.broker.conversations import UDP
+from tunnelmgr_tsp.broker.dialogue import BrokerAnswer, BrokerDialogue, BrokerStage, Policy
+from tunnelmgr_tsp.broker.leasing import Lease, LeaseClaim, ListLeases, Release
+from tunnelmgr_tsp.broker.served import ServedTunnel, ServedTunnels
+from tunnelmgr_tsp.broker.sessions import ClientSession
 from tunnelmgr_tsp.constants import ANONYMOUS_GRACE
 from tunnelmgr_tsp.outbox import Outbox
 from tunnelmgr_tsp.wire.capability import TunnelType
@@ -25,12 +25,12 @@ class Grants:
     """Leases and tunnels. What the database says comes back through `take_leases`, `claimed` and `answers`."""
 
     def __init__(self, policy: Policy, outbox: Outbox) -> None:
-        self.tunnels = Tunnels(outbox)
+        self.tunnels = ServedTunnels(outbox)
         self.leases: dict[str, Lease] = {}
         """By owner."""
         self._policy = policy
         self._outbox = outbox
-        self._asked: dict[int, tuple[Ask, Session | None]] = {}
+        self._asked: dict[int, tuple[Ask, ClientSession | None]] = {}
         """By identity: equal requests are different ones."""
         self._release_at: dict[str, float] = {}
         """Owners of anonymous leases that carry nothing, and when those are taken back."""
@@ -41,7 +41,7 @@ class Grants:
         """Ask what was given before this start."""
         self._ask(ListLeases(), None)
 
-    def answers(self, effect: Ask) -> tuple[object, Session | None] | None:
+    def answers(self, effect: Ask) -> tuple[object, ClientSession | None] | None:
         """Return what was asked, and for whom; None when it was not asked here."""
         asked = self._asked.pop(id(effect), None)
         return (asked[0].request, asked[1]) if asked is not None else None
@@ -53,7 +53,7 @@ class Grants:
             if lease.anonymous and lease.broker == str(self._policy.settings.address):
                 self._release_at[lease.owner] = now + ANONYMOUS_GRACE
 
-    def want(self, session: Session, others: Iterable[Session]) -> Reply | None:
+    def want(self, session: ClientSession, others: Iterable[ClientSession]) -> Reply | None:
         """Ask for a lease for a session; return why it gets none at once. `others` are in the middle of theirs."""
         dialogue = session.dialogue
         owner = owner_of(session)
@@ -65,10 +65,12 @@ class Grants:
             return self._policy.referral(301, "No more tunnels available")
         wants_prefix = dialogue.create is not None and dialogue.create.prefix_length is not None
         self._release_at.pop(owner, None)
-        self._ask(Claim(owner, dialogue.user is None, wants_prefix), session)
+        self._ask(LeaseClaim(owner, dialogue.user is None, wants_prefix), session)
         return None
 
-    def claimed(self, owner: str, session: Session, result: EffectResult, now: float, *, is_here: bool) -> Answer:
+    def claimed(
+        self, owner: str, session: ClientSession, result: EffectResult, now: float, *, is_here: bool
+    ) -> BrokerAnswer:
         """Take the answer to a claim; return what to say to the client, if it `is_here` still."""
         if not isinstance(result, Done):
             self._outbox.count("leases-failed")
@@ -80,27 +82,27 @@ class Grants:
                 self._release_at[owner] = now + ANONYMOUS_GRACE
         return session.dialogue.offer(lease)
 
-    def _is_full_for(self, session: Session, others: Iterable[Session]) -> bool:
+    def _is_full_for(self, session: ClientSession, others: Iterable[ClientSession]) -> bool:
         """Whether one more tunnel would be too many; those on offer count."""
         address, settings = session.remote.address, self._policy.settings
         promised = [
             one.remote.address
             for one in others
-            if one is not session and one.dialogue.stage in {Stage.CLAIMING, Stage.OFFERED}
+            if one is not session and one.dialogue.stage in {BrokerStage.CLAIMING, BrokerStage.OFFERED}
         ]
         return (
             len(self.tunnels) + len(promised) >= settings.tunnels_max
             or self.tunnels.count_at(address) + promised.count(address) >= settings.tunnels_per_address
         )
 
-    def _ask(self, request: object, session: Session | None) -> None:
+    def _ask(self, request: object, session: ClientSession | None) -> None:
         ask = Ask(LEASES, request)
         self._asked[id(ask)] = (ask, session)
         self._outbox.say(ask)
 
     # -- giving -----------------------------------------------------------------------------------------------------------
 
-    def install(self, session: Session, now: float) -> bool:
+    def install(self, session: ClientSession, now: float) -> bool:
         """The offer was accepted: carry. False when there is none."""
         tunnel = self._tunnel(session, now)
         if tunnel is None:
@@ -110,13 +112,13 @@ class Grants:
         self.tunnels.install(tunnel)
         if displaced is not None and displaced.owner != tunnel.owner:
             self._ended(displaced, now)
-        session.dialogue.stage = Stage.UP
+        session.dialogue.stage = BrokerStage.UP
         self._outbox.count("tunnels-set-up")
         text = f"{tunnel.owner} at {tunnel.remote}: {tunnel.type.value}, {tunnel.networks[0]}"
         self._outbox.say(Notice("tsp.tunnel-up", text))
         return True
 
-    def _tunnel(self, session: Session, now: float) -> Served | None:
+    def _tunnel(self, session: ClientSession, now: float) -> ServedTunnel | None:
         lease, offered = session.dialogue.lease, session.dialogue.offered
         if lease is None or offered is None or offered.client_ipv6 != self._policy.plan.client(lease.slot):
             return None  # nothing was offered, or on a link this host has left
@@ -124,18 +126,18 @@ class Grants:
         networks = (IPv6Network(self._policy.plan.client(lease.slot)), *((offered.prefix,) if offered.prefix else ()))
         interval = float(offered.keepalive.interval if offered.keepalive else self._policy.settings.keepalive)
         remote = session.remote if is_udp else Endpoint(session.remote.address, 0)
-        return Served(lease.owner, offered.type, UDP if is_udp else PROTOCOL41, remote, networks, interval, now)
+        return ServedTunnel(lease.owner, offered.type, UDP if is_udp else PROTOCOL41, remote, networks, interval, now)
 
     # -- taking back ------------------------------------------------------------------------------------------------------
 
-    def delete(self, session: Session) -> None:
+    def delete(self, session: ClientSession) -> None:
         """The client gives its tunnel and its lease back."""
         owner = owner_of(session)
         self.tunnels.remove(self.tunnels.of(owner))
         if self.leases.pop(owner, None) is not None:
             self._ask(Release(owner), None)
         self._release_at.pop(owner, None)
-        session.dialogue.stage, session.dialogue.offered = Stage.COMMAND, None
+        session.dialogue.stage, session.dialogue.offered = BrokerStage.COMMAND, None
 
     def abandon(self, dialogue: BrokerDialogue, now: float) -> None:
         """The offer came to nothing: an anonymous lease is not needed."""
@@ -153,14 +155,14 @@ class Grants:
             self.leases.pop(owner, None)
             self._ask(Release(owner), None)
 
-    def _ended(self, tunnel: Served, now: float) -> None:
+    def _ended(self, tunnel: ServedTunnel, now: float) -> None:
         self._outbox.say(Notice("tsp.tunnel-down", f"{tunnel.owner} at {tunnel.remote}"))
         lease = self.leases.get(tunnel.owner)
         if lease is not None and lease.anonymous:
             self._release_at[tunnel.owner] = now + ANONYMOUS_GRACE
 
 
-def owner_of(session: Session) -> str:
+def owner_of(session: ClientSession) -> str:
     """Return whose lease it is: a user's, or that of a place."""
     user, remote = session.dialogue.user, session.remote
     if user is not None:

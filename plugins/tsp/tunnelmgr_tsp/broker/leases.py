@@ -30,7 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 
-from tunnelmgr_tsp.broker.leasing import Claim, Lease, ListLeases, Release
+from tunnelmgr_tsp.broker.leasing import Lease, LeaseClaim, ListLeases, Release
 
 T = TypeVar("T")
 
@@ -64,7 +64,7 @@ class Leases:
     def handle(self, request: object) -> object:
         """Answer one request."""
         match request:
-            case Claim():
+            case LeaseClaim():
                 return _retried(lambda: self._claim(request))
             case Release(owner):
                 return _retried(lambda: self._release(owner))
@@ -75,7 +75,7 @@ class Leases:
     def close(self) -> None:
         self._engine.dispose()
 
-    def _claim(self, claim: Claim) -> Lease | None:
+    def _claim(self, claim: LeaseClaim) -> Lease | None:
         with self._engine.begin() as connection:
             held = connection.execute(select(_leases).where(_leases.c.owner == claim.owner)).one_or_none()
             if held is None:
@@ -94,7 +94,7 @@ class Leases:
                 connection.execute(update(_leases).where(_leases.c.owner == claim.owner).values(**_row(lease)))
             return lease
 
-    def _prefix_slot(self, connection: Connection, claim: Claim) -> int | None:
+    def _prefix_slot(self, connection: Connection, claim: LeaseClaim) -> int | None:
         return self._free(connection, _leases.c.prefix_slot, self._prefix_slots) if claim.wants_prefix else None
 
     @staticmethod

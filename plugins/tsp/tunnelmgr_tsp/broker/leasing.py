@@ -16,7 +16,7 @@ class Lease:
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class LeaseClaim:
     """Give the owner its lease, the old one if there is one. Answer: a `Lease`, or None when nothing is free.
 
     A prefix that was given stays; one that is free is added when it is wanted.

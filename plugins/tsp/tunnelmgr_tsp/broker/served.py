@@ -13,13 +13,13 @@ from tunnelmgr.api.status import PathUse, PeerStatus
 from tunnelmgr_tsp.constants import TUNNEL_SILENCE_INTERVALS, TUNNEL_SILENCE_MIN
 from tunnelmgr_tsp.outbox import Outbox
 from tunnelmgr_tsp.wire.capability import TunnelType
-from tunnelmgr_tsp.wire.inner import is_within, parse_inner
+from tunnelmgr_tsp.wire.datagrams import is_within, parse_inner
 
 _STATUS_PEERS_MAX = 256
 
 
 @dataclass(slots=True)
-class Served:
+class ServedTunnel:
     """One tunnel that is up."""
 
     owner: str
@@ -40,14 +40,14 @@ class Served:
         return max(TUNNEL_SILENCE_INTERVALS * self.interval, TUNNEL_SILENCE_MIN)
 
 
-class Tunnels:
+class ServedTunnels:
     """All tunnels that are up, found by owner, by outer and by inner address."""
 
     def __init__(self, outbox: Outbox) -> None:
         self._outbox = outbox
-        self._by_owner: dict[str, Served] = {}
-        self._by_remote: dict[tuple[str, Endpoint], Served] = {}
-        self._by_network: dict[IPv6Network, Served] = {}
+        self._by_owner: dict[str, ServedTunnel] = {}
+        self._by_remote: dict[tuple[str, Endpoint], ServedTunnel] = {}
+        self._by_network: dict[IPv6Network, ServedTunnel] = {}
         self._lengths: tuple[int, ...] = ()
         self._per_address: Counter[IPv4Address] = Counter()
         self.generation = 0
@@ -56,11 +56,11 @@ class Tunnels:
     def __len__(self) -> int:
         return len(self._by_owner)
 
-    def of(self, owner: str) -> Served | None:
+    def of(self, owner: str) -> ServedTunnel | None:
         """Return the tunnel of an owner."""
         return self._by_owner.get(owner)
 
-    def at(self, channel: str, remote: Endpoint) -> Served | None:
+    def at(self, channel: str, remote: Endpoint) -> ServedTunnel | None:
         """Return the tunnel that ends there."""
         return self._by_remote.get((channel, remote))
 
@@ -72,7 +72,7 @@ class Tunnels:
         """Yield the clients' own addresses."""
         return (tunnel.networks[0].network_address for tunnel in self._by_owner.values())
 
-    def install(self, tunnel: Served) -> None:
+    def install(self, tunnel: ServedTunnel) -> None:
         """Let a tunnel carry; the owner's old one, and whatever ended at the same place, make room."""
         self.remove(self._by_owner.get(tunnel.owner))
         self.remove(self.at(tunnel.channel, tunnel.remote))
@@ -85,7 +85,7 @@ class Tunnels:
             self._outbox.say(PathUp(network, tunnel.remote, tunnel.channel, valid_for=None))
         self._lengths = tuple(sorted({*self._lengths, *(network.prefixlen for network in tunnel.networks)}, reverse=True))
 
-    def remove(self, tunnel: Served | None) -> None:
+    def remove(self, tunnel: ServedTunnel | None) -> None:
         """Stop carrying; None, or a tunnel that is gone already, is no failure."""
         if tunnel is None or self._by_owner.get(tunnel.owner) is not tunnel:
             return
@@ -143,7 +143,7 @@ class Tunnels:
                 tunnel.received_at = max(tunnel.received_at, use.received_at or 0.0)
                 tunnel.sent_at = use.sent_at if use.sent_at is not None else tunnel.sent_at
 
-    def silent(self, now: float) -> list[Served]:
+    def silent(self, now: float) -> list[ServedTunnel]:
         """Return the tunnels that are dead."""
         return [one for one in self._by_owner.values() if now - one.received_at >= one.silence_max]
 
@@ -155,7 +155,7 @@ class Tunnels:
             inner = str(one.networks[0].network_address)
             yield PeerStatus(inner, str(one.remote), "direct", now - one.received_at, sent)
 
-    def _find(self, address: IPv6Address) -> Served | None:
+    def _find(self, address: IPv6Address) -> ServedTunnel | None:
         for length in self._lengths:
             network = IPv6Network((int(address) >> 128 - length << 128 - length, length))
             if (tunnel := self._by_network.get(network)) is not None:

@@ -11,10 +11,9 @@ from hashlib import blake2b
 from ipaddress import IPv4Address
 
 from tunnelmgr.api.network import Endpoint
-from tunnelmgr_tsp.broker.dialogue import BrokerDialogue, Stage
-from tunnelmgr_tsp.client.dialogue import Medium
+from tunnelmgr_tsp.broker.dialogue import BrokerDialogue, BrokerStage
 from tunnelmgr_tsp.constants import SESSION_TIMEOUT, SESSIONS_MAX, SESSIONS_PER_ADDRESS_MAX
-from tunnelmgr_tsp.wire.framing import StreamReader
+from tunnelmgr_tsp.wire.framing import Medium, StreamReader
 
 _ANSWERS_MAX = 16  # remembered in one session; a client's sequence leaves no room for more (section 3)
 
@@ -31,7 +30,7 @@ class Answered:
 
 
 @dataclass(slots=True)
-class Session:
+class ClientSession:
     """One client in the middle of it."""
 
     channel: str
@@ -72,7 +71,7 @@ def _digest(text: bytes) -> bytes:
     return blake2b(text, digest_size=16).digest()
 
 
-class Sessions:
+class ClientSessions:
     """All of them. Half-open ones are bounded in total and for each address. Where all places are taken, the oldest of those
     whose clients only said VERSION, as anybody can from any address, makes room; without one, what is new is refused.
 
@@ -80,25 +79,25 @@ class Sessions:
     """
 
     def __init__(self) -> None:
-        self._half_open: dict[tuple[str, Endpoint], Session] = {}
-        self._fresh: OrderedDict[tuple[str, Endpoint], Session] = OrderedDict()
+        self._half_open: dict[tuple[str, Endpoint], ClientSession] = {}
+        self._fresh: OrderedDict[tuple[str, Endpoint], ClientSession] = OrderedDict()
         """Those half-open ones whose clients have not answered us yet, the oldest first."""
-        self._settled: OrderedDict[tuple[str, Endpoint], Session] = OrderedDict()
+        self._settled: OrderedDict[tuple[str, Endpoint], ClientSession] = OrderedDict()
         self._per_address: Counter[IPv4Address] = Counter()
 
     def __len__(self) -> int:
         """How many are half-open."""
         return len(self._half_open)
 
-    def __iter__(self) -> Iterator[Session]:
+    def __iter__(self) -> Iterator[ClientSession]:
         """Yield all, those that are up too."""
         return iter([*self._half_open.values(), *self._settled.values()])
 
-    def half_open(self) -> Iterator[Session]:
+    def half_open(self) -> Iterator[ClientSession]:
         """Yield those in the middle of it."""
         return iter(self._half_open.values())
 
-    def get(self, channel: str, remote: Endpoint) -> Session | None:
+    def get(self, channel: str, remote: Endpoint) -> ClientSession | None:
         return self._half_open.get((channel, remote)) or self._settled.get((channel, remote))
 
     def has_room_for(self, address: IPv4Address) -> bool:
@@ -106,39 +105,41 @@ class Sessions:
         has_place = len(self._half_open) < SESSIONS_MAX or bool(self._fresh)
         return has_place and self._per_address[address] < SESSIONS_PER_ADDRESS_MAX
 
-    def in_the_way(self) -> Session | None:
+    def in_the_way(self) -> ClientSession | None:
         """Return the session that has to go before one more is added."""
         return next(iter(self._fresh.values())) if len(self._half_open) >= SESSIONS_MAX and self._fresh else None
 
-    def add(self, session: Session) -> None:
+    def add(self, session: ClientSession) -> None:
         """Enter a session, in place of an older one of the same client."""
         self.remove(self.get(session.channel, session.remote))
         self._half_open[session.channel, session.remote] = self._fresh[session.channel, session.remote] = session
         self._per_address[session.remote.address] += 1
 
-    def proceed(self, session: Session) -> None:
+    def proceed(self, session: ClientSession) -> None:
         """Note that a session's client has gone on after our first answer."""
         self._fresh.pop((session.channel, session.remote), None)
 
-    def settle(self, session: Session) -> None:
+    def settle(self, session: ClientSession) -> None:
         """Note that a session's tunnel is up."""
         if session.medium is Medium.UDP and self._leave_half_open(session):
             self._settled[session.channel, session.remote] = session
             while len(self._settled) > SESSIONS_MAX:
                 self._settled.popitem(last=False)
 
-    def remove(self, session: Session | None) -> None:
+    def remove(self, session: ClientSession | None) -> None:
         """Forget a session; None, or one that is gone already, is no failure."""
         if session is None or self.get(session.channel, session.remote) is not session:
             return
         if not self._leave_half_open(session):
             del self._settled[session.channel, session.remote]
 
-    def idle(self, now: float) -> list[Session]:
+    def idle(self, now: float) -> list[ClientSession]:
         """Return those that said nothing for too long."""
-        return [one for one in self if now - one.heard_at >= SESSION_TIMEOUT and one.dialogue.stage is not Stage.CLAIMING]
+        return [
+            one for one in self if now - one.heard_at >= SESSION_TIMEOUT and one.dialogue.stage is not BrokerStage.CLAIMING
+        ]
 
-    def _leave_half_open(self, session: Session) -> bool:
+    def _leave_half_open(self, session: ClientSession) -> bool:
         if self._half_open.get((session.channel, session.remote)) is not session:
             return False
         del self._half_open[session.channel, session.remote]

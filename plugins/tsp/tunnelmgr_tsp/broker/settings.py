@@ -43,7 +43,7 @@ def _checked_broker(text: str) -> str:
     return text
 
 
-class BrokerSettings(Settings):
+class TspBrokerSettings(Settings):
     """A TSP broker: gives tunnels and prefixes to whoever asks, and carries their packets."""
 
     address: IPv4Address = Field(description="IPv4 address of this host to listen on")

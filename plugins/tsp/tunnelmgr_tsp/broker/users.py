@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from random import Random
 from typing import Self
 
-from tunnelmgr_tsp.wire.digest import Secret
+from tunnelmgr_tsp.wire.digest import DigestSecret
 
 _LINE = re.compile(r"(?P<name>[^:\s#][^:]{0,63}):(?P<hash>[0-9a-fA-F]{32})")
 
 
 def account_line(name: str, realm: str, password: str) -> str:
     """Return the line of an account."""
-    return f"{name}:{Secret.of(name.encode(), realm.encode(), password.encode()).hash.hex()}"
+    return f"{name}:{DigestSecret.of(name.encode(), realm.encode(), password.encode()).hash.hex()}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +22,12 @@ class Users:
     """All accounts, for one realm."""
 
     realm: str
-    _secrets: Mapping[str, Secret]
+    _secrets: Mapping[str, DigestSecret]
 
     @classmethod
     def parse(cls, text: str, realm: str) -> Self:
         """Read the lines; empty ones and those that begin with `#` are skipped. Raises ValueError, naming the line."""
-        secrets: dict[str, Secret] = {}
+        secrets: dict[str, DigestSecret] = {}
         for number, line in enumerate(text.splitlines(), 1):
             if not line.strip() or line.lstrip().startswith("#"):
                 continue
@@ -36,7 +36,7 @@ class Users:
                 raise ValueError(f"line {number} of the users is no `name:hash`; `tunnelmgr broker account` prints one")
             if match["name"] in secrets:
                 raise ValueError(f"line {number} of the users names {match['name']!r} again")
-            secrets[match["name"]] = Secret(bytes.fromhex(match["hash"]))
+            secrets[match["name"]] = DigestSecret(bytes.fromhex(match["hash"]))
         return cls(realm, secrets)
 
     @property
@@ -54,9 +54,9 @@ class Users:
                 return decoded
         return None
 
-    def secret(self, name: str | None, random: Random) -> Secret:
+    def secret(self, name: str | None, random: Random) -> DigestSecret:
         """Return what to check a proof against; for an unknown name something nobody knows, so that it takes as long."""
-        return self._secrets.get(name or "") or Secret(random.randbytes(16))
+        return self._secrets.get(name or "") or DigestSecret(random.randbytes(16))
 
     def check(self, name: bytes, password: bytes) -> str | None:
         """Return the account when the password, in UTF-8 or ISO 8859-1, is right."""
@@ -64,7 +64,7 @@ class Users:
         if found is None:
             return None
         for candidate in (password, password.decode("latin-1").encode()):
-            tried = Secret.of(found.encode(), self.realm.encode(), candidate)
+            tried = DigestSecret.of(found.encode(), self.realm.encode(), candidate)
             if hmac.compare_digest(tried.hash, self._secrets[found].hash):
                 return found
         return None

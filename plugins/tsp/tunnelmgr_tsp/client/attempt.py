@@ -6,19 +6,19 @@ from tunnelmgr.api.datagrams import Datagram
 from tunnelmgr.api.errors import WireError
 from tunnelmgr.api.network import Endpoint
 from tunnelmgr_tsp.client import troubles
-from tunnelmgr_tsp.client.dialogue import Accepted, Dialogue, Medium, Outcome, Say
+from tunnelmgr_tsp.client.dialogue import ClientDialogue, OfferTaken, Outcome, ToBroker
 from tunnelmgr_tsp.client.exchange import Exchange
 from tunnelmgr_tsp.client.troubles import Trouble
 from tunnelmgr_tsp.constants import STREAM_TIMEOUT
 from tunnelmgr_tsp.wire.brokers import Broker
-from tunnelmgr_tsp.wire.framing import StreamReader
+from tunnelmgr_tsp.wire.framing import Medium, StreamReader
 
 
 class Attempt:
-    """Drives a Dialogue. Its inputs return the outcome of a step, None while one is awaited."""
+    """Drives a ClientDialogue. Its inputs return the outcome of a step, None while one is awaited."""
 
     def __init__(
-        self, channel: str, medium: Medium, broker: Broker, endpoint: Endpoint, dialogue: Dialogue, exchange: Exchange
+        self, channel: str, medium: Medium, broker: Broker, endpoint: Endpoint, dialogue: ClientDialogue, exchange: Exchange
     ) -> None:
         self.channel = channel
         self.medium = medium
@@ -68,22 +68,22 @@ class Attempt:
             self._heard = True
             self._stream_due_at = None if self.medium is Medium.UDP else now + STREAM_TIMEOUT
             step = self._dialogue.receive(message)
-            if isinstance(step, Say):
+            if isinstance(step, ToBroker):
                 self._say(step, now)
             elif step is not None:
                 self._stream_due_at = None
                 return step
         return None
 
-    def accept(self, now: float) -> Accepted | None:
+    def accept(self, now: float) -> OfferTaken | None:
         """Take the offer. Over TCP nobody answers that."""
         self._say(self._dialogue.accept(), now)
         self._stream_due_at = None
-        return Accepted() if self.medium is Medium.TCP else None
+        return OfferTaken() if self.medium is Medium.TCP else None
 
     def reject(self, now: float) -> None:
         """Refuse the offer; the broker's acknowledgement is not waited for."""
-        self._say(Say((self._dialogue.reject(),)), now)
+        self._say(ToBroker((self._dialogue.reject(),)), now)
 
     def ended(self) -> Trouble:
         """Hear that the broker closed the connection, or refused it."""
@@ -103,7 +103,7 @@ class Attempt:
             return None
         return troubles.fell_silent(self.broker) if self._exchange.answered else troubles.silent(self.broker)
 
-    def _say(self, say: Say, now: float) -> None:
+    def _say(self, say: ToBroker, now: float) -> None:
         for message in say.messages:
             data = self._exchange.request(message, now) if self.medium is Medium.UDP else message
             self.datagrams.append(Datagram(self.channel, data, self.endpoint))

@@ -12,7 +12,7 @@ from tunnelmgr_tsp.client.keepalive import Keepalive
 from tunnelmgr_tsp.client.terms import Terms
 from tunnelmgr_tsp.constants import RENEWAL
 from tunnelmgr_tsp.wire.brokers import Broker
-from tunnelmgr_tsp.wire.inner import is_within, parse_inner
+from tunnelmgr_tsp.wire.datagrams import is_within, parse_inner
 
 
 class Carrying:

@@ -25,7 +25,7 @@ from tunnelmgr.api.status import Fact, PathUse, TunnelStatus
 from tunnelmgr_tsp.client.carrying import Carrying
 from tunnelmgr_tsp.client.connecting import ChannelNames, Connecting, Established, Exhausted
 from tunnelmgr_tsp.client.recollection import Recollection
-from tunnelmgr_tsp.client.settings import ClientSettings
+from tunnelmgr_tsp.client.settings import TspClientSettings
 from tunnelmgr_tsp.client.troubles import Remedy, Trouble
 from tunnelmgr_tsp.constants import (
     BACKOFF_FIRST,
@@ -37,14 +37,14 @@ from tunnelmgr_tsp.constants import (
 from tunnelmgr_tsp.outbox import Outbox
 from tunnelmgr_tsp.wire.brokers import Broker
 from tunnelmgr_tsp.wire.capability import TunnelType
-from tunnelmgr_tsp.wire.header import Kind
+from tunnelmgr_tsp.wire.datagrams import Kind
 from tunnelmgr_tsp.wire.messages import Action, Offer
 
 _PORT_UNREACHABLE = (3, 3)  # ICMPv4 type and code; RFC 792
 _GIVING_BACK = 1.5  # seconds; less than a stopping Tunnel is given
 
 
-class State(Enum):
+class ClientState(Enum):
     """Drawn in the module's docstring."""
 
     CONNECTING = "connecting"
@@ -57,7 +57,7 @@ class State(Enum):
 class TspClient:
     """The Tunnel."""
 
-    def __init__(self, settings: ClientSettings, random: Random) -> None:
+    def __init__(self, settings: TspClientSettings, random: Random) -> None:
         self._settings = settings
         self._random = random
         self._outbox = Outbox()
@@ -199,13 +199,13 @@ class TspClient:
         self._round.begin(now)
 
     @property
-    def state(self) -> State:
+    def state(self) -> ClientState:
         """In one word."""
         if self._stopped:
-            return State.STOPPED
+            return ClientState.STOPPED
         if self._carrying is not None:
-            return State.RECONNECTING if self._give_up_at is not None else State.CARRYING
-        return State.CONNECTING if self._round is not None else State.WAITING
+            return ClientState.RECONNECTING if self._give_up_at is not None else ClientState.CARRYING
+        return ClientState.CONNECTING if self._round is not None else ClientState.WAITING
 
     # -- finding a broker ---------------------------------------------------------------------------------------------------
 

@@ -18,17 +18,18 @@ from tunnelmgr.api.events import Notice
 from tunnelmgr.api.network import Endpoint
 from tunnelmgr_tsp.client import troubles
 from tunnelmgr_tsp.client.attempt import Attempt
-from tunnelmgr_tsp.client.dialogue import Accepted, Deleted, Dialogue, Medium, Offered, Outcome, Referred
+from tunnelmgr_tsp.client.candidates import Candidates
+from tunnelmgr_tsp.client.dialogue import ClientDialogue, Deleted, Offered, OfferTaken, Outcome, Referred
 from tunnelmgr_tsp.client.exchange import Exchange
-from tunnelmgr_tsp.client.settings import ClientSettings, Signalling
-from tunnelmgr_tsp.client.terms import Terms
+from tunnelmgr_tsp.client.settings import Signalling, TspClientSettings
+from tunnelmgr_tsp.client.terms import Terms, Wish
 from tunnelmgr_tsp.client.troubles import Remedy, Trouble
-from tunnelmgr_tsp.client.wish import Wish
 from tunnelmgr_tsp.constants import SENDS_MAX, SENDS_MAX_BEFORE_TCP
 from tunnelmgr_tsp.outbox import Outbox
-from tunnelmgr_tsp.wire.brokers import Broker, Candidates, may_be_asked
+from tunnelmgr_tsp.wire.brokers import Broker, may_be_asked
 from tunnelmgr_tsp.wire.capability import Mechanism, TunnelType
-from tunnelmgr_tsp.wire.header import Kind
+from tunnelmgr_tsp.wire.datagrams import Kind
+from tunnelmgr_tsp.wire.framing import Medium
 from tunnelmgr_tsp.wire.messages import Action, Offer
 
 _OTHER_TYPES = {
@@ -75,7 +76,7 @@ class Connecting:
 
     def __init__(
         self,
-        settings: ClientSettings,
+        settings: TspClientSettings,
         wish: Wish,
         brokers: list[Broker],
         source_for: Callable[[IPv4Address], IPv4Address | None],
@@ -208,7 +209,7 @@ class Connecting:
             self._fail(Trouble(text, Remedy.RETRY, "check the IPv4 network", ExitCode.NO_ANSWER), now)
             return
         channel = self._names.next("tsp")
-        dialogue = Dialogue(self._broker, medium, self.wish, self._action, self._random)
+        dialogue = ClientDialogue(self._broker, medium, self.wish, self._action, self._random)
         sends_max = SENDS_MAX_BEFORE_TCP if self._may_use_tcp else SENDS_MAX
         attempt = Attempt(channel, medium, self._broker, endpoint, dialogue, Exchange(sends_max, now))
         if medium is Medium.TCP:
@@ -232,7 +233,7 @@ class Connecting:
                 pass
             case Offered(offer):
                 self._consider(attempt, offer, now)
-            case Accepted():
+            case OfferTaken():
                 self._establish(attempt)
             case Deleted():
                 self._close_attempt()

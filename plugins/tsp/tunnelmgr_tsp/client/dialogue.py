@@ -13,26 +13,19 @@ from random import Random
 
 from tunnelmgr.api.errors import WireError
 from tunnelmgr_tsp.client import troubles
+from tunnelmgr_tsp.client.terms import Wish
 from tunnelmgr_tsp.client.troubles import Trouble
-from tunnelmgr_tsp.client.wish import Wish
 from tunnelmgr_tsp.constants import VERSION
 from tunnelmgr_tsp.wire.brokers import Broker
 from tunnelmgr_tsp.wire.capability import Capability, Mechanism
-from tunnelmgr_tsp.wire.digest import Challenge, is_rspauth, prove
-from tunnelmgr_tsp.wire.framing import BLANK, CRLF, Reply, is_framed, is_status
-from tunnelmgr_tsp.wire.messages import Action, Command, Create, Offer, Referral
+from tunnelmgr_tsp.wire.digest import DigestChallenge, is_rspauth, prove
+from tunnelmgr_tsp.wire.framing import BLANK, CRLF, Medium, Reply, is_framed, is_status
+from tunnelmgr_tsp.wire.messages import Action, BareRequest, Create, Offer, Referral
 
 _SUCCESS = 200
 
 
-class Medium(Enum):
-    """What carries the signalling."""
-
-    UDP = "UDP"
-    TCP = "TCP"
-
-
-class Stage(Enum):
+class ClientStage(Enum):
     """What is waited for."""
 
     VERSION = "version"
@@ -46,7 +39,7 @@ class Stage(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Say:
+class ToBroker:
     """Send these messages, and wait for the answer to the last."""
 
     messages: tuple[bytes, ...]
@@ -60,7 +53,7 @@ class Offered:
 
 
 @dataclass(frozen=True, slots=True)
-class Accepted:
+class OfferTaken:
     """The broker knows that its offer was taken."""
 
 
@@ -77,10 +70,10 @@ class Referred:
     brokers: tuple[str, ...]
 
 
-Outcome = Offered | Accepted | Deleted | Referred | Trouble
+Outcome = Offered | OfferTaken | Deleted | Referred | Trouble
 
 
-class Dialogue:
+class ClientDialogue:
     """One session with one broker."""
 
     def __init__(self, broker: Broker, medium: Medium, wish: Wish, action: Action, random: Random) -> None:
@@ -90,53 +83,58 @@ class Dialogue:
         self._wish = wish
         self._action = action
         self._random = random
-        self._stage = Stage.VERSION
+        self._stage = ClientStage.VERSION
         self._local = IPv4Address(0)
         self._rspauth = b""
         self.mechanism: Mechanism | None = None
         """How we authenticated, once that is known."""
 
-    def begin(self, local: IPv4Address) -> Say:
+    def begin(self, local: IPv4Address) -> ToBroker:
         """Open the session from this address, which the broker is told."""
         self._local = local
-        return Say((f"VERSION={VERSION}".encode() + CRLF,))
+        return ToBroker((f"VERSION={VERSION}".encode() + CRLF,))
 
-    def receive(self, message: bytes) -> Say | Outcome | None:
+    def receive(self, message: bytes) -> ToBroker | Outcome | None:
         """Take the answer to what was said last; None waits on."""
         try:
             return self._receive(message)
         except WireError as error:
-            self._stage = Stage.OVER
+            self._stage = ClientStage.OVER
             return troubles.protocol_error(self._broker, str(error))
 
-    def accept(self) -> Say:
+    def accept(self) -> ToBroker:
         """Take the offer."""
-        self._stage = Stage.ACCEPT
-        return Say((Command(Action.ACCEPT).serialize(),))
+        self._stage = ClientStage.ACCEPT
+        return ToBroker((BareRequest(Action.ACCEPT).serialize(),))
 
     def reject(self) -> bytes:
         """Return the message that refuses the offer; the session is over."""
-        self._stage = Stage.OVER
-        return Command(Action.REJECT).serialize()
+        self._stage = ClientStage.OVER
+        return BareRequest(Action.REJECT).serialize()
 
-    def _receive(self, message: bytes) -> Say | Outcome | None:
-        if self._stage in {Stage.VERSION, Stage.CHALLENGE, Stage.PROOF, Stage.CREDENTIALS} and is_status(message):
+    def _receive(self, message: bytes) -> ToBroker | Outcome | None:
+        if self._stage in {
+            ClientStage.VERSION,
+            ClientStage.CHALLENGE,
+            ClientStage.PROOF,
+            ClientStage.CREDENTIALS,
+        } and is_status(message):
             if Reply.parse(message).status.code == _SUCCESS:  # before the broker has proved anything
                 raise WireError("success before its time")
             return self._refused(message)
-        steps: dict[Stage, Callable[[bytes], Say | Outcome | None]] = {
-            Stage.VERSION: self._authenticate,
-            Stage.CHALLENGE: self._prove,
-            Stage.PROOF: self._verify,
-            Stage.CREDENTIALS: lambda _: self._send_credentials(),
-            Stage.VERDICT: self._judged,
-            Stage.COMMAND: self._answered,
-            Stage.ACCEPT: self._accepted,
-            Stage.OVER: lambda _: None,
+        steps: dict[ClientStage, Callable[[bytes], ToBroker | Outcome | None]] = {
+            ClientStage.VERSION: self._authenticate,
+            ClientStage.CHALLENGE: self._prove,
+            ClientStage.PROOF: self._verify,
+            ClientStage.CREDENTIALS: lambda _: self._send_credentials(),
+            ClientStage.VERDICT: self._judged,
+            ClientStage.COMMAND: self._answered,
+            ClientStage.ACCEPT: self._accepted,
+            ClientStage.OVER: lambda _: None,
         }
         return steps[self._stage](message)
 
-    def _authenticate(self, message: bytes) -> Say | Trouble:
+    def _authenticate(self, message: bytes) -> ToBroker | Trouble:
         capability = Capability.parse(message)
         if not capability.offers(self._wish.type):
             return troubles.type_not_offered(self._broker, self._wish.type.value)
@@ -149,30 +147,30 @@ class Dialogue:
         line = f"AUTHENTICATE {self.mechanism.value}".encode() + CRLF
         match self.mechanism:
             case Mechanism.ANONYMOUS:
-                self._stage = Stage.VERDICT
+                self._stage = ClientStage.VERDICT
             case Mechanism.DIGEST_MD5:
-                self._stage = Stage.CHALLENGE
+                self._stage = ClientStage.CHALLENGE
             case Mechanism.PLAIN if self._medium is Medium.TCP:
                 # Brokers say nothing between the two over TCP: section 6.2.
-                return Say((line, *self._send_credentials().messages))
+                return ToBroker((line, *self._send_credentials().messages))
             case Mechanism.PLAIN:
-                self._stage = Stage.CREDENTIALS
-        return Say((line,))
+                self._stage = ClientStage.CREDENTIALS
+        return ToBroker((line,))
 
-    def _send_credentials(self) -> Say:
-        self._stage = Stage.VERDICT
-        return Say((f"\0{self._wish.user}\0{self._wish.password}".encode() + CRLF,))
+    def _send_credentials(self) -> ToBroker:
+        self._stage = ClientStage.VERDICT
+        return ToBroker((f"\0{self._wish.user}\0{self._wish.password}".encode() + CRLF,))
 
-    def _prove(self, message: bytes) -> Say:
-        challenge = Challenge.parse(message)
-        self._stage = Stage.PROOF
+    def _prove(self, message: bytes) -> ToBroker:
+        challenge = DigestChallenge.parse(message)
+        self._stage = ClientStage.PROOF
         cnonce = f"{self._random.getrandbits(128):032x}".encode()
         user = self._wish.user or ""
         # The host without its port: TSP-09.
         proof, self._rspauth = prove(challenge, user, self._wish.password, self._broker.host, cnonce)
-        return Say((proof.serialize(),))
+        return ToBroker((proof.serialize(),))
 
-    def _verify(self, message: bytes) -> Say | Outcome | None:
+    def _verify(self, message: bytes) -> ToBroker | Outcome | None:
         # One broker glues its final status to rspauth: section 15.
         line, _, glued = message.lstrip(BLANK).partition(b"\n")
         try:
@@ -180,26 +178,26 @@ class Dialogue:
         except WireError:
             proven = False
         if not proven:
-            self._stage = Stage.OVER
+            self._stage = ClientStage.OVER
             return troubles.impostor(self._broker)
-        self._stage = Stage.VERDICT
+        self._stage = ClientStage.VERDICT
         if glued.strip(BLANK):
             return self._judged(glued)
-        return Say((b"",)) if self._medium is Medium.UDP else None
+        return ToBroker((b"",)) if self._medium is Medium.UDP else None
 
-    def _judged(self, message: bytes) -> Say | Outcome:
+    def _judged(self, message: bytes) -> ToBroker | Outcome:
         if Reply.parse(message).status.code != _SUCCESS:
             return self._refused(message)
-        self._stage = Stage.COMMAND
+        self._stage = ClientStage.COMMAND
         if self._action is Action.DELETE:
-            return Say((Command(Action.DELETE).serialize(),))
+            return ToBroker((BareRequest(Action.DELETE).serialize(),))
         wish = self._wish
         servers = wish.name_servers if wish.prefix_length is not None else ()
-        return Say((Create(wish.type, self._local, wish.keepalive, wish.prefix_length, servers).serialize(),))
+        return ToBroker((Create(wish.type, self._local, wish.keepalive, wish.prefix_length, servers).serialize(),))
 
     def _answered(self, message: bytes) -> Outcome:
         if self._action is Action.DELETE:
-            self._stage = Stage.OVER
+            self._stage = ClientStage.OVER
             return Deleted()  # brokers that know no delete let tunnels expire: a refusal is harmless
         if not is_framed(message) and not is_status(message):
             raise WireError("an answer to create without a status")
@@ -209,13 +207,13 @@ class Dialogue:
         return Offered(Offer.parse(reply.document))
 
     def _accepted(self, message: bytes) -> Outcome:
-        self._stage = Stage.OVER
+        self._stage = ClientStage.OVER
         if message.strip(BLANK) and Reply.parse(message).status.code != _SUCCESS:
             return self._refused(message)
-        return Accepted()
+        return OfferTaken()
 
     def _refused(self, message: bytes) -> Referred | Trouble:
-        self._stage = Stage.OVER
+        self._stage = ClientStage.OVER
         reply = Reply.parse(message)
         user = self._wish.user if self.mechanism is not Mechanism.ANONYMOUS else None
         trouble = troubles.refused(self._broker, reply.status, user)

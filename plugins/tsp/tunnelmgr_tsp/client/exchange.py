@@ -7,7 +7,7 @@ from tunnelmgr_tsp.constants import (
     SEQUENCE_BITS,
     SEQUENCE_FIRST,
 )
-from tunnelmgr_tsp.wire.header import ControlMessage
+from tunnelmgr_tsp.wire.datagrams import ControlMessage
 
 _TIMESTAMP_BITS = 32
 

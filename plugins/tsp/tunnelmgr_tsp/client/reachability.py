@@ -10,16 +10,16 @@ from random import Random
 from tunnelmgr.api.datagrams import ChannelKind
 from tunnelmgr.api.errors import WireError
 from tunnelmgr.api.reach import Heard, ReachProbe
-from tunnelmgr_tsp.client.settings import ClientSettings, Signalling
+from tunnelmgr_tsp.client.settings import Signalling, TspClientSettings
 from tunnelmgr_tsp.constants import SEQUENCE_FIRST
 from tunnelmgr_tsp.wire.brokers import Broker
-from tunnelmgr_tsp.wire.header import ControlMessage
+from tunnelmgr_tsp.wire.datagrams import ControlMessage
 
 _ECHO = b"ECHO REQUEST"
 _TIMESTAMP_BITS = 32
 
 
-def probes(settings: ClientSettings, random: Random) -> Iterator[ReachProbe]:
+def probes(settings: TspClientSettings, random: Random) -> Iterator[ReachProbe]:
     """Yield a question to each broker by each protocol it may be spoken to by."""
     brokers = list(map(Broker.parse, settings.broker))
     if settings.signalling is not Signalling.TCP:

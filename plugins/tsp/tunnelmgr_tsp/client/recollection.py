@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from tunnelmgr.api.effects import Remember
 from tunnelmgr.api.network import Network
-from tunnelmgr_tsp.client.settings import ClientSettings
+from tunnelmgr_tsp.client.settings import TspClientSettings
 from tunnelmgr_tsp.outbox import Outbox
 from tunnelmgr_tsp.wire.brokers import Broker
 
@@ -16,7 +16,7 @@ _BLOCKED = "protocol-41-blocked"
 class Recollection:
     """Read once at the start; written when something changes."""
 
-    def __init__(self, settings: ClientSettings, outbox: Outbox) -> None:
+    def __init__(self, settings: TspClientSettings, outbox: Outbox) -> None:
         self.good_broker: Broker | None = None
         """The one that gave the last tunnel: each has addresses of its own."""
         self._configured = " ".join(settings.broker)

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from tunnelmgr.api.secret import Secret
 from tunnelmgr.api.settings import Settings
-from tunnelmgr_tsp.client.wish import Wish
+from tunnelmgr_tsp.client.terms import Wish
 from tunnelmgr_tsp.constants import KEEPALIVE_DEFAULT, KEEPALIVE_INTERVAL_MAX, KEEPALIVE_INTERVAL_MIN
 from tunnelmgr_tsp.wire.brokers import Broker
 from tunnelmgr_tsp.wire.capability import Mechanism, TunnelType
@@ -51,7 +51,7 @@ def _checked_broker(text: str) -> str:
 _Brokers = Annotated[tuple[Annotated[str, AfterValidator(_checked_broker)], ...], BeforeValidator(_as_list)]
 
 
-class ClientSettings(Settings):
+class TspClientSettings(Settings):
     """A TSP client."""
 
     broker: _Brokers = Field(

@@ -1,6 +1,6 @@
-"""An offer found usable: what is configured, after the checks of docs/protocols/tsp.md section 16."""
+"""What the client asks a broker for, and an offer found usable after the checks of docs/protocols/tsp.md section 16."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address, IPv6Interface, IPv6Network
 from typing import Self
 
@@ -18,12 +18,27 @@ from tunnelmgr_tsp.constants import (
     MTU_UDP,
 )
 from tunnelmgr_tsp.wire.brokers import may_be_asked
-from tunnelmgr_tsp.wire.capability import TunnelType
+from tunnelmgr_tsp.wire.capability import Mechanism, TunnelType
 from tunnelmgr_tsp.wire.messages import Offer
 
 _NEVER_OURS = tuple(map(IPv6Network, ("::/8", "fe80::/10", "fec0::/10", "ff00::/8")))
 _PREFIX_LENGTHS = range(8, 65)
 _SECONDS = 60  # in a minute
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """From the profile, less what brokers turned out not to give."""
+
+    type: TunnelType
+    mechanisms: frozenset[Mechanism]
+    """Those the user allows."""
+    user: str | None = None
+    password: str = field(default="", repr=False)
+    keepalive: int = KEEPALIVE_DEFAULT
+    """Seconds."""
+    prefix_length: int | None = None
+    name_servers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

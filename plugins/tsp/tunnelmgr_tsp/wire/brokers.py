@@ -1,12 +1,9 @@
-"""Names of brokers as users and referrals write them, and the order they are tried in."""
+"""Names of brokers as users and referrals write them."""
 
-from collections import deque
-from collections.abc import Iterable
 from ipaddress import IPv4Address
 from typing import NamedTuple, Self
 
-from tunnelmgr.api.network import Endpoint
-from tunnelmgr_tsp.constants import PORT, REDIRECT_HOPS_MAX
+from tunnelmgr_tsp.constants import PORT
 
 _HOST_MAX = 253  # characters; RFC 1035 section 2.3.4
 
@@ -46,35 +43,3 @@ class Broker(NamedTuple):
 def may_be_asked(address: IPv4Address) -> bool:
     """Whether a broker may send us to this address: none that means ourselves or many (TSP-18)."""
     return not (address.is_loopback or address.is_multicast or address.is_unspecified or address.packed[:1] >= b"\xf0")
-
-
-class Candidates:
-    """Whom to ask in one round of attempts: those configured, then where they send us."""
-
-    def __init__(self, brokers: Iterable[Broker]) -> None:
-        self._queue = deque(dict.fromkeys(brokers))
-        self._asked: set[Endpoint] = set()
-        self._hops = 0
-
-    def next(self) -> Broker | None:
-        """Take the next one; None when all were asked."""
-        return self._queue.popleft() if self._queue else None
-
-    def claim(self, endpoint: Endpoint) -> bool:
-        """Note that an endpoint is being asked; False when it was asked before in this round."""
-        is_new = endpoint not in self._asked
-        self._asked.add(endpoint)
-        return is_new
-
-    def ask_again(self, broker: Broker, endpoint: Endpoint) -> None:
-        """Ask this one next, although it was asked before: for something else."""
-        self._asked.discard(endpoint)
-        self._queue.appendleft(broker)
-
-    def refer(self, brokers: Iterable[Broker]) -> bool:
-        """Ask these next; False when there were too many referrals already."""
-        self._hops += 1
-        if self._hops > REDIRECT_HOPS_MAX:
-            return False
-        self._queue.extendleft(reversed(list(brokers)))
-        return True

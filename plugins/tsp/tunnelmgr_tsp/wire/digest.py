@@ -20,7 +20,7 @@ _CHALLENGE_MAX = 2048  # bytes; RFC 2831 section 2.1.1
 
 
 @dataclass(frozen=True, slots=True)
-class Challenge:
+class DigestChallenge:
     """What the broker wants proved."""
 
     realm: bytes
@@ -47,7 +47,7 @@ class Challenge:
 
 
 @dataclass(frozen=True, slots=True)
-class Proof:
+class DigestResponse:
     """What a client answers to a challenge."""
 
     username: bytes
@@ -88,7 +88,7 @@ class Proof:
 
 
 @dataclass(frozen=True, slots=True)
-class Secret:
+class DigestSecret:
     """What both ends hash: MD5(user:realm:password), which is as good as the password."""
 
     hash: bytes
@@ -110,12 +110,14 @@ class Secret:
         return _hex(b":".join((first, nonce, NONCE_COUNT.encode(), cnonce, b"auth", _hex(action))))
 
 
-def prove(challenge: Challenge, username: str, password: str, host: str, cnonce: bytes) -> tuple[Proof, bytes]:
+def prove(
+    challenge: DigestChallenge, username: str, password: str, host: str, cnonce: bytes
+) -> tuple[DigestResponse, bytes]:
     """Return the answer to a challenge, and the rspauth the broker must answer in turn."""
     user, uri = username.encode(), URI_PREFIX + host.encode()  # raw UTF-8: TSP-10
-    secret = Secret.of(user, challenge.realm, password.encode())
+    secret = DigestSecret.of(user, challenge.realm, password.encode())
     response = secret.response(challenge.nonce, cnonce, uri)
-    proof = Proof(user, challenge.realm, challenge.nonce, cnonce, uri, response, challenge.charset)
+    proof = DigestResponse(user, challenge.realm, challenge.nonce, cnonce, uri, response, challenge.charset)
     return proof, secret.rspauth(challenge.nonce, cnonce, uri)
 
 

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from enum import Enum
 from typing import Self
 
 from tunnelmgr.api.errors import WireError
@@ -16,6 +17,13 @@ _LENGTH_WORD = b"content-length"
 _STATUS = re.compile(rb"(\d{1,5})(?:[ \t]+([^\r\n]*))?\r?(?:\n|$)")
 _DOCUMENT_END = b"</tunnel>"
 _REFERRAL = 1000  # status codes from here on come with a list of brokers
+
+
+class Medium(Enum):
+    """What carries the signalling."""
+
+    UDP = "UDP"
+    TCP = "TCP"
 
 
 @dataclass(frozen=True, slots=True)

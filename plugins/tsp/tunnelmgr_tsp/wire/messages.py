@@ -76,7 +76,7 @@ class Create:
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class BareRequest:
     """A request that needs no words: accept, reject, info, delete."""
 
     action: Action
@@ -86,15 +86,15 @@ class Command:
         return _request(Element("tunnel", {"action": self.action.value}))
 
 
-def parse_request(message: bytes) -> Create | Command:
+def parse_request(message: bytes) -> Create | BareRequest:
     """Read what a client asks for in the command phase."""
     root = _tunnel(parse_document(unframed(message)))
     action = _read(Action, root.attributes.get("action", "").lower(), "action")
-    return Create.from_element(root) if action is Action.CREATE else Command(action)
+    return Create.from_element(root) if action is Action.CREATE else BareRequest(action)
 
 
 @dataclass(frozen=True, slots=True)
-class Keepalive:
+class KeepaliveWish:
     """How a broker wants the tunnel watched."""
 
     interval: int
@@ -119,7 +119,7 @@ class Offer:
     dns: tuple[IPv4Address | IPv6Address, ...] = ()
     """Resolvers for the client."""
     prefix: IPv6Network | None = None
-    keepalive: Keepalive | None = None
+    keepalive: KeepaliveWish | None = None
 
     @classmethod
     def parse(cls, document: bytes) -> Self:
@@ -237,12 +237,12 @@ def _prefix(element: Element | None) -> IPv6Network | None:
     return _read(IPv6Network, f"{address}/{'-' if length is None else length}", "prefix")
 
 
-def _keepalive(element: Element | None) -> Keepalive | None:
+def _keepalive(element: Element | None) -> KeepaliveWish | None:
     interval = _number(element, "interval")
     if element is None or not interval:
         return None
     address = _one(element, "ipv6", IPv6Address)
-    return Keepalive(interval, address if address != UNSPECIFIED else None)
+    return KeepaliveWish(interval, address if address != UNSPECIFIED else None)
 
 
 def _address(kind: str, address: IPv4Address | IPv6Address | None) -> Element:

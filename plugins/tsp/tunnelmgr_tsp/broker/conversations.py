@@ -13,14 +13,13 @@ from tunnelmgr.api.datagrams import Accepted, Datagram
 from tunnelmgr.api.effects import CloseChannel
 from tunnelmgr.api.errors import WireError
 from tunnelmgr.api.network import Endpoint
-from tunnelmgr_tsp.broker.dialogue import Answer, BrokerDialogue, Policy, Stage
-from tunnelmgr_tsp.broker.sessions import Session, Sessions
+from tunnelmgr_tsp.broker.dialogue import BrokerAnswer, BrokerDialogue, BrokerStage, Policy
+from tunnelmgr_tsp.broker.sessions import ClientSession, ClientSessions
 from tunnelmgr_tsp.broker.token_buckets import TokenBuckets
-from tunnelmgr_tsp.client.dialogue import Medium
 from tunnelmgr_tsp.constants import REQUESTS_BURST, REQUESTS_PER_SECOND, RSPAUTH_PAUSE
 from tunnelmgr_tsp.outbox import Outbox
-from tunnelmgr_tsp.wire.framing import BLANK, Status
-from tunnelmgr_tsp.wire.header import ControlMessage
+from tunnelmgr_tsp.wire.datagrams import ControlMessage
+from tunnelmgr_tsp.wire.framing import BLANK, Medium, Status
 
 UDP, TCP = "tsp", "tsp-tcp"
 _ECHO = b"ECHO REQUEST"
@@ -28,38 +27,38 @@ _VERSION = b"VERSION="
 _WAITING_MAX = 4  # messages of one stream that may wait for an answer to the one before
 
 
-class Request(NamedTuple):
+class ClientRequest(NamedTuple):
     """Something new a client says."""
 
-    session: Session
+    session: ClientSession
     text: bytes
 
 
-class Reception:
+class Conversations:
     """The half-open sessions, and what is said in them."""
 
     def __init__(self, policy: Policy, random: Random, outbox: Outbox) -> None:
-        self.sessions = Sessions()
+        self.sessions = ClientSessions()
         self._policy = policy
         self._random = random
         self._outbox = outbox
         self._requests = TokenBuckets(REQUESTS_PER_SECOND, REQUESTS_BURST)
-        self._pausing: deque[Session] = deque()
+        self._pausing: deque[ClientSession] = deque()
         """Streams on which something more is to be said: all pauses are as long, so the first ends first."""
-        self._left: list[Session] = []
+        self._left: list[ClientSession] = []
 
     # -- hearing ----------------------------------------------------------------------------------------------------------
 
-    def hear(self, datagram: Datagram, now: float) -> Iterator[Request]:
+    def hear(self, datagram: Datagram, now: float) -> Iterator[ClientRequest]:
         """Yield the requests in a datagram, or in a piece of a stream; each is to be dealt with before the next."""
         if datagram.channel.startswith(f"{TCP}/"):
             yield from self._hear_stream(datagram, now)
         elif (request := self._hear_control(datagram, now)) is not None:
             yield request
 
-    def resume(self, session: Session, now: float) -> Iterator[Request]:
+    def resume(self, session: ClientSession, now: float) -> Iterator[ClientRequest]:
         """Yield what a stream's client has said while a request of its was being worked on."""
-        while self.is_here(session) and session.waiting and session.dialogue.stage is not Stage.CLAIMING:
+        while self.is_here(session) and session.waiting and session.dialogue.stage is not BrokerStage.CLAIMING:
             if not self._requests.take(session.remote.address, now):
                 self.close(session)
                 return
@@ -73,7 +72,7 @@ class Reception:
             self._outbox.count("dropped-no-room")
             self._outbox.say(CloseChannel(event.connection))
 
-    def _hear_control(self, datagram: Datagram, now: float) -> Request | None:
+    def _hear_control(self, datagram: Datagram, now: float) -> ClientRequest | None:
         try:
             message = ControlMessage.parse(datagram.data)
         except WireError:
@@ -90,18 +89,18 @@ class Reception:
             self._outbox.count("dropped-no-session")
             return None
         session.heard_at = now
-        if self._is_repeated(session, message) or session.dialogue.stage is Stage.CLAIMING:
+        if self._is_repeated(session, message) or session.dialogue.stage is BrokerStage.CLAIMING:
             return None  # never pipelined: the client has to wait for what it asked before
         session.remember(message.sequence, message.text, message.timestamp)
         return self._request(session, message.text)
 
-    def _request(self, session: Session, text: bytes) -> Request:
-        if session.dialogue.stage is not Stage.HELLO:
+    def _request(self, session: ClientSession, text: bytes) -> ClientRequest:
+        if session.dialogue.stage is not BrokerStage.HELLO:
             self.sessions.proceed(session)
         self._outbox.count("requests")
-        return Request(session, text)
+        return ClientRequest(session, text)
 
-    def _is_repeated(self, session: Session, message: ControlMessage) -> bool:
+    def _is_repeated(self, session: ClientSession, message: ControlMessage) -> bool:
         """Answer once more what was answered already."""
         known = session.known(message.sequence, message.text)
         if known is None:
@@ -112,7 +111,7 @@ class Reception:
             self._reply(session.remote, message.sequence, message.timestamp, known.answer)
         return True
 
-    def _session_of(self, datagram: Datagram, message: ControlMessage, now: float) -> Session | None:
+    def _session_of(self, datagram: Datagram, message: ControlMessage, now: float) -> ClientSession | None:
         """Return the session a message belongs to, a new one for VERSION."""
         session = self.sessions.get(UDP, datagram.remote)
         begins = message.text.strip(BLANK).upper().startswith(_VERSION)
@@ -125,16 +124,16 @@ class Reception:
             return None
         return self._begin(UDP, datagram.remote, Medium.UDP, now)
 
-    def _begin(self, channel: str, remote: Endpoint, medium: Medium, now: float) -> Session:
+    def _begin(self, channel: str, remote: Endpoint, medium: Medium, now: float) -> ClientSession:
         dialogue = BrokerDialogue(self._policy, remote.address, medium, self._random)
-        session = Session(channel, remote, medium, dialogue, now)
+        session = ClientSession(channel, remote, medium, dialogue, now)
         if (in_the_way := self.sessions.in_the_way()) is not None:
             self._outbox.count("sessions-given-up")
             self.close(in_the_way)
         self.sessions.add(session)
         return session
 
-    def _hear_stream(self, datagram: Datagram, now: float) -> Iterator[Request]:
+    def _hear_stream(self, datagram: Datagram, now: float) -> Iterator[ClientRequest]:
         session = self.sessions.get(datagram.channel, datagram.remote)
         if session is None:
             return
@@ -154,7 +153,7 @@ class Reception:
 
     # -- answering --------------------------------------------------------------------------------------------------------
 
-    def answer(self, session: Session, answer: Answer, now: float) -> None:
+    def answer(self, session: ClientSession, answer: BrokerAnswer, now: float) -> None:
         """Say it."""
         if session.medium is Medium.UDP:
             known = session.answered.get(session.sequence)
@@ -187,7 +186,7 @@ class Reception:
 
     # -- coming and going -------------------------------------------------------------------------------------------------
 
-    def is_here(self, session: Session) -> bool:
+    def is_here(self, session: ClientSession) -> bool:
         """Whether a session goes on."""
         return self.sessions.get(session.channel, session.remote) is session
 
@@ -202,17 +201,17 @@ class Reception:
         for session in self.sessions.idle(now):
             self.close(session)
 
-    def close(self, session: Session) -> None:
+    def close(self, session: ClientSession) -> None:
         """End a session; over TCP once the last words have left."""
         self._forget(session)
         if session.medium is Medium.TCP:
             self._outbox.close(session.channel)
 
-    def take_left(self) -> list[Session]:
+    def take_left(self) -> list[ClientSession]:
         """Return the sessions that ended since the last call."""
         left, self._left = self._left, []
         return left
 
-    def _forget(self, session: Session) -> None:
+    def _forget(self, session: ClientSession) -> None:
         self.sessions.remove(session)
         self._left.append(session)
