@@ -37,6 +37,32 @@ PARTS = [
         "the top: it meets plugins through hooks, never by name",
     ),
 ]
+
+
+class Room(NamedTuple):
+    """A folder inside a package, which other rooms and single modules of that package it may import, and why no more."""
+
+    package: str
+    name: str
+    may_import: tuple[str, ...]
+    reason: str
+
+
+ROOMS = [
+    Room("tunnelmgr_tsp", "wire", ("constants",), "what both ends say belongs to neither"),
+    Room(
+        "tunnelmgr_tsp",
+        "client",
+        ("constants", "outbox", "wire"),
+        "a client that borrows from the broker agrees with its mistakes",
+    ),
+    Room(
+        "tunnelmgr_tsp",
+        "broker",
+        ("constants", "outbox", "wire"),
+        "a broker that borrows from the client agrees with its mistakes",
+    ),
+]
 IMPURE = frozenset({"asyncio", "socket", "time", "os", "threading", "selectors", "subprocess", "signal"})
 
 
@@ -78,6 +104,31 @@ def test_a_part_imports_only_parts_below_it(part: Part) -> None:
 def test_every_part_has_a_rule() -> None:
     folders = {f"tunnelmgr/{path.parent.name}" for path in (ROOT / "tunnelmgr").glob("*/__init__.py")}
     assert folders <= {part.folder for part in PARTS}
+
+
+def folder_of(package: str) -> Path:
+    """Return where a package lies, ours or a plugin's."""
+    folder = ROOT / package.replace(".", "/")
+    return folder if folder.is_dir() else next(ROOT.glob(f"plugins/*/{package}"))
+
+
+@pytest.mark.parametrize("room", ROOMS, ids=lambda room: f"{room.package}.{room.name}")
+def test_a_room_imports_only_rooms_below_it(room: Room) -> None:
+    allowed = tuple(f"{room.package}.{name}" for name in (room.name, *room.may_import))
+    found = [
+        f"{file.relative_to(ROOT)}:{line} imports {module}"
+        for file in sources(folder_of(room.package) / room.name)
+        for line, module in imports(file)
+        if module.startswith(f"{room.package}.")
+        and not any(module == name or module.startswith(f"{name}.") for name in allowed)
+    ]
+    assert not found, room.reason
+
+
+@pytest.mark.parametrize("package", sorted({room.package for room in ROOMS}))
+def test_every_room_has_a_rule(package: str) -> None:
+    folders = {file.parent.name for file in folder_of(package).glob("*/__init__.py")}
+    assert folders == {room.name for room in ROOMS if room.package == package}
 
 
 def plugin_packages() -> list[Path]:
