@@ -156,7 +156,7 @@ import sys
 from pathlib import Path
 from tunnelmgr.api.errors import TunnelError
 from tunnelmgr.daemon.client import ControlClient
-import tunnelmgr.daemon.documents, json, os
+import tunnelmgr.core.running.snapshot, json, os
 path = Path({str(path)!r})
 client = ControlClient(Path(path.name))
 os.chdir(path.parent)

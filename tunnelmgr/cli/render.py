@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tunnelmgr.api.plain import as_plain
 from tunnelmgr.api.status import Fact, PeerStatus
 from tunnelmgr.cli.overview import STOPPED, ProfileStatus
 from tunnelmgr.core.running.snapshot import Snapshot, Stand, Standing, State
-from tunnelmgr.daemon.documents import as_plain
 from tunnelmgr.daemon.health import Condition, Severity
 
 if TYPE_CHECKING:  # `status` need not pay for asyncio

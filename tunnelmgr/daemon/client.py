@@ -12,7 +12,6 @@ from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.api.status import Fact
 from tunnelmgr.core.running.snapshot import Progress, Snapshot
 from tunnelmgr.daemon.constants import REQUEST_TIMEOUT, STOP_TIMEOUT
-from tunnelmgr.daemon.documents import snapshot_from_plain
 from tunnelmgr.daemon.messages import Answer, Change, Chapter, Ended, Refusal, Request, Word, parse, serialize
 
 
@@ -34,11 +33,11 @@ class ControlClient:
 
     def status(self) -> Snapshot:
         """Return how the profile stands. Raises NotRunningError, or TunnelError when the process does not answer."""
-        return snapshot_from_plain(self._ask(Request(Word.STATUS), REQUEST_TIMEOUT))
+        return self._ask(Request(Word.STATUS), REQUEST_TIMEOUT).snapshot()
 
     def command(self, name: str, arguments: Mapping[str, Fact]) -> Mapping[str, Any]:
         """Run one of the transport's own commands in the process. Raises TunnelError, as the transport does."""
-        return self._ask(Request(Word.COMMAND, name, arguments), REQUEST_TIMEOUT)
+        return self._ask(Request(Word.COMMAND, name, arguments), REQUEST_TIMEOUT).data
 
     def stop(self) -> None:
         """Ask the process to end and wait until everything is taken back. Raises TunnelError when refused or too slow."""
@@ -53,13 +52,13 @@ class ControlClient:
         with self.listen(timeout) as listening:
             yield from listening.story()
 
-    def _ask(self, request: Request, timeout: float) -> Mapping[str, Any]:
+    def _ask(self, request: Request, timeout: float) -> Answer:
         with self._connect(timeout) as connection:
             _send(connection, request)
             for line in _lines(connection, time.monotonic() + timeout):
                 match parse(line):
-                    case Answer(data=data):
-                        return data
+                    case Answer() as answer:
+                        return answer
                     case Refusal() as refusal:
                         raise refusal.as_error()
         raise TunnelError(

@@ -15,12 +15,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
 
 from tunnelmgr.api.errors import ExitCode, TunnelError
+from tunnelmgr.api.plain import as_named, from_plain
 from tunnelmgr.api.status import Fact
-from tunnelmgr.core.running.snapshot import Progress, State
-from tunnelmgr.daemon.documents import as_plain
+from tunnelmgr.core.running.snapshot import Progress, Snapshot, State
 
 
 class Word(Enum):
@@ -77,6 +76,16 @@ class Answer:
 
     data: Mapping[str, object]
 
+    def snapshot(self) -> Snapshot:
+        """Return what a process answers to `status`. Raises TunnelError when its version tells too little."""
+        try:
+            return from_plain(Snapshot, self.data)
+        except ValueError as error:
+            raise TunnelError(
+                f"the running process tells its state in a way this version does not understand: {error}",
+                hint="`down` and `up` it again with the installed version",
+            ) from error
+
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
@@ -100,34 +109,19 @@ Chapter = Progress | Change | Ended
 """One line of a followed story."""
 Message = Request | Chapter | Answer | Refusal
 
-_KINDS: Mapping[str, type[Message]] = {
-    "request": Request,
-    "progress": Progress,
-    "change": Change,
-    "ended": Ended,
-    "answer": Answer,
-    "refusal": Refusal,
-}
-_NAMES = {kind: name for name, kind in _KINDS.items()}
-
 
 def serialize(message: Message) -> bytes:
     """Return the line, with its end."""
-    return json.dumps({_NAMES[type(message)]: as_plain(message)}, separators=(",", ":")).encode() + b"\n"
+    return json.dumps(as_named(message), separators=(",", ":")).encode() + b"\n"
 
 
 def parse(line: bytes) -> Message:
     """Return what a line says. Raises TunnelError for anything else: the other side is of another version, or not ours."""
     try:
-        ((name, values),) = json.loads(line).items()
-        return _KINDS[name](**_typed(values))
-    except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
+        message: Message = from_plain(Message, json.loads(line))
+    except (ValueError, RecursionError) as error:
         raise TunnelError(
             f"not understood on a control socket: {line[:80]!r}",
             hint="`down` and `up` the profile again with the installed version",
         ) from error
-
-
-def _typed(values: Mapping[str, Any]) -> dict[str, Any]:
-    kinds = {"word": Word, "state": State, "exit_code": ExitCode}
-    return {key: kinds[key](value) if key in kinds else value for key, value in values.items()}
+    return message

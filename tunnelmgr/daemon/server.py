@@ -10,8 +10,8 @@ from contextlib import aclosing
 from dataclasses import replace
 
 from tunnelmgr.api.errors import ExitCode, TunnelError
+from tunnelmgr.api.plain import as_plain
 from tunnelmgr.daemon.constants import CLOSE_TIMEOUT, REQUEST_MAX, REQUEST_TIMEOUT, STRANGER_CONNECTIONS_MAX
-from tunnelmgr.daemon.documents import as_plain
 from tunnelmgr.daemon.managed import Managed
 from tunnelmgr.daemon.messages import Answer, Ended, Message, Refusal, Request, Word, parse, serialize
 from tunnelmgr.daemon.story import Story

@@ -9,36 +9,14 @@ journal is void.
 import fcntl
 import json
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import fields
-from enum import Enum
-from ipaddress import IPv4Address, IPv6Address, IPv6Interface, IPv6Network, ip_address
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from tunnelmgr.api.errors import ExitCode, TunnelError
+from tunnelmgr.api.plain import as_named, from_plain
 from tunnelmgr.host.constants import JOURNAL_MAX
-from tunnelmgr.host.guards import Guard
-from tunnelmgr.host.items import (
-    Address,
-    Advertisement,
-    Firewall,
-    Guarding,
-    Item,
-    KernelTunnel,
-    LinkUp,
-    Mtu,
-    NeighbourProxy,
-    Resolvers,
-    Route,
-    Rule,
-    Sharing,
-    Sysctl,
-    Translation,
-    Unreachable,
-)
+from tunnelmgr.host.items import Item
 from tunnelmgr.host.plan import Step, net
-from tunnelmgr.host.resolvers import ResolverHelper
 
 _OPEN_FLAGS = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
 
@@ -150,12 +128,12 @@ def _place_of(content: bytes) -> str:
 
 
 def _steps(content: bytes) -> list[Step]:
-    lines = [json.loads(line) for line in content.splitlines()[1:]]
-    return [Step(_from_json(line["before"]), _from_json(line["after"])) for line in lines]
+    lines = (json.loads(line) for line in content.splitlines()[1:])
+    return [Step(*(from_plain(Item | None, item) for item in line)) for line in lines]
 
 
 def _line(step: Step) -> bytes:
-    return json.dumps({"before": _to_json(step.before), "after": _to_json(step.after)}).encode() + b"\n"
+    return json.dumps([None if item is None else as_named(item) for item in (step.before, step.after)]).encode() + b"\n"
 
 
 def _append_if_alive(path: Path, place: str, line: bytes) -> bool:
@@ -205,47 +183,3 @@ def _in_use(path: Path, fd: int) -> JournalInUseError:
         header = file.readline()
     owner = f" (process {json.loads(header)['pid']})" if header.endswith(b"\n") else ""
     return JournalInUseError(f"{path.stem} is running already{owner}", hint=f"tunnelmgr down {path.stem}")
-
-
-_ITEMS: Mapping[str, tuple[type[Item], Callable[[list[Any]], Item]]] = {
-    "firewall": (Firewall, lambda fields: Firewall(fields[0], tuple(fields[1]))),
-    "translation": (Translation, lambda fields: Translation(fields[0], tuple(IPv6Network(prefix) for prefix in fields[1]))),
-    "sharing": (Sharing, lambda fields: Sharing(fields[0], fields[1], tuple(IPv6Network(prefix) for prefix in fields[2]))),
-    "guard": (Guarding, lambda fields: Guarding(fields[0], Guard(fields[1]), fields[2], tuple(fields[3]))),
-    "kernel": (
-        KernelTunnel,
-        lambda fields: KernelTunnel(fields[0], IPv4Address(fields[1]), IPv4Address(fields[2]), *fields[3:]),
-    ),
-    "sysctl": (Sysctl, lambda fields: Sysctl(*fields)),
-    "mtu": (Mtu, lambda fields: Mtu(*fields)),
-    "link": (LinkUp, lambda fields: LinkUp(*fields)),
-    "address": (Address, lambda fields: Address(fields[0], IPv6Interface(fields[1]))),
-    "route": (Route, lambda fields: Route(fields[0], IPv6Network(fields[1]), *fields[2:])),
-    "unreachable": (Unreachable, lambda fields: Unreachable(IPv6Network(fields[0]), *fields[1:])),
-    "rule": (Rule, lambda fields: Rule(IPv6Network(fields[0]), *fields[1:])),
-    "neighbour": (NeighbourProxy, lambda fields: NeighbourProxy(fields[0], fields[1], IPv6Address(fields[2]))),
-    "advertisement": (Advertisement, lambda fields: Advertisement(*fields)),
-    "resolvers": (
-        Resolvers,
-        lambda fields: Resolvers(fields[0], ResolverHelper(fields[1]), tuple(ip_address(server) for server in fields[2])),
-    ),
-}
-"""Each kind of item by its name in a journal, and how one is made of its fields again."""
-_NAMES = {kind: name for name, (kind, _) in _ITEMS.items()}
-
-
-def _from_json(value: list[Any] | None) -> Item | None:
-    return _ITEMS[value[0]][1](value[1:]) if value else None
-
-
-def _to_json(item: Item | None) -> list[object] | None:
-    return None if item is None else [_NAMES[type(item)], *(_plain(getattr(item, field.name)) for field in fields(item))]
-
-
-def _plain(value: object) -> object:
-    """Return a field in the words of JSON: addresses and prefixes as text."""
-    if isinstance(value, tuple):
-        return [_plain(one) for one in value]
-    if isinstance(value, Enum):
-        return value.value
-    return value if value is None or isinstance(value, int | str) else str(value)

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.unit.daemon.test_documents import SNAPSHOT
+from tests.home_snapshot import SNAPSHOT
 from tunnelmgr.api.status import Fact, PeerStatus
 from tunnelmgr.cli import render
 from tunnelmgr.cli.overview import ProfileStatus, Statuses

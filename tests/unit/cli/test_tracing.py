@@ -5,8 +5,8 @@ from ipaddress import IPv4Address, IPv4Interface
 
 import pytest
 
+from tests.home_snapshot import SNAPSHOT
 from tests.unit.cli.test_schemas import assert_follows
-from tests.unit.daemon.test_documents import SNAPSHOT
 from tunnelmgr.api.dissection import Field
 from tunnelmgr.api.errors import ExitCode
 from tunnelmgr.api.network import LocalAddress, Network

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.daemon.test_documents import SNAPSHOT
+from tests.home_snapshot import SNAPSHOT
 from tunnelmgr.core.running.snapshot import NOT_PROVEN, LanStatus, Snapshot, State, Trouble
 from tunnelmgr.daemon.health import Code, Condition, Severity, conditions
 

@@ -4,7 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.home_snapshot import SNAPSHOT
 from tunnelmgr.api.errors import ExitCode, TunnelError
+from tunnelmgr.api.plain import as_plain
 from tunnelmgr.core.running.snapshot import Progress, State
 from tunnelmgr.daemon.messages import Answer, Change, Ended, Message, Refusal, Request, Word, parse, serialize
 
@@ -49,6 +51,12 @@ def test_json_of_another_form_is_refused(line: bytes) -> None:
 @pytest.mark.requirement("T-SE-007")
 def test_only_what_changes_something_is_kept_from_strangers() -> None:
     assert {word for word in Word if word.changes} == {Word.STOP, Word.COMMAND}
+
+
+@pytest.mark.parametrize("change", [{"state": "floating"}, {"peers": [{}]}, {"traffic": 1}])
+def test_a_state_that_cannot_be_understood_says_how_to_go_on(change: dict[str, object]) -> None:
+    with pytest.raises(TunnelError, match="installed version"):
+        Answer({**as_plain(SNAPSHOT), **change}).snapshot()
 
 
 def test_a_refusal_is_raised_as_it_was_told() -> None:

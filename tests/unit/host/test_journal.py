@@ -102,7 +102,7 @@ def test_a_journal_hardly_begun_is_empty(path: Path, content: bytes) -> None:
     assert read(path) == []
 
 
-@pytest.mark.parametrize("line", ["what?", '{"before": null, "after": ["flower", "tm-home"]}'])
+@pytest.mark.parametrize("line", ["what?", '[null, {"flower": {"device": "tm-home"}}]'])
 def test_a_journal_nobody_understands_is_named(path: Path, line: str) -> None:
     left_by_a_dead_process(path, Step(None, ITEMS[0]))
     with path.open("a") as file:

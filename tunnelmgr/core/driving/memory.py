@@ -1,19 +1,18 @@
-"""What methods asked to be remembered between runs: one small JSON file per profile.
-
-By method and key it holds the value in base64, and where that is not for ever `[value, until, lifetime]`.
-"""
+"""What methods asked to be remembered between runs: one small JSON file per profile, by method and key."""
 
 import json
 import os
 import time
-from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Self
+
+from tunnelmgr.api.plain import as_plain, from_plain
 
 
-class _Entry(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class _Entry:
     """One value."""
 
     value: bytes
@@ -21,20 +20,6 @@ class _Entry(NamedTuple):
     """Seconds since 1970; None for ever."""
     lifetime: float = 0.0
     """Seconds it is kept for, unless for ever."""
-
-    @classmethod
-    def parse(cls, stored: object) -> Self:
-        """Read it as it stands in the file. Raises ValueError."""
-        match stored:
-            case str(text) | [str(text), None]:
-                return cls(b64decode(text, validate=True))
-            case [str(text), int() | float() as until, int() | float() as lifetime]:
-                return cls(b64decode(text, validate=True), until, lifetime)
-        raise ValueError(f"not an entry: {stored!r}")
-
-    def dump(self) -> object:
-        text = b64encode(self.value).decode("ascii")
-        return text if self.until is None else [text, self.until, self.lifetime]
 
     def lasts(self, now: float) -> bool:
         """Whether it still counts. What has more than twice its time to go was written while the clock was wrong."""
@@ -63,12 +48,11 @@ class Memory:
             entries[key] = _Entry(value)
         else:
             entries[key] = _Entry(value, self._wall_clock() + lifetime, lifetime)
-        stored = {method: {key: entry.dump() for key, entry in kept.items()} for method, kept in everything.items()}
         self._path.parent.mkdir(parents=True, exist_ok=True)
         # Written beside and renamed, so that a crash leaves the old file or the new one. It may hold keys: mode 0600.
         beside = self._path.with_name(self._path.name + ".new")
         with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            json.dump(stored, file)
+            json.dump(as_plain(everything), file)
         beside.replace(self._path)
 
     def _read(self) -> dict[str, dict[str, _Entry]]:
@@ -84,7 +68,7 @@ class Memory:
 def _entries(stored: object, now: float) -> Iterator[tuple[str, _Entry]]:
     for key, one in _items(stored):
         with suppress(ValueError):
-            entry = _Entry.parse(one)
+            entry = from_plain(_Entry, one)
             if entry.lasts(now):
                 yield key, entry
 

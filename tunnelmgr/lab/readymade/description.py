@@ -10,6 +10,7 @@ from ipaddress import IPv4Address
 from typing import Self, TypeVar
 
 from tunnelmgr.api.errors import TunnelError
+from tunnelmgr.api.plain import as_plain, from_plain
 from tunnelmgr.lab.vocabulary import Link, NatKind
 
 CLIENTS = ("client1", "client2")
@@ -50,35 +51,14 @@ class Description:
 
     def serialize(self) -> str:
         """Return it as JSON."""
-        clients = [
-            {
-                "name": client.name,
-                "address": str(client.address),
-                "nat": client.nat.value,
-                "delay": client.link.delay,
-                "loss": client.link.loss_rate,
-                "mtu": client.link.mtu,
-            }
-            for client in self.clients
-        ]
-        return json.dumps({"lab": self.lab, "complete": self.complete, "clients": clients}, indent=1) + "\n"
+        return json.dumps(as_plain(self), indent=1) + "\n"
 
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read what `serialize` wrote. Raises TunnelError for anything else."""
         try:
-            data = json.loads(text)
-            clients = (
-                Client(
-                    client["name"],
-                    IPv4Address(client["address"]),
-                    NatKind(client["nat"]),
-                    Link(delay=client["delay"], loss_rate=client["loss"], mtu=client["mtu"]),
-                )
-                for client in data["clients"]
-            )
-            return cls(data["lab"], tuple(clients), data["complete"])
-        except (ValueError, KeyError, TypeError) as error:
+            return from_plain(cls, json.loads(text))
+        except ValueError as error:
             raise TunnelError(f"the description of the lab cannot be read: {error!r}", hint="remove the lab") from error
 
 

@@ -1,8 +1,6 @@
 """What methods ask to be remembered, and for how long."""
 
 import json
-from base64 import b64encode
-from ipaddress import IPv6Network
 from pathlib import Path
 from random import Random
 
@@ -48,23 +46,25 @@ def test_a_file_that_is_no_memory_is_as_good_as_none(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "damaged",
-    ["A", "QQ=", "ü", 5, None, [], ["QQ=="], [5, None], ["QQ==", "soon"], ["QQ==", "soon", 5], ["QQ==", 2e9, None]],
+    [
+        "QQ==",
+        5,
+        None,
+        [],
+        {},
+        *({"value": value} for value in ("A", "QQ=", "ü", 5, None)),
+        {"value": "QQ==", "until": "soon", "lifetime": 5},
+        {"value": "QQ==", "until": 2e9, "lifetime": None},
+    ],
     ids=str,
 )
 def test_an_entry_that_makes_no_sense_takes_no_other_with_it(tmp_path: Path, damaged: object) -> None:
-    (tmp_path / "home.memory").write_text(json.dumps({"6in4": {"bad": damaged, "good": ["QQ==", 2e9, 1e9]}}))
+    good = {"value": "QQ==", "until": 2e9, "lifetime": 1e9}
+    (tmp_path / "home.memory").write_text(json.dumps({"6in4": {"bad": damaged, "good": good}}))
     memory = Memory(tmp_path / "home.memory", wall_clock=lambda: 1.5e9)
     assert memory.recall("6in4") == {"good": b"A"}
     memory.remember("lan", "key", b"value")
     assert memory.recall("6in4") == {"good": b"A"}
-
-
-def test_what_was_kept_before_there_were_lifetimes_is_kept_for_ever(tmp_path: Path) -> None:
-    file = tmp_path / "home.memory"
-    file.write_text(json.dumps({"lan": {"unique-local-prefix": b64encode(b"12345").decode(), "other": ["QQ==", None]}}))
-    Memory(file).remember("6in4", "key", b"value", lifetime=60.0)
-    assert Memory(file, wall_clock=lambda: 4e9).recall("lan") == {"unique-local-prefix": b"12345", "other": b"A"}
-    assert unique_local_prefix(Memory(file), Random(1)) == IPv6Network("fd31:3233:3435::/48")
 
 
 def test_what_was_kept_by_a_clock_far_ahead_goes_when_that_is_put_right(tmp_path: Path) -> None:
