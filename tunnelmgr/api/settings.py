@@ -1,14 +1,21 @@
 """The base of every transport's settings: what may stand in a profile under `method:`.
 
-Field names are the profile's keys. Each field has a `description`: it is what `tunnelmgr schema` prints and what an error
-message explains. Values arrive as the text of the YAML scalar or as bool, int, float and null of YAML 1.2.
+Field names are the profile's keys. Values arrive as the text of the YAML scalar or as bool, int, float and null of YAML 1.2.
+
+The models are the manual: docs/profile.md and `tunnelmgr explain` are made of them, and `tunnelmgr schema` and messages
+about mistakes use their words. So each model has a docstring, and each field a `description` of one or two plain sentences;
+where they help also `examples` and, in `json_schema_extra`, the `unit` and the version that brought the key (`since`).
 """
 
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
-from typing import Any, get_args
+from typing import Any, Final, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, JsonValue, ValidationInfo, field_validator
+
+SECONDS: Final[dict[str, JsonValue]] = {"unit": "seconds"}
+MINUTES: Final[dict[str, JsonValue]] = {"unit": "minutes"}
+BYTES: Final[dict[str, JsonValue]] = {"unit": "bytes"}
 
 _ADDRESSES = {IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network}
 

@@ -107,7 +107,7 @@ def _fault(spot: _Spot, errors: list[ErrorDetails], model: type[BaseModel]) -> F
     if kind == "missing":
         name = str(location[-1])
         field = _fields(model, location[:-1]).get(name)
-        about = f": {field.description}" if field and field.description else ""
+        about = f": {field.description.partition('. ')[0].removesuffix('.')}" if field and field.description else ""
         return Fault(spot.place, f"missing key {name!r}{about}")
     if kind == "extra_forbidden":
         name = str(location[-1])

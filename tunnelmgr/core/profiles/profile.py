@@ -13,10 +13,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field
 
-from tunnelmgr.api.settings import Settings
+from tunnelmgr.api.settings import BYTES, Settings
 from tunnelmgr.api.transport import Transport
 from tunnelmgr.core.profiles.problem import Problem
-from tunnelmgr.core.profiles.when import When
+from tunnelmgr.core.profiles.when import When, WhenSettings
 from tunnelmgr.host.desired import Inbound
 
 
@@ -46,28 +46,45 @@ class DatapathWish(Enum):
 
 
 class NetworkSettings(Settings):
-    """The section `network`."""
+    """How the tunnel fits into this host's network: its MTU, routes and resolvers, and how it is proven."""
 
     mtu: Annotated[int, Field(ge=1280, le=65535)] | Literal["auto"] = Field(
-        default="auto", description="MTU of the tunnel device in bytes, 1280 to 65535; auto takes what the method can carry"
+        default="auto",
+        description="MTU of the tunnel device. `auto` takes what the method can carry.",
+        json_schema_extra=BYTES,
     )
     default_route: DefaultRouteWish = Field(
-        default=DefaultRouteWish.IF_NO_NATIVE, description="when the tunnel becomes the way to the IPv6 internet"
+        default=DefaultRouteWish.IF_NO_NATIVE,
+        description="When the tunnel becomes the way to the IPv6 internet. "
+        "`if-no-native` is while this host has no IPv6 without the tunnel.",
     )
-    metric: int = Field(default=1029, ge=1, le=0xFFFF_FFFF, description="metric of the tunnel's routes; larger is worse")
+    metric: int = Field(
+        default=1029,
+        ge=1,
+        le=0xFFFF_FFFF,
+        description="Metric of the tunnel's routes; a larger one is worse. "
+        "The default loses against what network managers give to native routes.",
+    )
     dns: bool = Field(
         default=False,
-        description="hand the resolvers the far end offers to resolvectl or resolvconf while the tunnel carries packets",
+        description="Use the resolvers that the far end offers, if it does. They are handed to resolvectl or resolvconf "
+        "while the tunnel carries packets.",
     )
     probe: tuple[IPv6Address, ...] = Field(
-        default=(), description="IPv6 addresses whose answer to a ping proves that the tunnel carries packets"
+        default=(),
+        description="IPv6 hosts whose answer to a ping proves that packets pass through the tunnel.",
+        examples=[["2001:db8:6::1"]],
     )
 
 
 class FirewallSettings(Settings):
-    """The section `firewall`."""
+    """Protection of this host, and of the LAN behind it, from the IPv6 internet."""
 
-    inbound: Inbound = Field(default=Inbound.ESTABLISHED, description="what may come in through the tunnel")
+    inbound: Inbound = Field(
+        default=Inbound.ESTABLISHED,
+        description="What may come in through the tunnel. `established` lets answers, ICMPv6 errors and pings pass. "
+        "`open` lets everything pass.",
+    )
 
 
 def _interface_name(text: str) -> str:
@@ -85,17 +102,25 @@ def _no_duplicates(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 class LanSettings(Settings):
-    """The section `lan`."""
+    """Other hosts that get IPv6 through the tunnel, too.
+
+    They configure themselves by router advertisements (package radvd), and are told when packets stop flowing.
+    """
 
     interfaces: Annotated[tuple[Annotated[str, AfterValidator(_interface_name)], ...], AfterValidator(_no_duplicates)] = (
-        Field(default=(), description="interfaces whose hosts get IPv6 through the tunnel, a /64 each")
+        Field(
+            default=(),
+            description="Interfaces whose hosts get IPv6 through the tunnel, a /64 each.",
+            examples=[["br-lan"]],
+        )
     )
     share: LanShare = Field(
         default=LanShare.PREFIX,
-        description="prefix: what the method brings; nat66: translation where it brings none",
+        description="Where their addresses come from. `prefix` takes the prefixes that the method brings. `nat66` is for a "
+        "method that brings none, such as Teredo: the hosts share the tunnel's address and can call out, not be called.",
     )
     dns: Literal["offered"] | tuple[IPv6Address, ...] = Field(
-        default=(), description="IPv6 resolvers the LAN's hosts are told; offered: those of the method"
+        default=(), description="IPv6 resolvers the hosts are told. `offered` stands for those of the method."
     )
 
     @property
@@ -130,13 +155,18 @@ def _server_text(text: str) -> str:
 
 
 class DetectSettings(Settings):
-    """The section `detect`: who is asked about the network. Nobody else is."""
+    """Who is asked what kind of network this is, beside the far ends of the methods and this host's own router."""
 
     stun: tuple[Annotated[str, AfterValidator(_server_text)], ...] = Field(
-        default=(), description="STUN servers that tell which NAT is on the way; one with two addresses tells most"
+        default=(),
+        description="STUN servers that tell which NAT is on the way: a name or an IPv4 address, with `:port` unless it is "
+        "3478. One with two addresses (RFC 5780) tells most.",
+        examples=[["stun.example.net"]],
     )
     ipv6: tuple[IPv6Address, ...] = Field(
-        default=(), description="IPv6 hosts whose answer to a ping proves native IPv6; without any, those of `network.probe`"
+        default=(),
+        description="IPv6 hosts whose answer to a ping proves that native IPv6 leads somewhere. "
+        "Without any, those of `network.probe` are asked.",
     )
 
     @property
@@ -144,7 +174,22 @@ class DetectSettings(Settings):
         return tuple(map(ServerName.parse, self.stun))
 
 
-METHOD_KEYS = ("type", "role", "when")
+class MethodKeys(Settings):
+    """What every method has, beside the keys of its transport."""
+
+    type: str = Field(description="Transport of the method; `tunnelmgr plugins` lists them.", examples=["teredo"])
+    role: str | None = Field(
+        default=None,
+        description="Which end of the tunnel this is. Left out, it is the first role that `tunnelmgr plugins` names.",
+        examples=["server"],
+    )
+    when: WhenSettings | None = Field(
+        default=None,
+        description="Condition of yours on the network. It replaces the transport's own judgement of whether it suits.",
+    )
+
+
+METHOD_KEYS = tuple(MethodKeys.model_fields)
 """The keys of a method that are not its transport's."""
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 """Of a profile's name: it names files and a socket, so it is short and begins with neither a dot nor a dash."""
@@ -158,22 +203,30 @@ def checked_name(name: str) -> str:
 
 
 class ProfileFile(Settings):
-    """The keys of a profile, as written. What stands within a method is for its transport to validate."""
+    """One tunnel of this host. A profile has either `method` or `methods`; all else has a default."""
 
     name: Annotated[str, AfterValidator(checked_name)] | None = Field(
         default=None,
-        description="the profile's name; left out, it is the file's without its ending",
+        description="Name of the profile, of which that of the tunnel device is made. "
+        "Left out, it is the file's name without its ending.",
+        examples=["home"],
         json_schema_extra={"pattern": NAME_PATTERN},
     )
-    method: dict[str, object] | None = Field(default=None, description="the only method")
+    # What stands within a method is for its transport to validate.
+    method: dict[str, object] | None = Field(default=None, description="The only method of the profile.")
     methods: tuple[dict[str, object], ...] | None = Field(
-        default=None, description="methods; the first that suits this network and carries packets wins"
+        default=None,
+        description="Several methods; the first that suits this network and carries packets wins.",
     )
-    network: NetworkSettings = Field(default=NetworkSettings(), description="what the tunnel does to this host's network")
-    firewall: FirewallSettings = Field(default=FirewallSettings(), description="what may come in through the tunnel")
-    lan: LanSettings = Field(default=LanSettings(), description="sharing the tunnel with other hosts")
-    detect: DetectSettings = Field(default=DetectSettings(), description="who is asked what kind of network this is")
-    datapath: DatapathWish = Field(default=DatapathWish.AUTO, description="which data path carries the packets")
+    network: NetworkSettings = Field(default=NetworkSettings(), description="What the tunnel does to this host's network.")
+    firewall: FirewallSettings = Field(default=FirewallSettings(), description="What may come in through the tunnel.")
+    lan: LanSettings = Field(default=LanSettings(), description="Other hosts that get IPv6 through the tunnel.")
+    detect: DetectSettings = Field(default=DetectSettings(), description="Who is asked what kind of network this is.")
+    datapath: DatapathWish = Field(
+        default=DatapathWish.AUTO,
+        description="Who carries the packets. `plain` is this program. `kernel` is a tunnel of the kernel's own, for "
+        "methods of protocol 41. `auto` takes the fastest that works here.",
+    )
 
 
 @dataclass(frozen=True, slots=True)

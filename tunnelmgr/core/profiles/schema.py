@@ -6,10 +6,12 @@ from tunnelmgr.api.errors import TunnelError
 from tunnelmgr.api.settings import Settings
 from tunnelmgr.api.transport import Transport
 from tunnelmgr.core.plugins import PluginRegistry
-from tunnelmgr.core.profiles.profile import ProfileFile
+from tunnelmgr.core.profiles.profile import MethodKeys, ProfileFile
 from tunnelmgr.core.profiles.when import WhenSettings
 
 Schema = dict[str, Any]
+
+_DESCRIPTIONS = {name: field.description for name, field in MethodKeys.model_fields.items()}
 
 
 def profile_schema(plugins: PluginRegistry) -> Schema:
@@ -47,8 +49,8 @@ def _method(transport: type[Transport], role: str, definitions: Schema) -> Schem
     default = role == next(iter(transport.roles))
     own = {
         "type": {"const": transport.type_name, "description": transport.summary},
-        "role": {"const": role, **({"default": role} if default else {})},
-        "when": {"$ref": "#/$defs/when"},
+        "role": {"const": role, "description": _DESCRIPTIONS["role"], **({"default": role} if default else {})},
+        "when": {"$ref": "#/$defs/when", "description": _DESCRIPTIONS["when"]},
     }
     schema["properties"] = own | schema.get("properties", {})
     schema["required"] = ["type", *([] if default else ["role"]), *schema.get("required", [])]

@@ -112,13 +112,26 @@ Patterns = Annotated[
 
 
 class WhenSettings(Settings):
-    """The section `when` of a method, as written."""
+    """Condition on the network under which a method may be used.
 
-    nat: NatWords | None = Field(default=None, description="kinds of NAT, or `any` of them; `not` before one excludes it")
-    public_ipv4: bool | None = Field(default=None, description="whether this host has a public IPv4 address itself")
-    native_ipv6: bool | None = Field(default=None, description="whether there is IPv6 without a tunnel")
+    Keys are joined by "and", the words of a list by "or". A word with `not` before it is excluded. `{}` always holds.
+    """
+
+    nat: NatWords | None = Field(
+        default=None,
+        description="Kinds of NAT. `any` is all of them but `none`; `blocked` lets no UDP pass.",
+        examples=[["not symmetric", "not blocked"]],
+    )
+    public_ipv4: bool | None = Field(
+        default=None, description="Whether this host has a public IPv4 address of its own.", examples=[True]
+    )
+    native_ipv6: bool | None = Field(
+        default=None, description="Whether this host has IPv6 without a tunnel.", examples=[False]
+    )
     interface: Patterns | None = Field(
-        default=None, description="patterns for the interface of the IPv4 default route; `not` before one excludes it"
+        default=None,
+        description="Interface of the IPv4 default route; patterns as in the shell.",
+        examples=["not wwan*"],
     )
 
     def resolve(self) -> When:

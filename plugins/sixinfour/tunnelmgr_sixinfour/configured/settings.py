@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from tunnelmgr.api.events import EVERYWHERE, OuterTos
-from tunnelmgr.api.settings import Settings
+from tunnelmgr.api.settings import BYTES, SECONDS, Settings
 from tunnelmgr_sixinfour.address_settings import (
     Destination,
     Ipv4Host,
@@ -52,19 +52,27 @@ class EnvelopeSettings(Settings):
     """What every kind of protocol 41 lets choose of its outer header."""
 
     local: Ipv4Host | None = Field(
-        default=None, description="IPv4 address of this end; left out, the one that leads to the internet"
+        default=None,
+        description="IPv4 address of this end; behind a NAT it is the private one. "
+        "Left out, it is the address that leads to the internet, and it is followed when it changes.",
     )
     mtu: Mtu = Field(
-        default="auto", description="MTU of the tunnel in bytes, fixed; auto finds out what the path to the far end carries"
+        default="auto",
+        description="MTU of the tunnel. `auto` finds out what the path to the far end carries.",
+        json_schema_extra=BYTES,
     )
-    ttl: int = Field(default=OUTER_TTL, ge=1, le=255, description="TTL of the outer header")
+    ttl: int = Field(default=OUTER_TTL, ge=1, le=255, description="TTL of the outer header.")
     ecn: EcnMode = Field(
-        default=EcnMode.COMPAT, description="congestion bits of the outer header: compat leaves them 0, normal copies them"
+        default=EcnMode.COMPAT,
+        description="Congestion bits of the outer header (RFC 6040). `compat` leaves them 0. "
+        "`normal` copies those of the packet, which is right if the far end does the same.",
     )
     dscp_model: DscpModel = Field(
-        default=DscpModel.PIPE, description="DSCP of the outer header: pipe has one of its own, uniform copies it"
+        default=DscpModel.PIPE,
+        description="DSCP of the outer header (RFC 2983). `pipe` sends the value of `dscp`. "
+        "`uniform` copies that of the packet out and back.",
     )
-    dscp: int = Field(default=0, ge=0, le=63, description="DSCP of the outer header in the pipe model")
+    dscp: int = Field(default=0, ge=0, le=63, description="DSCP of the outer header with `dscp_model: pipe`.")
 
     @property
     def outer_tos(self) -> OuterTos:
@@ -79,36 +87,57 @@ class EnvelopeSettings(Settings):
 
 
 class SixInFourSettings(EnvelopeSettings):
-    """One end of a tunnel whose both ends know each other's IPv4 address."""
+    """A configured tunnel (6in4): both ends know each other's IPv4 address. Both ends are alike."""
 
-    remote: Ipv4Host = Field(description="IPv4 address of the far end")
-    address: TunnelInterface = Field(description="IPv6 address of this end of the tunnel, with prefix length")
-    far_address: TunnelAddress | None = Field(
-        default=None, description="IPv6 address of the far end of the tunnel; left out, the first or second of the prefix"
+    remote: Ipv4Host = Field(
+        description='IPv4 address of the far end. Tunnel brokers call it "server IPv4 address".', examples=["192.0.2.80"]
     )
-    prefixes: tuple[SitePrefix, ...] = Field(default=(), description="IPv6 prefixes routed to this end, for the LAN")
+    address: TunnelInterface = Field(
+        description="IPv6 address of this end of the tunnel, with prefix length. "
+        'Tunnel brokers call it "client IPv6 address".',
+        examples=["2001:db8:41::2/64"],
+    )
+    far_address: TunnelAddress | None = Field(
+        default=None,
+        description="IPv6 address of the far end of the tunnel. "
+        "Left out, it is the first address of the prefix, or the second where this end has the first.",
+        examples=["2001:db8:41::1"],
+    )
+    prefixes: tuple[SitePrefix, ...] = Field(
+        default=(),
+        description='IPv6 prefixes routed to this end, for the LAN. Tunnel brokers call them "routed /64" and "routed /48".',
+        examples=[["2001:db8:5::/48"]],
+    )
     routes: tuple[Destination, ...] = Field(
         default=(EVERYWHERE,),
-        description="IPv6 destinations behind the far end; ::/0 is the internet, [] nothing but the far end",
+        description="IPv6 destinations behind the far end; ::/0 is the internet. Without ::/0 this end just listens and is "
+        "up at once. [] stands for the far end alone.",
     )
     forward: bool = Field(
-        default=False, description="be a router: carry packets between the far end and this host's other interfaces"
+        default=False,
+        description="Be a router for the far end: carry packets between it and this host's other interfaces.",
     )
     ingress_filter: bool = Field(
-        default=True, description="refuse packets whose inner source does not belong to the side they come from"
+        default=True,
+        description="Refuse packets whose inner source does not belong to the side they come from (RFC 4213 section 3.6).",
     )
     log_ecn: bool = Field(
-        default=True, description="tell of congestion marks that no honest path makes (RFC 6040 section 4.2)"
+        default=True,
+        description="Report incoming congestion marks that no honest path makes (RFC 6040 section 4.2). "
+        "They are counted in any case.",
     )
     keepalive: float | None = Field(
         default=KEEPALIVE_INTERVAL,
         ge=5,
         le=3600,
-        description="seconds between echo requests to the far end's IPv6 address; null for none",
+        description="Time between echo requests to the far end's IPv6 address. They keep NATs open and tell when the far "
+        "end is gone. While packets flow it is 10 seconds at most. null sends none; then nothing is known of the far end, "
+        "and the MTU stays 1280.",
+        json_schema_extra=SECONDS,
     )
 
     update: UpdateSettings | None = Field(
-        default=None, description="whom to tell where this end is: a provider that must know the address"
+        default=None, description="Whom to tell this end's IPv4 address, for a provider that must know it."
     )
 
     @model_validator(mode="after")

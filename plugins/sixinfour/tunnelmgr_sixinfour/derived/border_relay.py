@@ -13,13 +13,25 @@ from tunnelmgr_sixinfour.drops import Drop, Refused
 
 
 class BorderRelaySettings(SixRdEnvelope):
-    """A 6rd border relay. This host must be a router, and the internet route `prefix` to it."""
+    """A 6rd border relay (RFC 5969) carries packets between a provider's customers and the IPv6 internet.
 
-    local: Ipv4Host = Field(description="IPv4 address of this relay, which the customers are told")
-    prefix: IPv6Interface = Field(description="6rd prefix of the provider, with its length")
-    customers: IPv4Network = Field(description="the customers' IPv4 addresses; its length is IPv4MaskLen")
+    This host must have native IPv6, and the IPv6 internet must route `prefix` to it.
+    """
+
+    local: Ipv4Host = Field(description="IPv4 address of this relay, which the customers are told.", examples=["192.0.2.48"])
+    prefix: IPv6Interface = Field(
+        description="6rd prefix of the provider, with its length: 6rdPrefix and 6rdPrefixLen.",
+        examples=["2001:db8:6d00::/40"],
+    )
+    customers: IPv4Network = Field(
+        description="IPv4 addresses of the customers. The bits they all share are IPv4MaskLen. "
+        "`local` need not be one of them.",
+        examples=["203.0.113.0/24"],
+    )
     anycast: bool = Field(
-        default=False, description="whether other relays have the same address: then no packet may be fragmented"
+        default=False,
+        description="Set it where other relays have the same address `local`. Then no packet is fragmented, "
+        "since fragments of several relays could be put together to one packet (RFC 5969 section 9.1).",
     )
 
     @model_validator(mode="after")

@@ -2,6 +2,7 @@
 
 from pydantic import Field
 
+from tunnelmgr.api.settings import BYTES
 from tunnelmgr_sixinfour.configured.settings import EnvelopeSettings, Mtu
 
 
@@ -9,5 +10,7 @@ class DerivedSettings(EnvelopeSettings):
     """Settings of a tunnel to many."""
 
     mtu: Mtu = Field(
-        default="auto", description="MTU of the tunnel in bytes; auto is 1280, since every peer has a path of its own"
+        default="auto",
+        description="MTU of the tunnel. `auto` is 1280, since every peer has a path of its own.",
+        json_schema_extra=BYTES,
     )

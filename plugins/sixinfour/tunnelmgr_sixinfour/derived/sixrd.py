@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from tunnelmgr.api.errors import WireError
 from tunnelmgr.api.packets import IPv6Packet
+from tunnelmgr.api.settings import SECONDS
 from tunnelmgr_sixinfour.address_settings import Ipv4Host
 from tunnelmgr_sixinfour.configured.settings import DscpModel, EcnMode
 from tunnelmgr_sixinfour.constants import KEEPALIVE_INTERVAL, SITE_LENGTH_MIN, SITES, SIXTOFOUR_PREFIX
@@ -55,24 +56,51 @@ class SixRdOption:
 class SixRdEnvelope(DerivedSettings):
     """The outer header as RFC 5969 section 9 has it: the traffic class is copied unless told otherwise."""
 
-    ecn: EcnMode = Field(default=EcnMode.NORMAL, description="congestion bits of the outer header: normal or compat")
-    dscp_model: DscpModel = Field(default=DscpModel.UNIFORM, description="DSCP of the outer header: uniform or pipe")
+    ecn: EcnMode = Field(
+        default=EcnMode.NORMAL,
+        description="Congestion bits of the outer header (RFC 6040). `normal` copies those of the packet. "
+        "`compat` leaves them 0, for a far end that does not know them.",
+    )
+    dscp_model: DscpModel = Field(
+        default=DscpModel.UNIFORM,
+        description="DSCP of the outer header (RFC 2983). `uniform` copies that of the packet out and back. "
+        "`pipe` sends the value of `dscp`.",
+    )
 
 
 class SixRdSettings(SixRdEnvelope):
-    """6rd: an IPv6 prefix made of the provider's and of this host's IPv4 address."""
+    """A 6rd customer (RFC 5969) makes an IPv6 prefix of the provider's prefix and this host's IPv4 address.
+
+    The provider tells the values on paper or by DHCP (option 212); then `learn: dhcp` stands for all of them.
+    """
 
     learn: Literal["dhcp"] | None = Field(
-        default=None, description="dhcp asks the provider's DHCP server for the next three (option 212)"
+        default=None,
+        description="`dhcp` asks the provider's DHCP server for `prefix`, `mask_length` and `border_relay`, at every new "
+        "address and once an hour; then leave those three out.",
     )
-    prefix: IPv6Interface | None = Field(default=None, description="6rd prefix of the provider, with its length")
-    mask_length: int = Field(default=0, ge=0, le=32, description="bits of IPv4 address all customers share: IPv4MaskLen")
-    border_relay: Ipv4Host | None = Field(default=None, description="IPv4 address of the provider's border relay")
+    prefix: IPv6Interface | None = Field(
+        default=None,
+        description="6rd prefix of the provider, with its length: 6rdPrefix and 6rdPrefixLen.",
+        examples=["2001:db8:6d00::/40"],
+    )
+    mask_length: int = Field(
+        default=0,
+        ge=0,
+        le=32,
+        description="Bits of IPv4 address that all customers share: IPv4MaskLen.",
+        examples=[24],
+    )
+    border_relay: Ipv4Host | None = Field(
+        default=None, description="IPv4 address of the provider's border relay.", examples=["192.0.2.48"]
+    )
     keepalive: float | None = Field(
         default=KEEPALIVE_INTERVAL,
         ge=5,
         le=3600,
-        description="seconds between packets to this host itself, which the border relay sends back; null for none",
+        description="Time between packets to this host itself, which the border relay sends back; they tell when it is "
+        "gone. null sends none. Some relays send none back, Linux among them; then name a host in `network.probe`.",
+        json_schema_extra=SECONDS,
     )
 
     @model_validator(mode="after")

@@ -17,12 +17,18 @@ from tunnelmgr_sixinfour.protocol41.addresses import embedded, is_global_unicast
 
 
 class SixToFourSettings(DerivedSettings):
-    """6to4: an IPv6 prefix made of this host's public IPv4 address."""
+    """A 6to4 site (RFC 3056) makes an IPv6 prefix of this host's public IPv4 address.
+
+    It reaches other 6to4 sites, and with a relay that you name the rest of the IPv6 internet.
+    """
 
     relay: Ipv4Host | None = Field(
-        default=None, description="IPv4 address of a relay to the IPv6 internet; left out, 6to4 sites alone are reached"
+        default=None,
+        description="IPv4 address of a relay to the IPv6 internet. Left out, only 6to4 sites are reached. "
+        "The anycast relay is refused (RFC 7526).",
+        examples=["198.51.100.1"],
     )
-    subnet: int = Field(default=0, ge=0, le=0xFFFF, description="subnet of this host's own address in the prefix")
+    subnet: int = Field(default=0, ge=0, le=0xFFFF, description="Subnet of this host's own address in the prefix.")
 
     @field_validator("relay")
     @classmethod

@@ -28,14 +28,24 @@ Tunnel = Annotated[int, Field(ge=1)] | Annotated[str, StringConstraints(pattern=
 
 
 class UpdateSettings(Settings):
-    """How to tell the provider where this end is."""
+    """A provider that must know this end's IPv4 address is told it, once per change.
 
-    provider: Provider = Field(description="whose service it is: he (Hurricane Electric, and others that speak dyndns2)")
-    tunnel: Tunnel = Field(description="number or host name of the tunnel there")
-    username: str = Field(min_length=1, description="user name there")
-    key: Secret = Field(description="update key of the tunnel, or the password of the account")
+    If the provider refuses, it is asked again after a change here, or after a day.
+    """
+
+    provider: Provider = Field(
+        description="Service to tell. `he` is Hurricane Electric, and others that speak dyndns2.", examples=["he"]
+    )
+    tunnel: Tunnel = Field(description="Number or host name of the tunnel there.", examples=[123456])
+    username: str = Field(min_length=1, description="User name there.", examples=["me"])
+    key: Secret = Field(
+        description='Update key of the tunnel ("Advanced" there), or the password of the account.',
+        examples=[{"file": "he.key"}],
+    )
     url: Annotated[str, AfterValidator(_require_https)] = Field(
-        default=HE_UPDATE_URL, description="address of the update service, https only"
+        default=HE_UPDATE_URL,
+        description="Address of the update service, https only. It is asked over IPv4 and without a proxy, since it takes "
+        "the address it sees for yours.",
     )
 
     @property

@@ -7,7 +7,7 @@ from typing import Annotated, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from tunnelmgr.api.secret import Secret
-from tunnelmgr.api.settings import Settings
+from tunnelmgr.api.settings import BYTES, SECONDS, Settings
 from tunnelmgr_teredo.client.servers import ServerName
 from tunnelmgr_teredo.constants import LINK_MTU, MTU_MAX, PEERS_MAX, REFRESH_INTERVAL
 from tunnelmgr_teredo.wire.address import GlobalUnicast
@@ -37,11 +37,17 @@ class Algorithm(Enum):
 
 
 class SecureSettings(Settings):
-    """The section `secure`: what the server demands before it answers (RFC 4380 section 5.2.2)."""
+    """Secure qualification: the server answers only those who know a secret (RFC 4380 section 5.2.2)."""
 
-    client_id: str = Field(min_length=1, max_length=255, description="the identifier the server knows this client by")
-    secret: Secret = Field(description="the secret shared with the server")
-    algorithm: Algorithm = Field(default=Algorithm.SHA1, description="hash of the HMAC: sha1, sha256 or md5")
+    client_id: str = Field(
+        min_length=1, max_length=255, description="Name by which the server knows this client.", examples=["laptop"]
+    )
+    secret: Secret = Field(
+        description="Secret shared between the server and this client.", examples=[{"file": "teredo.key"}]
+    )
+    algorithm: Algorithm = Field(
+        default=Algorithm.SHA1, description="Hash of the HMAC. Other implementations know `sha1` alone."
+    )
 
     @property
     def shared_secret(self) -> SharedSecret:
@@ -50,10 +56,18 @@ class SecureSettings(Settings):
 
 
 class RelaySettings(Settings):
-    """The section `relays`: whose relays may carry the packets of native hosts."""
+    """Whose relays may carry the packets of hosts with native IPv6."""
 
-    allow: tuple[IPv4Network, ...] = Field(default=(), description="relays to accept; empty accepts all that are not denied")
-    deny: tuple[IPv4Network, ...] = Field(default=(), description="relays never to accept")
+    allow: tuple[IPv4Network, ...] = Field(
+        default=(),
+        description="Relays in these prefixes are accepted and no others. An empty list accepts all.",
+        examples=[["198.51.100.0/24"]],
+    )
+    deny: tuple[IPv4Network, ...] = Field(
+        default=(),
+        description="Relays in these prefixes are never accepted, even where `allow` has them.",
+        examples=[["203.0.113.0/24"]],
+    )
 
     def accepts(self, relay: IPv4Address) -> bool:
         if any(relay in network for network in self.deny):
@@ -62,9 +76,9 @@ class RelaySettings(Settings):
 
 
 class ExtensionSettings(Settings):
-    """The section `extensions`: what RFC 6081 adds to get through more kinds of NAT."""
+    """What RFC 6081 adds to get through more kinds of NAT."""
 
-    symmetric: bool = Field(default=True, description="reach clients behind symmetric NATs, or from behind one")
+    symmetric: bool = Field(default=True, description="Reach clients behind symmetric NATs, or from behind one.")
 
 
 def _list_of_one(value: object) -> object:
@@ -72,47 +86,76 @@ def _list_of_one(value: object) -> object:
 
 
 class ClientSettings(Settings):
-    """A Teredo client: IPv6 for this host behind any NAT that passes UDP."""
+    """A Teredo client gives this host IPv6 behind any NAT that lets UDP pass."""
 
     server: Annotated[tuple[str, ...], BeforeValidator(_list_of_one, json_schema_input_type=str | tuple[str, ...])] = Field(
-        min_length=1, description="name or IPv4 address of a Teredo server, or a list of them in order of preference"
+        min_length=1,
+        description="Name or IPv4 address of a Teredo server. "
+        "A list is in order of preference: the next server is asked when one is silent.",
+        examples=["teredo.example.net"],
     )
     secondary: IPv4Address | None = Field(
-        default=None, description="second address of the only server; left out, it is the one after the first address"
+        default=None,
+        description="Second address of the server, where it is not the one after the first. "
+        "It may stand beside a single server only.",
+        examples=["192.0.2.2"],
     )
-    port: int = Field(default=0, ge=0, le=65535, description="local UDP port; 0 draws a random one")
-    bind: IPv4Address = Field(default=IPv4Address(0), description="local IPv4 address to use; 0.0.0.0 leaves it to the host")
+    port: int = Field(
+        default=0,
+        ge=0,
+        le=65535,
+        description="Local UDP port, for a NAT or firewall that has to know it. 0 draws a random one.",
+    )
+    bind: IPv4Address = Field(
+        default=IPv4Address(0), description="Local IPv4 address to send from. 0.0.0.0 leaves the choice to this host."
+    )
     refresh_interval: float = Field(
         default=REFRESH_INTERVAL,
         ge=5,
         le=600,
-        description="seconds after which the NAT's mapping is refreshed at latest",
+        description="Longest silence before the mapping of the NAT is refreshed.",
+        json_schema_extra=SECONDS,
     )
     determine_interval: bool = Field(
-        default=False, description="find out how long the NAT keeps a mapping, and refresh less often if it can be"
+        default=False,
+        description="Find out how long the NAT keeps a mapping, and refresh it less often where that is enough.",
     )
-    mtu: int = Field(default=LINK_MTU, ge=LINK_MTU, le=MTU_MAX, description="largest MTU to take from the server, in bytes")
+    mtu: int = Field(
+        default=LINK_MTU,
+        ge=LINK_MTU,
+        le=MTU_MAX,
+        description="Largest MTU to accept from the server.",
+        json_schema_extra=BYTES,
+    )
     strict: bool = Field(
         default=False,
-        description="refuse symmetric NATs and servers with a silent second address, as RFC 4380 says",
+        description="Follow RFC 4380 where it only gets in the way: "
+        "refuse symmetric NATs, and servers whose second address is silent.",
     )
     native: NativeMode = Field(
         default=NativeMode.STANDBY,
-        description="while there is native IPv6: standby (no default route), stop, relay (for this host alone), or run",
+        description="What to do while this host has IPv6 without the tunnel. `standby` stays reachable for Teredo hosts and "
+        "takes no default route. `stop` gives the Teredo address up. `relay` does too, and reaches Teredo hosts from the "
+        "native address. `run` takes no notice.",
     )
-    secure: SecureSettings | None = Field(default=None, description="secure qualification, where the server demands it")
-    relays: RelaySettings = Field(default=RelaySettings(), description="relays allowed or denied by IPv4 prefix")
-    extensions: ExtensionSettings = Field(default=ExtensionSettings(), description="extensions of RFC 6081, each on or off")
+    secure: SecureSettings | None = Field(
+        default=None, description="Secure qualification, for a server that does not answer everybody."
+    )
+    relays: RelaySettings = Field(default=RelaySettings(), description="Which relays may carry packets of this host.")
+    extensions: ExtensionSettings = Field(default=ExtensionSettings(), description="Extensions of RFC 6081.")
     local_discovery: bool = Field(
-        default=False, description="find Teredo clients on the same link by multicast; only on links you trust"
+        default=False,
+        description="Find Teredo clients on the same link by multicast. Use it only where you trust the hosts of the link.",
     )
     private_deployment: tuple[IPv4Network, ...] = Field(
-        default=(), description="IPv4 prefixes to use as if they were public: a Teredo network of your own, a laboratory"
+        default=(),
+        description="Private IPv4 prefixes to use as if they were public: a Teredo network of your own.",
+        examples=[["10.0.0.0/8"]],
     )
     accept_obsolete_prefix: bool = Field(
         default=False, description="take 3ffe:831f::/32 from very old servers for 2001::/32"
     )
-    peers_max: int = Field(default=PEERS_MAX, ge=16, le=1_048_576, description="peers remembered at most")
+    peers_max: int = Field(default=PEERS_MAX, ge=16, le=1_048_576, description="How many peers are remembered at most.")
 
     @model_validator(mode="after")
     def _check_servers(self) -> Self:

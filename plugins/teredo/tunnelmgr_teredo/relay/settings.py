@@ -30,30 +30,45 @@ def _list_of_prefixes(value: object) -> object:
 
 
 class RelayServiceSettings(Settings):
-    """A Teredo relay: carries packets between Teredo clients and native IPv6."""
+    """A Teredo relay carries packets between Teredo clients and native IPv6.
+
+    A public one serves everybody whose packets for 2001::/32 are routed to it. One that serves this host alone gives it a
+    straight way to Teredo clients and needs nobody's help.
+    """
 
     address: IPv4Address = Field(
-        default=IPv4Address(0), description="IPv4 address of this host to listen on; 0.0.0.0 leaves it to the host"
+        default=IPv4Address(0),
+        description="IPv4 address of this host to listen on. 0.0.0.0 leaves the choice to this host.",
+        examples=["198.51.100.1"],
     )
-    port: int = Field(default=RELAY_PORT, ge=1, le=65535, description="UDP port to listen on; clients must reach it")
+    port: int = Field(
+        default=RELAY_PORT,
+        ge=1,
+        le=65535,
+        description="UDP port to listen on. It must pass every firewall in front of this host.",
+    )
     serves: Annotated[Literal["everyone", "host"] | tuple[IPv6Network, ...], BeforeValidator(_list_of_prefixes)] = Field(
         default=EVERYONE,
-        description="whose packets to carry: everyone (2001::/32 must be routed to this host), host (this host alone, which "
-        "has native IPv6) or IPv6 prefixes",
+        description="Whose packets to carry. `everyone` needs 2001::/32 routed to this host. `host` is this host alone, "
+        "which must have native IPv6. Or write IPv6 prefixes.",
     )
     bubble_source: IPv6Address | None = Field(
         default=None,
-        description="global IPv6 address of this relay to ask clients from; left out, addresses nobody can guess are used, "
-        "which also reaches clients behind symmetric NATs",
+        description="Global IPv6 address of this relay to ask clients from. Left out, each client is asked from an address "
+        "that cannot be guessed, which also reaches clients behind symmetric NATs.",
     )
     behind_nat: bool = Field(
-        default=False, description="a NAT in front of this relay must be opened towards each client; better forward the port"
+        default=False,
+        description="Open a NAT in front of this relay towards each client. It is better to forward the port.",
     )
     private_deployment: tuple[IPv4Network, ...] = Field(
-        default=(), description="IPv4 prefixes to use as if they were public: a Teredo network of your own, a laboratory"
+        default=(), description="Private IPv4 prefixes to use as if they were public: a Teredo network of your own."
     )
     peers_max: int = Field(
-        default=RELAY_PEERS_MAX, ge=RELAY_PEERS_MIN, le=4_194_304, description="clients remembered at most"
+        default=RELAY_PEERS_MAX,
+        ge=RELAY_PEERS_MIN,
+        le=4_194_304,
+        description="How many clients are remembered at most. Each takes about a kilobyte.",
     )
     limits: Limits = Field(
         default=Limits.ON,

@@ -7,7 +7,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from tunnelmgr.api.hostconfig import HostConfig
-from tunnelmgr.api.settings import Settings
+from tunnelmgr.api.settings import BYTES, Settings
 from tunnelmgr_teredo.client.settings import SecureSettings
 from tunnelmgr_teredo.constants import LINK_MTU, MTU_MAX, RELAY_PEERS_MAX, RELAY_PORT, TEREDO_PREFIX
 from tunnelmgr_teredo.wire.address import GlobalUnicast
@@ -32,33 +32,54 @@ class Limits(Enum):
 
 
 class ServerSettings(Settings):
-    """A Teredo server: tells clients their mapping and introduces them to each other."""
+    """A Teredo server tells clients how their NAT shows them and introduces them to each other.
+
+    With a relay beside it, it also carries packets between its clients and the IPv6 internet.
+    """
 
     addresses: tuple[IPv4Address, ...] = Field(
         min_length=1,
         max_length=2,
-        description="public IPv4 addresses clients know this server by: the one in their profiles first, then, if there is "
-        "a second one, best the one after it; without it clients cannot tell a symmetric NAT",
+        description="Public IPv4 addresses of this server: first the one in the clients' profiles, then, if there is one, "
+        "the address after it. With one address clients cannot tell whether their NAT is symmetric.",
+        examples=[["192.0.2.1", "192.0.2.2"]],
     )
     bind: tuple[IPv4Address, ...] = Field(
         default=(),
-        description="addresses of this host that belong to `addresses`, in the same order, where a provider translates one "
-        "to the other; left out, they are the same",
+        description="This host's own addresses in the same order, where a provider translates them to those in `addresses`. "
+        "Rented servers often have private ones.",
+        examples=[["10.0.0.4", "10.0.0.5"]],
     )
-    relay: bool = Field(default=False, description="carry packets between clients and native IPv6, too")
-    relay_port: int = Field(default=RELAY_PORT, ge=1, le=65535, description="UDP port of the relay, on the first address")
+    relay: bool = Field(default=False, description="Carry packets between clients and native IPv6 hosts, too.")
+    relay_port: int = Field(
+        default=RELAY_PORT,
+        ge=1,
+        le=65535,
+        description="UDP port of the relay. It and port 3544 must pass every firewall in front of this host.",
+    )
     exit: Exit = Field(
         default=Exit.NATIVE,
-        description="how the relay's packets leave: native (2001::/32 must be routed here) or nat66 (as this host's own)",
+        description="How packets of clients leave the relay. `native` keeps their addresses, and answers come back only if "
+        "2001::/32 is routed to this host. `nat66` gives them this host's own address: nothing has to be routed, and nobody "
+        "outside can call a client.",
     )
     secure: tuple[SecureSettings, ...] = Field(
-        default=(), description="clients to serve, with the secret shared with each; empty serves everybody"
+        default=(),
+        description="Clients to serve, each with its secret. An empty list serves everybody; with `exit: nat66` strangers "
+        "then use the IPv6 internet in this host's name.",
     )
-    mtu: int = Field(default=LINK_MTU, ge=LINK_MTU, le=MTU_MAX, description="MTU to tell clients, in bytes")
+    mtu: int = Field(default=LINK_MTU, ge=LINK_MTU, le=MTU_MAX, description="MTU to tell clients.", json_schema_extra=BYTES)
     private_deployment: tuple[IPv4Network, ...] = Field(
-        default=(), description="IPv4 prefixes to use as if they were public: a Teredo network of your own, a laboratory"
+        default=(),
+        description="Private IPv4 prefixes to use as if they were public: a Teredo network of your own.",
+        examples=[["10.0.0.0/8"]],
     )
-    peers_max: int = Field(default=RELAY_PEERS_MAX, ge=64, le=4_194_304, description="clients the relay remembers at most")
+    peers_max: int = Field(
+        default=RELAY_PEERS_MAX,
+        ge=64,
+        le=4_194_304,
+        description="How many clients the relay remembers at most. Each takes about a kilobyte.",
+    )
     limits: Limits = Field(
         default=Limits.ON, description="on, or off for benchmarks: what strangers can make this server send is limited"
     )

@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from tunnelmgr.api.secret import Secret
-from tunnelmgr.api.settings import Settings
+from tunnelmgr.api.settings import MINUTES, SECONDS, Settings
 from tunnelmgr_tsp.broker.plan import AddressPlan, clients_on
 from tunnelmgr_tsp.broker.users import Users
 from tunnelmgr_tsp.constants import (
@@ -44,49 +44,95 @@ def _checked_broker(text: str) -> str:
 
 
 class TspBrokerSettings(Settings):
-    """A TSP broker: gives tunnels and prefixes to whoever asks, and carries their packets."""
+    """A TSP broker (RFC 5572) gives tunnels, and prefixes to those with an account, and carries their packets."""
 
-    address: IPv4Address = Field(description="IPv4 address of this host to listen on")
-    port: int = Field(default=PORT, ge=1, le=65535, description="UDP and TCP port to listen on")
+    address: IPv4Address = Field(
+        description="IPv4 address of this host to listen on and to send everything from.", examples=["192.0.2.33"]
+    )
+    port: int = Field(
+        default=PORT,
+        ge=1,
+        le=65535,
+        description="UDP and TCP port to listen on. Another one than 3653 must stand in every client's profile.",
+    )
     prefix: IPv6Network | Literal["on-link"] = Field(
-        description="IPv6 prefix routed to this host, to give addresses and prefixes from; or on-link: addresses out of the "
-        "/64 of this host's own link"
+        description="IPv6 prefix routed to this host, out of which clients get addresses and prefixes. `on-link` is for a "
+        "server that has one /64 and nothing routed to it: clients get addresses of that /64 and no prefixes, and this host "
+        "answers for them on its link.",
+        examples=["2001:db8:100::/40"],
     )
     link: IPv6Network | None = Field(
-        default=None, description="prefix of the tunnel addresses; left out, the first /64 of `prefix`"
+        default=None,
+        description="Prefix of the tunnel addresses. Left out, it is the first /64 of `prefix`, or with `on-link` "
+        "::7473:7000:0:0/96 of the link's /64.",
+        examples=["2001:db8:100::/64"],
     )
     delegated_length: int | None = Field(
-        default=56, ge=16, le=64, description="length of the prefixes users get for their LAN; null for none"
+        default=56,
+        ge=16,
+        le=64,
+        description="Length of the prefixes that users get for their LAN; null for none. "
+        "The first one of `prefix` holds the tunnel addresses.",
     )
     exit: Exit = Field(
         default=Exit.NATIVE,
-        description="native (`prefix` is routed to this host) or nat66 (clients appear as this host; outgoing only)",
+        description="How packets of clients leave. `native` keeps their addresses, and `prefix` must be routed to this "
+        "host. `nat66` gives them this host's own address: nothing has to be routed, and nobody outside can call a client.",
     )
-    anonymous: bool = Field(default=True, description="give addresses to whoever asks, without an account")
-    users: Secret | None = Field(default=None, description="accounts, one `name:hash` a line; normally in a file")
+    anonymous: bool = Field(default=True, description="Give addresses, without a prefix, to clients without an account.")
+    users: Secret | None = Field(
+        default=None,
+        description="Accounts, one `name:hash` a line, normally in a file; `tunnelmgr broker account` prints such a line. "
+        "Restart the broker after a change: everybody keeps their addresses.",
+        examples=[{"file": "tsp.users"}],
+    )
     realm: str = Field(
-        default="tunnelmgr", min_length=1, max_length=100, description="what the users' hashes were made with"
+        default="tunnelmgr",
+        min_length=1,
+        max_length=100,
+        description="Realm the users' hashes were made with. A change makes all of them worthless.",
     )
-    plain: bool = Field(default=False, description="accept passwords in plain text, for clients without DIGEST-MD5")
+    plain: bool = Field(default=False, description="Accept passwords in plain text, for clients that know nothing better.")
     tunnels: tuple[ServedType, ...] = Field(
-        default=(ServedType.V6UDPV4, ServedType.V6V4), min_length=1, description="tunnels to offer: v6udpv4, v6v4"
+        default=(ServedType.V6UDPV4, ServedType.V6V4),
+        min_length=1,
+        description="Tunnels to offer. `v6udpv4` is UDP, behind any NAT. `v6v4` is protocol 41, without a NAT.",
     )
-    dns: tuple[IPv6Address, ...] = Field(default=(), max_length=4, description="resolvers to tell clients of")
+    dns: tuple[IPv6Address, ...] = Field(
+        default=(), max_length=4, description="Resolvers to offer to clients.", examples=[["2001:db8:100::53"]]
+    )
     keepalive: int = Field(
         default=KEEPALIVE_DEFAULT,
         ge=BROKER_KEEPALIVE_MIN,
         le=BROKER_KEEPALIVE_MAX,
-        description="seconds between echoes, for clients that wish for nothing",
+        description="Time between echoes, for clients that wish for nothing.",
+        json_schema_extra=SECONDS,
     )
-    lifetime: int = Field(default=LIFETIME_DEFAULT, ge=10, le=525600, description="minutes until a tunnel is to be renewed")
+    lifetime: int = Field(
+        default=LIFETIME_DEFAULT,
+        ge=10,
+        le=525600,
+        description="Time after which a client renews its tunnel.",
+        json_schema_extra=MINUTES,
+    )
     leases: str = Field(
         default="sqlite:////var/lib/tunnelmgr/tsp-leases.db",
-        description="database of leases, as SQLAlchemy names it; brokers with the same one share it",
+        description="Database of the leases, as SQLAlchemy names it. Several brokers may share one PostgreSQL, such as "
+        "postgresql+psycopg://user@host/name.",
     )
-    tunnels_max: int = Field(default=10000, ge=1, description="tunnels at once; beyond, clients are sent away")
-    tunnels_per_address: int = Field(default=16, ge=1, description="tunnels at once of one IPv4 address")
+    tunnels_max: int = Field(
+        default=10000,
+        ge=1,
+        description="How many tunnels there are at most. Further clients are sent to the brokers of `redirect`, or away.",
+    )
+    tunnels_per_address: int = Field(
+        default=16, ge=1, description="How many tunnels one IPv4 address has at most at one time."
+    )
     redirect: tuple[Annotated[str, AfterValidator(_checked_broker)], ...] = Field(
-        default=(), max_length=16, description="brokers to send clients to when this one is full or drained"
+        default=(),
+        max_length=16,
+        description="Brokers to send clients to when this one is full or drained.",
+        examples=[["broker2.example.net"]],
     )
 
     @model_validator(mode="after")

@@ -7,7 +7,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from tunnelmgr.api.secret import Secret
-from tunnelmgr.api.settings import Settings
+from tunnelmgr.api.settings import SECONDS, Settings
 from tunnelmgr_tsp.client.terms import Wish
 from tunnelmgr_tsp.constants import KEEPALIVE_DEFAULT, KEEPALIVE_INTERVAL_MAX, KEEPALIVE_INTERVAL_MIN
 from tunnelmgr_tsp.wire.brokers import Broker
@@ -52,47 +52,75 @@ _Brokers = Annotated[tuple[Annotated[str, AfterValidator(_checked_broker)], ...]
 
 
 class TspClientSettings(Settings):
-    """A TSP client."""
+    """A TSP client (RFC 5572) asks a broker for a tunnel: a stable address behind any NAT, and with an account a prefix."""
 
     broker: _Brokers = Field(
         min_length=1,
-        description="name or IPv4 address of a broker, with `:port` unless it is 3653; or a list in order of preference",
+        description="Name or IPv4 address of a broker, with `:port` unless it is 3653. A list is in order of preference; "
+        "the broker that gave the last tunnel is asked first, since each has addresses of its own.",
+        examples=["broker.example.net"],
         json_schema_extra={"type": ["array", "string"]},
     )
-    user: str | None = Field(default=None, min_length=1, description="account at the broker; left out, anonymous")
-    password: Secret | None = Field(default=None, description="of the account")
+    user: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Account at the broker. Without one the tunnel has no prefix, and its address may change.",
+        examples=["alice"],
+    )
+    password: Secret | None = Field(
+        default=None, description="Password of the account.", examples=[{"file": "tsp.password"}]
+    )
     auth: Auth = Field(
         default=Auth.ANY,
-        description="any takes digest-md5 with an account and anonymous without one; or one of anonymous, digest-md5, plain",
+        description="How to authenticate. `any` takes digest-md5 with an account and anonymous without one. "
+        "Everybody on the way can read what `plain` sends.",
     )
     allow_plain: bool = Field(
-        default=False, description="let `auth: any` send the password in plain text when the broker offers nothing better"
+        default=False,
+        description="Let `auth: any` send the password in plain text when the broker offers nothing better.",
     )
     tunnel: TunnelWish = Field(
         default=TunnelWish.V6ANYV4,
-        description="v6anyv4 (the broker decides by NAT), v6udpv4 (behind any NAT) or v6v4 (protocol 41)",
+        description="Which tunnel to ask for. With `v6anyv4` the broker decides by the NAT it sees. "
+        "`v6udpv4` is UDP, behind any NAT. `v6v4` is protocol 41, without a NAT.",
     )
-    signalling: Signalling = Field(default=Signalling.AUTO, description="auto (UDP, then TCP), udp or tcp")
+    signalling: Signalling = Field(
+        default=Signalling.AUTO, description="How to speak with the broker. `auto` tries UDP, then TCP."
+    )
     prefix_length: int | None = Field(
-        default=None, ge=8, le=64, description="ask for a prefix of this length for the LAN; left out, none"
+        default=None,
+        ge=8,
+        le=64,
+        description="Ask for a prefix of this length for the LAN. The broker may give a longer one.",
+        examples=[56],
     )
     name_servers: tuple[str, ...] = Field(
-        default=(), max_length=8, description="name servers the reverse zone of the prefix shall be delegated to"
+        default=(),
+        max_length=8,
+        description="Name servers that the reverse zone of the prefix is delegated to.",
+        examples=[["ns1.example.net"]],
     )
     keepalive: int = Field(
         default=KEEPALIVE_DEFAULT,
         ge=KEEPALIVE_INTERVAL_MIN,
         le=KEEPALIVE_INTERVAL_MAX,
-        description="seconds between echoes to wish for; what the broker answers counts",
+        description="Time between the echoes that keep the NAT open and show that the tunnel lives. "
+        "It is a wish; the broker decides.",
+        json_schema_extra=SECONDS,
     )
     bind: IPv4Address = Field(
-        default=IPv4Address(0), description="IPv4 address of this host to speak from; 0.0.0.0 leaves it to the host"
+        default=IPv4Address(0), description="Local IPv4 address to speak from. 0.0.0.0 leaves the choice to this host."
     )
     plain_to: tuple[Annotated[str, AfterValidator(_checked_broker)], ...] = Field(
-        default=(), description="brokers we may be sent to with a password in plain text"
+        default=(),
+        description="Brokers to which a broker may send this client with its password in plain text. "
+        "Those in `broker` always may be.",
+        examples=[["broker2.example.net"]],
     )
     delete_on_stop: bool = Field(
-        default=False, description="give the tunnel back when this program stops; the broker may then give its address away"
+        default=False,
+        description="Give the tunnel of an account back when this program stops. "
+        "The broker may then give its addresses to others.",
     )
 
     @model_validator(mode="after")
