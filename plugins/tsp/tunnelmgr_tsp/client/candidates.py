@@ -1,18 +1,20 @@
-"""Whom the client asks next: the configured brokers, then those they send us to."""
+"""Whom the client asks next: the configured brokers, then those they send us to (docs/protocols/tsp.md section 11)."""
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
+from tunnelmgr.api.errors import WireError
 from tunnelmgr.api.network import Endpoint
 from tunnelmgr_tsp.constants import REDIRECT_HOPS_MAX
-from tunnelmgr_tsp.wire.brokers import Broker
+from tunnelmgr_tsp.wire.brokers import Broker, may_be_asked
 
 
 class Candidates:
-    """Whom to ask in one round of attempts: those configured, then where they send us."""
+    """The brokers of one round. `trusted` are those that may be told a password; None: none is told in plain text."""
 
-    def __init__(self, brokers: Iterable[Broker]) -> None:
+    def __init__(self, brokers: Iterable[Broker], trusted: Collection[Broker] | None) -> None:
         self._queue = deque(dict.fromkeys(brokers))
+        self._trusted = trusted
         self._asked: set[Endpoint] = set()
         self._hops = 0
 
@@ -31,10 +33,25 @@ class Candidates:
         self._asked.discard(endpoint)
         self._queue.appendleft(broker)
 
-    def refer(self, brokers: Iterable[Broker]) -> bool:
-        """Ask these next; False when there were too many referrals already."""
+    def refer(self, texts: Iterable[str]) -> list[Broker]:
+        """Ask these next; return those that may be asked. Raises WireError with the reason when there is none."""
+        named = tuple(texts)
+        brokers = [broker for text in named if (broker := self._referred(text)) is not None]
+        if not brokers:
+            raise WireError(f"none of {len(named)} may be asked")
+        # Brokers that send us to each other would keep us busy for ever (TSP-18).
         self._hops += 1
         if self._hops > REDIRECT_HOPS_MAX:
-            return False
-        self._queue.extendleft(reversed(list(brokers)))
-        return True
+            raise WireError("too often")
+        self._queue.extendleft(reversed(brokers))
+        return brokers
+
+    def _referred(self, text: str) -> Broker | None:
+        try:
+            broker = Broker.parse(text)
+        except ValueError:
+            return None
+        if broker.address is not None and not may_be_asked(broker.address):
+            return None
+        # Nothing proves that a referral comes from our broker: a forged one must not collect the password.
+        return broker if self._trusted is None or broker in self._trusted else None

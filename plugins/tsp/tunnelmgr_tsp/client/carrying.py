@@ -1,37 +1,27 @@
 """A tunnel that was accepted: its path, its keepalives, and the packets that travel outside of the path."""
 
 from collections import Counter
-from ipaddress import IPv4Address, IPv6Network
+from ipaddress import IPv6Network
 from random import Random
 
 from tunnelmgr.api.datagrams import Datagram
 from tunnelmgr.api.errors import WireError
 from tunnelmgr.api.events import EVERYWHERE, PathUp
-from tunnelmgr.api.status import PeerStatus
+from tunnelmgr.api.status import Fact, PeerStatus
 from tunnelmgr_tsp.client.keepalive import Keepalive
-from tunnelmgr_tsp.client.terms import Terms
+from tunnelmgr_tsp.client.terms import Agreement
 from tunnelmgr_tsp.constants import RENEWAL
-from tunnelmgr_tsp.wire.brokers import Broker
 from tunnelmgr_tsp.wire.datagrams import is_within, parse_inner
 
 
 class Carrying:
     """One accepted tunnel on one channel."""
 
-    def __init__(
-        self,
-        terms: Terms,
-        channel: str,
-        local: IPv4Address,
-        broker: Broker,
-        counters: Counter[str],
-        random: Random,
-        now: float,
-    ) -> None:
+    def __init__(self, agreement: Agreement, counters: Counter[str], random: Random, now: float) -> None:
+        terms = agreement.terms
+        self.agreement = agreement
         self.terms = terms
-        self.channel = channel
-        self.local = local
-        self.broker = broker
+        self.channel = agreement.channel
         self.renew_at = now + RENEWAL * terms.lifetime
         self.sent_at: float | None = None
         self.keepalive = (
@@ -128,6 +118,22 @@ class Carrying:
         sent = None if self.sent_at is None else now - self.sent_at
         target = self.terms.keepalive_address or EVERYWHERE
         return PeerStatus(str(target), str(self.terms.remote), "server", received, sent)
+
+    def facts(self, now: float) -> dict[str, Fact]:
+        """Return what `status` tells of the tunnel."""
+        terms, agreement = self.terms, self.agreement
+        return {
+            "broker": str(agreement.broker),
+            "tunnel": terms.type.value,
+            "endpoint": str(terms.remote),
+            "prefix": str(terms.prefix) if terms.prefix else None,
+            "seen_as": str(agreement.seen_as) if agreement.seen_as else None,
+            "name": terms.name or None,
+            "authentication": agreement.authentication,
+            "broker_round_trip_s": agreement.broker_round_trip,
+            "round_trip_s": self.keepalive.round_trip if self.keepalive is not None else None,
+            "renewal_in_s": round(self.renew_at - now),
+        }
 
     def _datagram(self, packet: bytes, now: float) -> Datagram:
         self.sent_at = now

@@ -23,22 +23,18 @@ from tunnelmgr.api.hostconfig import HostConfig
 from tunnelmgr.api.network import Network
 from tunnelmgr.api.status import Fact, PathUse, TunnelStatus
 from tunnelmgr_tsp.client.carrying import Carrying
-from tunnelmgr_tsp.client.connecting import ChannelNames, Connecting, Established, Exhausted
+from tunnelmgr_tsp.client.connecting import ChannelNames, Connecting, Exhausted
 from tunnelmgr_tsp.client.recollection import Recollection
+from tunnelmgr_tsp.client.retries import RetryPace
 from tunnelmgr_tsp.client.settings import TspClientSettings
-from tunnelmgr_tsp.client.troubles import Remedy, Trouble
-from tunnelmgr_tsp.constants import (
-    BACKOFF_FIRST,
-    BACKOFF_JITTER,
-    BACKOFF_MAX,
-    GRACE,
-    UNKNOWN_CODES_MAX,
-)
+from tunnelmgr_tsp.client.terms import Agreement
+from tunnelmgr_tsp.client.troubles import Remedy
+from tunnelmgr_tsp.constants import BACKOFF_MAX, GRACE, UNKNOWN_CODES_MAX
 from tunnelmgr_tsp.outbox import Outbox
 from tunnelmgr_tsp.wire.brokers import Broker
 from tunnelmgr_tsp.wire.capability import TunnelType
 from tunnelmgr_tsp.wire.datagrams import Kind
-from tunnelmgr_tsp.wire.messages import Action, Offer
+from tunnelmgr_tsp.wire.messages import Action
 
 _PORT_UNREACHABLE = (3, 3)  # ICMPv4 type and code; RFC 792
 _GIVING_BACK = 1.5  # seconds; less than a stopping Tunnel is given
@@ -67,12 +63,10 @@ class TspClient:
         self._recollection = Recollection(settings, self._outbox)
         self._round: Connecting | None = None
         self._carrying: Carrying | None = None
-        self._offer: Offer | None = None
-        self._round_trip: float | None = None
-        self._mechanism = ""
         self._configured: HostConfig | None = None
-        self._failures = 0
+        self._pace = RetryPace(random)
         self._unknown = 0
+        """Rounds that ended with a code nobody knows."""
         self._retry_at: float | None = None
         self._give_up_at: float | None = None
         """When a silent tunnel's configuration is taken back."""
@@ -123,10 +117,10 @@ class TspClient:
             return
         held = {one.address.ip for one in network.addresses}
         spoken = self._round.local if self._round is not None else None
-        if self._carrying is not None and (network.resumed or self._carrying.local not in held):
-            self._failures = 0
+        if self._carrying is not None and (network.resumed or self._carrying.agreement.local not in held):
+            self._pace.start_over()
             self._wish = self._settings.wish()
-            self._reconnect("the host slept" if network.resumed else f"{self._carrying.local} is gone", now)
+            self._reconnect("the host slept" if network.resumed else f"{self._carrying.agreement.local} is gone", now)
         elif self._retry_at is not None or (spoken is not None and int(spoken) and spoken not in held):
             self._begin(now)
 
@@ -195,7 +189,7 @@ class TspClient:
             self._end()
             return
         self._stop_at = now + _GIVING_BACK
-        self._round = self._new_round([carrying.broker], Action.DELETE)
+        self._round = self._new_round([carrying.agreement.broker], Action.DELETE)
         self._round.begin(now)
 
     @property
@@ -232,7 +226,7 @@ class TspClient:
         self._round = None
         if self._stopped:
             self._end()
-        elif isinstance(result, Established):
+        elif isinstance(result, Agreement):
             self._take(result, now)
         elif isinstance(result, Exhausted):
             self._fail(result, now)
@@ -245,33 +239,28 @@ class TspClient:
         on_link = next((one.ip for one in held if broker in one.network), None)
         return on_link or self._network.source or next((one.ip for one in held if not one.ip.is_loopback), None)
 
-    def _take(self, established: Established, now: float) -> None:
+    def _take(self, agreement: Agreement, now: float) -> None:
         """Switch to a new tunnel."""
-        terms, attempt, old = established.terms, established.attempt, self._carrying
-        self._carrying = Carrying(
-            terms, established.channel, attempt.local, attempt.broker, self._outbox.counters, self._random, now
-        )
-        self._offer, self._round_trip, self._mechanism = established.offer, attempt.round_trip, attempt.mechanism
+        old = self._carrying
+        self._carrying = new = Carrying(agreement, self._outbox.counters, self._random, now)
         self._give_up_at, self._unknown = None, 0
-        self._outbox.say(self._carrying.path())
+        # The new path replaces the old one in the forwarding table: no packet is without a path in between.
+        self._outbox.say(new.path())
         if old is not None:
             self._outbox.close(old.channel)
-        self._recollection.note_broker(attempt.broker)
-        self._tell(old)
-        config = terms.host_config()
+        self._recollection.note_broker(agreement.broker)
+        self._tell(agreement, old)
+        config = new.terms.host_config()
         if config != self._configured:
             self._configured = config
-            probe = (terms.keepalive_address,) if terms.keepalive_address is not None else ()
+            probe = (new.terms.keepalive_address,) if new.terms.keepalive_address is not None else ()
             facts = {name: str(fact) for name, fact in self._facts(now).items() if isinstance(fact, str)}
             self._outbox.say(Up(config, facts, probe))
 
-    def _tell(self, old: Carrying | None) -> None:
-        carrying, offer = self._carrying, self._offer
-        if carrying is None or offer is None:
-            return
-        terms, seen = carrying.terms, offer.client_ipv4 or carrying.local
-        nat = "" if seen == carrying.local else f", behind a NAT as {seen}"
-        self._notice("tsp.accepted", f"broker {carrying.broker} gives a {terms.type.value} tunnel{nat}")
+    def _tell(self, agreement: Agreement, old: Carrying | None) -> None:
+        terms, seen = agreement.terms, agreement.seen_as or agreement.local
+        nat = "" if seen == agreement.local else f", behind a NAT as {seen}"
+        self._notice("tsp.accepted", f"broker {agreement.broker} gives a {terms.type.value} tunnel{nat}")
         if self._settings.prefix_length is not None and terms.prefix is None:
             self._notice("tsp.no-prefix", f"no /{self._settings.prefix_length} prefix was given; going on without")
         if old is not None and (old.terms.address, old.terms.prefix) != (terms.address, terms.prefix):
@@ -292,22 +281,12 @@ class TspClient:
             self._give_up_at = None
             self._outbox.say(Down(trouble.text, trouble.hint, trouble.code, permanent=True))
             return
-        self._retry_at = now + self._next_delay(trouble)
+        self._retry_at = now + self._pace.next_delay(trouble.remedy)
         words = f"{trouble.text}; next try in {self._retry_at - now:.0f} s"
         if self._carrying is not None:
             self._notice("tsp.retrying", words)
         else:
             self._outbox.say(Down(words, trouble.hint, trouble.code))
-
-    def _next_delay(self, trouble: Trouble | None = None) -> float:
-        """Return how long to wait: nothing the first time, then longer and longer (TSP-21)."""
-        failures, self._failures = self._failures, self._failures + 1
-        if trouble is not None and trouble.remedy in {Remedy.RETRY_SLOWLY, Remedy.OTHER_ADDRESS}:
-            return BACKOFF_MAX
-        if not failures:
-            return 0.0
-        delay = min(BACKOFF_FIRST * 2.0 ** min(failures - 1, 16), BACKOFF_MAX)
-        return delay * self._random.uniform(1 - BACKOFF_JITTER, 1 + BACKOFF_JITTER)
 
     # -- keeping the tunnel -------------------------------------------------------------------------------------------------
 
@@ -321,7 +300,7 @@ class TspClient:
                 self._without_protocol41()
                 self._recollection.note_protocol41_lacking(self._network)
                 self._notice("tsp.protocol-41-blocked", "nothing comes through over protocol 41; asking for UDP")
-                self._failures = 0
+                self._pace.start_over()
             self._reconnect(f"no answer through the tunnel for {carrying.silent_for(now):.0f} s", now)
         elif now >= carrying.renew_at:
             self._begin(now)
@@ -331,7 +310,7 @@ class TspClient:
         self._notice("tsp.reconnecting", f"{reason}; reconnecting")
         if self._give_up_at is None:
             self._give_up_at = now + GRACE
-        delay = self._next_delay()
+        delay = self._pace.next_delay()
         if delay:
             self._retry_at = now + delay
         else:
@@ -347,13 +326,13 @@ class TspClient:
 
     def _note_life(self) -> None:
         if self._carrying is not None and self._carrying.alive and self._give_up_at is None:
-            self._failures = 0
+            self._pace.start_over()
 
     def _drop_carrying(self) -> None:
         if self._carrying is not None:
             self._outbox.say(PathDown(EVERYWHERE))
             self._outbox.close(self._carrying.channel)
-        self._carrying = self._configured = self._offer = None
+        self._carrying = self._configured = None
 
     def _is_protocol41_blocked(self, carrying: Carrying) -> bool:
         is_free_to_choose = self._settings.wish().type is TunnelType.V6ANYV4
@@ -376,20 +355,6 @@ class TspClient:
 
     def _facts(self, now: float) -> dict[str, Fact]:
         facts: dict[str, Fact] = {"broker": ", ".join(self._settings.broker), "user": self._settings.user}
-        carrying, offer = self._carrying, self._offer
-        if carrying is not None and offer is not None:
-            terms = carrying.terms
-            seen = offer.client_ipv4
-            facts |= {
-                "broker": str(carrying.broker),
-                "tunnel": terms.type.value,
-                "endpoint": str(terms.remote),
-                "prefix": str(terms.prefix) if terms.prefix else None,
-                "seen_as": str(seen) if seen else None,
-                "name": terms.name or None,
-                "authentication": self._mechanism,
-                "broker_round_trip_s": self._round_trip,
-                "round_trip_s": carrying.keepalive.round_trip if carrying.keepalive is not None else None,
-                "renewal_in_s": round(carrying.renew_at - now),
-            }
+        if self._carrying is not None:
+            facts |= self._carrying.facts(now)
         return {**facts, "encrypted": False}

@@ -1,7 +1,7 @@
 """One round of attempts: asks brokers in order, over UDP and TCP, follows referrals, until one tunnel is accepted.
 
 What a broker turns out not to give (a prefix, reverse DNS, a type of tunnel) is left out of the wish and the same broker
-asked again. The result is `Established`, or `Exhausted` with everything that went wrong.
+asked again. The result is `Agreement`, or `Exhausted` with everything that went wrong.
 """
 
 from collections import deque
@@ -22,32 +22,17 @@ from tunnelmgr_tsp.client.candidates import Candidates
 from tunnelmgr_tsp.client.dialogue import ClientDialogue, Deleted, Offered, OfferTaken, Outcome, Referred
 from tunnelmgr_tsp.client.exchange import Exchange
 from tunnelmgr_tsp.client.settings import Signalling, TspClientSettings
-from tunnelmgr_tsp.client.terms import Terms, Wish
+from tunnelmgr_tsp.client.terms import Agreement, Terms, Wish
 from tunnelmgr_tsp.client.troubles import Remedy, Trouble
 from tunnelmgr_tsp.constants import SENDS_MAX, SENDS_MAX_BEFORE_TCP
 from tunnelmgr_tsp.outbox import Outbox
-from tunnelmgr_tsp.wire.brokers import Broker, may_be_asked
+from tunnelmgr_tsp.wire.brokers import Broker
 from tunnelmgr_tsp.wire.capability import Mechanism, TunnelType
 from tunnelmgr_tsp.wire.datagrams import Kind
 from tunnelmgr_tsp.wire.framing import Medium
 from tunnelmgr_tsp.wire.messages import Action, Offer
 
-_OTHER_TYPES = {
-    TunnelType.V6ANYV4: TunnelType.V6UDPV4,
-    TunnelType.V6UDPV4: TunnelType.V6V4,
-}
-"""What is asked for by name when a broker cannot choose (TSP-11)."""
 _UNREACHABLE = 3  # ICMPv4 type; RFC 792
-
-
-@dataclass(frozen=True, slots=True)
-class Established:
-    """A tunnel was accepted. Its channel stays open; that of a signalling no longer needed is closed."""
-
-    terms: Terms
-    offer: Offer
-    channel: str
-    attempt: Attempt
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +73,14 @@ class Connecting:
         """`source_for` tells which of our addresses reaches a broker."""
         self.wish = wish
         """What is asked for, less what turned out impossible."""
-        self.result: Established | Exhausted | Removed | None = None
+        self.result: Agreement | Exhausted | Removed | None = None
         self._settings = settings
         self._source_for = source_for
         self._names = names
         self._action = action
         self._random = random
         self._outbox = outbox
-        self._candidates = Candidates(brokers)
+        self._candidates = Candidates(brokers, settings.trusted if Mechanism.PLAIN in wish.mechanisms else None)
         self._addresses: deque[IPv4Address] = deque()
         """Further addresses of the broker being asked."""
         self._broker = brokers[0]
@@ -294,28 +279,18 @@ class Connecting:
             channel, self._raw_channel = self._raw_channel, ""
             self._close_attempt()
         self._attempt = None
-        self.result = Established(terms, offer, channel, attempt)
+        self.result = Agreement(
+            terms, attempt.broker, channel, attempt.local, offer.client_ipv4, attempt.mechanism, attempt.round_trip
+        )
 
     def _refer(self, trouble: Trouble, texts: tuple[str, ...], now: float) -> None:
-        asked = self._broker
-        brokers = [broker for text in texts if (broker := self._referred(text)) is not None]
-        if not brokers or not self._candidates.refer(brokers):
-            reason = "too often" if brokers else f"none of {len(texts)} may be asked"
-            self._fail(replace(troubles.bad_referral(asked, reason), hint=trouble.text), now)
+        try:
+            brokers = self._candidates.refer(texts)
+        except WireError as error:
+            self._fail(replace(troubles.bad_referral(self._broker, str(error)), hint=trouble.text), now)
             return
         self._notice("tsp.redirected", f"{trouble.text}; it sends us to {', '.join(map(str, brokers))}")
         self._fail(trouble, now)
-
-    def _referred(self, text: str) -> Broker | None:
-        """Return a broker we are sent to, when it may be asked with what we would say."""
-        try:
-            broker = Broker.parse(text)
-        except ValueError:
-            return None
-        if broker.address is not None and not may_be_asked(broker.address):
-            return None
-        allowed = {Broker.parse(one) for one in (*self._settings.broker, *self._settings.plain_to)}
-        return broker if Mechanism.PLAIN not in self.wish.mechanisms or broker in allowed else None
 
     # -- what went wrong --------------------------------------------------------------------------------------------------
 
@@ -334,7 +309,7 @@ class Connecting:
                 self._open(attempt.endpoint, Medium.TCP, now)
                 return True
             return False
-        less = self._less(trouble.remedy)
+        less = self.wish.less(trouble.remedy, is_type_free=self._settings.wish().type is TunnelType.V6ANYV4)
         if less is None:
             return False
         self.wish = less
@@ -343,18 +318,6 @@ class Connecting:
         self._addresses.clear()
         self._ask_next(now)
         return True
-
-    def _less(self, remedy: Remedy) -> Wish | None:
-        wish = self.wish
-        match remedy:
-            case Remedy.WITHOUT_PREFIX if wish.prefix_length is not None:
-                return replace(wish, prefix_length=None, name_servers=())
-            case Remedy.WITHOUT_NAME_SERVERS if wish.name_servers:
-                return replace(wish, name_servers=())
-            case Remedy.OTHER_TYPE if self._settings.wish().type is TunnelType.V6ANYV4 and wish.type in _OTHER_TYPES:
-                return replace(wish, type=_OTHER_TYPES[wish.type])
-            case _:
-                return None
 
     # -- channels ---------------------------------------------------------------------------------------------------------
 

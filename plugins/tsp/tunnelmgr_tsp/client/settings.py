@@ -147,6 +147,11 @@ class TspClientSettings(Settings):
             self.name_servers,
         )
 
+    @property
+    def trusted(self) -> frozenset[Broker]:
+        """The brokers that may be told the password in plain text."""
+        return frozenset(Broker.parse(text) for text in (*self.broker, *self.plain_to))
+
     def _mechanisms(self) -> frozenset[Mechanism]:
         match self.auth:
             case Auth.ANY if self.user is None:

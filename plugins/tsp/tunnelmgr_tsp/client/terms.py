@@ -1,12 +1,13 @@
 """What the client asks a broker for, and an offer found usable after the checks of docs/protocols/tsp.md section 16."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv6Address, IPv6Interface, IPv6Network
 from typing import Self
 
 from tunnelmgr.api.errors import WireError
 from tunnelmgr.api.hostconfig import HostConfig
 from tunnelmgr.api.network import Endpoint
+from tunnelmgr_tsp.client.troubles import Remedy
 from tunnelmgr_tsp.constants import (
     KEEPALIVE_DEFAULT,
     KEEPALIVE_INTERVAL_MAX,
@@ -17,11 +18,16 @@ from tunnelmgr_tsp.constants import (
     MTU_PROTOCOL41,
     MTU_UDP,
 )
-from tunnelmgr_tsp.wire.brokers import may_be_asked
+from tunnelmgr_tsp.wire.brokers import Broker, may_be_asked
 from tunnelmgr_tsp.wire.capability import Mechanism, TunnelType
 from tunnelmgr_tsp.wire.messages import Offer
 
 _NEVER_OURS = tuple(map(IPv6Network, ("::/8", "fe80::/10", "fec0::/10", "ff00::/8")))
+_OTHER_TYPES = {
+    TunnelType.V6ANYV4: TunnelType.V6UDPV4,
+    TunnelType.V6UDPV4: TunnelType.V6V4,
+}
+"""What is asked for by name when a broker cannot choose (TSP-11)."""
 _PREFIX_LENGTHS = range(8, 65)
 _SECONDS = 60  # in a minute
 
@@ -39,6 +45,21 @@ class Wish:
     """Seconds."""
     prefix_length: int | None = None
     name_servers: tuple[str, ...] = ()
+
+    def less(self, remedy: Remedy, *, is_type_free: bool) -> Self | None:
+        """Return the wish without what a broker does not give; None when nothing can be left out.
+
+        `is_type_free`: whether the profile leaves the type of the tunnel to us.
+        """
+        match remedy:
+            case Remedy.WITHOUT_PREFIX if self.prefix_length is not None:
+                return replace(self, prefix_length=None, name_servers=())
+            case Remedy.WITHOUT_NAME_SERVERS if self.name_servers:
+                return replace(self, name_servers=())
+            case Remedy.OTHER_TYPE if is_type_free and self.type in _OTHER_TYPES:
+                return replace(self, type=_OTHER_TYPES[self.type])
+            case _:
+                return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +131,22 @@ class Terms:
             delegated=(self.prefix,) if self.prefix else (),
             dns=self.dns,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """A tunnel that was accepted. Its channel is open; that of a signalling no longer needed is closed."""
+
+    terms: Terms
+    broker: Broker
+    channel: str
+    local: IPv4Address
+    """Our address, as we told it to the broker."""
+    seen_as: IPv4Address | None
+    """Our address, as the broker says it saw it."""
+    authentication: str
+    broker_round_trip: float | None
+    """Seconds the broker took to answer; None over TCP."""
 
 
 def _is_usable(address: IPv6Address) -> bool:
