@@ -21,6 +21,8 @@ REFRESH_INTERVAL = 30.0  # seconds; RFC 4380 section 5.2
 REFRESH_SHORTEST = 0.75  # of the interval: RFC 4380 section 5.2 wants 75 to 100 percent, drawn each time
 PEER_VALIDITY = 30.0  # seconds since the last reception; RFC 4380 section 5.2.4
 LOCAL_PEER_MEMORY = 600.0  # seconds since the last discovery bubble; RFC 4380 section 5.2.4, case 3
+CONTACT_TIMEOUT = 2.0  # seconds for an answer to a bubble or an echo test; RFC 4380 section 5.2.4, cases 2 and 5
+CONTACT_ROUNDS = 4  # a first try and three repetitions; RFC 4380 section 5.2.4
 BUBBLE_INTERVAL = 2.0  # seconds since the last transmission to the peer; RFC 4380 section 5.2.6
 BUBBLES_MAX = 4  # within BUBBLE_WINDOW without a direct answer; RFC 4380 section 5.2.6
 BUBBLE_WINDOW = 300.0  # seconds; RFC 4380 section 5.2.6
@@ -29,9 +31,13 @@ LINK_MTU = 1280  # bytes; RFC 4380 section 5.1.2
 MTU_MAX = 65535  # bytes; what a router advertisement may say at most: teredo.md section 4.4
 TRAILER_NONCE_LENGTH = 4  # bytes; RFC 6081 section 4.2
 ALTERNATE_ADDRESSES_MAX = 4  # in one trailer; RFC 6081 section 4.3
+KNOCK_TIMEOUT = 2.0  # seconds for a bubble to come through to the second port; RFC 4380 section 5.2.7
+KNOCKS_MAX = 4  # a first bubble and three repetitions; RFC 4380 section 5.2.7
 INTERVAL_FIRST_GUESS = 60.0  # seconds; RFC 4380 section 5.2.7
 INTERVAL_MAX = 120.0  # seconds; RFC 4380 section 5.2.7
 INTERVAL_CLOSE_ENOUGH = 0.75  # of the maximum still possible ends the search; RFC 4380 section 5.2.7
+RELAY_CONTACT_TIMEOUT = 2.0  # seconds for a client to answer a relay's bubble; RFC 4380 section 5.4.1, case 3
+RELAY_CONTACT_ROUNDS = 4  # a first bubble and three repetitions; RFC 4380 section 5.4.1, case 3
 
 # What we chose.
 SERVICE_PORTS = range(49152, 65536)  # the dynamic ports; RFC 6169 section 5.2.3 wants one that cannot be guessed

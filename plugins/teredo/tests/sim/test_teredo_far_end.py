@@ -5,6 +5,7 @@ from ipaddress import IPv4Address, IPv6Address
 
 import pytest
 from tests.teredo_world.attacker import Attacker
+from tests.teredo_world.bench import SERVER_GIVEN_UP
 from tests.teredo_world.served_bench import knock
 
 from tunnelmgr.api.events import Down, Notice, Up
@@ -13,6 +14,7 @@ from tunnelmgr.api.settings import Settings
 from tunnelmgr.lab.simulated import Internet, Ipv6Host, SimulatedHost
 from tunnelmgr.lab.vocabulary import Link, NatKind
 from tunnelmgr_teredo.client.settings import ClientSettings
+from tunnelmgr_teredo.constants import PEER_VALIDITY, RELAY_CONTACT_ROUNDS, RELAY_CONTACT_TIMEOUT
 from tunnelmgr_teredo.relay.settings import RelayServiceSettings
 from tunnelmgr_teredo.server.settings import ServerSettings
 from tunnelmgr_teredo.transport import Teredo
@@ -85,7 +87,7 @@ def test_one_host_can_be_both(far_ends: FarEnds, kind: NatKind) -> None:
 def test_a_server_with_one_address_serves_and_its_clients_say_the_nat_is_unknown(far_ends: FarEnds) -> None:
     far_ends.server("192.0.2.1", relay=True)
     alice = far_ends.client("alice", NatKind.PORT_RESTRICTED)
-    far_ends.internet.run(20)
+    far_ends.internet.run(SERVER_GIVEN_UP + 1)
     assert alice.status().facts["nat"] == "unknown"
     ping = alice.send_ping(far_ends.native)
     far_ends.internet.run(5)
@@ -138,7 +140,7 @@ def test_a_native_host_is_told_that_a_client_is_gone(far_ends: FarEnds) -> None:
     address = alice.ipv6_address
     alice.kill()
     far_ends.native.send_ping(address)
-    far_ends.internet.run(10)
+    far_ends.internet.run(RELAY_CONTACT_TIMEOUT * RELAY_CONTACT_ROUNDS + 1)
     [error] = [one.packet for one in far_ends.native.received]
     assert (error.payload[0], error.payload[1]) == (1, 3)
     assert error.source == relay.network().native_source
@@ -165,7 +167,7 @@ def test_a_relay_that_starts_anew_is_found_again(far_ends: FarEnds) -> None:
     alice.send_ping(far_ends.native)
     far_ends.internet.run(3)
     relay.restart()
-    far_ends.internet.run(35)
+    far_ends.internet.run(PEER_VALIDITY + 5)
     ping = alice.send_ping(far_ends.native)
     far_ends.internet.run(5)
     assert ping.answered

@@ -6,6 +6,7 @@ from tests.teredo_world.internets import LINK, TeredoWorld, world
 from tunnelmgr.api.events import PathUp
 from tunnelmgr.lab.simulated import SimulatedHost
 from tunnelmgr.lab.vocabulary import Link, Nat, NatKind
+from tunnelmgr_teredo.client.contacts import CONTACT_TIME
 
 __all__ = ["world"]
 
@@ -46,7 +47,7 @@ def test_neighbours_find_each_other_again_after_a_silence(world: TeredoWorld) ->
 def test_without_discovery_a_nat_that_does_not_hairpin_keeps_neighbours_apart_and_says_so(world: TeredoWorld) -> None:
     alice, bob = neighbours(world, NatKind.PORT_RESTRICTED)
     alice.send_ping(bob)
-    world.internet.run(9)
+    world.internet.run(CONTACT_TIME + 1)
     assert [received.packet.payload[:2] for received in alice.received] == [b"\x01\x03"], "address unreachable"
 
 

@@ -20,7 +20,7 @@ from tunnelmgr.api.packets import (
 from tunnelmgr.api.packets.protocol import IpProtocol
 from tunnelmgr_teredo.client.client import TeredoClient
 from tunnelmgr_teredo.client.settings import ClientSettings
-from tunnelmgr_teredo.constants import CLIENT_LINK_LOCAL
+from tunnelmgr_teredo.constants import CLIENT_LINK_LOCAL, SOLICITATION_TIMEOUT, SOLICITATIONS_MAX
 from tunnelmgr_teredo.wire.address import TeredoAddress, server_link_local
 from tunnelmgr_teredo.wire.datagram import Authentication, OriginIndication, Payload
 
@@ -30,6 +30,8 @@ SERVER = IPv4Address("203.0.113.120")
 SECONDARY = IPv4Address("203.0.113.121")
 LOCAL = Endpoint(IPv4Address("10.0.0.20"), 8192)
 MAPPED = Endpoint(IPv4Address("192.0.2.10"), 8192)
+SERVER_GIVEN_UP = SOLICITATIONS_MAX * SOLICITATION_TIMEOUT
+"""Seconds until a server that does not answer is given up."""
 
 
 class ScriptedRandom(Random):

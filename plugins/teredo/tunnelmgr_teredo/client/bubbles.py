@@ -16,7 +16,7 @@ from tunnelmgr_teredo.token_bucket import TokenBuckets
 
 
 class RoundLimit:
-    """At most four rounds in 300 seconds without a direct answer, two seconds apart.
+    """BUBBLES_MAX rounds at most in a BUBBLE_WINDOW without a direct answer, and a BUBBLE_INTERVAL between two of them.
 
     A direct and an indirect bubble make one round; so does an echo test (section 5.2.9).
     """
@@ -27,7 +27,7 @@ class RoundLimit:
         self._rounds: tuple[float, ...] = ()
 
     def earliest(self, now: float, sent_at: float | None) -> float | None:
-        """Return when the next round may be: `now` or later, None while four have gone without an answer."""
+        """Return when the next round may be: `now` or later, None while BUBBLES_MAX have gone without an answer."""
         self._rounds = tuple(at for at in self._rounds if now - at < BUBBLE_WINDOW)
         if len(self._rounds) >= BUBBLES_MAX:
             return None

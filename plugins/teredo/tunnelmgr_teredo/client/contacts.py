@@ -1,4 +1,4 @@
-"""Getting in touch with peers: rounds of bubbles or echo tests, two seconds apart, four at most.
+"""Getting in touch with peers: rounds of bubbles or echo tests (RFC 4380 section 5.2.4), CONTACT_ROUNDS at most.
 
 A round towards a Teredo peer is an indirect bubble through the peer's server and a direct one to its mapping. Their
 order matters to NATs that take unsolicited packets for their own (docs/protocols/nat-lab.md, "The race"): the first
@@ -7,8 +7,8 @@ packet of each side must leave its own NAT before the other side's arrives there
     at once     a direct bubble with an outer TTL that ends behind our own NAT: it opens that NAT and reaches no other
     at once     the indirect bubble; the peer answers it directly, through its own NAT
     later       the direct bubble, by when the peer's answer has opened the peer's NAT: as soon as an indirect bubble of the
-                peer says that it has answered, else a second later. It is needed where the first one opened too little,
-                as behind two NATs; the delay is not to be short, because the peer may be busy, or asleep on its radio
+                peer says that it has answered, else after DIRECT_BUBBLE_DELAY. It is needed where the first one opened too
+                little, as behind two NATs. The delay is not short, because the peer may be busy, or asleep on its radio
 
 With symmetric NATs (RFC 6081 section 5.2) either side may have to hear from the other through the server before a direct
 bubble can be believed, so an indirect bubble is answered with one of each.
@@ -32,7 +32,8 @@ from tunnelmgr_teredo.client.return_routability import ReturnRoutability
 from tunnelmgr_teredo.client.settings import ExtensionSettings
 from tunnelmgr_teredo.constants import (
     BUBBLE_INTERVAL,
-    BUBBLES_MAX,
+    CONTACT_ROUNDS,
+    CONTACT_TIMEOUT,
     DIRECT_BUBBLE_DELAY,
     OPENER_TTL,
     SERVICE,
@@ -43,7 +44,8 @@ from tunnelmgr_teredo.token_bucket import TokenBucket
 from tunnelmgr_teredo.wire.datagram import bubble, with_trailers
 from tunnelmgr_teredo.wire.trailers import Trailer
 
-CONTACT_TIME = BUBBLES_MAX * BUBBLE_INTERVAL  # seconds until a peer that does not answer is given up
+ROUND_TIME = max(CONTACT_TIMEOUT, BUBBLE_INTERVAL)  # seconds from an unanswered round to the next
+CONTACT_TIME = CONTACT_ROUNDS * ROUND_TIME  # seconds until a peer that does not answer is given up
 
 
 class Contacts:
@@ -169,8 +171,8 @@ class Contacts:
             earliest = peer.rounds.earliest(now, peer.sent_at)
             if earliest is not None and earliest <= now:
                 self._round(peer, now)
-                earliest = now + BUBBLE_INTERVAL
-            peer.round_at = earliest if earliest is not None else now + BUBBLE_INTERVAL
+                earliest = now + ROUND_TIME
+            peer.round_at = earliest if earliest is not None else now + ROUND_TIME
         for at in (peer.round_at, peer.direct_bubble_at, peer.answer_at):
             if at is not None:
                 heapq.heappush(self._due, (at, next(self._number), peer))

@@ -14,7 +14,7 @@ from tunnelmgr.api.errors import WireError
 from tunnelmgr.api.packets.echo import EchoReply, EchoRequest
 from tunnelmgr.api.packets.icmpv6 import icmpv6_packet, parse_icmpv6
 from tunnelmgr.api.packets.ipv6 import IPv6Packet
-from tunnelmgr_teredo.constants import BUBBLES_MAX, ECHO_HOP_LIMIT, ECHO_NONCE_LENGTH, ECHO_NONCE_VALIDITY
+from tunnelmgr_teredo.constants import CONTACT_ROUNDS, ECHO_HOP_LIMIT, ECHO_NONCE_LENGTH, ECHO_NONCE_VALIDITY
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class EchoTest:
 
 def with_test(tests: tuple[EchoTest, ...], test: EchoTest) -> tuple[EchoTest, ...]:
     """Return the tests that may still be answered: a reply that takes longer than the next test is as good."""
-    return (*tests, test)[-BUBBLES_MAX:]
+    return (*tests, test)[-CONTACT_ROUNDS:]
 
 
 def echo_reply(packet: IPv6Packet) -> EchoReply | None:

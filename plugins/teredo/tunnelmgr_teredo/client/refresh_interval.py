@@ -23,11 +23,11 @@ from tunnelmgr_teredo.client.advertisement import read_advertisement
 from tunnelmgr_teredo.client.identity import Identity
 from tunnelmgr_teredo.client.solicitation import Outcome, Solicitation
 from tunnelmgr_teredo.constants import (
-    BUBBLE_INTERVAL,
-    BUBBLES_MAX,
     INTERVAL_CLOSE_ENOUGH,
     INTERVAL_FIRST_GUESS,
     INTERVAL_MAX,
+    KNOCK_TIMEOUT,
+    KNOCKS_MAX,
     REFRESH_INTERVAL,
     SERVICE,
     SERVICE_PORTS,
@@ -105,13 +105,13 @@ class RefreshInterval:
     def handle_timeout(self, now: float) -> None:
         self._solicitation.handle_timeout(now)
         if self._solicitation.outcome is Outcome.SILENT:
-            self.end()  # the 30 seconds that always work stay
+            self.end()  # REFRESH_INTERVAL, which always works, stays
         if self._due_at is None or now < self._due_at:
             return
         if self.phase is Phase.IDLING:
             self.phase = Phase.KNOCKING
             self._knocks = 0
-        if self._knocks < BUBBLES_MAX:
+        if self._knocks < KNOCKS_MAX:
             self._knock(now)
         else:
             self._did_not_come_through(now)
@@ -136,7 +136,7 @@ class RefreshInterval:
             for remote in (self._identity.server.primary_endpoint, self._address.mapped):
                 self._outbox.send(Datagram(SERVICE, packet, remote))
         self._knocks += 1
-        self._due_at = now + BUBBLE_INTERVAL
+        self._due_at = now + KNOCK_TIMEOUT
 
     def _is_ours(self, packet: IPv6Packet) -> bool:
         to_us = self._address is not None and packet.destination == self._address.ipv6

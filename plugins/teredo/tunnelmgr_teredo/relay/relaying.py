@@ -22,8 +22,6 @@ from tunnelmgr.api.packets.ipv6 import IPV6_DESTINATION, IPV6_SOURCE, IPv6Packet
 from tunnelmgr.api.status import Fact, PathUse, PeerStatus
 from tunnelmgr_teredo.client.packet_queue import PacketQueue, QueueSpace, Waiting
 from tunnelmgr_teredo.constants import (
-    BUBBLE_INTERVAL,
-    BUBBLES_MAX,
     LINK_LOCAL_PREFIX,
     PATH_RENEWAL_INTERVAL,
     PATH_REPORT_INTERVAL,
@@ -34,6 +32,8 @@ from tunnelmgr_teredo.constants import (
     RELAY_CHECK_INTERVAL,
     RELAY_CHORES_MAX,
     RELAY_CHORES_PAUSE,
+    RELAY_CONTACT_ROUNDS,
+    RELAY_CONTACT_TIMEOUT,
     RELAY_ERRORS,
     RELAY_KEY_LENGTH,
     RELAY_PEER_MEMORY,
@@ -160,7 +160,7 @@ class Relaying:
 
     def _round(self, peer: RelayPeer, client: TeredoAddress, now: float) -> None:
         peer.bubbles += 1
-        self._rounds.append((now + BUBBLE_INTERVAL, peer))
+        self._rounds.append((now + RELAY_CONTACT_TIMEOUT, peer))
         self._bubble(peer, client.server_endpoint, now)
         if self._identity.behind_nat:
             self._bubble(peer, client.mapped, now)
@@ -315,10 +315,10 @@ class Relaying:
         return PATH_REPORT_INTERVAL if self.peers.trusted <= RELAY_BUSY else RELAY_BUSY_REPORT_INTERVAL
 
     def _continue(self, peer: RelayPeer, now: float) -> None:
-        """Two seconds have passed since a bubble: send another, or give up."""
+        """A bubble has gone unanswered: send another, or give up."""
         if peer.standing is not Standing.CONTACTING or peer not in self.peers:
             return
-        if peer.bubbles < BUBBLES_MAX:
+        if peer.bubbles < RELAY_CONTACT_ROUNDS:
             self._round(peer, TeredoAddress.parse(peer.address), now)
             return
         self.peers.remove(peer)

@@ -11,7 +11,15 @@ from tunnelmgr.api.datagrams import ChannelKind, Datagram
 from tunnelmgr.api.effects import Failed, FailureCode, OpenChannel
 from tunnelmgr.api.events import Notice, PathUp
 from tunnelmgr.api.network import Endpoint, LocalAddress, Network
-from tunnelmgr_teredo.constants import ALL_NODES, DISCOVERY_GROUP
+from tunnelmgr_teredo.client.contacts import CONTACT_TIME
+from tunnelmgr_teredo.constants import (
+    ALL_NODES,
+    BUBBLE_INTERVAL,
+    BUBBLE_WINDOW,
+    DISCOVERY_GROUP,
+    DISCOVERY_INTERVAL,
+    LOCAL_PEER_MEMORY,
+)
 from tunnelmgr_teredo.wire.address import TeredoAddress
 from tunnelmgr_teredo.wire.datagram import bubble
 
@@ -80,15 +88,14 @@ def test_a_client_announces_itself_at_once_and_every_200_to_300_seconds() -> Non
 @pytest.mark.requirement("T-LD-002", "T-LD-007")
 def test_without_an_address_a_client_neither_announces_itself_nor_answers() -> None:
     bench = client()
-    bench.wait(301)
+    bench.wait(DISCOVERY_INTERVAL[1] + 1)
     assert len(announcements(bench)) in {2, 3}
     bench.refreshes = None
     while bench.state != "offline":
         bench.wake()
     bench.sent()
     announce(bench)
-    for _ in range(400):
-        bench.wait(1)
+    bench.wait(DISCOVERY_INTERVAL[1] + 100)
     assert [sent for sent in bench.sent() if sent.remote in {GROUP, NEIGHBOUR_LOCAL}] == []
 
 
@@ -168,7 +175,7 @@ def test_what_is_no_announcement_of_a_neighbour_is_dropped(wrong: dict[str, obje
 def test_a_neighbour_is_reached_on_the_link() -> None:
     bench = client()
     announce(bench)
-    bench.wait(10)
+    bench.wait(BUBBLE_INTERVAL)
     bench.sent()
     packet = udp_packet(CLIENT_B, NEIGHBOUR)
     bench.send(packet)
@@ -180,8 +187,8 @@ def test_a_neighbour_is_reached_on_the_link() -> None:
 
 
 @pytest.mark.requirement("T-LD-008")
-@pytest.mark.parametrize(("seconds", "local"), [(599, True), (601, False)])
-def test_a_neighbour_is_remembered_for_600_seconds(seconds: int, local: bool) -> None:
+@pytest.mark.parametrize(("seconds", "local"), [(LOCAL_PEER_MEMORY - 1, True), (LOCAL_PEER_MEMORY + 1, False)])
+def test_a_neighbour_is_remembered_for_a_while(seconds: float, local: bool) -> None:
     bench = client()
     announce(bench)
     bench.wait(seconds)
@@ -194,13 +201,13 @@ def test_a_neighbour_is_remembered_for_600_seconds(seconds: int, local: bool) ->
 def test_a_neighbour_that_has_left_is_tried_as_any_other_peer_the_next_time() -> None:
     bench = client()
     announce(bench)
-    bench.wait(310)
+    bench.wait(BUBBLE_WINDOW + 10)
     announce(bench)
-    bench.wait(10)
+    bench.wait(BUBBLE_INTERVAL)
     bench.send(udp_packet(CLIENT_B, NEIGHBOUR))
-    bench.wait(8)
+    bench.wait(CONTACT_TIME)
     bench.sent()
-    bench.wait(301)
+    bench.wait(BUBBLE_WINDOW + 1)
     bench.send(udp_packet(CLIENT_B, NEIGHBOUR))
     assert [sent.remote.port for sent in bench.sent() if sent.remote != GROUP] == [9000, 3544]
 
@@ -209,9 +216,9 @@ def test_a_neighbour_that_has_left_is_tried_as_any_other_peer_the_next_time() ->
 def test_a_neighbour_that_does_not_answer_is_held_for_one_that_has_left() -> None:
     bench = client()
     announce(bench)
-    bench.wait(10)
+    bench.wait(BUBBLE_INTERVAL)
     bench.send(udp_packet(CLIENT_B, NEIGHBOUR))
-    bench.wait(310)
+    bench.wait(BUBBLE_WINDOW + 10)
     bench.sent()
     bench.send(udp_packet(CLIENT_B, NEIGHBOUR))
     assert [sent.remote.port for sent in bench.sent() if sent.remote != GROUP] == [9000, 3544]
@@ -221,7 +228,7 @@ def test_a_neighbour_that_does_not_answer_is_held_for_one_that_has_left() -> Non
 def test_a_neighbour_this_host_talks_to_is_not_forgotten_for_a_crowd_of_others() -> None:
     bench = client(peers_max=16)
     announce(bench)
-    bench.wait(10)
+    bench.wait(BUBBLE_INTERVAL)
     bench.send(udp_packet(CLIENT_B, NEIGHBOUR))
     for number in range(100):
         crowd = TeredoAddress(SERVER_2, 0, Endpoint(CLIENT_B_MAPPED.address, 9100 + number)).ipv6

@@ -20,10 +20,14 @@ from tunnelmgr.api.events import PathUp
 from tunnelmgr.api.network import Endpoint
 from tunnelmgr.api.packets import IPv6Packet
 from tunnelmgr.api.status import PathUse
+from tunnelmgr_teredo.client.contacts import ROUND_TIME
+from tunnelmgr_teredo.constants import BUBBLE_INTERVAL, BUBBLES_MAX, DIRECT_BUBBLE_DELAY, REFRESH_INTERVAL, REFRESH_SHORTEST
 from tunnelmgr_teredo.wire.address import TeredoAddress
 from tunnelmgr_teredo.wire.datagram import OriginIndication, Payload, bubble
 
 __all__ = ["client_b"]
+
+REFRESH_EARLIEST = REFRESH_INTERVAL * REFRESH_SHORTEST
 
 
 @pytest.mark.requirement("T-RX-004")
@@ -52,7 +56,7 @@ def test_without_the_extension_a_peer_is_asked_as_rfc_4380_says() -> None:
     bench = Bench(ScriptedRandom(flags=0x2081), server=str(SERVER_2), extensions={"symmetric": False})
     bench.qualified(CLIENT_B_MAPPED, SERVER_2)
     bench.send(udp_packet(CLIENT_B, CLIENT_A))
-    bench.wait(3)
+    bench.wait(ROUND_TIME + DIRECT_BUBBLE_DELAY)
     asked = [(sent.remote, sent.data) for sent in bench.sent() if sent.remote != SERVER_OF_B]
     opener, indirect, direct = (CLIENT_A_MAPPED, SERVER_OF_A, CLIENT_A_MAPPED)
     plain = bubble(CLIENT_B, CLIENT_A)
@@ -65,14 +69,14 @@ def test_the_answer_of_a_peer_ends_the_wait_of_the_direct_bubble(client_b: Bench
     client_b.sent()
     receive(client_b, "bubble-origin")
     assert [sent.data for sent in client_b.sent()] == [PACKETS["bubble-direct-nonce-reply"].payload], "at once"
-    client_b.wait(2)
+    client_b.wait(ROUND_TIME)
     direct, *indirect = client_b.sent()
     assert direct.data == PACKETS["bubble-direct-nonce-reply"].payload, "and first in the next round: the race is over"
     assert {sent.remote for sent in indirect} == {SERVER_OF_A}
-    client_b.wait(2)
+    client_b.wait(ROUND_TIME)
     client_b.sent()
     client_b.receive(bubble(CLIENT_A, CLIENT_B), SERVER_OF_B)
-    client_b.wait(2)
+    client_b.wait(ROUND_TIME)
     assert bubble(CLIENT_B, CLIENT_A) in [sent.data for sent in client_b.sent() if sent.remote == CLIENT_A_MAPPED], (
         "an answer without an origin is one, too"
     )
@@ -156,11 +160,11 @@ def test_our_own_mapping_is_nobody_elses(client_b: Bench) -> None:
 
 @pytest.mark.requirement("T-RX-003")
 def test_a_packet_of_the_server_puts_the_refresh_off(client_b: Bench) -> None:
-    client_b.wait(20)
+    client_b.wait(REFRESH_EARLIEST - 2)
     receive(client_b, "bubble-origin")
-    client_b.wait(22)
+    client_b.wait(REFRESH_EARLIEST - 0.1)
     assert client_b.client.status(client_b.now).counters["solicitations-sent"] == 2
-    client_b.wait(8)
+    client_b.wait(REFRESH_INTERVAL - REFRESH_EARLIEST + 0.1)
     assert client_b.client.status(client_b.now).counters["solicitations-sent"] == 3
 
 
@@ -170,19 +174,19 @@ def test_packets_the_data_plane_had_from_the_server_put_the_refresh_off_too(clie
     (request,) = echo_requests(client_b)
     client_b.receive(reply_to(request), SERVER_OF_B)
     assert client_b.client.status(client_b.now).peers[0].path == "server", "which is a relay as well"
-    client_b.wait(20)
+    client_b.wait(REFRESH_EARLIEST - 2)
     use = PathUse(IPv6Network(NATIVE_HOST), client_b.now, None, 1, 100, 0, 0)
     client_b.client.paths_used([use], client_b.now)
-    client_b.wait(22)
+    client_b.wait(REFRESH_EARLIEST - 0.1)
     assert client_b.client.status(client_b.now).counters["solicitations-sent"] == 2
 
 
 @pytest.mark.requirement("T-RX-003", "T-MA-003")
 def test_a_packet_of_someone_else_does_not(client_b: Bench) -> None:
-    client_b.wait(20)
+    client_b.wait(REFRESH_EARLIEST - 2)
     receive(client_b, "bubble-direct")
     client_b.client.paths_used([PathUse(IPv6Network(CLIENT_A), client_b.now, None, 1, 100, 0, 0)], client_b.now)
-    client_b.wait(10)
+    client_b.wait(REFRESH_INTERVAL - REFRESH_EARLIEST + 2)
     assert client_b.client.status(client_b.now).counters["solicitations-sent"] == 3
 
 
@@ -196,9 +200,9 @@ def test_indirect_bubbles_are_answered_within_the_limits_and_late_rather_than_ne
     client_b.wait(1)
     receive(client_b, "bubble-origin")
     assert answers() == 0
-    assert client_b.wake() == pytest.approx(1)
-    assert answers() == 1, "two seconds after the one before"
+    assert client_b.wake() == pytest.approx(BUBBLE_INTERVAL - 1)
+    assert answers() == 1
     for _ in range(20):
-        client_b.wait(3)
+        client_b.wait(BUBBLE_INTERVAL)
         receive(client_b, "bubble-origin")
-    assert answers() == 2, "four in all"
+    assert answers() == BUBBLES_MAX - 2

@@ -19,6 +19,15 @@ from tunnelmgr.api.events import PathDown, PathUp
 from tunnelmgr.api.network import Endpoint
 from tunnelmgr.api.packets import EchoReply, EchoRequest, IPv6Packet, OtherIcmpv6, icmpv6_packet, parse_icmpv6
 from tunnelmgr.api.status import PathUse
+from tunnelmgr_teredo.client.contacts import ROUND_TIME
+from tunnelmgr_teredo.constants import (
+    BUBBLE_INTERVAL,
+    CONTACT_ROUNDS,
+    ECHO_NONCE_VALIDITY,
+    PATH_RENEWAL_INTERVAL,
+    PEER_VALIDITY,
+    STRANGER_ECHO_TESTS,
+)
 from tunnelmgr_teredo.wire.datagram import OriginIndication, Payload, bubble, with_trailers
 from tunnelmgr_teredo.wire.trailers import NonceTrailer
 
@@ -85,10 +94,10 @@ def test_a_reply_with_another_nonce_or_another_type_changes_nothing(client_b: Be
 
 
 @pytest.mark.requirement("T-RX-012")
-def test_a_reply_that_takes_30_seconds_changes_nothing(client_b: Bench) -> None:
+def test_a_reply_that_takes_too_long_changes_nothing(client_b: Bench) -> None:
     client_b.send(udp_packet(CLIENT_B, NATIVE_HOST))
     (request,) = echo_requests(client_b)
-    client_b.wait(30)
+    client_b.wait(ECHO_NONCE_VALIDITY)
     client_b.take_events(PathUp)
     client_b.receive(reply_to(request), RELAY)
     assert client_b.take_events(PathUp) == []
@@ -98,7 +107,7 @@ def test_a_reply_that_takes_30_seconds_changes_nothing(client_b: Bench) -> None:
 def test_a_reply_that_takes_longer_than_the_next_test_is_as_good(client_b: Bench) -> None:
     client_b.send(udp_packet(CLIENT_B, NATIVE_HOST))
     (request,) = echo_requests(client_b)
-    client_b.wait(5)
+    client_b.wait(2.5 * ROUND_TIME)
     client_b.receive(reply_to(request), RELAY)
     assert client_b.take_events(PathUp)
 
@@ -136,7 +145,7 @@ def reached(bench: Bench) -> None:
 def test_the_path_leaves_us_the_reply_to_a_test_that_a_stranger_provoked(client_b: Bench) -> None:
     reached(client_b)
     client_b.receive(udp_packet(NATIVE_HOST, CLIENT_B), STRANGER)
-    client_b.wait(2)
+    client_b.wait(BUBBLE_INTERVAL)
     (request,) = echo_requests(client_b)
     (watched,) = client_b.take_events(PathUp)
     assert (watched.remote, watched.watch_echo) == (RELAY, True)
@@ -152,7 +161,7 @@ def test_a_path_is_watched_no_longer_than_a_reply_counts(client_b: Bench) -> Non
     client_b.receive(udp_packet(NATIVE_HOST, CLIENT_B), STRANGER)
     watched = []
     for _ in range(10):
-        client_b.wait(5)
+        client_b.wait(PATH_RENEWAL_INTERVAL)
         use = PathUse(IPv6Network(NATIVE_HOST), client_b.now, None, 1, 100, 0, 0)
         client_b.client.paths_used([use], client_b.now)
         watched += [path.watch_echo for path in client_b.take_events(PathUp)]
@@ -162,11 +171,11 @@ def test_a_path_is_watched_no_longer_than_a_reply_counts(client_b: Bench) -> Non
 @pytest.mark.requirement("T-PE-003")
 def test_a_stranger_does_not_make_a_path_last(client_b: Bench) -> None:
     reached(client_b)
-    client_b.wait(20)
+    client_b.wait(PEER_VALIDITY - 10)
     client_b.receive(udp_packet(NATIVE_HOST, CLIENT_B), STRANGER)
     assert [path.valid_for for path in client_b.take_events(PathUp)] == [pytest.approx(10)]
     client_b.wait(10)
-    assert all(path.valid_for and path.valid_for < 5 for path in client_b.take_events(PathUp))
+    assert all(path.valid_for and path.valid_for < 10 for path in client_b.take_events(PathUp))
     client_b.receive(udp_packet(NATIVE_HOST, CLIENT_B), STRANGER)
     client_b.wait(2)
     assert client_b.take_events(PathUp) == []
@@ -187,7 +196,7 @@ def test_a_copy_of_a_reply_is_no_proof_and_does_not_reach_the_host(client_b: Ben
 @pytest.mark.requirement("T-RX-011")
 def test_replies_to_all_tests_of_one_search_stay_with_us(client_b: Bench) -> None:
     client_b.send(udp_packet(CLIENT_B, NATIVE_HOST))
-    client_b.wait(3)
+    client_b.wait(1.5 * ROUND_TIME)
     first, second = echo_requests(client_b)
     client_b.receive(reply_to(first), RELAY)
     (path,) = client_b.take_events(PathUp)
@@ -201,7 +210,7 @@ def test_a_relay_closer_by_takes_over_with_the_right_nonce(client_b: Bench) -> N
     client_b.send(udp_packet(CLIENT_B, NATIVE_HOST))
     (request,) = echo_requests(client_b)
     client_b.receive(reply_to(request), RELAY)
-    client_b.wait(31)
+    client_b.wait(PEER_VALIDITY + 1)
     client_b.send(udp_packet(CLIENT_B, NATIVE_HOST))
     (again,) = [test for test in echo_requests(client_b) if test.destination == NATIVE_HOST]
     client_b.receive(reply_to(again), STRANGER)
@@ -220,19 +229,19 @@ def test_nobody_on_a_private_address_is_a_relay(client_b: Bench) -> None:
 
 
 @pytest.mark.requirement("T-RX-018")
-def test_strangers_make_us_test_four_times_an_address(client_b: Bench) -> None:
+def test_strangers_make_us_test_an_address_a_few_times(client_b: Bench) -> None:
     for _ in range(20):
         client_b.receive(udp_packet(NATIVE_HOST, CLIENT_B), RELAY)
-        client_b.wait(2)
+        client_b.wait(ROUND_TIME)
     tests = [request for request in echo_requests(client_b) if request.destination == NATIVE_HOST]
-    assert len(tests) == 4
+    assert len(tests) == CONTACT_ROUNDS
 
 
 @pytest.mark.requirement("T-RX-018")
 def test_strangers_make_us_test_fifty_times_a_second(client_b: Bench) -> None:
     for number in range(500):
         client_b.receive(udp_packet(IPv6Address(int(NATIVE_HOST) + number), CLIENT_B), RELAY)
-    assert len(echo_requests(client_b)) == 50
+    assert len(echo_requests(client_b)) == STRANGER_ECHO_TESTS == 50
     assert client_b.dropped("echo-limit") == 450
 
 

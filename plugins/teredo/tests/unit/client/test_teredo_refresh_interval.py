@@ -14,6 +14,7 @@ from tunnelmgr.api.outbox import Outbox
 from tunnelmgr_teredo.client.identity import Identity
 from tunnelmgr_teredo.client.refresh_interval import SECOND, Phase, RefreshInterval
 from tunnelmgr_teredo.client.servers import ServerName
+from tunnelmgr_teredo.constants import INTERVAL_FIRST_GUESS, REFRESH_INTERVAL
 from tunnelmgr_teredo.wire.address import GlobalUnicast, TeredoAddress
 from tunnelmgr_teredo.wire.datagram import Payload, bubble
 
@@ -50,7 +51,7 @@ class Port:
 
     def knocking(self) -> bytes:
         """Wait until the second port is knocked at; return the bubble."""
-        self.now = 60.0
+        self.now = INTERVAL_FIRST_GUESS
         self.interval.handle_timeout(self.now)
         knock, _ = self.outbox.drain_datagrams()
         return knock.data
@@ -88,9 +89,9 @@ def test_nothing_but_our_own_bubble_has_come_through() -> None:
     ):
         with pytest.raises(WireError):
             port.receive(data, STRANGER)
-        assert port.interval.interval == 30
+        assert port.interval.interval == REFRESH_INTERVAL
     port.receive(knock, STRANGER)
-    assert port.interval.interval == 60, "from wherever it came: it has passed the NAT"
+    assert port.interval.interval == INTERVAL_FIRST_GUESS, "from wherever it came: it has passed the NAT"
 
 
 def test_a_bubble_before_it_was_knocked_proves_nothing() -> None:
@@ -98,7 +99,7 @@ def test_a_bubble_before_it_was_knocked_proves_nothing() -> None:
     port = Port().idle()
     with pytest.raises(WireError):
         port.receive(knock)
-    assert port.interval.interval == 30
+    assert port.interval.interval == REFRESH_INTERVAL
 
 
 def test_at_the_end_the_port_is_given_back_once_and_nothing_is_taken_any_more() -> None:

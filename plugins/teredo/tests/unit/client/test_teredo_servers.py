@@ -5,6 +5,7 @@ from ipaddress import IPv4Address, IPv6Address
 import pytest
 from tests.teredo_world.bench import (
     SERVER,
+    SERVER_GIVEN_UP,
     Bench,
     network,
     udp_packet,
@@ -15,6 +16,7 @@ from tunnelmgr.api.effects import Cancel, Done, Failed, FailureCode, Remember, R
 from tunnelmgr.api.errors import ExitCode
 from tunnelmgr.api.events import Down
 from tunnelmgr.api.network import Endpoint
+from tunnelmgr_teredo.constants import REFRESH_INTERVAL, RESTART_DELAY, RESTART_SPREAD
 
 
 @pytest.mark.requirement("T-CL-001")
@@ -31,7 +33,7 @@ def test_a_name_is_resolved_and_resolved_again_after_a_loss() -> None:
     assert resolve.name == "teredo.example"
     bench.answer(resolve, Done((SERVER,)))
     assert bench.sent()[0].remote == PRIMARY_ENDPOINT
-    bench.wait(12)
+    bench.wait(SERVER_GIVEN_UP)
     assert bench.state == "offline"
     bench.wake()
     assert bench.take_events(Resolve)
@@ -61,7 +63,7 @@ def test_a_name_of_a_private_address_is_refused_and_tried_again_later() -> None:
     (down,) = bench.take_events(Down)
     assert "10.0.0.1" in down.reason
     assert bench.sent() == []
-    assert 5 * 0.75 <= bench.wake() <= 5 * 1.25
+    assert RESTART_DELAY * (1 - RESTART_SPREAD) <= bench.wake() <= RESTART_DELAY * (1 + RESTART_SPREAD)
     assert bench.take_events(Resolve)
 
 
@@ -77,7 +79,7 @@ def test_a_name_that_does_not_resolve_is_told_with_its_exit_code() -> None:
 @pytest.mark.requirement("T-CL-022", "T-CL-029")
 def test_the_next_server_is_tried_at_once_and_all_again_after_a_rest() -> None:
     bench = Bench(server=["203.0.113.120", "198.51.100.118"]).start()
-    bench.wait(11.9)
+    bench.wait(SERVER_GIVEN_UP - 0.1)
     bench.sent()
     assert bench.state == "probing-primary"
     bench.wait(0.1)
@@ -86,7 +88,7 @@ def test_the_next_server_is_tried_at_once_and_all_again_after_a_rest() -> None:
         IPv4Address("198.51.100.119"),
     ]
     assert bench.take_events(Down) == []
-    bench.wait(12)
+    bench.wait(SERVER_GIVEN_UP)
     assert bench.state == "offline"
     (down,) = bench.take_events(Down)
     assert "198.51.100.118:3544" in down.reason
@@ -96,7 +98,7 @@ def test_the_next_server_is_tried_at_once_and_all_again_after_a_rest() -> None:
 def test_rests_double_up_to_100_seconds_give_or_take_a_quarter() -> None:
     bench = Bench().start()
     for delay in (5, 10, 20, 40, 80, 100, 100):
-        bench.wait(12)
+        bench.wait(SERVER_GIVEN_UP)
         assert bench.state == "offline"
         rest = bench.wake()
         assert 0.75 * delay <= rest <= 1.25 * delay
@@ -106,7 +108,7 @@ def test_rests_double_up_to_100_seconds_give_or_take_a_quarter() -> None:
 @pytest.mark.requirement("T-CL-022")
 def test_woken_early_during_a_rest_a_client_says_nothing_and_asks_nobody() -> None:
     bench = Bench().start()
-    bench.wait(12)
+    bench.wait(SERVER_GIVEN_UP)
     bench.take_events(Down)
     bench.sent()
     bench.client.handle_timeout(bench.now + 1)
@@ -116,7 +118,7 @@ def test_woken_early_during_a_rest_a_client_says_nothing_and_asks_nobody() -> No
 @pytest.mark.requirement("T-CL-022", "T-MA-009")
 def test_whoever_waits_for_an_answer_is_told_when_the_address_is_lost() -> None:
     bench = Bench().qualified()
-    bench.wait(30)
+    bench.wait(REFRESH_INTERVAL)
     bench.send(udp_packet(bench.address, IPv6Address("2001:db8::1")))
     while bench.state != "offline":
         bench.wake()
@@ -128,14 +130,14 @@ def test_whoever_waits_for_an_answer_is_told_when_the_address_is_lost() -> None:
 def test_success_makes_the_next_rest_short_again() -> None:
     bench = Bench().start()
     for _ in range(3):
-        bench.wait(12)
+        bench.wait(SERVER_GIVEN_UP)
         bench.wake()
     for sent in bench.sent()[-2:]:
         bench.advertise(sent)
     assert bench.state == "qualified"
     while bench.state != "offline":
         bench.wake()
-    assert bench.wake() <= 5 * 1.25
+    assert bench.wake() <= RESTART_DELAY * (1 + RESTART_SPREAD)
 
 
 @pytest.mark.requirement("T-CL-029")
@@ -144,7 +146,7 @@ def test_the_server_that_worked_last_is_remembered_and_tried_first() -> None:
     bench = Bench(server=servers).start(memory={"server": str(SERVER).encode()})
     assert bench.sent()[0].remote == PRIMARY_ENDPOINT
     bench = Bench(server=servers).start()
-    bench.wait(12)
+    bench.wait(SERVER_GIVEN_UP)
     for sent in bench.sent()[-2:]:
         bench.advertise(sent)
     assert [effect.value for effect in bench.take_events(Remember)] == [str(SERVER).encode()]

@@ -16,6 +16,8 @@ from tests.teredo_world.vectors import (
 from tunnelmgr.api.events import PathUp
 from tunnelmgr.api.network import Endpoint
 from tunnelmgr.api.packets import IPv6Packet
+from tunnelmgr_teredo.client.contacts import ROUND_TIME
+from tunnelmgr_teredo.constants import BUBBLE_INTERVAL, CONTACT_ROUNDS
 from tunnelmgr_teredo.wire.address import TeredoAddress
 from tunnelmgr_teredo.wire.datagram import bubble, with_trailers
 from tunnelmgr_teredo.wire.trailers import NonceTrailer, first_trailer, parse_trailers
@@ -41,8 +43,8 @@ def nonce_of(data: bytes) -> bytes:
 @pytest.mark.requirement("T-EX-001")
 def test_every_indirect_bubble_has_a_nonce_of_its_own(client_b: Bench) -> None:
     nonces = {contacting_a(client_b)}
-    for _ in range(3):
-        client_b.wait(2)
+    for _ in range(CONTACT_ROUNDS - 1):
+        client_b.wait(ROUND_TIME)
         sent_now = client_b.sent()
         assert [(sent.remote, sent.data) for sent in sent_now if sent.remote != SERVER_OF_A] == [
             (CLIENT_A_MAPPED, bubble(CLIENT_B, CLIENT_A))
@@ -50,7 +52,7 @@ def test_every_indirect_bubble_has_a_nonce_of_its_own(client_b: Bench) -> None:
         own, hidden = (sent.data for sent in sent_now if sent.remote == SERVER_OF_A)
         nonces.add(nonce_of(own))
         assert hidden[40:] == b"", "the one for Miredo has its proof in its source"
-    assert len(nonces) == 4
+    assert len(nonces) == CONTACT_ROUNDS
 
 
 @pytest.mark.requirement("T-EX-004")
@@ -96,12 +98,12 @@ def test_direct_bubbles_repeat_the_last_nonce_received_and_none_if_the_last_bubb
     client_b.receive(bubble(CLIENT_A, CLIENT_B), SERVER_OF_B)
     direct, _ = client_b.sent()
     assert direct.data == bubble(CLIENT_B, CLIENT_A), "none was received"
-    client_b.wait(3)
+    client_b.wait(BUBBLE_INTERVAL)
     receive(client_b, "bubble-origin")
     direct, *indirect = client_b.sent()
     assert direct.data == PACKETS["bubble-direct-nonce-reply"].payload
     assert [IPv6Packet.parse(sent.data).source.is_link_local for sent in indirect] == [False, True]
-    client_b.wait(3)
+    client_b.wait(BUBBLE_INTERVAL)
     client_b.receive(bubble(CLIENT_A, CLIENT_B), SERVER_OF_B)
     direct, *_ = client_b.sent()
     assert direct.data == bubble(CLIENT_B, CLIENT_A)
@@ -110,7 +112,7 @@ def test_direct_bubbles_repeat_the_last_nonce_received_and_none_if_the_last_bubb
 @pytest.mark.requirement("T-RX-001")
 def test_miredo_behind_a_symmetric_nat_is_asked_from_a_link_local_address_in_the_second_round(client_b: Bench) -> None:
     contacting_a(client_b)
-    client_b.wait(2)
+    client_b.wait(ROUND_TIME)
     sources = [IPv6Packet.parse(sent.data).source for sent in client_b.sent() if sent.remote == SERVER_OF_A]
     own, hidden = sources
     assert own == CLIENT_B

@@ -3,7 +3,7 @@
 from ipaddress import IPv4Address, IPv6Address, IPv6Network
 
 import pytest
-from tests.teredo_world.bench import Bench, ScriptedRandom, udp_packet
+from tests.teredo_world.bench import SERVER_GIVEN_UP, Bench, ScriptedRandom, udp_packet
 from tests.teredo_world.vectors import (
     CLIENT_A,
     CLIENT_A_MAPPED,
@@ -28,7 +28,19 @@ from tunnelmgr.api.packets import (
     parse_icmpv6,
 )
 from tunnelmgr.api.status import PathUse
-from tunnelmgr_teredo.constants import DIRECT_BUBBLE_DELAY, OPENER_TTL
+from tunnelmgr_teredo.client.contacts import CONTACT_TIME, ROUND_TIME
+from tunnelmgr_teredo.constants import (
+    BUBBLE_INTERVAL,
+    BUBBLE_WINDOW,
+    CONTACT_ROUNDS,
+    CONTACT_TIMEOUT,
+    DIRECT_BUBBLE_DELAY,
+    HOST_ERRORS,
+    OPENER_TTL,
+    PATH_REPORT_INTERVAL,
+    PEER_VALIDITY,
+    REFRESH_INTERVAL,
+)
 from tunnelmgr_teredo.wire.address import TeredoAddress
 from tunnelmgr_teredo.wire.datagram import OriginIndication, Payload, bubble
 from tunnelmgr_teredo.wire.trailers import NonceTrailer, parse_trailers
@@ -113,7 +125,7 @@ def test_a_packet_that_is_too_big_is_told_the_mtu(client_a: Bench) -> None:
 )
 def test_a_peer_that_cannot_be_there_is_sent_nothing(client_a: Bench, destination: TeredoAddress) -> None:
     client_a.send(udp_packet(CLIENT_A, destination.ipv6))
-    client_a.wait(10)
+    client_a.wait(CONTACT_TIME)
     assert client_a.sent() == []
     assert client_a.dropped("destination") == 1
 
@@ -138,7 +150,7 @@ def test_bytes_that_are_no_packet_are_dropped(client_a: Bench) -> None:
 
 
 @pytest.mark.requirement("T-TX-003", "T-TX-012")
-def test_a_native_host_is_tested_through_the_server_four_times_two_seconds_apart(client_a: Bench) -> None:
+def test_a_native_host_is_tested_through_the_server_four_times_and_given_two_seconds_each(client_a: Bench) -> None:
     client_a.send(native())
     began, times, requests = client_a.now, [], []
     while not (told := errors(client_a)):
@@ -147,8 +159,9 @@ def test_a_native_host_is_tested_through_the_server_four_times_two_seconds_apart
             times.append(client_a.now - began)
             requests.append(parse_icmpv6(IPv6Packet.parse(sent.data)))
         client_a.wake()
-    assert times == [0, 2, 4, 6]
-    assert client_a.now - began == 8
+    assert ROUND_TIME >= CONTACT_TIMEOUT == 2.0
+    assert times == [0, ROUND_TIME, 2 * ROUND_TIME, 3 * ROUND_TIME]
+    assert client_a.now - began == CONTACT_TIME
     assert told == [unreachable(native())]
     nonces = {request.data for request in requests if isinstance(request, EchoRequest)}
     assert len(nonces) == 4
@@ -186,31 +199,31 @@ def test_a_queue_keeps_the_eight_newest_packets(client_a: Bench) -> None:
     packets = [native(bytes((number,))) for number in range(10)]
     for packet in packets:
         client_a.send(packet)
-    client_a.wait(8)
+    client_a.wait(CONTACT_TIME)
     assert errors(client_a) == [unreachable(packet) for packet in packets[2:]]
     assert client_a.dropped("queue-full") == 2
 
 
 @pytest.mark.requirement("T-TX-013", "T-TX-014", "T-PE-008")
-def test_a_host_that_does_not_answer_is_refused_until_300_seconds_have_passed(client_a: Bench) -> None:
+def test_a_host_that_does_not_answer_is_refused_for_a_while(client_a: Bench) -> None:
     client_a.send(native())
-    client_a.wait(8)
+    client_a.wait(CONTACT_TIME)
     client_a.delivered()
     tests = client_a.client.status(client_a.now).counters["echo-tests-sent"]
-    client_a.wait(100)
+    client_a.wait(BUBBLE_WINDOW - 2 * CONTACT_TIME)
     client_a.send(native())
     assert errors(client_a) == [unreachable(native())]
     assert client_a.client.status(client_a.now).counters["echo-tests-sent"] == tests
 
 
 @pytest.mark.requirement("T-TX-013")
-def test_after_300_seconds_a_silent_host_is_tested_again(client_a: Bench) -> None:
+def test_after_the_window_a_silent_host_is_tested_again(client_a: Bench) -> None:
     client_a.send(native())
-    client_a.wait(300)
+    client_a.wait(BUBBLE_WINDOW)
     client_a.delivered()
     client_a.send(native())
     assert client_a.delivered() == []
-    assert client_a.client.status(client_a.now).counters["echo-tests-sent"] == 5
+    assert client_a.client.status(client_a.now).counters["echo-tests-sent"] == CONTACT_ROUNDS + 1
 
 
 # -- Teredo peers -------------------------------------------------------------------------------------------------------
@@ -240,7 +253,7 @@ def test_the_direct_bubble_goes_as_soon_as_the_peer_says_that_it_has_answered(cl
 
 
 @pytest.mark.requirement("T-TX-005", "T-TX-009", "T-TX-014", "T-PE-008")
-def test_four_rounds_two_seconds_apart_then_the_host_is_told(client_a: Bench) -> None:
+def test_four_rounds_then_the_host_is_told(client_a: Bench) -> None:
     client_a.send(DATA)
     began, indirect, link_local = client_a.now, [], []
     while not (told := errors(client_a)):
@@ -248,22 +261,22 @@ def test_four_rounds_two_seconds_apart_then_the_host_is_told(client_a: Bench) ->
         indirect += [client_a.now - began for packet in sent if packet.source == CLIENT_A]
         link_local += [client_a.now - began for packet in sent if packet.source.is_link_local]
         client_a.wake()
-    assert indirect == [0, 2, 4, 6]
-    assert link_local == [2, 4, 6], "for Miredo behind a symmetric NAT, when the first round found nobody"
-    assert client_a.now - began == 8
+    assert indirect == [0, ROUND_TIME, 2 * ROUND_TIME, 3 * ROUND_TIME]
+    assert link_local == indirect[1:], "for Miredo behind a symmetric NAT, when the first round found nobody"
+    assert client_a.now - began == CONTACT_TIME
     assert told == [unreachable(DATA)]
     client_a.send(DATA)
-    assert errors(client_a) == [unreachable(DATA)], "at once: 300 seconds have not passed"
+    assert errors(client_a) == [unreachable(DATA)], "at once, while the rounds still count"
     assert client_a.sent() == []
 
 
 @pytest.mark.requirement("T-TX-014")
 def test_a_peer_that_has_left_is_given_up_with_its_path(client_a: Bench) -> None:
     client_a.receive(bubble(CLIENT_B, CLIENT_A), CLIENT_B_MAPPED)
-    client_a.wait(31)
+    client_a.wait(PEER_VALIDITY + 1)
     client_a.take_events(PathDown)
     client_a.send(DATA)
-    client_a.wait(8)
+    client_a.wait(CONTACT_TIME)
     assert errors(client_a) == [unreachable(DATA)]
     assert [event.prefix for event in client_a.take_events(PathDown)] == [IPv6Network(CLIENT_B)]
     (peer,) = client_a.client.status(client_a.now).peers
@@ -279,7 +292,7 @@ def test_a_test_that_a_stranger_provoked_and_nobody_answers_ends_no_trust(client
     client_a.receive(icmpv6_packet(request.reply(), NATIVE_HOST, CLIENT_A).serialize(), RELAY)
     client_a.wait(5)
     client_a.receive(udp_packet(NATIVE_HOST, CLIENT_A), CLIENT_B_MAPPED)
-    client_a.wait(20)
+    client_a.wait(2 * CONTACT_TIME)
     assert errors(client_a) == []
     assert client_a.take_events(PathDown) == []
 
@@ -287,13 +300,13 @@ def test_a_test_that_a_stranger_provoked_and_nobody_answers_ends_no_trust(client
 @pytest.mark.requirement("T-TX-014", "T-TX-009")
 def test_a_peer_that_calls_while_it_is_called_gets_no_more_rounds_and_the_host_is_told_in_time(client_a: Bench) -> None:
     client_a.send(DATA)
-    rounds = 0
-    for _ in range(80):
+    rounds, began = 0, client_a.now
+    while client_a.now < began + CONTACT_TIME - 0.05:
         client_a.receive(bubble(CLIENT_B, CLIENT_A), SERVER)
         client_a.wait(0.1)
         sent = [datagram for datagram in client_a.sent() if datagram.remote.address == SERVER_2]
         rounds += sum(datagram.data[:40] == bubble(CLIENT_A, CLIENT_B) for datagram in sent)
-    assert rounds == 4
+    assert rounds == CONTACT_ROUNDS
     client_a.wait(1)
     assert errors(client_a) == [unreachable(DATA)]
 
@@ -304,7 +317,7 @@ def test_a_peer_that_answers_is_sent_what_waited_and_all_that_follows(client_a: 
     client_a.sent()
     client_a.receive(PACKETS["bubble-direct-nonce-reply"].payload, CLIENT_B_MAPPED)
     assert [(sent.remote, sent.data) for sent in client_a.sent()] == [(CLIENT_B_MAPPED, DATA)]
-    client_a.wait(10)
+    client_a.wait(CONTACT_TIME)
     assert [sent for sent in client_a.sent() if sent.remote != SERVER] == [], "no more bubbles"
     client_a.send(DATA)
     assert [(sent.remote, sent.data) for sent in client_a.sent()] == [(CLIENT_B_MAPPED, DATA)]
@@ -318,13 +331,13 @@ def test_the_cone_bit_of_a_peer_changes_nothing(client_a: Bench) -> None:
 
 
 @pytest.mark.requirement("T-PE-003", "T-TX-002")
-def test_a_peer_silent_for_30_seconds_is_contacted_again_before_anything_is_sent(client_a: Bench) -> None:
+def test_a_silent_peer_is_contacted_again_before_anything_is_sent(client_a: Bench) -> None:
     client_a.receive(bubble(CLIENT_B, CLIENT_A), CLIENT_B_MAPPED)
-    client_a.wait(29.9)
+    client_a.wait(PEER_VALIDITY - 0.1)
     client_a.sent()
     client_a.send(DATA)
     assert [sent.data for sent in client_a.sent()] == [DATA]
-    client_a.wait(2.1)
+    client_a.wait(BUBBLE_INTERVAL + 0.1)
     client_a.sent()
     client_a.send(DATA)
     assert {sent.data[:40] for sent in client_a.sent()} == {bubble(CLIENT_A, CLIENT_B)}
@@ -335,9 +348,9 @@ def test_a_peer_silent_for_30_seconds_is_contacted_again_before_anything_is_sent
 @pytest.mark.requirement("T-PE-003")
 def test_what_the_data_plane_carried_keeps_a_peer_valid(client_a: Bench) -> None:
     client_a.receive(bubble(CLIENT_B, CLIENT_A), CLIENT_B_MAPPED)
-    client_a.wait(29)
+    client_a.wait(PEER_VALIDITY - 1)
     client_a.client.paths_used([use(CLIENT_B, received_at=client_a.now, sent_at=None)], client_a.now)
-    client_a.wait(29)
+    client_a.wait(PEER_VALIDITY - 1)
     client_a.sent()
     client_a.send(DATA)
     assert [sent.data for sent in client_a.sent()] == [DATA]
@@ -346,9 +359,10 @@ def test_what_the_data_plane_carried_keeps_a_peer_valid(client_a: Bench) -> None
 @pytest.mark.requirement("T-PE-003")
 def test_a_client_with_paths_in_use_asks_to_be_woken_to_hear_of_them(client_a: Bench) -> None:
     client_a.receive(bubble(CLIENT_B, CLIENT_A), CLIENT_B_MAPPED)
-    assert client_a.wake() <= 5
+    began = client_a.now
+    assert client_a.wake() <= PATH_REPORT_INTERVAL
     wakes = 0
-    while client_a.now < 1029:
+    while client_a.now < began + PEER_VALIDITY - 1:
         client_a.wake()
         wakes += 1
     client_a.wait(2)
@@ -360,14 +374,14 @@ def test_a_client_with_paths_in_use_asks_to_be_woken_to_hear_of_them(client_a: B
 
 
 @pytest.mark.requirement("T-TX-008")
-def test_no_bubble_goes_within_two_seconds_of_the_last_transmission(client_a: Bench) -> None:
+def test_no_bubble_goes_too_soon_after_the_last_transmission(client_a: Bench) -> None:
     client_a.receive(bubble(CLIENT_B, CLIENT_A), CLIENT_B_MAPPED)
-    client_a.wait(30.5)
+    client_a.wait(PEER_VALIDITY + 0.5)
     client_a.client.paths_used([use(CLIENT_B, received_at=None, sent_at=client_a.now - 0.7)], client_a.now)
     client_a.sent()
     client_a.send(DATA)
     assert client_a.sent() == []
-    client_a.wait(1.2)
+    client_a.wait(BUBBLE_INTERVAL - 0.8)
     assert [sent for sent in client_a.sent() if sent.remote != SERVER] == []
     client_a.wait(0.2)
     assert [sent.remote for sent in client_a.sent() if sent.data == bubble(CLIENT_A, CLIENT_B)]
@@ -394,9 +408,9 @@ def test_errors_come_ten_in_any_second_at_most() -> None:
         bench.send(native())
         told += [bench.now] * len(bench.delivered())
         bench.wait(0.01)
-    assert len(told) > 30
+    assert len(told) > 3 * HOST_ERRORS
     for start in told:
-        assert sum(start <= at < start + 1 for at in told) <= 10
+        assert sum(start <= at < start + 1 for at in told) <= HOST_ERRORS == 10
 
 
 @pytest.mark.requirement("T-TX-015")
@@ -413,9 +427,9 @@ def test_errors_are_not_answered_with_errors(client_a: Bench) -> None:
 def test_a_loss_takes_the_paths_away_and_tells_whoever_waits(client_a: Bench) -> None:
     client_a.receive(bubble(CLIENT_B, CLIENT_A), CLIENT_B_MAPPED)
     client_a.refreshes = None
-    client_a.wait(33)
+    client_a.wait(REFRESH_INTERVAL + 3)
     client_a.send(native())
-    client_a.wait(9)
+    client_a.wait(SERVER_GIVEN_UP)
     assert client_a.take_events(Down)
     assert PathDown(IPv6Network(CLIENT_B)) in client_a.said
     assert unreachable(native()) in errors(client_a)
@@ -427,7 +441,7 @@ def test_another_mapping_flushes_peers_and_paths(client_a: Bench) -> None:
     client_a.receive(bubble(CLIENT_B, CLIENT_A), CLIENT_B_MAPPED)
     client_a.take_events(PathUp)
     client_a.refreshes = Endpoint(CLIENT_A_MAPPED.address, 5000)
-    client_a.wait(30)
+    client_a.wait(REFRESH_INTERVAL)
     assert client_a.take_events(PathDown) == [PathDown(IPv6Network(CLIENT_B))]
     assert client_a.client.status(client_a.now).peers_total == 0
 

@@ -23,7 +23,7 @@ from tunnelmgr.api.packets import (
     icmpv6_packet,
 )
 from tunnelmgr.api.packets.protocol import IpProtocol
-from tunnelmgr_teredo.constants import TEREDO_PREFIX
+from tunnelmgr_teredo.constants import PEER_VALIDITY, RELAY_CONTACT_ROUNDS, RELAY_CONTACT_TIMEOUT, TEREDO_PREFIX
 from tunnelmgr_teredo.wire.datagram import is_bubble, with_trailers
 from tunnelmgr_teredo.wire.trailers import NonceTrailer, UnknownTrailer
 
@@ -68,14 +68,14 @@ def test_the_data_plane_is_told_of_a_trusted_client() -> None:
     [knocked] = send(bench)
     answer(bench, knocked)
     [path] = bench.take_events(PathUp)
-    assert (path.prefix, path.remote, path.channel, path.valid_for) == (A_PATH, CLIENT_A_MAPPED, "relay", 30.0)
+    assert (path.prefix, path.remote, path.channel, path.valid_for) == (A_PATH, CLIENT_A_MAPPED, "relay", PEER_VALIDITY)
     assert path.local == IPv6Network("2000::/3")
     assert TEREDO_PREFIX in path.local_except
     assert IPv6Network("2002::/16") in path.local_except
 
 
 @pytest.mark.requirement("T-RL-005")
-def test_four_bubbles_two_seconds_apart_and_then_an_error_for_each_packet() -> None:
+def test_four_bubbles_are_given_two_seconds_each_and_then_an_error_goes_to_each_packet() -> None:
     bench = relay_bench()
     send(bench)
     send(bench, source=NATIVE_HOST + 1)
@@ -132,7 +132,7 @@ def test_nothing_is_sent_because_of_an_address_that_cannot_be(client: IPv6Addres
     network = Network((LocalAddress("eth0", IPv4Interface("198.51.100.1/24")),), native_source=RELAY_NATIVE)
     bench = relay_bench(network)
     assert send(bench, client) == []
-    assert bench.wait(10) == []
+    assert bench.wait(RELAY_CONTACT_TIMEOUT * RELAY_CONTACT_ROUNDS) == []
     assert (bench.dropped(), bench.delivered()) == ({"destination": 1}, [])
 
 

@@ -31,7 +31,7 @@ from tunnelmgr.api.packets import (
     icmpv6_packet,
     parse_icmpv6,
 )
-from tunnelmgr_teredo.constants import ALL_ROUTERS, CLIENT_LINK_LOCAL
+from tunnelmgr_teredo.constants import ALL_ROUTERS, CLIENT_LINK_LOCAL, RESTART_DELAY
 from tunnelmgr_teredo.server.settings import ServerSettings
 from tunnelmgr_teredo.wire.datagram import Payload
 
@@ -188,7 +188,7 @@ def test_a_port_that_cannot_be_had_is_asked_for_again_and_the_other_given_back()
     assert "another Teredo server" in down.hint
     assert [closing.channel for closing in bench.take_events(CloseChannel)] == ["secondary"]
     assert bench.tunnel.status(bench.now).state == "not listening"
-    bench.wait(6)
+    bench.wait(RESTART_DELAY)
     assert bench.open().take_events(Up)
     assert bench.tunnel.status(bench.now).state == "listening"
 

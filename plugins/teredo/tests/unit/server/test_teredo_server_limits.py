@@ -22,7 +22,7 @@ from tunnelmgr.api.network import Endpoint
 from tunnelmgr.api.packets import (
     IPv6Packet,
 )
-from tunnelmgr_teredo.constants import GUESTS_MAX, TEREDO_PREFIX
+from tunnelmgr_teredo.constants import GUEST_MEMORY, GUESTS_MAX, TEREDO_PREFIX
 from tunnelmgr_teredo.relay.guests import Signatories
 from tunnelmgr_teredo.wire.datagram import OriginIndication, Payload
 
@@ -185,7 +185,7 @@ def test_a_far_end_with_secrets_carries_nothing_for_strangers() -> None:
     bench.take_vector(PACKETS["echo-test-request"])
     assert len([packet for packet in bench.delivered() if packet == PACKETS["echo-test-request"].payload]) == 1
     assert len(bench.send(udp_packet(NATIVE_HOST, CLIENT_A))) == 1
-    bench.now += 3601
+    bench.now += GUEST_MEMORY + 1
     assert bench.send(udp_packet(NATIVE_HOST, CLIENT_A)) == []
 
 
