@@ -6,22 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.documents import DOCUMENTS, ROOT, name_of
 from tunnelmgr.api import hookspecs
 
-ROOT = Path(__file__).resolve().parent.parent
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)\s]*)?\)")
 REQUIREMENT = re.compile(r"^\| *([A-Z]+(?:-[A-Z0-9]+)?-\d{2,3}) *\|", re.MULTILINE)
 
 CITED_TEST = re.compile(r"`([\w/.-]+/test_\w+\.py)::(\w+)`")
 
-DOCUMENTS = sorted(
-    [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md"), *ROOT.glob("benchmarks/*.md")]
-)
 HOOKS = sorted(name for name in vars(hookspecs) if name.startswith("tunnelmgr_"))
-
-
-def name_of(document: Path) -> str:
-    return str(document.relative_to(ROOT))
 
 
 def functions_of(file: Path) -> set[str]:
