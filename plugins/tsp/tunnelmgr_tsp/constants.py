@@ -5,11 +5,16 @@
 PORT = 3653  # UDP and TCP; IANA
 SEQUENCE_FIRST = 240  # old brokers test byte 3 of the header in place of byte 0: section 3
 SEQUENCE_BITS = 28  # RFC 5572; section 3
+TIMESTAMP_BITS = 32  # RFC 5572; section 3
 KEEPALIVE_DEFAULT = 30  # seconds; RFC 5572
 LIFETIME_DEFAULT = 1440  # minutes; RFC 5572
 MTU_UDP = 1280  # bytes; what gogoc configures: section 9
 MTU_PROTOCOL41 = 1280  # bytes; RFC 4213 section 3.2
 VERSION = "2.0.0"  # RFC 5572
+REFERRALS_FROM = 1000  # status codes from here on come with a list of brokers; section 8
+SASL_MAX = 2048  # bytes of one challenge or answer; RFC 2831 section 2.1.1
+HOST_NAME_MAX = 253  # characters; RFC 1035 section 2.3.4
+KEEPALIVE_BYTES = 16  # of data in an echo request, as many as gogoc sends
 
 # What we chose.
 
@@ -24,6 +29,7 @@ STATUS_LINE_MAX = 512  # bytes; TSP-06
 XML_DEPTH_MAX = 8  # section 7.5
 XML_ELEMENTS_MAX = 64  # section 7.5
 XML_TEXT_MAX = 1024  # bytes in one element; section 7.5
+NONCE_BITS = 128  # of nonce and cnonce; section 6.3 wants 64
 QUOTE_MAX = 200  # bytes of a broker's own words shown to the user; section 17
 
 REDIRECT_BROKERS_MAX = 16  # taken from one list; TSP-18
@@ -43,6 +49,9 @@ GRACE = 60.0  # seconds a silent tunnel stays configured while a new session is 
 RENEWAL = 0.8  # of the lifetime, after which it is renewed in the background; section 12
 LIFETIME_MIN = 10  # minutes; shorter lifetimes are taken for this
 LIFETIME_MAX = 525600  # minutes, a year; longer ones are taken for this
+PREFIX_LENGTH_MIN = 8  # bits; shorter ones are taken for mistakes
+PREFIX_LENGTH_MAX = 64  # bits; RFC 4291 section 2.5.4
+GIVING_BACK_TIMEOUT = 1.5  # seconds to give a tunnel back; a stopping Tunnel is given two
 
 # The broker.
 
@@ -52,6 +61,8 @@ SESSION_TIMEOUT = 30.0  # seconds without a word before the tunnel is up; sectio
 REQUESTS_PER_SECOND = 20.0  # of one IPv4 address, on average; section 18
 REQUESTS_BURST = 40.0  # of one IPv4 address at once
 ADDRESSES_COUNTED_MAX = 4096  # IPv4 addresses whose requests are counted
+ANSWERS_KEPT_MAX = 16  # of one session; a client's sequence leaves no room for more: section 3
+WAITING_MAX = 4  # messages of one stream that may wait for an answer to the one before
 AUTHENTICATIONS_MAX = 3  # failures before a session is silenced; section 18
 SILENCE = 10.0  # seconds of it; section 18
 RSPAUTH_PAUSE = 0.3  # seconds between rspauth and 200 on TCP, which gogoc must receive apart: section 15
@@ -63,4 +74,7 @@ SWEEP_INTERVAL = 5.0  # seconds between two looks for dead tunnels
 ANONYMOUS_GRACE = 300.0  # seconds a dead anonymous tunnel's lease is kept; section 18
 BROKER_KEEPALIVE_MIN = 10  # seconds; a client's wish is brought into these bounds: section 18
 BROKER_KEEPALIVE_MAX = 120  # seconds
-NONCE_BITS = 128  # section 6.3 wants 64
+SLOTS_MAX = 1 << 24  # leases; as many as anybody will keep in one database
+STATUS_PEERS_MAX = 256  # tunnels shown in `status`, those most recently used
+CLAIM_TRIES = 20  # of one lease, while other brokers take the number it wanted
+DATABASE_BUSY_TIMEOUT = 10.0  # seconds to wait for another process's lock on an SQLite file

@@ -26,7 +26,7 @@ from tunnelmgr_tsp.constants import REOPEN_INTERVAL, SILENCE, SWEEP_INTERVAL
 from tunnelmgr_tsp.outbox import Outbox
 from tunnelmgr_tsp.wire.capability import TunnelType
 from tunnelmgr_tsp.wire.datagrams import Kind
-from tunnelmgr_tsp.wire.framing import Reply, Status
+from tunnelmgr_tsp.wire.framing import SUCCESS, Reply, Status
 
 
 class TspBroker:
@@ -237,7 +237,7 @@ class TspBroker:
                 return BrokerAnswer(b"")
             case Wants.DELETION:
                 self._grants.delete(session)
-                return BrokerAnswer(Reply(Status(200, "Success")).serialize())
+                return BrokerAnswer(Reply(SUCCESS).serialize())
             case Wants.INFORMATION:
                 return dialogue.inform()
 

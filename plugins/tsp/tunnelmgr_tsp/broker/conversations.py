@@ -16,15 +16,13 @@ from tunnelmgr.api.network import Endpoint
 from tunnelmgr_tsp.broker.dialogue import BrokerAnswer, BrokerDialogue, BrokerStage, Policy
 from tunnelmgr_tsp.broker.sessions import ClientSession, ClientSessions
 from tunnelmgr_tsp.broker.token_buckets import TokenBuckets
-from tunnelmgr_tsp.constants import REQUESTS_BURST, REQUESTS_PER_SECOND, RSPAUTH_PAUSE
+from tunnelmgr_tsp.constants import REQUESTS_BURST, REQUESTS_PER_SECOND, RSPAUTH_PAUSE, WAITING_MAX
 from tunnelmgr_tsp.outbox import Outbox
-from tunnelmgr_tsp.wire.datagrams import ControlMessage
-from tunnelmgr_tsp.wire.framing import BLANK, Medium, Status
+from tunnelmgr_tsp.wire.datagrams import ECHO_REQUEST, ControlMessage
+from tunnelmgr_tsp.wire.framing import BLANK, SUCCESS, Medium, Status
 
 UDP, TCP = "tsp", "tsp-tcp"
-_ECHO = b"ECHO REQUEST"
 _VERSION = b"VERSION="
-_WAITING_MAX = 4  # messages of one stream that may wait for an answer to the one before
 
 
 class ClientRequest(NamedTuple):
@@ -81,8 +79,8 @@ class Conversations:
         if not self._requests.take(datagram.remote.address, now):
             self._outbox.count("dropped-too-many")
             return None
-        if message.text.startswith(_ECHO):
-            self._reply(datagram.remote, message.sequence, message.timestamp, Status(200, "Success").serialize())
+        if message.text.startswith(ECHO_REQUEST):
+            self._reply(datagram.remote, message.sequence, message.timestamp, SUCCESS.serialize())
             return None
         session = self._session_of(datagram, message, now)
         if session is None:
@@ -147,7 +145,7 @@ class Conversations:
         session.waiting += messages
         if messages:  # one byte now and then is no sign of life
             session.heard_at = now
-        if len(session.waiting) > _WAITING_MAX:
+        if len(session.waiting) > WAITING_MAX:
             self.close(session)
         yield from self.resume(session, now)
 

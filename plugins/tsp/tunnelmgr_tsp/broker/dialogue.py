@@ -19,10 +19,9 @@ from tunnelmgr_tsp.broker.users import Users
 from tunnelmgr_tsp.constants import AUTHENTICATIONS_MAX, BROKER_KEEPALIVE_MAX, BROKER_KEEPALIVE_MIN, NONCE_BITS
 from tunnelmgr_tsp.wire.capability import Capability, Mechanism, TunnelType
 from tunnelmgr_tsp.wire.digest import DigestChallenge, DigestResponse, is_same, rspauth_line
-from tunnelmgr_tsp.wire.framing import BLANK, Medium, Reply, Status
+from tunnelmgr_tsp.wire.framing import BLANK, SUCCESS, Medium, Reply, Status
 from tunnelmgr_tsp.wire.messages import UNSPECIFIED, Action, Create, KeepaliveWish, Offer, Referral, parse_request
 
-SUCCESS = Status(200, "Success")
 _REFUSED = Status(300, "Authentication failed")
 _VERSION = b"VERSION=2.0."
 

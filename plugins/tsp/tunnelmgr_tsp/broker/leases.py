@@ -31,11 +31,10 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 
 from tunnelmgr_tsp.broker.leasing import Lease, LeaseClaim, ListLeases, Release
+from tunnelmgr_tsp.constants import CLAIM_TRIES, DATABASE_BUSY_TIMEOUT
 
 T = TypeVar("T")
 
-_TRIES: Final = 20  # of one request, while other brokers take the number it wanted
-_BUSY_TIMEOUT: Final = 10.0  # seconds to wait for another process's lock on an SQLite file
 _OWNER_MAX: Final = 200  # characters
 
 _metadata = MetaData()
@@ -125,7 +124,7 @@ def open_database(url: str) -> Engine:
     if parsed.database:
         with suppress(OSError):  # said better by the failure to open it
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(parsed, connect_args={"timeout": _BUSY_TIMEOUT})
+    engine = create_engine(parsed, connect_args={"timeout": DATABASE_BUSY_TIMEOUT})
     event.listen(engine, "connect", _write_ahead)
     return engine
 
@@ -144,7 +143,7 @@ def _row(lease: Lease) -> dict[str, str | int | bool | None]:
 
 def _retried(attempt: Callable[[], T]) -> T:
     """Do it again while others are in the way: they took the number we wanted, hold a lock, or made the tables first."""
-    for _ in range(_TRIES - 1):
+    for _ in range(CLAIM_TRIES - 1):
         with suppress(IntegrityError, OperationalError, ProgrammingError):
             return attempt()
     return attempt()

@@ -3,18 +3,17 @@
 from dataclasses import dataclass
 from ipaddress import IPv6Address, IPv6Network
 
+from tunnelmgr_tsp.constants import SLOTS_MAX
+
 _FIRST_CLIENT = 2  # 0 is the subnet-router anycast address, 1 the server's
-_SLOTS_MAX = 1 << 24  # as many leases as anybody will keep in one database
-
-
-_ON_LINK_LENGTH = 64
+LINK_LENGTH = 64  # bits; RFC 4291 section 2.5.4
 _CLIENTS_ON_LINK = 0x7473_7000_0000_0000  # "tsp": no identifier made of a MAC address begins so (RFC 4291 appendix A)
 _CLIENTS_ON_LINK_LENGTH = 96
 
 
 def link_around(address: IPv6Address) -> IPv6Network:
     """Return the /64 an address is in."""
-    return IPv6Network((address, _ON_LINK_LENGTH), strict=False)
+    return IPv6Network((address, LINK_LENGTH), strict=False)
 
 
 def clients_on(link: IPv6Network) -> IPv6Network:
@@ -50,14 +49,14 @@ class AddressPlan:
     @property
     def slots(self) -> int:
         """How many clients there can be."""
-        return min(self.link.num_addresses - _FIRST_CLIENT, _SLOTS_MAX)
+        return min(self.link.num_addresses - _FIRST_CLIENT, SLOTS_MAX)
 
     @property
     def prefix_slots(self) -> int:
         """How many prefixes there can be."""
         if self.delegated_length is None:
             return 0
-        return min((1 << self.delegated_length - self.pool.prefixlen) - self._blocks_left_out, _SLOTS_MAX)
+        return min((1 << self.delegated_length - self.pool.prefixlen) - self._blocks_left_out, SLOTS_MAX)
 
     def client(self, slot: int) -> IPv6Address:
         """Return the address of a client, from 0."""

@@ -10,12 +10,10 @@ from tunnelmgr.api.errors import WireError
 from tunnelmgr.api.events import PathDown, PathUp
 from tunnelmgr.api.network import Endpoint
 from tunnelmgr.api.status import PathUse, PeerStatus
-from tunnelmgr_tsp.constants import TUNNEL_SILENCE_INTERVALS, TUNNEL_SILENCE_MIN
+from tunnelmgr_tsp.constants import STATUS_PEERS_MAX, TUNNEL_SILENCE_INTERVALS, TUNNEL_SILENCE_MIN
 from tunnelmgr_tsp.outbox import Outbox
 from tunnelmgr_tsp.wire.capability import TunnelType
 from tunnelmgr_tsp.wire.datagrams import is_within, parse_inner
-
-_STATUS_PEERS_MAX = 256
 
 
 @dataclass(slots=True)
@@ -149,7 +147,7 @@ class ServedTunnels:
 
     def peers(self, now: float) -> Iterator[PeerStatus]:
         """Yield the tunnels most recently used."""
-        recent = sorted(self._by_owner.values(), key=lambda one: -one.received_at)[:_STATUS_PEERS_MAX]
+        recent = sorted(self._by_owner.values(), key=lambda one: -one.received_at)[:STATUS_PEERS_MAX]
         for one in recent:
             sent = None if one.sent_at is None else now - one.sent_at
             inner = str(one.networks[0].network_address)

@@ -12,10 +12,8 @@ from ipaddress import IPv4Address
 
 from tunnelmgr.api.network import Endpoint
 from tunnelmgr_tsp.broker.dialogue import BrokerDialogue, BrokerStage
-from tunnelmgr_tsp.constants import SESSION_TIMEOUT, SESSIONS_MAX, SESSIONS_PER_ADDRESS_MAX
+from tunnelmgr_tsp.constants import ANSWERS_KEPT_MAX, SESSION_TIMEOUT, SESSIONS_MAX, SESSIONS_PER_ADDRESS_MAX
 from tunnelmgr_tsp.wire.framing import Medium, StreamReader
-
-_ANSWERS_MAX = 16  # remembered in one session; a client's sequence leaves no room for more (section 3)
 
 
 @dataclass(slots=True)
@@ -58,7 +56,7 @@ class ClientSession:
         """Note a new request."""
         self.sequence = sequence
         self.answered[sequence] = Answered(_digest(text), timestamp)
-        while len(self.answered) > _ANSWERS_MAX:
+        while len(self.answered) > ANSWERS_KEPT_MAX:
             self.answered.popitem(last=False)
 
     def known(self, sequence: int, text: bytes) -> Answered | None:

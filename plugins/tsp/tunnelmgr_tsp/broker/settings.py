@@ -8,18 +8,20 @@ from pydantic import AfterValidator, Field, model_validator
 
 from tunnelmgr.api.secret import Secret
 from tunnelmgr.api.settings import MINUTES, SECONDS, Settings
-from tunnelmgr_tsp.broker.plan import AddressPlan, clients_on
+from tunnelmgr_tsp.broker.plan import LINK_LENGTH, AddressPlan, clients_on
 from tunnelmgr_tsp.broker.users import Users
 from tunnelmgr_tsp.constants import (
     BROKER_KEEPALIVE_MAX,
     BROKER_KEEPALIVE_MIN,
     KEEPALIVE_DEFAULT,
     LIFETIME_DEFAULT,
+    LIFETIME_MAX,
+    LIFETIME_MIN,
     PORT,
+    REDIRECT_BROKERS_MAX,
 )
 from tunnelmgr_tsp.wire.brokers import Broker
 
-_LINK_LENGTH = 64
 _UNKNOWN_LINK = IPv6Network("100::/64")  # until the network is known; the discard prefix: RFC 6666
 ON_LINK: Final = "on-link"
 
@@ -110,8 +112,8 @@ class TspBrokerSettings(Settings):
     )
     lifetime: int = Field(
         default=LIFETIME_DEFAULT,
-        ge=10,
-        le=525600,
+        ge=LIFETIME_MIN,
+        le=LIFETIME_MAX,
         description="Time after which a client renews its tunnel.",
         json_schema_extra=MINUTES,
     )
@@ -130,7 +132,7 @@ class TspBrokerSettings(Settings):
     )
     redirect: tuple[Annotated[str, AfterValidator(_checked_broker)], ...] = Field(
         default=(),
-        max_length=16,
+        max_length=REDIRECT_BROKERS_MAX,
         description="Brokers to send clients to when this one is full or drained.",
         examples=[["broker2.example.net"]],
     )
@@ -141,7 +143,7 @@ class TspBrokerSettings(Settings):
             raise ValueError("`anonymous: false` without `users` serves nobody; name the users")
         if self.prefix == ON_LINK and self.exit is Exit.NAT66:
             raise ValueError("`prefix: on-link` gives addresses the internet finds: nothing is to be translated")
-        if isinstance(self.prefix, IPv6Network) and self.prefix.prefixlen > _LINK_LENGTH and self.link is None:
+        if isinstance(self.prefix, IPv6Network) and self.prefix.prefixlen > LINK_LENGTH and self.link is None:
             raise ValueError(f"`prefix` {self.prefix} holds no /64 for the tunnel addresses; set `link`")
         self.plan()
         self.accounts()
@@ -152,7 +154,7 @@ class TspBrokerSettings(Settings):
         if not isinstance(self.prefix, IPv6Network):
             link = self.link or clients_on(on_link)
             return AddressPlan(link, link, None)
-        link = self.link or IPv6Network((self.prefix.network_address, _LINK_LENGTH))
+        link = self.link or IPv6Network((self.prefix.network_address, LINK_LENGTH))
         is_large_enough = self.delegated_length is not None and self.delegated_length > self.prefix.prefixlen
         return AddressPlan(link, self.prefix, self.delegated_length if is_large_enough else None)
 

@@ -29,7 +29,7 @@ from tunnelmgr_tsp.client.retries import RetryPace
 from tunnelmgr_tsp.client.settings import TspClientSettings
 from tunnelmgr_tsp.client.terms import Agreement
 from tunnelmgr_tsp.client.troubles import Remedy
-from tunnelmgr_tsp.constants import BACKOFF_MAX, GRACE, UNKNOWN_CODES_MAX
+from tunnelmgr_tsp.constants import BACKOFF_MAX, GIVING_BACK_TIMEOUT, GRACE, UNKNOWN_CODES_MAX
 from tunnelmgr_tsp.outbox import Outbox
 from tunnelmgr_tsp.wire.brokers import Broker
 from tunnelmgr_tsp.wire.capability import TunnelType
@@ -37,7 +37,6 @@ from tunnelmgr_tsp.wire.datagrams import Kind
 from tunnelmgr_tsp.wire.messages import Action
 
 _PORT_UNREACHABLE = (3, 3)  # ICMPv4 type and code; RFC 792
-_GIVING_BACK = 1.5  # seconds; less than a stopping Tunnel is given
 
 
 class ClientState(Enum):
@@ -188,7 +187,7 @@ class TspClient:
         if carrying is None or not self._settings.delete_on_stop:
             self._end()
             return
-        self._stop_at = now + _GIVING_BACK
+        self._stop_at = now + GIVING_BACK_TIMEOUT
         self._round = self._new_round([carrying.agreement.broker], Action.DELETE)
         self._round.begin(now)
 

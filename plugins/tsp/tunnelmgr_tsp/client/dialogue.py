@@ -15,14 +15,12 @@ from tunnelmgr.api.errors import WireError
 from tunnelmgr_tsp.client import troubles
 from tunnelmgr_tsp.client.terms import Wish
 from tunnelmgr_tsp.client.troubles import Trouble
-from tunnelmgr_tsp.constants import VERSION
+from tunnelmgr_tsp.constants import NONCE_BITS, VERSION
 from tunnelmgr_tsp.wire.brokers import Broker
 from tunnelmgr_tsp.wire.capability import Capability, Mechanism
 from tunnelmgr_tsp.wire.digest import DigestChallenge, is_rspauth, prove
 from tunnelmgr_tsp.wire.framing import BLANK, CRLF, Medium, Reply, is_framed, is_status
 from tunnelmgr_tsp.wire.messages import Action, BareRequest, Create, Offer, Referral
-
-_SUCCESS = 200
 
 
 class ClientStage(Enum):
@@ -119,7 +117,7 @@ class ClientDialogue:
             ClientStage.PROOF,
             ClientStage.CREDENTIALS,
         } and is_status(message):
-            if Reply.parse(message).status.code == _SUCCESS:  # before the broker has proved anything
+            if Reply.parse(message).status.is_success:  # before the broker has proved anything
                 raise WireError("success before its time")
             return self._refused(message)
         steps: dict[ClientStage, Callable[[bytes], ToBroker | Outcome | None]] = {
@@ -164,7 +162,7 @@ class ClientDialogue:
     def _prove(self, message: bytes) -> ToBroker:
         challenge = DigestChallenge.parse(message)
         self._stage = ClientStage.PROOF
-        cnonce = f"{self._random.getrandbits(128):032x}".encode()
+        cnonce = f"{self._random.getrandbits(NONCE_BITS):032x}".encode()
         user = self._wish.user or ""
         # The host without its port: TSP-09.
         proof, self._rspauth = prove(challenge, user, self._wish.password, self._broker.host, cnonce)
@@ -186,7 +184,7 @@ class ClientDialogue:
         return ToBroker((b"",)) if self._medium is Medium.UDP else None
 
     def _judged(self, message: bytes) -> ToBroker | Outcome:
-        if Reply.parse(message).status.code != _SUCCESS:
+        if not Reply.parse(message).status.is_success:
             return self._refused(message)
         self._stage = ClientStage.COMMAND
         if self._action is Action.DELETE:
@@ -202,13 +200,13 @@ class ClientDialogue:
         if not is_framed(message) and not is_status(message):
             raise WireError("an answer to create without a status")
         reply = Reply.parse(message)
-        if reply.status.code != _SUCCESS:
+        if not reply.status.is_success:
             return self._refused(message)
         return Offered(Offer.parse(reply.document))
 
     def _accepted(self, message: bytes) -> Outcome:
         self._stage = ClientStage.OVER
-        if message.strip(BLANK) and Reply.parse(message).status.code != _SUCCESS:
+        if message.strip(BLANK) and not Reply.parse(message).status.is_success:
             return self._refused(message)
         return OfferTaken()
 

@@ -6,10 +6,9 @@ from tunnelmgr_tsp.constants import (
     SENDS_MAX_ANSWERED,
     SEQUENCE_BITS,
     SEQUENCE_FIRST,
+    TIMESTAMP_BITS,
 )
 from tunnelmgr_tsp.wire.datagrams import ControlMessage
-
-_TIMESTAMP_BITS = 32
 
 
 class Exchange:
@@ -48,7 +47,7 @@ class Exchange:
             return None
         self._text, self.due_at, self.answered = None, None, True
         # Whichever copy was answered, its own timestamp comes back.
-        elapsed = (self._timestamp(now) - message.timestamp) % (1 << _TIMESTAMP_BITS) / 1000
+        elapsed = (self._timestamp(now) - message.timestamp) % (1 << TIMESTAMP_BITS) / 1000
         if elapsed <= now - self._began_at + 0.001:
             self.round_trip = elapsed
         return message.text
@@ -70,4 +69,4 @@ class Exchange:
 
     def _timestamp(self, now: float) -> int:
         """Milliseconds since the session began."""
-        return int((now - self._began_at) * 1000) % (1 << _TIMESTAMP_BITS)
+        return int((now - self._began_at) * 1000) % (1 << TIMESTAMP_BITS)

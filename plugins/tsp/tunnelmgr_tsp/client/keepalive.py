@@ -10,12 +10,11 @@ from random import Random
 from tunnelmgr.api.packets import EchoReply, EchoRequest, IpProtocol, IPv6Packet, icmpv6_packet, parse_icmpv6
 from tunnelmgr_tsp.constants import (
     FIRST_KEEPALIVES_INTERVAL,
+    KEEPALIVE_BYTES,
     KEEPALIVE_LOSSES_MAX,
     KEEPALIVE_SPREAD,
     KEEPALIVE_TIMEOUT,
 )
-
-_DATA_LENGTH = 16  # bytes, as many as gogoc sends
 
 
 class Keepalive:
@@ -30,7 +29,7 @@ class Keepalive:
         self._random = random
         self._fatal = fatal
         self._identifier = random.getrandbits(16)
-        self._data = random.randbytes(_DATA_LENGTH)
+        self._data = random.randbytes(KEEPALIVE_BYTES)
         self._sequence = 0
         self._send_at: float | None = now
         self._outstanding: dict[int, float] = {}

@@ -11,12 +11,9 @@ from tunnelmgr.api.datagrams import ChannelKind
 from tunnelmgr.api.errors import WireError
 from tunnelmgr.api.reach import Heard, ReachProbe
 from tunnelmgr_tsp.client.settings import Signalling, TspClientSettings
-from tunnelmgr_tsp.constants import SEQUENCE_FIRST
+from tunnelmgr_tsp.constants import SEQUENCE_FIRST, TIMESTAMP_BITS
 from tunnelmgr_tsp.wire.brokers import Broker
-from tunnelmgr_tsp.wire.datagrams import ControlMessage
-
-_ECHO = b"ECHO REQUEST"
-_TIMESTAMP_BITS = 32
+from tunnelmgr_tsp.wire.datagrams import ECHO_REQUEST, ControlMessage
 
 
 def probes(settings: TspClientSettings, random: Random) -> Iterator[ReachProbe]:
@@ -34,7 +31,7 @@ def _connection(broker: Broker) -> ReachProbe:
 
 
 def _echo(broker: Broker, random: Random) -> ReachProbe:
-    message = ControlMessage(SEQUENCE_FIRST, random.getrandbits(_TIMESTAMP_BITS), _ECHO)
+    message = ControlMessage(SEQUENCE_FIRST, random.getrandbits(TIMESTAMP_BITS), ECHO_REQUEST)
     return ReachProbe(
         what=f"broker {broker.host}, UDP {broker.port}",
         target=broker.host,

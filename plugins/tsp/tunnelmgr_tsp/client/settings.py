@@ -9,7 +9,13 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from tunnelmgr.api.secret import Secret
 from tunnelmgr.api.settings import SECONDS, Settings
 from tunnelmgr_tsp.client.terms import Wish
-from tunnelmgr_tsp.constants import KEEPALIVE_DEFAULT, KEEPALIVE_INTERVAL_MAX, KEEPALIVE_INTERVAL_MIN
+from tunnelmgr_tsp.constants import (
+    KEEPALIVE_DEFAULT,
+    KEEPALIVE_INTERVAL_MAX,
+    KEEPALIVE_INTERVAL_MIN,
+    PREFIX_LENGTH_MAX,
+    PREFIX_LENGTH_MIN,
+)
 from tunnelmgr_tsp.wire.brokers import Broker
 from tunnelmgr_tsp.wire.capability import Mechanism, TunnelType
 
@@ -89,8 +95,8 @@ class TspClientSettings(Settings):
     )
     prefix_length: int | None = Field(
         default=None,
-        ge=8,
-        le=64,
+        ge=PREFIX_LENGTH_MIN,
+        le=PREFIX_LENGTH_MAX,
         description="Ask for a prefix of this length for the LAN. The broker may give a longer one.",
         examples=[56],
     )

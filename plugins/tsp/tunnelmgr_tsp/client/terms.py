@@ -17,6 +17,8 @@ from tunnelmgr_tsp.constants import (
     LIFETIME_MIN,
     MTU_PROTOCOL41,
     MTU_UDP,
+    PREFIX_LENGTH_MAX,
+    PREFIX_LENGTH_MIN,
 )
 from tunnelmgr_tsp.wire.brokers import Broker, may_be_asked
 from tunnelmgr_tsp.wire.capability import Mechanism, TunnelType
@@ -28,7 +30,6 @@ _OTHER_TYPES = {
     TunnelType.V6UDPV4: TunnelType.V6V4,
 }
 """What is asked for by name when a broker cannot choose (TSP-11)."""
-_PREFIX_LENGTHS = range(8, 65)
 _SECONDS = 60  # in a minute
 
 
@@ -162,7 +163,9 @@ def _require(address: IPv6Address | None, whose: str) -> IPv6Address:
 
 
 def _check_prefix(prefix: IPv6Network, server: IPv6Address | None) -> None:
-    if prefix.prefixlen not in _PREFIX_LENGTHS or any(prefix.overlaps(network) for network in _NEVER_OURS):
+    if not PREFIX_LENGTH_MIN <= prefix.prefixlen <= PREFIX_LENGTH_MAX or any(
+        prefix.overlaps(network) for network in _NEVER_OURS
+    ):
         raise WireError(f"{prefix} cannot be delegated")
     if server is not None and server in prefix:
         raise WireError(f"the delegated prefix {prefix} holds the server's own address {server}")

@@ -3,9 +3,7 @@
 from ipaddress import IPv4Address
 from typing import NamedTuple, Self
 
-from tunnelmgr_tsp.constants import PORT
-
-_HOST_MAX = 253  # characters; RFC 1035 section 2.3.4
+from tunnelmgr_tsp.constants import HOST_NAME_MAX, PORT
 
 
 class Broker(NamedTuple):
@@ -24,7 +22,7 @@ class Broker(NamedTuple):
             raise ValueError(f"{text!r}: a broker is asked over IPv4; write a name or an IPv4 address")
         if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
             raise ValueError(f"{text!r}: {port!r} is no port; write a number from 1 to 65535")
-        if not 0 < len(host) <= _HOST_MAX or not all(letter.isalnum() or letter in "-._" for letter in host):
+        if not 0 < len(host) <= HOST_NAME_MAX or not all(letter.isalnum() or letter in "-._" for letter in host):
             raise ValueError(f"{text!r} is no host name")
         return cls(host, int(port))
 

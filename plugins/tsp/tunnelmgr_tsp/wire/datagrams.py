@@ -16,6 +16,9 @@ from tunnelmgr.api.packets import IpProtocol, IPv6Packet
 from tunnelmgr.api.packets.ipv6 import ipv6_length
 from tunnelmgr_tsp.constants import SEQUENCE_BITS
 
+ECHO_REQUEST = b"ECHO REQUEST"
+"""Asks for a sign of life; it begins no session (section 11)."""
+
 HEADER_LENGTH = 8  # bytes
 _CONTROL = 0xF << SEQUENCE_BITS
 _HEADER = struct.Struct("!II")

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from typing import Self
 
 from tunnelmgr.api.errors import WireError
+from tunnelmgr_tsp.constants import SASL_MAX
 
 NONCE_COUNT = "00000001"
 URI_PREFIX = b"tsp/"
 _DIRECTIVE = re.compile(rb'[\s,]*([a-z-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]*))\s*(?=,|$)', re.IGNORECASE | re.DOTALL)
-_CHALLENGE_MAX = 2048  # bytes; RFC 2831 section 2.1.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +146,8 @@ def _directives(line: bytes) -> dict[bytes, list[bytes]]:
         text = base64.b64decode(line.strip(bytes(range(33))), validate=True).strip(b"\0\r\n ")
     except (binascii.Error, ValueError) as error:
         raise WireError("not base64") from error
-    if len(text) > _CHALLENGE_MAX:
-        raise WireError(f"{len(text)} bytes of SASL, expected {_CHALLENGE_MAX} at most")
+    if len(text) > SASL_MAX:
+        raise WireError(f"{len(text)} bytes of SASL, expected {SASL_MAX} at most")
     found: dict[bytes, list[bytes]] = {}
     position = 0
     while position < len(text.rstrip(b", ")):

@@ -6,7 +6,7 @@ from enum import Enum
 from typing import Self
 
 from tunnelmgr.api.errors import WireError
-from tunnelmgr_tsp.constants import CONTENT_MAX, QUOTE_MAX, STATUS_LINE_MAX
+from tunnelmgr_tsp.constants import CONTENT_MAX, QUOTE_MAX, REFERRALS_FROM, STATUS_LINE_MAX
 
 CRLF = b"\r\n"
 BLANK = bytes(range(33))
@@ -16,7 +16,6 @@ _LENGTH_LINE = re.compile(rb"content-length[ \t]*:[ \t]*(\d{1,5})[ \t]*\r?\n", r
 _LENGTH_WORD = b"content-length"
 _STATUS = re.compile(rb"(\d{1,5})(?:[ \t]+([^\r\n]*))?\r?(?:\n|$)")
 _DOCUMENT_END = b"</tunnel>"
-_REFERRAL = 1000  # status codes from here on come with a list of brokers
 
 
 class Medium(Enum):
@@ -37,9 +36,16 @@ class Status:
         return f"{self.code} {self.text}".encode() + CRLF
 
     @property
+    def is_success(self) -> bool:
+        return self.code == SUCCESS.code
+
+    @property
     def refers(self) -> bool:
         """Whether a list of other brokers belongs to it."""
-        return self.code >= _REFERRAL
+        return self.code >= REFERRALS_FROM
+
+
+SUCCESS = Status(200, "Success")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +132,7 @@ class StreamReader:
         if is_framed(buffer):
             end = _bounds(buffer)[1]
             return end if end <= len(buffer) else None
-        if (match := _STATUS.match(buffer[:line])) and int(match[1]) >= _REFERRAL:
+        if (match := _STATUS.match(buffer[:line])) and int(match[1]) >= REFERRALS_FROM:
             end = buffer.find(_DOCUMENT_END)
             return end + len(_DOCUMENT_END) if end >= 0 else None
         return line
