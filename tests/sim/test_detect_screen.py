@@ -16,10 +16,10 @@ import pytest
 from tests.sim.stun_server import StunServer
 from tests.sim.test_detection import CONTROLLED, LAB, SLOW, STUN, detect
 from tunnelmgr.cli import render
+from tunnelmgr.cli.commands.schema import schema_of
 from tunnelmgr.cli.detect_profile import commented
 from tunnelmgr.cli.detect_screen import explained, screen
 from tunnelmgr.cli.detecting import Detected
-from tunnelmgr.cli.schemas import schema_of
 from tunnelmgr.core.plugins import PluginRegistry
 from tunnelmgr.core.profiles.loading import load_profile
 from tunnelmgr.core.profiles.profile import Profile

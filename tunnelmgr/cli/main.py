@@ -3,11 +3,12 @@
 import importlib
 import sys
 from collections.abc import Mapping
+from typing import Any
 
 import click
 
 from tunnelmgr.api.errors import ExitCode, TunnelError
-from tunnelmgr.cli.asking import Asking
+from tunnelmgr.api.status import Fact
 
 SECTIONS: Mapping[str, Mapping[str, str]] = {
     "Everyday": {
@@ -94,6 +95,17 @@ def _broken(entry: "importlib.metadata.EntryPoint", what: str) -> TunnelError:
     )
 
 
+class _Asked:
+    """The `RunningProfiles` of plugin commands. Imports nothing until one of them asks."""
+
+    def ask(self, profile: str, command: str, arguments: Mapping[str, Fact]) -> Mapping[str, Any]:
+        """Run a Tunnel's command in the process of a profile."""
+        from tunnelmgr.cli import overview
+        from tunnelmgr.core.runtime import Runtime
+
+        return overview.running_client(profile, Runtime.from_environment()).command(command, arguments)
+
+
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="tunnelmgr", prog_name="tunnelmgr", message="%(prog)s %(version)s")
 def cli() -> None:
@@ -111,7 +123,7 @@ def main() -> None:
 def run(arguments: list[str], command: click.Command = cli) -> int:
     """Run one command line; return its exit code."""
     try:
-        outcome: object = command.main(arguments, prog_name="tunnelmgr", standalone_mode=False, obj=Asking())
+        outcome: object = command.main(arguments, prog_name="tunnelmgr", standalone_mode=False, obj=_Asked())
     except TunnelError as error:
         click.echo(explain(error), err=True)
         return error.exit_code

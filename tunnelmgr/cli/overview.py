@@ -74,6 +74,13 @@ def client_of(word: str, runtime: Runtime) -> ControlClient | None:
     return _running_from(Path(word), runtime)
 
 
+def running_client(word: str, runtime: Runtime) -> ControlClient:
+    """Return the way to the process that runs the profile a word means. Raises TunnelError NOT_UP when none does."""
+    if client := client_of(word, runtime):
+        return client
+    raise TunnelError(f"{word} is not running", hint=f"bring it up: tunnelmgr up {word}", exit_code=ExitCode.NOT_UP)
+
+
 def _running_from(file: Path, runtime: Runtime) -> ControlClient | None:
     for client, snapshot in _answering(runtime):
         if Path(snapshot.file).resolve() == file.resolve():

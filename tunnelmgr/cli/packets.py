@@ -1,11 +1,14 @@
-"""Packets and addresses as `decode` and `trace` print them: one line what it is for, and its parts on demand. Pure."""
+"""Packets and addresses as `decode` and `trace` print them: one line what it is for, and its parts on demand."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from tunnelmgr.api.dissection import Field
+from tunnelmgr.api.dissection import Dissector, Field
+from tunnelmgr.api.errors import TunnelError
 from tunnelmgr.cli import render
 from tunnelmgr.core.capture.explanation import Explained
 from tunnelmgr.core.capture.frame import Frame
+from tunnelmgr.core.plugins import PluginRegistry
 
 ADDRESS = "address"
 """The kind of an address that is explained by itself."""
@@ -55,15 +58,15 @@ class Decoded:
         )
 
 
-class Objects:
-    """Prints packets as JSON, one object a line."""
-
-    def __init__(self, schema: str) -> None:
-        self._schema = schema
-
-    def __call__(self, packet: Decoded) -> str:
-        """Return one line."""
-        return render.envelope(self._schema, packet)
+def installed_dissectors(plugins: PluginRegistry, tell: Callable[[str], None]) -> Sequence[Dissector]:
+    """Return new dissectors of every transport installed; `tell` hears of those that are broken."""
+    dissectors: list[Dissector] = []
+    for name in plugins.types():
+        try:
+            dissectors += plugins.transport(name).dissectors()
+        except TunnelError as error:
+            tell(f"packets of {name} are not explained: {error}")
+    return dissectors
 
 
 class Lines:

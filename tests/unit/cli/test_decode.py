@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from tests.unit.cli.test_schemas import assert_follows
+from tests.unit.cli.test_schema import assert_follows
 from tunnelmgr.api.errors import ExitCode
 from tunnelmgr.cli.commands.decode import decode
-from tunnelmgr.cli.decoding import installed_dissectors
 from tunnelmgr.cli.main import run
+from tunnelmgr.cli.packets import installed_dissectors
 from tunnelmgr.core.plugins import PLUGINS, TRANSPORTS, PluginRegistry
 
 VECTORS = json.loads((Path(__file__).parents[2] / "data" / "teredo-vectors.json").read_text())

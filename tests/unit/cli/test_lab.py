@@ -7,10 +7,10 @@ import pytest
 from click.testing import CliRunner
 
 from tunnelmgr.api.errors import ExitCode
-from tunnelmgr.cli import lab_screen, render
-from tunnelmgr.cli.commands.lab import lab
+from tunnelmgr.cli import render
+from tunnelmgr.cli.commands.lab import built, lab, screen, spoken
+from tunnelmgr.cli.commands.schema import schema_of
 from tunnelmgr.cli.main import run
-from tunnelmgr.cli.schemas import schema_of
 from tunnelmgr.lab.namespaces.programs import Program
 from tunnelmgr.lab.readymade.scenarios import SCENARIOS
 from tunnelmgr.lab.readymade.state import HostState, LabState, RouterState
@@ -35,7 +35,7 @@ STATE = LabState(
 
 def test_the_screen_of_a_lab() -> None:
     assert (
-        lab_screen.screen(STATE)
+        screen(STATE)
         == """\
 lab: what its programs write is in /run/tunnelmgr/labs/lab
   host         what                                                      addresses    runs
@@ -62,12 +62,12 @@ def test_json_follows_its_schema() -> None:
     ],
 )
 def test_a_program_is_shown_as_somebody_would_have_typed_it(words: tuple[str, ...], line: str) -> None:
-    assert lab_screen.spoken(Program(5, words)) == line
+    assert spoken(Program(5, words)) == line
 
 
 def test_a_lab_with_a_name_is_told_by_it_what_to_do_next() -> None:
-    assert "lab exec client1 tunnelmgr up home\n" in lab_screen.built("lab")
-    assert "lab exec --lab other client1 tunnelmgr up home\n" in lab_screen.built("other")
+    assert "lab exec client1 tunnelmgr up home\n" in built("lab")
+    assert "lab exec --lab other client1 tunnelmgr up home\n" in built("other")
 
 
 def test_run_without_a_scenario_lists_them() -> None:

@@ -1,11 +1,38 @@
 """`tunnelmgr check`."""
 
+from dataclasses import dataclass, field
+
 import click
 
-from tunnelmgr.api.errors import ExitCode
+from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.cli import options, render
-from tunnelmgr.cli.checking import CheckedFile, Checks, check_file
 from tunnelmgr.core.plugins import PluginRegistry
+from tunnelmgr.core.profiles.loading import load_profile
+from tunnelmgr.core.profiles.paths import find_profile
+from tunnelmgr.core.profiles.problem import Problem, ProfileError, Severity
+from tunnelmgr.core.profiles.profile import Method
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedFile:
+    """One profile that was looked at."""
+
+    file: str
+    valid: bool
+    exit_code: ExitCode
+    name: str | None
+    """None when the profile is not valid."""
+    methods: tuple[str, ...]
+    """In the order they are tried, each with its role and what was chosen: "teredo client (server 192.0.2.1)"."""
+    problems: tuple[Problem, ...]
+    """Mistakes, and what is odd about a valid profile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checks:
+    """What `check` shows."""
+
+    files: tuple[CheckedFile, ...] = field(default=())
 
 
 @click.command()
@@ -17,9 +44,26 @@ def check(files: tuple[str, ...], *, as_json: bool) -> ExitCode:
     Every mistake is shown at once, with its line. Exits 78 when a profile cannot be used.
     """
     plugins = PluginRegistry.from_environment()
-    checks = Checks(tuple(check_file(file, plugins) for file in files))
+    checks = Checks(tuple(_checked(file, plugins) for file in files))
     click.echo(render.envelope("check", checks) if as_json else "\n".join(map(_text, checks.files)))
     return max((file.exit_code for file in checks.files), key=_gravity)
+
+
+def _checked(word: str, plugins: PluginRegistry) -> CheckedFile:
+    """Look at one profile. What is wrong with it is in the result, never raised."""
+    try:
+        profile = load_profile(find_profile(word), plugins)
+    except ProfileError as error:
+        return CheckedFile(word, False, error.exit_code, None, (), error.problems)
+    except TunnelError as error:
+        problem = Problem(word, 0, 0, Severity.ERROR, error.message, error.hint)
+        return CheckedFile(word, False, error.exit_code, None, (), (problem,))
+    methods = tuple(map(_described, profile.methods))
+    return CheckedFile(str(profile.file), True, ExitCode.DONE, profile.name, methods, profile.warnings)
+
+
+def _described(method: Method) -> str:
+    return f"{method.type} {method.role} ({method.transport.describe()})"
 
 
 def _text(file: CheckedFile) -> str:

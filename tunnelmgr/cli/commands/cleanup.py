@@ -1,13 +1,17 @@
 """`tunnelmgr cleanup`."""
 
+import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import click
 
-from tunnelmgr.cli import options, render
-from tunnelmgr.cli.taking_back import rehearse_taking_back, take_back
+from tunnelmgr.cli import options, privileges, render
 from tunnelmgr.core.runtime import Runtime
-from tunnelmgr.host.cleanup import Leftover
+from tunnelmgr.daemon.claim import remove_stale
+from tunnelmgr.host.cleanup import Leftover, leftovers
+from tunnelmgr.host.cleanup import cleanup as take_back_journals
+from tunnelmgr.host.linux.host import LinuxHost
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,5 +30,19 @@ def cleanup(*, dry_run: bool, as_json: bool) -> None:
     Profiles that are up stay untouched.
     """
     runtime = Runtime.from_environment()
-    found = Leftovers(tuple(rehearse_taking_back(runtime) if dry_run else take_back(runtime)))
-    click.echo(render.envelope("cleanup", found) if as_json else render.changes(found.leftovers) or "nothing was left")
+    found = Leftovers(tuple(_rehearse(runtime) if dry_run else take_back(runtime)))
+    text = "\n".join(f"[#] {line}" for leftover in found.leftovers for line in leftover.lines)
+    click.echo(render.envelope("cleanup", found) if as_json else text or "nothing was left")
+
+
+def take_back(runtime: Runtime) -> Sequence[Leftover]:
+    """Take it back and return what it was. Profiles that run stay untouched. Raises TunnelError, or becomes root."""
+    privileges.require_net_admin("take back what a killed process left")
+    found = asyncio.run(take_back_journals(LinuxHost(), runtime.runtime_dir))
+    remove_stale(runtime.runtime_dir)
+    return found
+
+
+def _rehearse(runtime: Runtime) -> Sequence[Leftover]:
+    privileges.require_net_admin("read what killed processes left")
+    return leftovers(runtime.runtime_dir)

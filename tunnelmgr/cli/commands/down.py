@@ -28,7 +28,7 @@ def down(profile: str | None) -> None:
         _stop(client)
         _say(f"{client.name}: down")
     except NotRunningError:
-        from tunnelmgr.cli.taking_back import take_back  # slow to import, and seldom needed
+        from tunnelmgr.cli.commands.cleanup import take_back  # slow to import, and seldom needed
 
         take_back(runtime)
         _say(f"{client.name}: its process had been killed; what it left is taken back")

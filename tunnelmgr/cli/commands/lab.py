@@ -1,17 +1,31 @@
 """`tunnelmgr lab`."""
 
 import os
+import sys
+from collections.abc import Iterable, Sequence
 from functools import partial
+from itertools import zip_longest
+from pathlib import Path, PurePath
+from typing import NoReturn
 
 import click
 
 from tunnelmgr.api.errors import ExitCode, TunnelError
-from tunnelmgr.cli import lab_ground, lab_screen, lab_work, options
-from tunnelmgr.cli.lab_screen import DEFAULT_LAB
-from tunnelmgr.lab.readymade.description import DEFAULT_NAT, describe
+from tunnelmgr.cli import options, render
+from tunnelmgr.core.runtime import RUNTIME_DIR
+from tunnelmgr.lab.namespaces.programs import Program
+from tunnelmgr.lab.readymade.description import DEFAULT_NAT, Description, describe
+from tunnelmgr.lab.readymade.ground import Ground
+from tunnelmgr.lab.readymade.lab import Lab, standing
+from tunnelmgr.lab.readymade.scenario import Scenario, play
 from tunnelmgr.lab.readymade.scenarios import SCENARIOS, demo
+from tunnelmgr.lab.readymade.state import HostState, LabState, RouterState, state_of
 from tunnelmgr.lab.vocabulary import LINK_MTU, NatKind
 
+DEFAULT_LAB = "lab"
+"""What a lab is called that nobody has named."""
+_say = partial(click.echo, err=True)
+_WORDS_WIDTH = 60  # characters of a command line
 _NATS = click.Choice([kind.value for kind in NatKind])
 _PASS_ON = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 """What stands behind the host is the command's own."""
@@ -56,7 +70,7 @@ def up(name: str, nats: tuple[str, ...], delays: tuple[float, ...], losses: tupl
         [percent / 100 for percent in losses],
         mtus,
     )
-    return lab_ground.build_to_stay(name, partial(lab_work.build, description))
+    return _ground(name).build_to_stay(partial(_build, description))
 
 
 @lab.command()
@@ -66,7 +80,7 @@ def down(name: str) -> None:
 
     Also what a killed command has left of one.
     """
-    click.echo(f"{name}: removed" if lab_ground.remove(name) else f"there is no lab {name}", err=True)
+    click.echo(f"{name}: removed" if _ground(name).remove() else f"there is no lab {name}", err=True)
 
 
 @lab.command()
@@ -77,7 +91,7 @@ def status(name: str, *, as_json: bool) -> None:
 
     Exits 3 when the lab is not there.
     """
-    lab_ground.join(name, partial(lab_work.show, name, as_json=as_json))
+    _ground(name).join(partial(_show, name, as_json=as_json))
 
 
 @lab.command(context_settings=_PASS_ON)
@@ -89,7 +103,7 @@ def exec(name: str, host: str, words: tuple[str, ...]) -> None:  # noqa: A001
 
     It sees the host's network and names, and the files of this machine.
     """
-    lab_ground.join(name, partial(lab_work.enter, name, host, words))
+    _ground(name).join(partial(_enter, name, host, words))
 
 
 @lab.command()
@@ -97,7 +111,7 @@ def exec(name: str, host: str, words: tuple[str, ...]) -> None:  # noqa: A001
 @_host
 def shell(name: str, host: str) -> None:
     """Open a shell on a host."""
-    lab_ground.join(name, partial(lab_work.enter, name, host, [os.environ.get("SHELL") or "/bin/sh"]))
+    _ground(name).join(partial(_enter, name, host, [os.environ.get("SHELL") or "/bin/sh"]))
 
 
 @lab.command()
@@ -109,11 +123,11 @@ def run(name: str, scenario: str | None) -> int:
     Lists the scenarios there are without one.
     """
     if scenario is None:
-        click.echo(lab_screen.scenarios(SCENARIOS.values()))
+        click.echo("\n".join(render.columns([(one.name, one.title) for one in SCENARIOS.values()])))
         return ExitCode.DONE
     if scenario not in SCENARIOS:
         raise TunnelError(f"no scenario {scenario!r}", hint=f"there are {', '.join(SCENARIOS)}", exit_code=ExitCode.USAGE)
-    return lab_ground.build_for_now(name, partial(lab_work.perform, SCENARIOS[scenario], name))
+    return _ground(name).build_for_now(partial(_perform, SCENARIOS[scenario], name))
 
 
 @lab.command("demo")
@@ -124,4 +138,79 @@ def show_demo(name: str, nat: str) -> int:
 
     In a lab of its own, which is gone afterwards. Takes a few seconds.
     """
-    return lab_ground.build_for_now(name, partial(lab_work.perform, demo(NatKind(nat)), name))
+    return _ground(name).build_for_now(partial(_perform, demo(NatKind(nat)), name))
+
+
+def _ground(name: str) -> Ground:
+    return Ground(name, RUNTIME_DIR, [sys.executable, "-m", "tunnelmgr.cli", *sys.argv[1:]])
+
+
+def _build(description: Description, folder: Path) -> None:
+    """Build a lab that stays. Raises TunnelError."""
+    Lab(description, folder).build(_say)
+    _say(built(description.lab))
+
+
+def _show(name: str, folder: Path, *, as_json: bool) -> None:
+    """Print how a lab stands. Raises TunnelError."""
+    state = state_of(Lab.attach(name, folder))
+    click.echo(render.envelope("lab", state) if as_json else screen(state))
+
+
+def _enter(name: str, host: str, words: Sequence[str], folder: Path) -> NoReturn:
+    """Become a command on a host. Raises TunnelError, and OSError when `ip` is missing."""
+    lab = Lab.attach(name, folder)
+    command = lab.command(lab.host(host), words)
+    os.execvp(command[0], command)  # noqa: S606 - no shell is the point
+
+
+def _perform(scenario: Scenario, name: str, folder: Path) -> None:
+    """Build a lab, play a scenario in it, and remove it. Raises TunnelError when it does not go as it must."""
+    with standing(describe(name, scenario.nats), folder, _say, scenario.services) as lab:
+        play(scenario, lab, click.echo)
+
+
+def built(lab: str) -> str:
+    """Return what a user reads when a lab stands."""
+    name = "" if lab == DEFAULT_LAB else f" --lab {lab}"
+    return f"""\
+{lab}: up. What to do in it:
+  tunnelmgr lab exec{name} client1 tunnelmgr up home
+  tunnelmgr lab shell{name} client1
+  tunnelmgr lab status{name}
+  tunnelmgr lab down{name}"""
+
+
+def screen(state: LabState) -> str:
+    """Return the screen of a lab."""
+    rows = [("host", "what", "addresses", "runs"), *(row for host in state.hosts for row in _rows(host))]
+    return "\n".join([f"{state.lab}: what its programs write is in {state.folder}", *render.columns(rows, indent="  ")])
+
+
+def _rows(host: HostState) -> Iterable[tuple[str, ...]]:
+    """Yield a row for each address and each program, side by side."""
+    head = (host.name, host.purpose + (f": {_router(host.router)}" if host.router else ""))
+    programs = map(spoken, host.programs)
+    for address, program in list(zip_longest(host.addresses, programs, fillvalue="")) or [("", "")]:
+        yield (*head, address, program)
+        head = ("", "")
+
+
+def _router(router: RouterState) -> str:
+    words = [router.nat]
+    if router.delay:
+        words.append(f"{router.delay * 1000:g} ms")
+    if router.loss:
+        words.append(f"loses {router.loss * 100:g} %")
+    if router.mtu != LINK_MTU:
+        words.append(f"MTU {router.mtu}")
+    return ", ".join(words)
+
+
+def spoken(program: Program) -> str:
+    """Return a command line as somebody would have typed it, cut where it is long."""
+    words = list(program.words)
+    if len(words) > 1 and PurePath(words[0]).name.startswith("python") and not words[1].startswith("-"):
+        del words[0]  # a script says what runs, not its interpreter
+    line = " ".join([PurePath(words[0]).name, *words[1:]])
+    return f"{line if len(line) <= _WORDS_WIDTH else line[: _WORDS_WIDTH - 3] + '...'} ({program.pid})"

@@ -1,24 +1,28 @@
 """`tunnelmgr trace`."""
 
+import os
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
+from itertools import islice
+from typing import BinaryIO
 
 import click
 
 from tunnelmgr.api.errors import ExitCode, TunnelError
-from tunnelmgr.cli import options, overview, privileges
-from tunnelmgr.cli.decoding import installed_dissectors
-from tunnelmgr.cli.packets import Lines, Objects
-from tunnelmgr.cli.trace_outputs import CaptureFile, Screen, TraceOutput, opened
-from tunnelmgr.cli.tracing import Side, Tracer
+from tunnelmgr.cli import options, overview, privileges, render
+from tunnelmgr.cli.packets import Decoded, Lines, installed_dissectors
 from tunnelmgr.core.capture.explanation import Decoder
+from tunnelmgr.core.capture.frame import Frame, LinkType
+from tunnelmgr.core.capture.writing import PcapngWriter
 from tunnelmgr.core.plugins import PluginRegistry
 from tunnelmgr.core.runtime import Runtime
-from tunnelmgr.daemon.client import ControlClient
+from tunnelmgr.daemon.tracer import Side, Tracer
 
 _say = partial(click.echo, err=True)
+STANDARD_OUTPUT = "-"
 _SIDES = {"outer": (Side.OUTER,), "inner": (Side.INNER,), "both": (Side.OUTER, Side.INNER)}
 
 
@@ -39,36 +43,26 @@ def trace(profile: str, *, sides: str, output: str | None, count: int | None, ve
     """
     if output is not None and (as_json or verbose):
         raise click.UsageError("-o writes pcapng: neither --json nor -v goes with it")
-    client = _client_of(profile)
+    client = overview.running_client(profile, Runtime.from_environment())
     privileges.require_net_admin(f"watch the packets of {client.name}")
     decoder = Decoder(installed_dissectors(PluginRegistry.from_environment(), _say))
-    show = Objects("trace") if as_json else Lines(fields=verbose, interfaces=sides == "both")
+    lines = Lines(fields=verbose, interfaces=sides == "both")
+    show = partial(render.envelope, "trace") if as_json else lines
     with ExitStack() as stack:
-        target: TraceOutput = Screen(client.name, decoder, show)
-        if output is not None:
-            target = CaptureFile(stack.enter_context(opened(output)), decoder)
+        capture = stack.enter_context(_opened(output)) if output is not None else None
+        writer = PcapngWriter(capture, [side.value for side in Side]) if capture else None
         tracer = stack.enter_context(Tracer(client, _SIDES[sides], _say))
         with _until_interrupted():
-            _run(tracer, target, count)
-        seen, lost = tracer.seen, tracer.lost()
-        target.end(seen, lost)
-    _say(f"{client.name}: {seen} packets, {lost} lost")
-
-
-def _run(tracer: Tracer, target: TraceOutput, count: int | None) -> None:
-    for number, traced in enumerate(tracer.packets(), 1):
-        target.packet(traced, number)
-        if number == count:
-            return
-
-
-def _client_of(profile: str) -> ControlClient:
-    client = overview.client_of(profile, Runtime.from_environment())
-    if client is None:
-        raise TunnelError(
-            f"{profile} is not running", hint=f"bring it up: tunnelmgr up {profile}", exit_code=ExitCode.NOT_UP
-        )
-    return client
+            for number, (side, packet) in enumerate(islice(tracer.packets(), count), 1):
+                frame = Frame(number, packet.at, LinkType.RAW, packet.data, packet.length, side.value)
+                explained = decoder.frame(frame)
+                if writer:
+                    writer.packet(side.value, packet.at, packet.data, packet.length, explained.dissection.purpose)
+                else:
+                    click.echo(show(Decoded.of(client.name, explained, frame.length, frame)))
+        if writer:
+            writer.end(tracer.seen, tracer.lost())
+        _say(f"{client.name}: {tracer.seen} packets, {tracer.lost()} lost")
 
 
 @contextmanager
@@ -77,3 +71,21 @@ def _until_interrupted() -> Iterator[None]:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with suppress(KeyboardInterrupt):
         yield
+
+
+@contextmanager
+def _opened(output: str) -> Iterator[BinaryIO]:
+    """Open what a capture is to be written to. Raises TunnelError."""
+    if output == STANDARD_OUTPUT:
+        if sys.stdout.isatty():
+            hint = "write to a file, or to a program: `-o - | wireshark -k -i -`"
+            raise TunnelError("a capture is nothing for a terminal", hint=hint, exit_code=ExitCode.USAGE)
+        yield sys.stdout.buffer
+        return
+    try:
+        # Packets are private: for nobody's eyes but the owner's.
+        descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    except OSError as error:
+        raise TunnelError(f"cannot write {output}: {error.strerror}") from error
+    with os.fdopen(descriptor, "wb") as stream:
+        yield stream

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tunnelmgr.api.errors import TunnelError
-from tunnelmgr.cli.lab_ground import own_dir
+from tunnelmgr.lab.readymade.ground import own_dir
 
 
 def test_a_user_s_labs_are_in_the_folder_the_session_gives(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Where the packets of a profile pass, and how what was seen is printed."""
+"""Where the packets of a profile pass."""
 
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Interface
@@ -6,16 +6,10 @@ from ipaddress import IPv4Address, IPv4Interface
 import pytest
 
 from tests.home_snapshot import SNAPSHOT
-from tests.unit.cli.test_schemas import assert_follows
-from tunnelmgr.api.dissection import Field
-from tunnelmgr.api.errors import ExitCode
 from tunnelmgr.api.network import LocalAddress, Network
 from tunnelmgr.api.packets.protocol import IpProtocol
-from tunnelmgr.cli.commands.trace import trace
-from tunnelmgr.cli.main import run
-from tunnelmgr.cli.packets import Decoded, Lines, Objects
-from tunnelmgr.cli.tracing import Side, Tap, taps_of
 from tunnelmgr.core.running.snapshot import OuterSocket
+from tunnelmgr.daemon.tracer import Side, Tap, taps_of
 from tunnelmgr.host.linux.packet_filter import OuterEnd
 
 ANYWHERE = "0.0.0.0"  # noqa: S104 - nothing is bound here
@@ -63,26 +57,3 @@ def test_only_the_sides_wanted_are_watched() -> None:
 
 def test_an_address_that_has_left_this_host_is_watched_nowhere() -> None:
     assert taps(OuterSocket("udp", "192.0.2.77", 1)) == frozenset()
-
-
-def test_lines_name_the_side_where_both_are_watched() -> None:
-    packet = Decoded("home", 3, 10.5, "inner", "a", "b", 40, "ipv6", "udp", "UDP 1 > 2, 3 bytes", ())
-    assert " ".join(Lines(fields=False, interfaces=True)(packet).split()) == "3 0.0000 inner a > b UDP 1 > 2, 3 bytes"
-    assert "inner" not in Lines(fields=False)(packet)
-
-
-def test_json_follows_its_schema() -> None:
-    field = Field("source", "a", 8, 16)
-    packet = Decoded("home", 3, 10.5, "inner", None, None, 40, "ipv6", "udp", "UDP 1 > 2, 3 bytes", (field,))
-    assert_follows("trace", Objects("trace")(packet))
-
-
-def test_a_capture_is_not_written_in_words_too(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["trace", "home", "-o", "x.pcapng", "--json"]) == ExitCode.USAGE
-    assert "-o writes pcapng" in capsys.readouterr().err
-
-
-def test_help_tells_what_to_do_with_a_capture(capsys: pytest.CaptureFixture[str]) -> None:
-    run(["trace", "--help"])
-    assert trace.help
-    assert "wireshark -k -i -" in " ".join(capsys.readouterr().out.split())

@@ -8,14 +8,13 @@ import jsonschema
 import pytest
 from click.testing import CliRunner
 
-from tests.unit.cli.test_render import METHODS, SIXINFOUR, UP
+from tests.unit.cli.test_status import METHODS, SIXINFOUR, UP
 from tunnelmgr.cli import render
 from tunnelmgr.cli.commands.check import check
 from tunnelmgr.cli.commands.cleanup import Leftovers
 from tunnelmgr.cli.commands.plugins import plugins
-from tunnelmgr.cli.commands.schema import schema
+from tunnelmgr.cli.commands.schema import NAMES, OUTPUTS, PROFILE, schema, schema_of
 from tunnelmgr.cli.overview import ProfileStatus, Statuses
-from tunnelmgr.cli.schemas import NAMES, OUTPUTS, PROFILE, schema_of
 from tunnelmgr.core.running.snapshot import State, Trouble
 from tunnelmgr.daemon.health import KILLED
 from tunnelmgr.host.cleanup import Leftover

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tunnelmgr.api.network import Network
-from tunnelmgr.cli.rehearsal import rehearse
+from tunnelmgr.cli.commands.up import rehearse
 from tunnelmgr.core.plugins import PluginRegistry
 from tunnelmgr.core.profiles.loading import load_profile
 from tunnelmgr.core.running.lan import Surroundings
