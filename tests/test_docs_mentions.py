@@ -19,8 +19,8 @@ import yaml
 from tests.documents import DOCUMENTS, ROOT, blocks, code, name_of, spans, tables, without_section
 from tunnelmgr.api import hookspecs
 from tunnelmgr.api.errors import ExitCode, TunnelError
+from tunnelmgr.cli.commands.schema import NAMES as SCHEMAS
 from tunnelmgr.cli.main import cli
-from tunnelmgr.cli.schemas import NAMES as SCHEMAS
 from tunnelmgr.core.plugins import PLUGINS, TRANSPORTS, PluginRegistry
 from tunnelmgr.core.profiles.loading import load_profile
 from tunnelmgr.core.profiles.profile import ProfileFile
