@@ -90,14 +90,14 @@ class Bench:
         return ControlMessage.parse(answer.data).text
 
     def _turn(self) -> list[Datagram]:
-        sent = self.broker.datagrams_to_send()
-        while events := self.broker.events():
+        sent = self.broker.outbox.drain_datagrams()
+        while events := self.broker.outbox.drain_events():
             for event in events:
                 if isinstance(event, Ask):
                     self.broker.effect_done(event, Done(self._leases.handle(event.request)), self.now)
                 elif isinstance(event, OpenChannel):
                     self.broker.effect_done(event, Done(event.local), self.now)
-            sent += self.broker.datagrams_to_send()
+            sent += self.broker.outbox.drain_datagrams()
         self.broker.next_timeout()
         return sent
 

@@ -1,50 +1,51 @@
 """A Tunnel that does what a test tells it and keeps what it hears, on real sockets and on simulated ones."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv6Interface
 from random import Random
 from typing import ClassVar
 
-from tunnelmgr.api.datagrams import ChannelEvent, Datagram
-from tunnelmgr.api.effects import Effect, EffectResult
-from tunnelmgr.api.events import Event, Stopped
-from tunnelmgr.api.network import Network
+from tunnelmgr.api.datagrams import ChannelEvent, ChannelKind, Datagram
+from tunnelmgr.api.effects import Effect, EffectResult, OpenChannel
+from tunnelmgr.api.events import Event, Stopped, Up
+from tunnelmgr.api.hostconfig import HostConfig
+from tunnelmgr.api.network import Endpoint, Network
 from tunnelmgr.api.report import NetworkReport
 from tunnelmgr.api.settings import Settings
 from tunnelmgr.api.status import Fact, PathUse, TunnelStatus
 from tunnelmgr.api.transport import Fit, Service, Suitability, Transport
 from tunnelmgr.api.tunnel import Tunnel
+from tunnelmgr.lab.simulated import SimulatedHost
 
 
 def say_goodbye(tunnel: "ScriptedTunnel") -> None:
     """Stop as a Tunnel should."""
-    tunnel.say.append(Stopped())
+    tunnel.outbox.say(Stopped())
 
 
 def say_nothing(_: "ScriptedTunnel") -> None:
     """Leave whoever waits for the end waiting."""
 
 
-@dataclass
-class ScriptedTunnel:
-    """What is put into `say`, `to_send`, `to_deliver` leaves at the next turn; `on_answer` and `on_stop` may add to it."""
+class ScriptedTunnel(Tunnel):
+    """What is put into its outbox leaves at the next turn; `on_answer` and `on_stop` may add to it."""
 
-    say: list[Event] = field(default_factory=list)
-    to_send: list[Datagram] = field(default_factory=list)
-    to_deliver: list[bytes] = field(default_factory=list)
-    wake_at: float | None = None
-    on_answer: Callable[[Effect, EffectResult], None] = lambda effect, result: None
-    on_stop: Callable[["ScriptedTunnel"], None] = say_goodbye
-    datagrams: list[Datagram] = field(default_factory=list)
-    datagrams_at: list[float] = field(default_factory=list)
-    packets: list[bytes] = field(default_factory=list)
-    channel_events: list[ChannelEvent] = field(default_factory=list)
-    answers: list[tuple[Effect, EffectResult]] = field(default_factory=list)
-    answers_at: list[float] = field(default_factory=list)
-    uses: list[PathUse] = field(default_factory=list)
-    networks: list[Network] = field(default_factory=list)
-    memory: Mapping[str, bytes] = field(default_factory=dict)
-    woken_at: list[float] = field(default_factory=list)
+    def __init__(self, *first_words: Event) -> None:
+        super().__init__()
+        self.outbox.say(*first_words)
+        self.wake_at: float | None = None
+        self.on_answer: Callable[[Effect, EffectResult], None] = lambda effect, result: None
+        self.on_stop: Callable[[ScriptedTunnel], None] = say_goodbye
+        self.datagrams: list[Datagram] = []
+        self.datagrams_at: list[float] = []
+        self.packets: list[bytes] = []
+        self.channel_events: list[ChannelEvent] = []
+        self.answers: list[tuple[Effect, EffectResult]] = []
+        self.answers_at: list[float] = []
+        self.uses: list[PathUse] = []
+        self.networks: list[Network] = []
+        self.memory: Mapping[str, bytes] = {}
+        self.woken_at: list[float] = []
 
     def start(self, now: float, network: Network, memory: Mapping[str, bytes]) -> None:
         self.networks.append(network)
@@ -79,23 +80,11 @@ class ScriptedTunnel:
     def next_timeout(self) -> float | None:
         return self.wake_at
 
-    def datagrams_to_send(self) -> list[Datagram]:
-        drained, self.to_send = self.to_send, []
-        return drained
-
-    def packets_to_deliver(self) -> list[bytes]:
-        drained, self.to_deliver = self.to_deliver, []
-        return drained
-
-    def events(self) -> list[Event]:
-        drained, self.say = self.say, []
-        return drained
-
     def status(self, now: float) -> TunnelStatus:
         return TunnelStatus("scripted", counters={"heard": len(self.datagrams)})
 
     def command(self, name: str, arguments: Mapping[str, Fact], now: float) -> Mapping[str, object]:
-        """Turn the pump, so that what the test has put into the lists goes out."""
+        """Turn the pump, so that what the test has put into the outbox goes out."""
         return {"name": name, **arguments}
 
     def stop(self, now: float) -> None:
@@ -132,3 +121,53 @@ class ScriptedTransport(Transport):
 
     def services(self) -> Mapping[str, Callable[[], Service]]:
         return self._services
+
+
+# On simulated hosts.
+
+
+def endpoint(text: str) -> Endpoint:
+    address, _, port = text.partition(":")
+    return Endpoint(IPv4Address(address), int(port or 0))
+
+
+def udp(port: int = 4000, address: str = "0.0.0.0", channel: str = "udp") -> OpenChannel:  # noqa: S104 - nothing is bound
+    return OpenChannel(channel, ChannelKind.UDP, Endpoint(IPv4Address(address), port))
+
+
+def listener() -> ScriptedTunnel:
+    """A tunnel with UDP port 4000 open."""
+    return ScriptedTunnel(udp())
+
+
+def up(*addresses: str, mtu: int = 1280, default_route: bool = False) -> Up:
+    interfaces = tuple(IPv6Interface(address) for address in addresses)
+    return Up(HostConfig(addresses=interfaces, mtu=mtu, default_route=default_route))
+
+
+def script(host: SimulatedHost) -> ScriptedTunnel:
+    """The Tunnel of a host that was added with a ScriptedTunnel."""
+    assert isinstance(host.tunnel, ScriptedTunnel)
+    return host.tunnel
+
+
+def say(host: SimulatedHost, *events: Event) -> None:
+    """Let the host's Tunnel say something now."""
+    script(host).outbox.say(*events)
+    host.command("turn")
+
+
+def send(
+    host: SimulatedHost, data: bytes, remote: str, channel: str = "udp", *, local: str = "", ttl: int | None = None
+) -> None:
+    """Let the host's Tunnel send a datagram now."""
+    source = endpoint(local) if local else None
+    script(host).outbox.send(Datagram(channel, data, endpoint(remote), source, ttl=ttl))
+    host.command("turn")
+
+
+def member() -> ScriptedTunnel:
+    """A tunnel with UDP port 4000 open and in the group 224.0.0.253 at port 3544."""
+    group = endpoint("224.0.0.253:3544")
+    joined = OpenChannel("group", ChannelKind.MULTICAST, Endpoint(IPv4Address(0), group.port), group=group.address)
+    return ScriptedTunnel(udp(), joined)

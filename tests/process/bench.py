@@ -37,11 +37,11 @@ class Bench:
 
     def say(self, *events: Event) -> None:
         """Let the Tunnel say something: any input makes the pump turn."""
-        self.tunnel.say += events
+        self.tunnel.outbox.say(*events)
         self.driver.status()
 
     def send(self, *datagrams: Datagram) -> None:
-        self.tunnel.to_send += datagrams
+        self.tunnel.outbox.send(*datagrams)
         self.driver.status()
 
     async def answer(self, effect: Effect) -> EffectResult:

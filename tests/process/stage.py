@@ -94,7 +94,7 @@ class Stage:
 
     def say(self, *events: Event, tunnel: ScriptedTunnel | None = None) -> None:
         """Let the Tunnel say something: asking for status makes the pump turn."""
-        (tunnel or self.tunnel).say += events
+        (tunnel or self.tunnel).outbox.say(*events)
         self.life.snapshot()
 
     def has(self, kind: type[Item], **fields: object) -> bool:

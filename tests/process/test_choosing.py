@@ -20,7 +20,7 @@ from tunnelmgr.core.running.snapshot import State
 def test_the_next_method_is_tried_when_one_fails_for_good(tmp_path: Path) -> None:
     async def story() -> None:
         stage = Stage(tmp_path, network=NetworkSettings(), methods=2)
-        stage.tunnel.say.append(Down("nobody home", permanent=True))
+        stage.tunnel.outbox.say(Down("nobody home", permanent=True))
         running = asyncio.create_task(stage.life.run())
         await until(lambda: stage.tunnels[1].networks)
         stage.say(up(), tunnel=stage.tunnels[1])
@@ -36,7 +36,7 @@ def test_the_next_method_is_tried_when_one_fails_for_good(tmp_path: Path) -> Non
 def test_a_method_that_carries_nothing_gives_way_to_the_next(tmp_path: Path) -> None:
     async def story() -> None:
         stage = Stage(tmp_path, network=NetworkSettings(), methods=2)
-        stage.tunnel.say.append(Down("no answer from 192.0.2.1:3544"))
+        stage.tunnel.outbox.say(Down("no answer from 192.0.2.1:3544"))
         running = asyncio.create_task(stage.life.run())
         await until(lambda: stage.tunnels[1].networks)
         failed = "scripted: no packets flowed for 15 s: no answer from 192.0.2.1:3544; trying scripted"
@@ -144,7 +144,7 @@ def test_a_stop_does_not_wait_for_detection(tmp_path: Path) -> None:
 def test_the_last_method_s_failure_is_the_profile_s(tmp_path: Path) -> None:
     def disturb(stage: Stage) -> None:
         for number, tunnel in enumerate(stage.tunnels):
-            tunnel.say.append(Down(f"failure {number}", code=ExitCode.REFUSED, permanent=True))
+            tunnel.outbox.say(Down(f"failure {number}", code=ExitCode.REFUSED, permanent=True))
 
     _, error = run(ending(tmp_path, disturb, methods=2))
     assert (error.message, error.exit_code) == ("failure 1", ExitCode.REFUSED)

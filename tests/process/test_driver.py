@@ -71,7 +71,7 @@ def test_a_datagram_of_the_same_turn_finds_the_channel_it_needs(tmp_path: Path) 
     async def story() -> None:
         async with bench(tmp_path) as b:
             first = await b.open(udp("first"))
-            b.tunnel.say.append(udp("second"))
+            b.tunnel.outbox.say(udp("second"))
             b.send(Datagram("second", b"at once", first))
             await until(lambda: [seen.data for seen in b.tunnel.datagrams] == [b"at once"])
 

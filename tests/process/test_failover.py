@@ -59,7 +59,7 @@ class Carrier(ScriptedTransport):
     def tunnel(self, random: Random) -> Tunnel:
         if self.crashes:
             raise ZeroDivisionError("seven over nothing")
-        made = ScriptedTunnel(say=[Up(HostConfig(addresses=(self.address,), default_route=True))])
+        made = ScriptedTunnel(Up(HostConfig(addresses=(self.address,), default_route=True)))
         self.made.append(made)
         return made
 
@@ -228,7 +228,7 @@ def test_what_was_lost_stays_impaired_while_nobody_answers_also_with_another_mtu
                 assert (later.state, later.trouble) == (State.IMPAIRED, Trouble.LOST)
                 assert later.since > 59 * minute
                 assert minute > 1 or home.story.count(LOST) == 1, "and is told once"
-                only.made[0].say.append(Up(HostConfig(addresses=(only.address,), default_route=True, mtu=1400)))
+                only.made[0].outbox.say(Up(HostConfig(addresses=(only.address,), default_route=True, mtu=1400)))
                 home.life.snapshot()  # which makes the pump turn
             assert State.STARTING not in home.states[home.states.index(State.IMPAIRED) :]
 
@@ -446,7 +446,7 @@ def test_a_stop_during_a_switch_leaves_nothing(tmp_path: Path, moment: float) ->
     async def story() -> None:
         async with world(tmp_path, "first", "second") as home:
             home.carriers["second"].works = lambda: False
-            home.carriers["first"].made[0].say.append(Down("login refused", code=ExitCode.NO_PERMISSION, permanent=True))
+            home.carriers["first"].made[0].outbox.say(Down("login refused", code=ExitCode.NO_PERMISSION, permanent=True))
             home.life.snapshot()
             await asyncio.sleep(moment)
 
@@ -474,9 +474,9 @@ def test_a_method_beyond_hope_is_the_end_only_when_it_is_the_last(tmp_path: Path
         home = World(tmp_path, ("first", "second"), {})
         running = asyncio.create_task(home.life.run())
         await until(lambda: home.runs("first"))
-        home.carriers["first"].made[0].say.append(refused)
+        home.carriers["first"].made[0].outbox.say(refused)
         await until(lambda: home.runs("second"))
-        home.carriers["second"].made[0].say.append(refused)
+        home.carriers["second"].made[0].outbox.say(refused)
         home.life.snapshot()
         with pytest.raises(TunnelError) as caught:
             await running

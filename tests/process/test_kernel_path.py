@@ -154,7 +154,7 @@ def test_what_the_kernel_cannot_do_any_more_is_taken_over_with_addresses_and_rou
             await until(lambda: stage.has(Address, interface=ADDRESS) and stage.default_route)
             assert path(stage.life.snapshot()) == ("plain", "a kernel tunnel has one far end, and this one several")
             packet = b"\x60\0\0\0\0\0\x11\x40" + ADDRESS.ip.packed + ALONE.network_address.packed
-            stage.tunnel.to_deliver.append(packet)
+            stage.tunnel.outbox.deliver(packet)
             stage.life.snapshot()
             assert stage.host.tuns["tm-home"].outside.recv(2048) == packet
 
@@ -164,7 +164,7 @@ def test_what_the_kernel_cannot_do_any_more_is_taken_over_with_addresses_and_rou
 def test_what_the_tunnel_delivers_beside_the_kernel_is_a_copy_and_dropped(tmp_path: Path) -> None:
     async def story() -> None:
         async with living(tmp_path) as stage:
-            stage.tunnel.to_deliver.append(b"\x60" + bytes(39))
+            stage.tunnel.outbox.deliver(b"\x60" + bytes(39))
             snapshot = stage.life.snapshot()
             assert not [name for name in snapshot.counters if name.startswith("dropped-")]
             assert snapshot.traffic.packets_received == 0

@@ -65,9 +65,9 @@ def test_the_far_end_is_asked_before_slow_modules_are_imported(tmp_path: Path) -
         async def story() -> None:
             stage = Stage(tmp_path, network=NetworkSettings(), methods=1, host=ObservantHost())
             service = OpenChannel("service", ChannelKind.UDP)
-            stage.tunnel.say.append(service)
+            stage.tunnel.outbox.say(service)
             remote = Endpoint(IPv4Address("127.0.0.1"), far.getsockname()[1])
-            stage.tunnel.on_answer = lambda effect, result: stage.tunnel.to_send.append(
+            stage.tunnel.on_answer = lambda effect, result: stage.tunnel.outbox.send(
                 Datagram("service", b"solicitation", remote)
             )
             running = asyncio.create_task(stage.life.run())
@@ -221,7 +221,7 @@ def test_one_that_listens_is_up_without_a_probe(tmp_path: Path) -> None:
 
 def test_a_permanent_failure_ends_with_its_reason_and_code(tmp_path: Path) -> None:
     def disturb(stage: Stage) -> None:
-        stage.tunnel.say.append(Down("login refused for me", "check the password", ExitCode.NO_PERMISSION, permanent=True))
+        stage.tunnel.outbox.say(Down("login refused for me", "check the password", ExitCode.NO_PERMISSION, permanent=True))
 
     _, error = run(ending(tmp_path, disturb))
     assert (error.message, error.hint, error.exit_code) == ("login refused for me", "check the password", 77)
@@ -248,7 +248,7 @@ def test_a_tunnel_that_raises_ends_as_a_bug_of_its_plugin(tmp_path: Path) -> Non
 def test_a_host_that_refuses_a_change_is_left_as_it_was(tmp_path: Path, beginning: str) -> None:
     def disturb(stage: Stage) -> None:
         stage.host.failures[beginning] = errno.EPERM
-        stage.tunnel.say.append(up())
+        stage.tunnel.outbox.say(up())
 
     _, error = run(ending(tmp_path, disturb))
     assert beginning.split()[0] in str(error)
@@ -306,8 +306,8 @@ def test_packets_the_host_writes_reach_the_tunnel(tmp_path: Path) -> None:
             packet = b"\x60" + bytes(39)
             stage.host.tuns["tm-home"].outside.send(packet)
             await until(lambda: stage.tunnel.packets == [packet])
-            stage.tunnel.to_deliver.append(packet)
-            stage.tunnel.to_send.append(Datagram("nowhere", b"", Endpoint(IPv4Address("127.0.0.1"), 9)))
+            stage.tunnel.outbox.deliver(packet)
+            stage.tunnel.outbox.send(Datagram("nowhere", b"", Endpoint(IPv4Address("127.0.0.1"), 9)))
             stage.life.snapshot()
             assert stage.host.tuns["tm-home"].outside.recv(2048) == packet
             assert stage.life.snapshot().counters["dropped-no-channel"] == 1

@@ -81,7 +81,7 @@ def test_strangers_neither_stop_it_nor_make_it_believe_them(
             strangers += 1
         else:
             detection.channel_changed(given_input, now)
-        for event in detection.events():
+        for event in detection.outbox.drain_events():
             said.append(event)
             if isinstance(event, OpenChannel | Resolve | Ping):
                 result: EffectResult = (
@@ -89,13 +89,13 @@ def test_strangers_neither_stop_it_nor_make_it_believe_them(
                 )
                 if answers:
                     detection.effect_done(event, result, now)
-        detection.datagrams_to_send()
+        detection.outbox.drain_datagrams()
     while (at := detection.next_timeout()) is not None:
         assert at <= DETECTION_TIMEOUT + 60.0
         now = max(now, at)
         detection.handle_timeout(now)
-        detection.datagrams_to_send()
-    said += detection.events()
+        detection.outbox.drain_datagrams()
+    said += detection.outbox.drain_events()
     assert [event.code for event in said if isinstance(event, Notice)] == [DONE]
     found = detection.findings()
     assert (found.nat.mapped, found.path.mtu, found.nat.lifetime_min) == (None, None, None)
@@ -119,10 +119,10 @@ def test_an_answer_to_another_question_or_cut_short_is_not_believed(
 ) -> None:
     detection = Detection(PLAN, Random(1))
     detection.start(0.0, HOME, {})
-    for event in detection.events():
+    for event in detection.outbox.drain_events():
         if isinstance(event, Resolve):
             detection.effect_done(event, Failed(FailureCode.TIMEOUT, "no answer"), 0.0)
-    [asked] = [parse_message(one.data) for one in detection.datagrams_to_send() if one.channel == "mapping"]
+    [asked] = [parse_message(one.data) for one in detection.outbox.drain_datagrams() if one.channel == "mapping"]
     forged = bytes(one ^ other for one, other in zip(asked.transaction_id, mask, strict=True))
     control = Endpoint(ROUTER, PORT_CONTROL_PORT)
     for datagram in (

@@ -1,37 +1,39 @@
 """A STUN server for the simulated internet (RFC 8489, RFC 5780), written against aioice and not against our own reading."""
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from ipaddress import IPv4Address
 
 from aioice.stun import Class, Message, Method, parse_message
 
-from tunnelmgr.api.datagrams import ChannelEvent, ChannelKind, Datagram
-from tunnelmgr.api.effects import Effect, EffectResult, OpenChannel
-from tunnelmgr.api.events import Event, Stopped
+from tunnelmgr.api.datagrams import ChannelKind, Datagram
+from tunnelmgr.api.effects import OpenChannel
+from tunnelmgr.api.events import Stopped
 from tunnelmgr.api.network import Endpoint, Network
-from tunnelmgr.api.status import Fact, PathUse, TunnelStatus
+from tunnelmgr.api.status import TunnelStatus
+from tunnelmgr.api.tunnel import Tunnel
 
 PORT, OTHER_PORT = 3478, 3479
 _CHANGE_PORT, _CHANGE_ADDRESS = 2, 4
 
 
 @dataclass
-class StunServer:
+class StunServer(Tunnel):
     """With one address it is a plain server, with two it answers from wherever it is asked to."""
 
     addresses: tuple[IPv4Address, ...]
     obeys: bool = True
     """Off, it knows CHANGE-REQUEST and RESPONSE-PORT, and answers from where and to where it was asked all the same."""
     silent: bool = False
-    _saying: list[Event] = field(default_factory=list)
-    _sending: list[Datagram] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        super().__init__()
 
     def start(self, now: float, network: Network, memory: Mapping[str, bytes]) -> None:
         for number, address in enumerate(self.addresses):
             for port in (PORT, OTHER_PORT):
-                self._saying.append(OpenChannel(_channel(number, port), ChannelKind.UDP, Endpoint(address, port)))
+                self.outbox.say(OpenChannel(_channel(number, port), ChannelKind.UDP, Endpoint(address, port)))
 
     def receive_datagram(self, datagram: Datagram, now: float) -> None:
         try:
@@ -55,42 +57,20 @@ class StunServer:
             port = _other(port) if change & _CHANGE_PORT else port
         wished = _response_port(datagram.data) if self.obeys else None
         remote = datagram.remote if wished is None else Endpoint(datagram.remote.address, wished)
-        self._sending.append(Datagram(_channel(number, port), bytes(answer), remote))
+        self.outbox.send(Datagram(_channel(number, port), bytes(answer), remote))
 
     def receive_packet(self, packet: bytes, now: float) -> None: ...
-
-    def channel_changed(self, event: ChannelEvent, now: float) -> None: ...
-
-    def network_changed(self, network: Network, now: float) -> None: ...
-
-    def paths_used(self, uses: Sequence[PathUse], now: float) -> None: ...
-
-    def effect_done(self, effect: Effect, result: EffectResult, now: float) -> None: ...
 
     def handle_timeout(self, now: float) -> None: ...
 
     def next_timeout(self) -> float | None:
         return None
 
-    def datagrams_to_send(self) -> list[Datagram]:
-        sending, self._sending = self._sending, []
-        return sending
-
-    def packets_to_deliver(self) -> list[bytes]:
-        return []
-
-    def events(self) -> list[Event]:
-        saying, self._saying = self._saying, []
-        return saying
-
     def status(self, now: float) -> TunnelStatus:
         return TunnelStatus("serving")
 
-    def command(self, name: str, arguments: Mapping[str, Fact], now: float) -> Mapping[str, object]:
-        return {}
-
     def stop(self, now: float) -> None:
-        self._saying.append(Stopped())
+        self.outbox.say(Stopped())
 
 
 def _response_port(request: bytes) -> int | None:

@@ -6,12 +6,13 @@ from ipaddress import IPv4Address, IPv6Interface, IPv6Network
 
 import pytest
 
-from tunnelmgr.api.datagrams import ChannelEvent, ChannelKind, Datagram
+from tunnelmgr.api.datagrams import ChannelKind, Datagram
 from tunnelmgr.api.effects import Done, Effect, EffectResult, OpenChannel
-from tunnelmgr.api.events import Event, PathUp, Stopped, Up
+from tunnelmgr.api.events import PathUp, Stopped, Up
 from tunnelmgr.api.hostconfig import HostConfig
 from tunnelmgr.api.network import Endpoint, Network
-from tunnelmgr.api.status import Fact, PathUse, TunnelStatus
+from tunnelmgr.api.status import PathUse, TunnelStatus
+from tunnelmgr.api.tunnel import Tunnel
 from tunnelmgr.lab.simulated import Internet, SimulatedHost
 from tunnelmgr.lab.vocabulary import Link, NatKind
 
@@ -20,46 +21,42 @@ KEEPALIVE_INTERVAL = 30.0  # seconds
 
 
 @dataclass
-class FixedPeer:
+class FixedPeer(Tunnel):
     """Sends what it is given to one remote endpoint and believes what comes back; a keepalive opens the NAT."""
 
     address: IPv6Interface
     remote: Endpoint | None = None
-    _said: list[Event] = field(default_factory=list)
-    _sending: list[Datagram] = field(default_factory=list)
-    _delivering: list[bytes] = field(default_factory=list)
     _keepalive_at: float | None = None
     uses: list[PathUse] = field(default_factory=list)
     packets_taken: int = 0
 
+    def __post_init__(self) -> None:
+        super().__init__()
+
     def start(self, now: float, network: Network, memory: Mapping[str, bytes]) -> None:
-        self._said.append(OpenChannel("peer", ChannelKind.UDP, Endpoint(IPv4Address(0), PORT)))
+        self.outbox.say(OpenChannel("peer", ChannelKind.UDP, Endpoint(IPv4Address(0), PORT)))
 
     def effect_done(self, effect: Effect, result: EffectResult, now: float) -> None:
         assert isinstance(result, Done)
-        self._said.append(Up(HostConfig(addresses=(self.address,))))
+        self.outbox.say(Up(HostConfig(addresses=(self.address,))))
         if self.remote is not None:
             self._keepalive_at = now
             self._announce(self.remote)
 
     def _announce(self, remote: Endpoint) -> None:
         self.remote = remote
-        self._said.append(PathUp(self.address.network, remote, "peer", None, local=IPv6Network(self.address.ip)))
+        self.outbox.say(PathUp(self.address.network, remote, "peer", None, local=IPv6Network(self.address.ip)))
 
     def receive_datagram(self, datagram: Datagram, now: float) -> None:
         if datagram.remote != self.remote:
             self._announce(datagram.remote)
         if datagram.data:
-            self._delivering.append(datagram.data)
+            self.outbox.deliver(datagram.data)
 
     def receive_packet(self, packet: bytes, now: float) -> None:
         self.packets_taken += 1
         if self.remote is not None:
-            self._sending.append(Datagram("peer", packet, self.remote))
-
-    def channel_changed(self, event: ChannelEvent, now: float) -> None: ...
-
-    def network_changed(self, network: Network, now: float) -> None: ...
+            self.outbox.send(Datagram("peer", packet, self.remote))
 
     def paths_used(self, uses: Sequence[PathUse], now: float) -> None:
         self.uses.extend(uses)
@@ -67,32 +64,17 @@ class FixedPeer:
     def handle_timeout(self, now: float) -> None:
         if self._keepalive_at is None or now < self._keepalive_at or self.remote is None:
             return
-        self._sending.append(Datagram("peer", b"", self.remote))
+        self.outbox.send(Datagram("peer", b"", self.remote))
         self._keepalive_at = now + KEEPALIVE_INTERVAL
 
     def next_timeout(self) -> float | None:
         return self._keepalive_at
 
-    def datagrams_to_send(self) -> list[Datagram]:
-        sending, self._sending = self._sending, []
-        return sending
-
-    def packets_to_deliver(self) -> list[bytes]:
-        delivering, self._delivering = self._delivering, []
-        return delivering
-
-    def events(self) -> list[Event]:
-        said, self._said = self._said, []
-        return said
-
     def status(self, now: float) -> TunnelStatus:
         return TunnelStatus("up")
 
-    def command(self, name: str, arguments: Mapping[str, Fact], now: float) -> Mapping[str, object]:
-        return {}
-
     def stop(self, now: float) -> None:
-        self._said.append(Stopped())
+        self.outbox.say(Stopped())
 
 
 def two_ends(internet: Internet, kind: NatKind, link: Link) -> tuple[SimulatedHost, SimulatedHost]:

@@ -1,4 +1,4 @@
-"""What a Tunnel has to say, collected until the pump drains it, and what it counts: a part most Tunnels own one of."""
+"""What a Tunnel has to say, collected until the pump drains it, and what it counts."""
 
 from collections import Counter
 from enum import Enum
@@ -16,18 +16,18 @@ class Outbox:
         self._events: list[Event] = []
         self.counters: Counter[str] = Counter()
 
-    def send(self, datagram: Datagram) -> None:
-        """Send a datagram."""
-        self._datagrams.append(datagram)
+    def send(self, *datagrams: Datagram) -> None:
+        """Send datagrams, in order."""
+        self._datagrams += datagrams
 
     def deliver(self, packet: bytes) -> None:
         """Deliver a packet to this host, and count it as `packets-delivered`."""
         self.counters["packets-delivered"] += 1
         self._packets.append(packet)
 
-    def say(self, event: Event) -> None:
-        """Say an event, or ask for an effect."""
-        self._events.append(event)
+    def say(self, *events: Event) -> None:
+        """Say events, or ask for effects, in order."""
+        self._events += events
 
     def count(self, what: str) -> None:
         """Count something by its name in `status`."""
@@ -38,16 +38,16 @@ class Outbox:
         self.counters[f"dropped-{reason.value}"] += 1
 
     def drain_datagrams(self) -> list[Datagram]:
-        """Return what is to be sent, and forget it: `Tunnel.datagrams_to_send`."""
+        """Return what is to be sent, and forget it."""
         drained, self._datagrams = self._datagrams, []
         return drained
 
     def drain_packets(self) -> list[bytes]:
-        """Return what is to be delivered, and forget it: `Tunnel.packets_to_deliver`."""
+        """Return what is to be delivered, and forget it."""
         drained, self._packets = self._packets, []
         return drained
 
     def drain_events(self) -> list[Event]:
-        """Return what was said, and forget it: `Tunnel.events`."""
+        """Return what was said, and forget it."""
         drained, self._events = self._events, []
         return drained

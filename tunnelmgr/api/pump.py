@@ -2,14 +2,15 @@
 
 The driver gives it a real outside (sockets, timers, a TUN device), the simulated internet another one, so that tests run
 the pump that ships. After every input of any kind it carries out, in this order, what the Tunnel has to say: events,
-datagrams, packets, the next wake-up. Events come first because a datagram may need the channel an event asks for.
+datagrams, packets, the next wake-up. Events come first because a datagram may need the channel an event asks for; a channel
+is closed when what was said on it has left.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from tunnelmgr.api.datagrams import ChannelEvent, Datagram
-from tunnelmgr.api.effects import Effect, EffectResult
+from tunnelmgr.api.effects import CloseChannel, Effect, EffectResult
 from tunnelmgr.api.events import Event
 from tunnelmgr.api.network import Network
 from tunnelmgr.api.status import PathUse
@@ -99,10 +100,18 @@ class Pump:
         self._turn()
 
     def _turn(self) -> None:
-        for event in self.tunnel.events():
+        outbox = self.tunnel.outbox
+        datagrams = outbox.drain_datagrams()
+        for event in outbox.drain_events():
+            if isinstance(event, CloseChannel):  # last words leave first
+                self._send([one for one in datagrams if one.channel == event.channel])
+                datagrams = [one for one in datagrams if one.channel != event.channel]
             self._outside.on_event(event)
-        if datagrams := self.tunnel.datagrams_to_send():
-            self._outside.send(datagrams)
-        if packets := self.tunnel.packets_to_deliver():
+        self._send(datagrams)
+        if packets := outbox.drain_packets():
             self._outside.deliver(packets)
         self._outside.wake_at(self.tunnel.next_timeout())
+
+    def _send(self, datagrams: Sequence[Datagram]) -> None:
+        if datagrams:
+            self._outside.send(datagrams)

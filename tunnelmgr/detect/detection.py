@@ -3,17 +3,17 @@
 It says the notice `detect.done` when `findings` has all there is to know, and carries no packets.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from ipaddress import AddressValueError, IPv4Address
 from random import Random
 from typing import Final
 
 from tunnelmgr.api.datagrams import ChannelEvent, ChannelKind, Datagram, IcmpReceived
 from tunnelmgr.api.effects import Done, Effect, EffectResult, Failed, OpenChannel, Ping, Resolve
-from tunnelmgr.api.errors import TunnelError
-from tunnelmgr.api.events import Event, Notice, Stopped
+from tunnelmgr.api.events import Notice, Stopped
 from tunnelmgr.api.network import Endpoint, Network
-from tunnelmgr.api.status import Fact, PathUse, TunnelStatus
+from tunnelmgr.api.status import TunnelStatus
+from tunnelmgr.api.tunnel import Tunnel, earliest
 from tunnelmgr.core.choosing.choice import is_public
 from tunnelmgr.detect import hops, nat_probe, path_mtu, router_probe
 from tunnelmgr.detect.addresses import ipv4_findings
@@ -35,26 +35,27 @@ from tunnelmgr.detect.verdict import Verdict
 DONE: Final = "detect.done"
 
 
-class Detection:
+class Detection(Tunnel):
     """Runs once. A network that changes meanwhile is for the next one."""
 
     def __init__(self, plan: Plan, random: Random) -> None:
+        super().__init__()
         self._plan = plan
-        self._inquiries = Inquiries()
-        self._nat = NatProbe(random, self._inquiries)
+        self._inquiries = Inquiries(self.outbox)
+        self._nat = NatProbe(random, self._inquiries, self.outbox)
         ordinary = tuple((method, probe) for method, probe in plan.probes if not probe.stranger)
-        self._far_ends = FarEnds(ordinary, self._inquiries, nat_probe.MAPPING)
-        self._strangers = Strangers((probe for _, probe in plan.probes if probe.stranger), self._inquiries)
-        self._hops = Hops()
+        self._far_ends = FarEnds(ordinary, self._inquiries, nat_probe.MAPPING, self.outbox)
+        strangers = (probe for _, probe in plan.probes if probe.stranger)
+        self._strangers = Strangers(strangers, self._inquiries, self.outbox)
+        self._hops = Hops(self.outbox)
         self._router = RouterProbe(self._inquiries)
         self._path_mtu = PathMtu(random, self._inquiries)
         self._lifetime = Lifetime(plan.lifetime, random, self._inquiries)
-        self._ipv6 = NativeIpv6(plan.ipv6)
+        self._ipv6 = NativeIpv6(plan.ipv6, self.outbox)
         self._network = Network()
         self._addresses: dict[str, IPv4Address | None] = {}
         """What names resolve to; None for those that do not."""
         self._ports: dict[str, int] = {}
-        self._events: list[Event] = []
         self._began_at = 0.0
         self._ended_at: float | None = None
 
@@ -91,17 +92,17 @@ class Detection:
         self._began_at, self._network = now, network
         self._ipv6.begin(network, now)
         if self._plan.names:
-            self._events += [OpenChannel(name, ChannelKind.UDP) for name in (*nat_probe.CHANNELS, hops.CHANNEL)]
-            self._events.append(OpenChannel(path_mtu.CHANNEL, ChannelKind.UDP, path_mtu_discovery=True))
-            self._events += self._lifetime.channels()
+            self.outbox.say(*(OpenChannel(name, ChannelKind.UDP) for name in (*nat_probe.CHANNELS, hops.CHANNEL)))
+            self.outbox.say(OpenChannel(path_mtu.CHANNEL, ChannelKind.UDP, path_mtu_discovery=True))
+            self.outbox.say(*self._lifetime.channels())
         if self._behind_nat:
-            self._events.append(OpenChannel(router_probe.CHANNEL, ChannelKind.UDP))
+            self.outbox.say(OpenChannel(router_probe.CHANNEL, ChannelKind.UDP))
             self._router.begin(network, now)
         for name in self._plan.names:
             if (literal := _literal(name)) is not None:
                 self._resolved(name, literal, now)
             else:
-                self._events.append(Resolve(name, RESOLVE_TIMEOUT))
+                self.outbox.say(Resolve(name, RESOLVE_TIMEOUT))
         self._begin_with_stun(now)
         self._advance(now)
 
@@ -120,12 +121,6 @@ class Detection:
                 self._hops.icmp(event, now)
         self._far_ends.channel_changed(event, now)
         self._advance(now)
-
-    def network_changed(self, network: Network, now: float) -> None:
-        """What was begun on one network is no evidence about another; nothing is begun anew."""
-
-    def paths_used(self, uses: Sequence[PathUse], now: float) -> None:
-        """There are none."""
 
     def effect_done(self, effect: Effect, result: EffectResult, now: float) -> None:
         match effect:
@@ -153,35 +148,14 @@ class Detection:
         if self._ended_at is not None:
             return None
         probes = (self._inquiries, self._hops, self._lifetime)
-        timeouts = [self._ends_by, *(probe.next_timeout() for probe in probes)]
-        return min(instant for instant in timeouts if instant is not None)
-
-    def datagrams_to_send(self) -> list[Datagram]:
-        return self._inquiries.datagrams_to_send() + self._hops.datagrams_to_send()
-
-    def packets_to_deliver(self) -> list[bytes]:
-        return []
-
-    def events(self) -> list[Event]:
-        events = [
-            *self._events,
-            *self._far_ends.effects(),
-            *self._strangers.effects(),
-            *self._nat.effects(),
-            *self._ipv6.effects(),
-        ]
-        self._events = []
-        return events
+        return earliest(self._ends_by, *(probe.next_timeout() for probe in probes))
 
     def status(self, now: float) -> TunnelStatus:
         state = "done" if self._ended_at is not None else "detecting"
         return TunnelStatus(state, counters={"strays": self._inquiries.strays})
 
-    def command(self, name: str, arguments: Mapping[str, Fact], now: float) -> Mapping[str, object]:
-        raise TunnelError(f"detection knows no command {name}")
-
     def stop(self, now: float) -> None:
-        self._events.append(Stopped())
+        self.outbox.say(Stopped())
 
     @property
     def _behind_nat(self) -> bool:
@@ -189,8 +163,6 @@ class Detection:
         return self._network.source is not None and not is_public(self._network.source)
 
     def _resolved(self, name: str, address: IPv4Address, now: float) -> None:
-        if self._behind_nat and not any(self._addresses.values()):
-            self._hops.begin(address, now)  # the first routers are the same whoever is asked
         self._addresses[name] = address
         self._far_ends.resolved(name, address, now)
 
@@ -210,6 +182,9 @@ class Detection:
             return
         self._ask_who_answered(now)
         self._lifetime.advance(now)
+        target = next(filter(None, self._addresses.values()), None)
+        if self._behind_nat and target is not None:
+            self._hops.begin(target, now)  # the first routers are the same whoever is asked
         sides = (
             self._nat,
             self._far_ends,
@@ -223,7 +198,7 @@ class Detection:
         if all(probe.done for probe in sides) or now >= self._ends_by:
             self._far_ends.give_up()
             self._ended_at = now
-            self._events.append(Notice(DONE, "the network is known as far as it shows itself"))
+            self.outbox.say(Notice(DONE, "the network is known as far as it shows itself"))
 
     def _ask_who_answered(self, now: float) -> None:
         """Once: put the questions that need a server known to answer."""

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 
 from tunnelmgr.api.datagrams import ChannelEvent, ChannelFailed, ChannelKind, Connected, Datagram, IcmpReceived
-from tunnelmgr.api.effects import Effect, Failed, FailureCode, OpenChannel
+from tunnelmgr.api.effects import Failed, FailureCode, OpenChannel
 from tunnelmgr.api.network import Endpoint
+from tunnelmgr.api.outbox import Outbox
 from tunnelmgr.api.reach import Heard, ReachProbe
 from tunnelmgr.detect.behaviour import Sighting
 from tunnelmgr.detect.inquiries import PATIENT, Inquiries, Inquiry, Outcome
@@ -62,9 +63,11 @@ class FarEnd:
 class FarEnds:
     """Asks all of them side by side. Those of UDP are asked on a socket that others use too."""
 
-    def __init__(self, probes: tuple[tuple[str, ReachProbe], ...], inquiries: Inquiries, udp_channel: str) -> None:
+    def __init__(
+        self, probes: tuple[tuple[str, ReachProbe], ...], inquiries: Inquiries, udp_channel: str, outbox: Outbox
+    ) -> None:
         self._inquiries = inquiries
-        self._effects: list[Effect] = []
+        self._outbox = outbox
         self.all = [
             FarEnd(method, probe, udp_channel if probe.kind is ChannelKind.UDP else f"far-end-{number}")
             for number, (method, probe) in enumerate(probes)
@@ -82,7 +85,7 @@ class FarEnds:
             if far_end.kind is ChannelKind.UDP:
                 self._ask(far_end, now)
             else:
-                self._effects.append(OpenChannel(far_end.channel, far_end.kind, remote=far_end.remote))
+                self._outbox.say(OpenChannel(far_end.channel, far_end.kind, remote=far_end.remote))
 
     def unresolved(self, target: str, why: str) -> None:
         for far_end in self._of(target):
@@ -126,10 +129,6 @@ class FarEnds:
     def first_heard(self) -> Inquiry | None:
         """Return the question to one of these; None while there is none."""
         return next((one.inquiry for one in self.heard()), None)
-
-    def effects(self) -> list[Effect]:
-        effects, self._effects = self._effects, []
-        return effects
 
     def _of(self, target: str) -> list[FarEnd]:
         return [far_end for far_end in self.all if far_end.probe.target == target]

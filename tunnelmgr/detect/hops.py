@@ -4,6 +4,7 @@ from ipaddress import IPv4Address
 
 from tunnelmgr.api.datagrams import Datagram, IcmpReceived
 from tunnelmgr.api.network import Endpoint
+from tunnelmgr.api.outbox import Outbox
 from tunnelmgr.detect.constants import HOPS, HOPS_TIMEOUT, TRACEROUTE_PORT
 
 CHANNEL = "hops"
@@ -13,12 +14,13 @@ _TIME_EXCEEDED = 11  # ICMPv4 type; RFC 792
 class Hops:
     """Asks once. Routers that keep silent are left out."""
 
-    def __init__(self) -> None:
+    def __init__(self, outbox: Outbox) -> None:
         self.routers: dict[int, IPv4Address] = {}
         """By number, from 1."""
         self.heard_at: dict[int, float] = {}
         """When each was heard."""
-        self._sending: list[Datagram] = []
+        self._outbox = outbox
+        self._begun = False
         self._until: float | None = None
 
     @property
@@ -26,10 +28,12 @@ class Hops:
         return self._until is None
 
     def begin(self, target: IPv4Address, now: float) -> None:
-        """Send towards `target`. The port tells the TTLs apart: routers need not quote more than it (RFC 792)."""
-        self._until = now + HOPS_TIMEOUT
+        """Send towards `target`, once. The port tells the TTLs apart: routers need not quote more than it (RFC 792)."""
+        if self._begun:
+            return
+        self._begun, self._until = True, now + HOPS_TIMEOUT
         for ttl in range(1, HOPS + 1):
-            self._sending.append(Datagram(CHANNEL, b"", Endpoint(target, TRACEROUTE_PORT + ttl - 1), ttl=ttl))
+            self._outbox.send(Datagram(CHANNEL, b"", Endpoint(target, TRACEROUTE_PORT + ttl - 1), ttl=ttl))
 
     def icmp(self, event: IcmpReceived, now: float) -> None:
         """Take an ICMP error of this channel."""
@@ -43,7 +47,3 @@ class Hops:
 
     def next_timeout(self) -> float | None:
         return self._until
-
-    def datagrams_to_send(self) -> list[Datagram]:
-        sending, self._sending = self._sending, []
-        return sending

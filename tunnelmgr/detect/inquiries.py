@@ -7,6 +7,7 @@ from itertools import accumulate
 
 from tunnelmgr.api.datagrams import Datagram, IcmpReceived
 from tunnelmgr.api.network import Endpoint
+from tunnelmgr.api.outbox import Outbox
 from tunnelmgr.api.packets.port_control import AnnounceResponse, ExternalAddressResponse
 from tunnelmgr.api.reach import Heard
 from tunnelmgr.detect.constants import (
@@ -108,11 +109,11 @@ class Inquiry:
 class Inquiries:
     """All questions under way. Whoever asked looks at the Inquiry for what became of it."""
 
-    def __init__(self) -> None:
+    def __init__(self, outbox: Outbox) -> None:
         self._all: list[Inquiry] = []
         self.strays = 0
         """Datagrams that answered no question: late, damaged, or forged."""
-        self._sending: list[Datagram] = []
+        self._outbox = outbox
 
     def ask(
         self,
@@ -162,14 +163,10 @@ class Inquiries:
                 continue
             inquiry.transmissions += 1
             inquiry.sent_at = now
-            self._sending.append(Datagram(inquiry.channel, inquiry.request, inquiry.remote))
+            self._outbox.send(Datagram(inquiry.channel, inquiry.request, inquiry.remote))
 
     def next_timeout(self) -> float | None:
         return min((inquiry.due_at for inquiry in self._waiting()), default=None)
-
-    def datagrams_to_send(self) -> list[Datagram]:
-        sending, self._sending = self._sending, []
-        return sending
 
     def _waiting(self) -> Iterable[Inquiry]:
         return [inquiry for inquiry in self._all if not inquiry.settled]

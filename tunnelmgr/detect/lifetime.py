@@ -11,6 +11,7 @@ from random import Random
 from tunnelmgr.api.datagrams import ChannelKind
 from tunnelmgr.api.effects import Effect, OpenChannel
 from tunnelmgr.api.network import Endpoint
+from tunnelmgr.api.tunnel import earliest
 from tunnelmgr.detect.constants import LIFETIME_STEPS
 from tunnelmgr.detect.inquiries import Inquiries, Inquiry, Outcome, brisk
 from tunnelmgr.detect.stun import TRANSACTION_ID_LENGTH, BindingRequest, answer_to
@@ -105,8 +106,7 @@ class Lifetime:
             self.give_up()
 
     def next_timeout(self) -> float | None:
-        dues = [_due_at(wait) for wait in self._waits if wait.echo is None]
-        return min((due_at for due_at in dues if due_at is not None), default=None)
+        return earliest(*(_due_at(wait) for wait in self._waits if wait.echo is None))
 
     def _ask(self, channel: str, to: _Wait | None, now: float) -> Inquiry:
         assert self._server is not None  # noqa: S101 - `begin` has set it

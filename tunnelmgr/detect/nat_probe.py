@@ -12,8 +12,9 @@ from ipaddress import IPv4Address
 from random import Random
 
 from tunnelmgr.api.datagrams import ChannelKind, Datagram
-from tunnelmgr.api.effects import Effect, OpenChannel
+from tunnelmgr.api.effects import OpenChannel
 from tunnelmgr.api.network import Endpoint
+from tunnelmgr.api.outbox import Outbox
 from tunnelmgr.detect.behaviour import Filtering, Sighting
 from tunnelmgr.detect.inquiries import PATIENT, Inquiries, Inquiry, Outcome, Schedule, brisk
 from tunnelmgr.detect.stun import (
@@ -46,11 +47,11 @@ class Stage(Enum):
 class NatProbe:
     """Runs the tests; what was asked and answered is for others to read."""
 
-    def __init__(self, random: Random, inquiries: Inquiries) -> None:
+    def __init__(self, random: Random, inquiries: Inquiries, outbox: Outbox) -> None:
         self._random = random
         self._inquiries = inquiries
         self._own: frozenset[IPv4Address] = frozenset()
-        self._effects: list[Effect] = []
+        self._outbox = outbox
         self.stage = Stage.WAITING
         self.servers: list[Inquiry] = []
         """The first question to each server."""
@@ -127,10 +128,6 @@ class NatProbe:
         self.from_other_address = self._ask(FILTERING, chosen.remote, now, schedule, Change.ADDRESS_AND_PORT)
         self.from_other_port = self._ask(FILTERING, chosen.remote, now, schedule, Change.PORT)
 
-    def effects(self) -> list[Effect]:
-        effects, self._effects = self._effects, []
-        return effects
-
     def _is_translated(self, inquiry: Inquiry) -> bool:
         """Whether there is a NAT on the way: elsewhere nothing turns round, and everything comes in."""
         return inquiry.mapped is not None and inquiry.mapped.address not in self._own
@@ -148,7 +145,7 @@ class NatProbe:
         if self.confirmation is not None or explored is None or far is None or far.outcome is not Outcome.ANSWERED:
             return
         if self._is_translated(explored):
-            self._effects.append(OpenChannel(CONFIRMING, ChannelKind.UDP))
+            self._outbox.say(OpenChannel(CONFIRMING, ChannelKind.UDP))
             schedule = brisk(explored.round_trip or 0.0)
             self.confirmation = self._ask(CONFIRMING, explored.remote, now, schedule, Change.ADDRESS_AND_PORT)
 

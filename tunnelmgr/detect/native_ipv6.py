@@ -2,8 +2,9 @@
 
 from ipaddress import IPv6Address, IPv6Network
 
-from tunnelmgr.api.effects import Done, Effect, EffectResult, Failed, FailureCode, Ping
+from tunnelmgr.api.effects import Done, EffectResult, Failed, FailureCode, Ping
 from tunnelmgr.api.network import Network
+from tunnelmgr.api.outbox import Outbox
 from tunnelmgr.detect.constants import EVIDENCE_MAX, PING_TIMEOUT, PINGS_MAX
 from tunnelmgr.detect.findings import Evidence, Ipv6Findings
 
@@ -13,7 +14,7 @@ _UNIQUE_LOCAL = IPv6Network("fc00::/7")  # RFC 4193
 class NativeIpv6:
     """Pings the hosts it is given, all at once; where there is no IPv6 it asks nobody."""
 
-    def __init__(self, targets: tuple[IPv6Address, ...]) -> None:
+    def __init__(self, targets: tuple[IPv6Address, ...], outbox: Outbox) -> None:
         self._targets = targets
         self._network = Network()
         self._began_at = 0.0
@@ -22,7 +23,7 @@ class NativeIpv6:
         self._silent = 0
         self._round_trips: list[float] = []
         self._evidence: list[Evidence] = []
-        self._effects: list[Effect] = []
+        self._outbox = outbox
 
     @property
     def done(self) -> bool:
@@ -60,10 +61,6 @@ class NativeIpv6:
             self._note(f"ping {target}", result.text, now)
         self._waiting.discard(target)
 
-    def effects(self) -> list[Effect]:
-        effects, self._effects = self._effects, []
-        return effects
-
     def findings(self) -> Ipv6Findings:
         reach: bool | None = None
         if self._round_trips:
@@ -79,7 +76,7 @@ class NativeIpv6:
         )
 
     def _ping(self, target: IPv6Address) -> None:
-        self._effects.append(Ping(target, self._network.native_source, PING_TIMEOUT))
+        self._outbox.say(Ping(target, self._network.native_source, PING_TIMEOUT))
 
     def _note(self, probe: str, found: str, now: float) -> None:
         if len(self._evidence) < EVIDENCE_MAX:

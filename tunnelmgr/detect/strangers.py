@@ -7,7 +7,8 @@ it is known to answer at all: then silence is the filter's.
 from collections.abc import Iterable
 
 from tunnelmgr.api.datagrams import ChannelKind, Datagram
-from tunnelmgr.api.effects import Effect, OpenChannel
+from tunnelmgr.api.effects import OpenChannel
+from tunnelmgr.api.outbox import Outbox
 from tunnelmgr.api.reach import Heard, ReachProbe
 from tunnelmgr.detect.far_ends import FarEnds
 from tunnelmgr.detect.inquiries import Inquiries, Inquiry, Outcome, brisk
@@ -18,10 +19,10 @@ _CHANNEL = "stranger"
 class Strangers:
     """Asks once."""
 
-    def __init__(self, probes: Iterable[ReachProbe], inquiries: Inquiries) -> None:
+    def __init__(self, probes: Iterable[ReachProbe], inquiries: Inquiries, outbox: Outbox) -> None:
         self._waiting = list(probes)
         self._inquiries = inquiries
-        self._effects: list[Effect] = []
+        self._outbox = outbox
         self.asked: list[tuple[ReachProbe, Inquiry]] = []
 
     @property
@@ -42,16 +43,12 @@ class Strangers:
                 self._waiting.remove(probe)
                 self._ask(probe, heard.inquiry, now)
 
-    def effects(self) -> list[Effect]:
-        effects, self._effects = self._effects, []
-        return effects
-
     def _ask(self, probe: ReachProbe, heard: Inquiry, now: float) -> None:
         def understand(datagram: Datagram) -> Heard | None:
             return probe.understand(datagram.data)
 
         channel = f"{_CHANNEL}-{len(self.asked)}"
-        self._effects.append(OpenChannel(channel, ChannelKind.UDP))
+        self._outbox.say(OpenChannel(channel, ChannelKind.UDP))
         schedule = brisk(heard.round_trip or 0.0)
         inquiry = self._inquiries.ask(channel, heard.remote, probe.request, understand, schedule, now)
         self.asked.append((probe, inquiry))

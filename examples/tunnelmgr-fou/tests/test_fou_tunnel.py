@@ -26,16 +26,16 @@ def carrying(settings: FouSettings = SETTINGS, now: float = 0.0) -> FouTunnel:
     tunnel = FouTunnel(settings)
     tunnel.start(now, Network(), {})
     tunnel.effect_done(OPENING, Done(PEER), now)
-    tunnel.events()
+    tunnel.outbox.drain_events()
     return tunnel
 
 
 def test_it_opens_its_port_and_then_everything_rides_one_path() -> None:
     tunnel = FouTunnel(SETTINGS)
     tunnel.start(0.0, Network(), {})
-    assert tunnel.events() == [OPENING]
+    assert tunnel.outbox.drain_events() == [OPENING]
     tunnel.effect_done(OPENING, Done(PEER), 0.1)
-    path, up = tunnel.events()
+    path, up = tunnel.outbox.drain_events()
     assert path == PathUp(EVERYWHERE, PEER, CHANNEL, valid_for=None, ingress=(IPv6Network(OURS),))
     assert isinstance(up, Up)
     assert up.config.addresses == (SETTINGS.address,)
@@ -48,7 +48,7 @@ def test_a_prefix_behind_the_peer_is_a_route_and_no_default_route() -> None:
     tunnel = FouTunnel(SETTINGS.model_copy(update={"prefix": prefix}))
     tunnel.start(0.0, Network(), {})
     tunnel.effect_done(OPENING, Done(PEER), 0.1)
-    up = tunnel.events()[-1]
+    up = tunnel.outbox.drain_events()[-1]
     assert isinstance(up, Up)
     assert up.config.routes == (prefix,)
     assert not up.config.default_route
@@ -57,25 +57,25 @@ def test_a_prefix_behind_the_peer_is_a_route_and_no_default_route() -> None:
 def test_a_taken_port_is_reported_and_asked_for_again() -> None:
     tunnel = FouTunnel(SETTINGS)
     tunnel.start(0.0, Network(), {})
-    tunnel.events()
+    tunnel.outbox.drain_events()
     tunnel.effect_done(OPENING, Failed(FailureCode.IN_USE, "UDP port 5555 is taken"), 1.0)
-    (down,) = tunnel.events()
+    (down,) = tunnel.outbox.drain_events()
     assert isinstance(down, Down)
     assert down.reason == "UDP port 5555 is taken"
     assert not down.permanent
     assert tunnel.next_timeout() == 1.0 + REOPEN_INTERVAL
     tunnel.handle_timeout(1.0)
-    assert tunnel.events() == []
+    assert tunnel.outbox.drain_events() == []
     tunnel.handle_timeout(1.0 + REOPEN_INTERVAL)
-    assert tunnel.events() == [OPENING]
+    assert tunnel.outbox.drain_events() == [OPENING]
 
 
 def test_what_the_data_plane_leaves_to_the_tunnel_travels_unchanged_both_ways() -> None:
     tunnel = carrying()
     tunnel.receive_datagram(Datagram(CHANNEL, PACKET, PEER), 1.0)
-    assert tunnel.packets_to_deliver() == [PACKET]
+    assert tunnel.outbox.drain_packets() == [PACKET]
     tunnel.receive_packet(PACKET, 2.0)
-    assert tunnel.datagrams_to_send() == [Datagram(CHANNEL, PACKET, PEER)]
+    assert tunnel.outbox.drain_datagrams() == [Datagram(CHANNEL, PACKET, PEER)]
 
 
 @pytest.mark.parametrize(
@@ -90,45 +90,45 @@ def test_what_the_data_plane_leaves_to_the_tunnel_travels_unchanged_both_ways() 
 def test_what_the_peer_would_not_send_is_dropped_and_counted(datagram: Datagram, counter: str) -> None:
     tunnel = carrying()
     tunnel.receive_datagram(datagram, 1.0)
-    assert tunnel.packets_to_deliver() == []
+    assert tunnel.outbox.drain_packets() == []
     assert tunnel.status(1.0).counters == {counter: 1}
 
 
 def test_a_keepalive_leaves_after_silence_and_the_peer_swallows_it() -> None:
     tunnel = carrying(SETTINGS.model_copy(update={"keepalive": 20.0}))
     tunnel.handle_timeout(0.0)
-    (keepalive,) = tunnel.datagrams_to_send()
+    (keepalive,) = tunnel.outbox.drain_datagrams()
     tunnel.paths_used([PathUse(EVERYWHERE, None, 15.0, 0, 0, 1, 100)], 20.0)
     tunnel.handle_timeout(20.0)
-    assert tunnel.datagrams_to_send() == []
+    assert tunnel.outbox.drain_datagrams() == []
     assert tunnel.next_timeout() == 35.0
     tunnel.handle_timeout(35.0)
-    assert tunnel.datagrams_to_send() == [keepalive]
+    assert tunnel.outbox.drain_datagrams() == [keepalive]
 
     peer = carrying(SETTINGS.model_copy(update={"address": IPv6Interface(f"{THEIRS}/64")}))
     peer.receive_datagram(Datagram(CHANNEL, keepalive.data, PEER), 35.0)
-    assert peer.packets_to_deliver() == []
+    assert peer.outbox.drain_packets() == []
     assert peer.status(36.0).peers[0].last_received == 1.0
 
 
 def test_a_changed_network_is_told_of_us_at_once() -> None:
     tunnel = carrying(SETTINGS.model_copy(update={"keepalive": 20.0}))
     tunnel.handle_timeout(0.0)
-    tunnel.datagrams_to_send()
+    tunnel.outbox.drain_datagrams()
     tunnel.network_changed(Network(), 3.0)
     assert tunnel.next_timeout() == 3.0
     tunnel.handle_timeout(3.0)
-    assert len(tunnel.datagrams_to_send()) == 1
+    assert len(tunnel.outbox.drain_datagrams()) == 1
 
 
 def test_stopping_takes_the_path_and_the_channel_away() -> None:
     tunnel = carrying()
     tunnel.stop(1.0)
-    path, close = tunnel.events()
+    path, close = tunnel.outbox.drain_events()
     assert path == PathDown(EVERYWHERE)
     assert isinstance(close, CloseChannel)
     tunnel.effect_done(close, Done(None), 1.1)
-    assert tunnel.events() == [Stopped()]
+    assert tunnel.outbox.drain_events() == [Stopped()]
     assert tunnel.status(1.1).state == "stopped"
 
 

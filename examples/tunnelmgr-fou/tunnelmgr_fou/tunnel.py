@@ -4,19 +4,19 @@ The peer is fixed, so that one path carries nearly everything and the Tunnel is 
 never carries unseen: fragments, multicast, options, keepalives.
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from enum import Enum
 from ipaddress import IPv6Address, IPv6Network
 
 from tunnelmgr.api.datagrams import ChannelEvent, ChannelKind, Datagram
 from tunnelmgr.api.effects import ANY, CloseChannel, Effect, EffectResult, Failed, OpenChannel
-from tunnelmgr.api.errors import TunnelError, WireError
-from tunnelmgr.api.events import EVERYWHERE, Down, Event, PathDown, PathUp, Stopped, Up
+from tunnelmgr.api.errors import WireError
+from tunnelmgr.api.events import EVERYWHERE, Down, PathDown, PathUp, Stopped, Up
 from tunnelmgr.api.hostconfig import HostConfig
 from tunnelmgr.api.network import Endpoint, Network
 from tunnelmgr.api.packets import IpProtocol, IPv6Packet
-from tunnelmgr.api.status import Fact, PathUse, PeerStatus, TunnelStatus
+from tunnelmgr.api.status import PathUse, PeerStatus, TunnelStatus
+from tunnelmgr.api.tunnel import Tunnel
 from tunnelmgr_fou.settings import FouSettings
 
 CHANNEL = "fou"
@@ -32,10 +32,11 @@ class State(Enum):
     STOPPED = "stopped"
 
 
-class FouTunnel:
+class FouTunnel(Tunnel):
     """This end."""
 
     def __init__(self, settings: FouSettings) -> None:
+        super().__init__()
         self._settings = settings
         self._peer = Endpoint(settings.peer, settings.port)
         self._own = IPv6Network(settings.address.ip)
@@ -43,10 +44,6 @@ class FouTunnel:
         self._due_at: float | None = None
         self._received_at: float | None = None
         self._sent_at: float | None = None
-        self._counters: Counter[str] = Counter()
-        self._datagrams: list[Datagram] = []
-        self._packets: list[bytes] = []
-        self._events: list[Event] = []
 
     def start(self, now: float, network: Network, memory: Mapping[str, bytes]) -> None:
         self._open()
@@ -55,24 +52,24 @@ class FouTunnel:
         try:
             packet = IPv6Packet.parse(datagram.data)
         except WireError:
-            self._counters["dropped-malformed"] += 1
+            self.outbox.count("dropped-malformed")
             return
         if datagram.remote != self._peer:
-            self._counters["dropped-not-the-peer"] += 1
+            self.outbox.count("dropped-not-the-peer")
         elif packet.source in self._own:
-            self._counters["dropped-spoofed"] += 1
+            self.outbox.count("dropped-spoofed")
         else:
             self._received_at = now
-            self._counters["received"] += 1
+            self.outbox.count("received")
             if packet.next_header != IpProtocol.NO_NEXT_HEADER:  # a keepalive has done its work on the way
-                self._packets.append(datagram.data)
+                self.outbox.deliver(datagram.data)
 
     def receive_packet(self, packet: bytes, now: float) -> None:
         if self._state is State.CARRYING:
             self._send(packet, now)
 
     def channel_changed(self, event: ChannelEvent, now: float) -> None:
-        self._counters[f"channel-{type(event).__name__.lower()}"] += 1  # UDP lives on: the peer may come back
+        self.outbox.count(f"channel-{type(event).__name__.lower()}")  # UDP lives on: the peer may come back
 
     def network_changed(self, network: Network, now: float) -> None:
         if self._state is State.CARRYING and self._settings.keepalive is not None:
@@ -86,15 +83,15 @@ class FouTunnel:
 
     def effect_done(self, effect: Effect, result: EffectResult, now: float) -> None:
         if isinstance(effect, CloseChannel):
-            self._events.append(Stopped())
+            self.outbox.say(Stopped())
         elif self._state is State.OPENING and isinstance(result, Failed):
             self._due_at = now + REOPEN_INTERVAL
-            self._events.append(Down(result.text, hint="set local_port to a free UDP port"))
+            self.outbox.say(Down(result.text, hint="set local_port to a free UDP port"))
         elif self._state is State.OPENING:
             self._state = State.CARRYING
             self._due_at = now if self._settings.keepalive is not None else None
             path = PathUp(self._settings.prefix, self._peer, CHANNEL, valid_for=None, ingress=(self._own,))
-            self._events += [path, Up(self._host_config(), {"peer": str(self._peer)})]
+            self.outbox.say(path, Up(self._host_config(), {"peer": str(self._peer)}))
 
     def handle_timeout(self, now: float) -> None:
         if self._due_at is None or now < self._due_at:
@@ -107,40 +104,25 @@ class FouTunnel:
     def next_timeout(self) -> float | None:
         return self._due_at
 
-    def datagrams_to_send(self) -> list[Datagram]:
-        drained, self._datagrams = self._datagrams, []
-        return drained
-
-    def packets_to_deliver(self) -> list[bytes]:
-        drained, self._packets = self._packets, []
-        return drained
-
-    def events(self) -> list[Event]:
-        drained, self._events = self._events, []
-        return drained
-
     def status(self, now: float) -> TunnelStatus:
         received, sent = (None if at is None else now - at for at in (self._received_at, self._sent_at))
         peer = PeerStatus(str(self._settings.prefix), str(self._peer), "direct", received, sent)
-        return TunnelStatus(self._state.value, {"peer": str(self._peer)}, (peer,), 1, dict(self._counters))
-
-    def command(self, name: str, arguments: Mapping[str, Fact], now: float) -> Mapping[str, object]:
-        raise TunnelError(f"fou has no command {name!r}")
+        return TunnelStatus(self._state.value, {"peer": str(self._peer)}, (peer,), 1, dict(self.outbox.counters))
 
     def stop(self, now: float) -> None:
         self._state, self._due_at = State.STOPPED, None
-        self._events += [PathDown(self._settings.prefix), CloseChannel(CHANNEL)]
+        self.outbox.say(PathDown(self._settings.prefix), CloseChannel(CHANNEL))
 
     def _open(self) -> None:
         self._due_at = None
-        self._events.append(OpenChannel(CHANNEL, ChannelKind.UDP, ANY._replace(port=self._settings.local_port)))
+        self.outbox.say(OpenChannel(CHANNEL, ChannelKind.UDP, ANY._replace(port=self._settings.local_port)))
 
     def _send(self, packet: bytes, now: float) -> None:
-        self._counters["sent"] += 1
+        self.outbox.count("sent")
         self._sent_at = now
         if self._settings.keepalive is not None:
             self._due_at = now + self._settings.keepalive
-        self._datagrams.append(Datagram(CHANNEL, packet, self._peer))
+        self.outbox.send(Datagram(CHANNEL, packet, self._peer))
 
     def _host_config(self) -> HostConfig:
         everywhere = self._settings.prefix == EVERYWHERE

@@ -38,10 +38,11 @@ _RELAYING = "this host has native IPv6: no Teredo address, it reaches Teredo cli
 _NATIVE_GONE = "native IPv6 is gone"
 
 
-class ClientOrRelay:
+class ClientOrRelay(Tunnel):
     """The Tunnel. Owns the one that runs, and takes back what the other one had asked for."""
 
     def __init__(self, settings: ClientSettings, random: Random) -> None:
+        super().__init__()
         self._settings = settings
         self._random = random
         self._running: Tunnel = TeredoClient(settings, random)
@@ -51,7 +52,6 @@ class ClientOrRelay:
         self._network = Network()
         self._memory: dict[str, bytes] = {}
         self._footprint = _Footprint()
-        self._events: list[Event] = []
 
     def start(self, now: float, network: Network, memory: Mapping[str, bytes]) -> None:
         self._memory.update(memory)
@@ -59,31 +59,34 @@ class ClientOrRelay:
         if network.native_ipv6:
             self._become_relay()
         self._running.start(now, network, self._memory)
+        self._collect()
 
     def network_changed(self, network: Network, now: float) -> None:
         before, self._network = self._network, network
         native = self._relays if network.native_ipv6 is None else network.native_ipv6
         if native is self._relays and (not native or network.source == before.source):
             self._running.network_changed(network, now)
+            self._collect()
             return
         self._running.stop(now)
         self._collect()
-        self._events += self._footprint.taken_back()
+        self.outbox.say(*self._footprint.taken_back())
         if native:
             self._become_relay()
         else:
             self._become_client()
         self._running.start(now, network, self._memory)
+        self._collect()
 
     def _become_relay(self) -> None:
         if not self._relays:
-            self._events.append(Notice("teredo.native", _RELAYING))
+            self.outbox.say(Notice("teredo.native", _RELAYING))
         self._relays = True
         self._running = TeredoRelay(self._relay_settings(), self._random)
 
     def _become_client(self) -> None:
         self._relays = False
-        self._events.append(Down(_NATIVE_GONE))
+        self.outbox.say(Down(_NATIVE_GONE))
         self._running = TeredoClient(self._settings, self._random)
 
     def _relay_settings(self) -> RelayServiceSettings:
@@ -99,22 +102,30 @@ class ClientOrRelay:
 
     def _collect(self) -> None:
         """Take what the running Tunnel says; that it has stopped is not for others."""
-        said = self._running.events()
+        inner = self._running.outbox
+        self.outbox.send(*inner.drain_datagrams())
+        for packet in inner.drain_packets():
+            self.outbox.deliver(packet)
+        said = inner.drain_events()
         self._footprint.note(said)
         self._memory.update((event.key, event.value) for event in said if isinstance(event, Remember))
-        self._events += [event for event in said if not isinstance(event, Stopped)]
+        self.outbox.say(*(event for event in said if not isinstance(event, Stopped)))
 
     def receive_datagram(self, datagram: Datagram, now: float) -> None:
         self._running.receive_datagram(datagram, now)
+        self._collect()
 
     def receive_packet(self, packet: bytes, now: float) -> None:
         self._running.receive_packet(packet, now)
+        self._collect()
 
     def channel_changed(self, event: ChannelEvent, now: float) -> None:
         self._running.channel_changed(event, now)
+        self._collect()
 
     def paths_used(self, uses: Sequence[PathUse], now: float) -> None:
         self._running.paths_used(uses, now)
+        self._collect()
 
     def effect_done(self, effect: Effect, result: EffectResult, now: float) -> None:
         self._footprint.answered(effect)
@@ -124,6 +135,7 @@ class ClientOrRelay:
             self._running.start(now, self._network, self._memory)
         else:
             self._running.effect_done(effect, result, now)
+        self._collect()
 
     def _draws_anew(self, result: EffectResult) -> bool:
         """Count the relay's random ports that are taken; tell whether to draw another. After many the relay waits first."""
@@ -137,20 +149,10 @@ class ClientOrRelay:
 
     def handle_timeout(self, now: float) -> None:
         self._running.handle_timeout(now)
+        self._collect()
 
     def next_timeout(self) -> float | None:
         return self._running.next_timeout()
-
-    def datagrams_to_send(self) -> list[Datagram]:
-        return self._running.datagrams_to_send()
-
-    def packets_to_deliver(self) -> list[bytes]:
-        return self._running.packets_to_deliver()
-
-    def events(self) -> list[Event]:
-        self._collect()
-        events, self._events = self._events, []
-        return events
 
     def status(self, now: float) -> TunnelStatus:
         return self._running.status(now)
@@ -161,7 +163,7 @@ class ClientOrRelay:
     def stop(self, now: float) -> None:
         self._running.stop(now)
         self._collect()
-        self._events.append(Stopped())
+        self.outbox.say(Stopped())
 
 
 class _Footprint:

@@ -6,6 +6,7 @@ import pytest
 
 from tunnelmgr.api.datagrams import ChannelKind
 from tunnelmgr.api.effects import Failed, FailureCode, OpenChannel
+from tunnelmgr.api.outbox import Outbox
 from tunnelmgr.api.reach import ReachProbe
 from tunnelmgr.detect.far_ends import FarEnds
 from tunnelmgr.detect.inquiries import Inquiries
@@ -24,9 +25,10 @@ def test_a_channel_that_cannot_be_opened_says_nothing_of_the_network(
     failed: Failed, reached: bool | None, trouble: str
 ) -> None:
     probe = ReachProbe("far end 192.0.2.80, protocol 41", "192.0.2.80", 0, ChannelKind.RAW41, b"?")
-    far_ends = FarEnds((("6in4", probe),), Inquiries(), "udp")
+    outbox = Outbox()
+    far_ends = FarEnds((("6in4", probe),), Inquiries(outbox), "udp", outbox)
     far_ends.resolved("192.0.2.80", IPv4Address("192.0.2.80"), now=0.0)
-    [wish] = far_ends.effects()
+    [wish] = outbox.drain_events()
     assert isinstance(wish, OpenChannel)
     assert not far_ends.done
     far_ends.channel_opened(wish, failed, now=0.0)

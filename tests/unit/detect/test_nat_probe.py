@@ -8,6 +8,7 @@ import pytest
 from tunnelmgr.api.datagrams import ChannelKind
 from tunnelmgr.api.effects import OpenChannel
 from tunnelmgr.api.network import Endpoint
+from tunnelmgr.api.outbox import Outbox
 from tunnelmgr.detect.behaviour import Filtering
 from tunnelmgr.detect.inquiries import Inquiries, Inquiry, Outcome
 from tunnelmgr.detect.nat_probe import CONFIRMING, NatProbe
@@ -23,9 +24,9 @@ def answer(inquiry: Inquiry | None, source: Endpoint = SERVER) -> None:
     inquiry.answer = BindingResponse(b"", MAPPED, ELSEWHERE)
 
 
-def exploring(*own: IPv4Address) -> NatProbe:
+def exploring(outbox: Outbox, *own: IPv4Address) -> NatProbe:
     """Return one to whom an answer from another address has come in."""
-    probe = NatProbe(Random(1), Inquiries())
+    probe = NatProbe(Random(1), Inquiries(outbox), outbox)
     probe.begin([SERVER], frozenset(own), 0.0)
     answer(probe.servers[0])
     probe.advance(0.1)
@@ -44,18 +45,20 @@ def exploring(*own: IPv4Address) -> NatProbe:
     ],
 )
 def test_a_nat_that_lets_everybody_in_is_believed_on_a_second_socket(outcome: Outcome, filtering: Filtering) -> None:
-    probe = exploring()
-    assert probe.effects() == [OpenChannel(CONFIRMING, ChannelKind.UDP)]
+    outbox = Outbox()
+    probe = exploring(outbox)
+    assert outbox.drain_events() == [OpenChannel(CONFIRMING, ChannelKind.UDP)]
     assert probe.confirmation is not None
     assert probe.confirmation.channel == CONFIRMING
     assert not probe.done
     probe.confirmation.outcome = outcome
     probe.advance(0.3)
-    assert probe.effects() == [], "once"
+    assert outbox.drain_events() == [], "once"
     assert probe.filtering() is filtering
 
 
 def test_where_nothing_translates_nothing_is_confirmed() -> None:
-    probe = exploring(MAPPED.address)
-    assert (probe.confirmation, probe.effects()) == (None, [])
+    outbox = Outbox()
+    probe = exploring(outbox, MAPPED.address)
+    assert (probe.confirmation, outbox.drain_events()) == (None, [])
     assert probe.filtering() is Filtering.ENDPOINT_INDEPENDENT

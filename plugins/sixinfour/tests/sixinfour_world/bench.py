@@ -45,13 +45,13 @@ class Bench:
 
     def turn(self) -> None:
         """Drain, and answer the effects."""
-        while events := self.tunnel.events():
+        while events := self.tunnel.outbox.drain_events():
             self.said += events
             for event in events:
                 if isinstance(event, OpenChannel | CloseChannel):
                     self.answer(event, Done(Endpoint(event.local.address, 0) if isinstance(event, OpenChannel) else None))
-        self.sent += self.tunnel.datagrams_to_send()
-        self.delivered += self.tunnel.packets_to_deliver()
+        self.sent += self.tunnel.outbox.drain_datagrams()
+        self.delivered += self.tunnel.outbox.drain_packets()
 
     def answer(self, effect: Effect, result: Done[object] | Failed) -> None:
         self.tunnel.effect_done(effect, result, self.now)

@@ -37,7 +37,7 @@ class Relay:
         self.tunnel = self.transport.tunnel(Random(1))
         self.tunnel.start(0.0, network(IPv4Address("192.0.2.77")), {})
         self.said: list[Event] = []
-        while events := self.tunnel.events():
+        while events := self.tunnel.outbox.drain_events():
             self.said += events
             for event in events:
                 if isinstance(event, OpenChannel):
@@ -46,10 +46,10 @@ class Relay:
     def take(self, packet: IPv6Packet, outer: IPv4Address = CUSTOMER) -> list[bytes]:
         here = Endpoint(RELAY, 0)
         self.tunnel.receive_datagram(Datagram("raw41/1", packet.serialize(), Endpoint(outer, 0), here), 0.0)
-        return self.tunnel.packets_to_deliver()
+        return self.tunnel.outbox.drain_packets()
 
     def sent(self) -> list[Datagram]:
-        return self.tunnel.datagrams_to_send()
+        return self.tunnel.outbox.drain_datagrams()
 
     @property
     def drops(self) -> dict[str, int]:
@@ -76,7 +76,7 @@ def test_a_packet_of_a_customer_to_itself_is_sent_back_as_the_vector_has_it() ->
     relay.tunnel.receive_datagram(vectors.datagram("sixrd-br-probe"), 0.0)
     (datagram,) = relay.sent()
     assert (datagram.data, datagram.remote.address) == (back.payload, probe.source)
-    assert relay.tunnel.packets_to_deliver() == []
+    assert relay.tunnel.outbox.drain_packets() == []
 
 
 def watch_of(random: Random) -> RelayWatch:
@@ -148,7 +148,7 @@ def test_from_beyond_it_nobody_sends_with_an_address_of_the_domain() -> None:
 def test_the_path_to_a_customer_is_for_the_internet_and_not_for_other_customers() -> None:
     relay = Relay()
     relay.tunnel.receive_packet(packet(NATIVE, CUSTOMER6).serialize(), 0.0)
-    (path,) = [event for event in relay.tunnel.events() if isinstance(event, PathUp)]
+    (path,) = [event for event in relay.tunnel.outbox.drain_events() if isinstance(event, PathUp)]
     assert (str(path.prefix), path.remote.address) == ("2001:db8:6464:100::/56", CUSTOMER)
     assert [str(prefix) for prefix in path.local_except] == ["2001:db8::/32"]
 
@@ -167,9 +167,9 @@ def test_icmp_errors_about_what_was_never_sent_there_are_passed_over() -> None:
     strange = packet(NATIVE, IPv6Address("2a00:beef::1")).serialize()
     for remote, quoted in ((RELAY, quote), (CUSTOMER, strange), (CUSTOMER, quote[:20])):
         relay.tunnel.channel_changed(IcmpReceived("raw41/1", 3, 1, 0, None, Endpoint(remote, 0), quoted), 0.0)
-    assert relay.tunnel.packets_to_deliver() == []
+    assert relay.tunnel.outbox.drain_packets() == []
     relay.tunnel.channel_changed(IcmpReceived("raw41/1", 3, 4, 1400, None, Endpoint(CUSTOMER, 0), quote), 0.0)
-    (answer,) = relay.tunnel.packets_to_deliver()
+    (answer,) = relay.tunnel.outbox.drain_packets()
     error = parse_icmpv6(IPv6Packet.parse(answer))
     assert isinstance(error, PacketTooBig)
     assert error.mtu == 1380

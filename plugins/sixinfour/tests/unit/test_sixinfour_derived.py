@@ -42,7 +42,7 @@ class Bench:
         self.turn()
 
     def turn(self) -> None:
-        while events := self.tunnel.events():
+        while events := self.tunnel.outbox.drain_events():
             self.said += events
             for event in events:
                 if isinstance(event, OpenChannel):
@@ -51,12 +51,12 @@ class Bench:
     def take(self, datagram: Datagram) -> list[bytes]:
         self.tunnel.receive_datagram(datagram, 0.0)
         self.turn()
-        return self.tunnel.packets_to_deliver()
+        return self.tunnel.outbox.drain_packets()
 
     def send(self, packet: IPv6Packet, now: float = 0.0) -> list[Datagram]:
         self.tunnel.receive_packet(packet.serialize(), now)
         self.turn()
-        return self.tunnel.datagrams_to_send()
+        return self.tunnel.outbox.drain_datagrams()
 
     @property
     def drops(self) -> dict[str, int]:
@@ -273,7 +273,7 @@ def test_6rd_drops_what_is_not_for_the_delegated_prefix() -> None:
 def test_what_nobody_has_in_the_delegated_prefix_goes_nowhere() -> None:
     bench = sixrd()
     assert bench.send(packet("2001:db8:6464:100::1", "2001:db8:6464:1ff::1")) == []
-    (answer,) = bench.tunnel.packets_to_deliver()
+    (answer,) = bench.tunnel.outbox.drain_packets()
     assert isinstance(parse_icmpv6(IPv6Packet.parse(answer)), DestinationUnreachable)
 
 
@@ -295,7 +295,7 @@ def test_an_icmp_error_reaches_who_sent_and_nobody_whom_a_forger_names() -> None
         error = IcmpReceived("raw41/1", 3, 1, 0, None, Endpoint(IPv4Address("10.100.100.2"), 0), quote)
         bench.tunnel.channel_changed(error, 0.0)
     bench.tunnel.channel_changed(replace(error, quote=quote[:20]), 0.0)
-    (answer,) = bench.tunnel.packets_to_deliver()
+    (answer,) = bench.tunnel.outbox.drain_packets()
     assert str(IPv6Packet.parse(answer).destination) == "2001:db8:6464:100::7"
     assert bench.tunnel.status(0.0).counters["icmp-unreachable"] == 3
 
@@ -363,10 +363,10 @@ def test_paths_to_other_sites_are_bounded_and_said_again_while_used() -> None:
 def test_without_the_privilege_it_gives_up() -> None:
     tunnel = customer()
     tunnel.start(0.0, network(CE), {})
-    (opening,) = tunnel.events()
+    (opening,) = tunnel.outbox.drain_events()
     assert isinstance(opening, OpenChannel)
     tunnel.effect_done(opening, Failed(FailureCode.NO_PERMISSION, "not permitted"), 0.0)
-    (down,) = tunnel.events()
+    (down,) = tunnel.outbox.drain_events()
     assert isinstance(down, Down)
     assert (down.permanent, down.code) == (True, ExitCode.NO_PERMISSION)
 
@@ -377,7 +377,7 @@ def test_a_channel_that_cannot_be_had_is_complained_of_once_and_asked_for_again(
     said: list[Event] = []
     now = 0.0
     for _ in range(12):
-        events = tunnel.events()
+        events = tunnel.outbox.drain_events()
         said += events
         for event in events:
             if isinstance(event, OpenChannel):
@@ -393,16 +393,16 @@ def test_a_channel_that_cannot_be_had_is_complained_of_once_and_asked_for_again(
 def test_paths_go_by_the_channel_that_was_had_in_the_end() -> None:
     tunnel = customer(keepalive=None)
     tunnel.start(0.0, network(CE), {})
-    (refused,) = tunnel.events()
+    (refused,) = tunnel.outbox.drain_events()
     assert isinstance(refused, OpenChannel)
     tunnel.effect_done(refused, Failed(FailureCode.NOT_FOUND, "no such address"), 0.0)
-    tunnel.events()
+    tunnel.outbox.drain_events()
     tunnel.handle_timeout(5.0)
-    (opened,) = tunnel.events()
+    (opened,) = tunnel.outbox.drain_events()
     assert isinstance(opened, OpenChannel)
     tunnel.effect_done(opened, Done(opened.local), 5.0)
     tunnel.receive_packet(packet("2001:db8:6464:100::1", "2001:db8:6464:200::1").serialize(), 5.0)
-    paths = [event for event in tunnel.events() if isinstance(event, PathUp)]
+    paths = [event for event in tunnel.outbox.drain_events() if isinstance(event, PathUp)]
     assert {path.channel for path in paths} == {opened.channel}
     assert len(paths) == 3
 
@@ -416,9 +416,9 @@ def test_after_the_stop_nothing_is_delivered() -> None:
 def test_stopping_ends_it() -> None:
     bench = sixrd()
     bench.tunnel.stop(1.0)
-    *_, closing = bench.tunnel.events()
+    *_, closing = bench.tunnel.outbox.drain_events()
     bench.tunnel.effect_done(closing, Done(None), 1.0)  # type: ignore[arg-type]
-    assert bench.tunnel.events() == [Stopped()]
+    assert bench.tunnel.outbox.drain_events() == [Stopped()]
 
 
 def test_the_transports_say_what_they_do() -> None:

@@ -254,7 +254,7 @@ def opening(**settings: Any) -> tuple[SixInFourTunnel, OpenChannel]:
     settings_ = SixInFourSettings.model_validate({"remote": str(SERVER), "address": f"{CLIENT6}/64"} | settings)
     tunnel = SixInFourTunnel(settings_, Random(1))
     tunnel.start(0.0, network(), {})
-    (opened,) = tunnel.events()
+    (opened,) = tunnel.outbox.drain_events()
     assert isinstance(opened, OpenChannel)
     return tunnel, opened
 
@@ -262,7 +262,7 @@ def opening(**settings: Any) -> tuple[SixInFourTunnel, OpenChannel]:
 def test_without_the_privilege_it_says_what_is_missing_and_gives_up() -> None:
     tunnel, opened = opening()
     tunnel.effect_done(opened, Failed(FailureCode.NO_PERMISSION, "opening raw41 channel: not permitted"), 0.0)
-    (down,) = tunnel.events()
+    (down,) = tunnel.outbox.drain_events()
     assert isinstance(down, Down)
     assert down.permanent
     assert down.code is ExitCode.NO_PERMISSION
@@ -272,14 +272,14 @@ def test_without_the_privilege_it_says_what_is_missing_and_gives_up() -> None:
 def test_an_address_that_is_not_this_hosts_is_asked_for_again() -> None:
     tunnel, opened = opening(local="192.0.2.77")
     tunnel.effect_done(opened, Failed(FailureCode.NOT_FOUND, "no such address"), 0.0)
-    (down,) = tunnel.events()
+    (down,) = tunnel.outbox.drain_events()
     assert isinstance(down, Down)
     assert not down.permanent
     assert "192.0.2.77" in down.hint
     due = tunnel.next_timeout()
     assert due == 5.0
     tunnel.handle_timeout(due)
-    (again,) = tunnel.events()
+    (again,) = tunnel.outbox.drain_events()
     assert isinstance(again, OpenChannel)
     assert again.channel != opened.channel
 
@@ -287,11 +287,11 @@ def test_an_address_that_is_not_this_hosts_is_asked_for_again() -> None:
 def fail(tunnel: SixInFourTunnel, opening: OpenChannel, text: str, now: float) -> tuple[list[Down], OpenChannel]:
     """Let a channel fail to open; return what is said of it, and the next attempt."""
     tunnel.effect_done(opening, Failed(FailureCode.NOT_FOUND, text), now)
-    said = tunnel.events()
+    said = tunnel.outbox.drain_events()
     due = tunnel.next_timeout()
     assert due is not None
     tunnel.handle_timeout(due)
-    (again,) = tunnel.events()
+    (again,) = tunnel.outbox.drain_events()
     assert isinstance(again, OpenChannel)
     return [event for event in said if isinstance(event, Down)], again
 
@@ -307,7 +307,7 @@ def test_a_channel_that_cannot_be_had_is_complained_of_once() -> None:
     assert [down.reason for down in downs] == ["too many open files"], "another reason is news"
     tunnel.effect_done(opened, Done(Endpoint(IPv4Address("192.0.2.77"), 0)), 65.0)
     tunnel.handle_timeout(66.0)
-    assert any(isinstance(event, Up) for event in tunnel.events())
+    assert any(isinstance(event, Up) for event in tunnel.outbox.drain_events())
 
 
 def test_a_router_that_starts_without_ipv4_listens_as_soon_as_it_has_an_address() -> None:
@@ -322,7 +322,7 @@ def test_a_host_without_ipv4_is_told_so() -> None:
     settings = SixInFourSettings.model_validate({"remote": str(SERVER), "address": f"{CLIENT6}/64"})
     tunnel = SixInFourTunnel(settings, Random(1))
     tunnel.start(0.0, Network(), {})
-    (down,) = tunnel.events()
+    (down,) = tunnel.outbox.drain_events()
     assert isinstance(down, Down)
     assert down.reason == "this host has no IPv4 address to send from"
 

@@ -55,13 +55,13 @@ class Learning:
         self.turn()
 
     def turn(self) -> None:
-        while events := self.tunnel.events():
+        while events := self.tunnel.outbox.drain_events():
             self.said += events
             for event in events:
                 if isinstance(event, OpenChannel):
                     refused = self.refuse if event.kind is ChannelKind.UDP else None
                     self.tunnel.effect_done(event, refused or Done(event.local), self.now)
-        self.asked += self.tunnel.datagrams_to_send()
+        self.asked += self.tunnel.outbox.drain_datagrams()
 
     def run(self, until: float) -> None:
         while (due := self.tunnel.next_timeout()) is not None and due <= until:
@@ -110,8 +110,8 @@ def test_unless_the_profile_says_so_nobody_is_asked_and_no_option_is_heeded() ->
     written = SixRdSettings.model_validate({"prefix": "2001:db8:77::/48", "mask_length": 16, "border_relay": "10.0.0.2"})
     tunnel = SixRdTransport("customer", written).tunnel(Random(1))
     tunnel.start(0.0, network(HERE), {})
-    assert [event.kind for event in tunnel.events() if isinstance(event, OpenChannel)] == [ChannelKind.RAW41]
-    assert tunnel.datagrams_to_send() == []
+    assert [event.kind for event in tunnel.outbox.drain_events() if isinstance(event, OpenChannel)] == [ChannelKind.RAW41]
+    assert tunnel.outbox.drain_datagrams() == []
     unasked = answer(1, ACK, SERVER_OPTION, OPTION)
     tunnel.receive_datagram(Datagram("dhcp/1", unasked, Endpoint(SERVER, 67), Endpoint(HERE, 68)), 0.0)
     assert tunnel.status(0.0).facts["prefix"] == "2001:db8:77:6401::/64"

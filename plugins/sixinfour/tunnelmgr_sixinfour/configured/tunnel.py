@@ -7,13 +7,12 @@ from random import Random
 
 from tunnelmgr.api.datagrams import ChannelEvent, Datagram, IcmpReceived
 from tunnelmgr.api.effects import Effect, EffectResult
-from tunnelmgr.api.errors import TunnelError
-from tunnelmgr.api.events import Down, Event, Notice, PathDown, PeerSilent, Stopped, Up
+from tunnelmgr.api.events import Down, Notice, PathDown, PeerSilent, Stopped, Up
 from tunnelmgr.api.hostconfig import HostConfig
 from tunnelmgr.api.network import Endpoint, Network
-from tunnelmgr.api.outbox import Outbox
 from tunnelmgr.api.packets import Ecn, traffic_class
 from tunnelmgr.api.status import Fact, PathUse, PeerStatus, TunnelStatus
+from tunnelmgr.api.tunnel import Tunnel, earliest
 from tunnelmgr_sixinfour.configured.rounds import Found, Rounds
 from tunnelmgr_sixinfour.configured.routing import host_config, paths_of, sides_of
 from tunnelmgr_sixinfour.configured.settings import SixInFourSettings
@@ -51,26 +50,26 @@ class State(Enum):
     STOPPED = "stopped"
 
 
-class SixInFourTunnel:
+class SixInFourTunnel(Tunnel):
     """This end. While the far end is not heard everything passes through here, so that its first packet is noticed."""
 
     def __init__(self, settings: SixInFourSettings, random: Random) -> None:
+        super().__init__()
         self._settings = settings
         self._random = random
         self._state = State.OPENING
         self._network = Network()
-        self._outbox = Outbox()
-        self._channel = RawChannel(settings.local, settings.ttl, self._outbox)
+        self._channel = RawChannel(settings.local, settings.ttl, self.outbox)
         self._path_mtu = PathMtu(settings.static_mtu)
         self._rounds = Rounds(settings, self._path_mtu, random)
         self._evidence = Evidence(settings.remote, settings.far)
-        self._errors = ErrorAnswers.to_host(settings.address.ip, self._outbox)
-        self._notices = SparingNotices(self._outbox)
-        self._icmp = IcmpJudge(settings.remote, self._path_mtu, self._evidence, self._errors, self._notices, self._outbox)
+        self._errors = ErrorAnswers.to_host(settings.address.ip, self.outbox)
+        self._notices = SparingNotices(self.outbox)
+        self._icmp = IcmpJudge(settings.remote, self._path_mtu, self._evidence, self._errors, self._notices, self.outbox)
         self._link_local: IPv6Address | None = None
         """Made of the first IPv4 address this end has; then the device keeps it."""
         self._sides = sides_of(settings, None)
-        self._update = EndpointUpdate(settings.update, self._outbox) if settings.update is not None else None
+        self._update = EndpointUpdate(settings.update, self.outbox) if settings.update is not None else None
         self._up: HostConfig | None = None
         """What Up was said with last; None after PeerSilent or Down, or before."""
         self._configured = False
@@ -98,7 +97,7 @@ class SixInFourTunnel:
         self._network = network
         self._follow_network(now)
         if moved and self._channel.local is not None:
-            self._outbox.say(Notice("6in4.address", f"this end is at {self._channel.local}, was {before or 'nowhere'}"))
+            self.outbox.say(Notice("6in4.address", f"this end is at {self._channel.local}, was {before or 'nowhere'}"))
         if moved or network.resumed:
             self._probe_soon(now)
         if not moved and self._update is not None:  # where it moved to is told once the channel there is open
@@ -129,12 +128,12 @@ class SixInFourTunnel:
         """Be in another state. The data plane carries in one of them alone."""
         if self._state is State.ESTABLISHED and state is not State.ESTABLISHED:
             for path in paths_of(self._settings, self._channel.name):
-                self._outbox.say(PathDown(path.prefix))
+                self.outbox.say(PathDown(path.prefix))
         self._state = state
 
     def effect_done(self, effect: Effect, result: EffectResult, now: float) -> None:
         if effect is self._closing:
-            self._outbox.say(Stopped())
+            self.outbox.say(Stopped())
         elif self._update is not None and self._update.effect_done(effect, result, now):
             self._probe_soon(now)  # the far end may answer from here on
         elif self._channel.effect_done(effect, result, now):
@@ -166,7 +165,7 @@ class SixInFourTunnel:
         self._enter(State.OPENING)
         verdict = Verdict(down.reason, down.hint)
         if verdict != self._complaint:
-            self._outbox.say(down)
+            self.outbox.say(down)
         self._up, self._up_by, self._complaint, self._configured = None, None, verdict, False
 
     # -- packets ------------------------------------------------------------------------------------------------------
@@ -174,20 +173,20 @@ class SixInFourTunnel:
     def receive_datagram(self, datagram: Datagram, now: float) -> None:
         local = self._channel.local
         if datagram.channel != self._channel.name or local is None:
-            self._outbox.drop(Drop.OLD_CHANNEL)
+            self.outbox.drop(Drop.OLD_CHANNEL)
             return
         try:
             arrived = decapsulate(datagram, local, self._settings.remote, self._sides, self._settings.outer_tos.inherited)
         except Refused as refused:
             self._evidence.arrived |= datagram.remote.address == self._settings.remote
-            self._outbox.drop(refused.drop)
+            self.outbox.drop(refused.drop)
             if refused.drop is Drop.ECN:
                 self._tell_of_marks(datagram, now)
             return
         self._evidence.arrived = True
         self._received_at = now
         if arrived.suspicious:
-            self._outbox.count("suspicious-ecn")
+            self.outbox.count("suspicious-ecn")
             self._tell_of_marks(datagram, now)
         self._arrived(arrived, now)
 
@@ -212,19 +211,19 @@ class SixInFourTunnel:
         if answer is not None:
             self._send(answer.serialize(), now)
         elif is_discovery(packet):
-            self._outbox.drop(Drop.DISCOVERY)
+            self.outbox.drop(Drop.DISCOVERY)
         else:
-            self._outbox.deliver(arrived.data)
+            self.outbox.deliver(arrived.data)
 
     def receive_packet(self, packet: bytes, now: float) -> None:
         local = self._channel.local
         if not self._channel.is_open or local is None:
-            self._outbox.drop(Drop.NOT_OPEN)
+            self.outbox.drop(Drop.NOT_OPEN)
             return
         try:
             check_outward(packet, local, self._settings.remote, self._sides, self._path_mtu.tunnel_mtu)
         except Refused as refused:
-            self._outbox.drop(refused.drop)
+            self.outbox.drop(refused.drop)
             self._tell_of(refused.drop, packet, now)
         else:
             self._send(packet, now)
@@ -243,12 +242,12 @@ class SixInFourTunnel:
     def _send(self, packet: bytes, now: float) -> None:
         self._sent_at = now
         tos = self._settings.outer_tos.outer(traffic_class(packet))
-        self._outbox.count("packets-sent")
-        self._outbox.send(Datagram(self._channel.name, packet, Endpoint(self._settings.remote, 0), tos=tos))
+        self.outbox.count("packets-sent")
+        self.outbox.send(Datagram(self._channel.name, packet, Endpoint(self._settings.remote, 0), tos=tos))
 
     def channel_changed(self, event: ChannelEvent, now: float) -> None:
         if not isinstance(event, IcmpReceived):
-            self._outbox.counters["channel-errors"] += 1
+            self.outbox.counters["channel-errors"] += 1
         elif self._icmp.judge(event, self._sides, now) is News.MTU:
             self._follow_mtu()
 
@@ -282,7 +281,7 @@ class SixInFourTunnel:
             self._fell_silent(now)
         if found.black_hole:
             text = f"large packets to {self._settings.remote} vanish: MTU {self._path_mtu.tunnel_mtu}"
-            self._outbox.say(Notice("6in4.black-hole", text))
+            self.outbox.say(Notice("6in4.black-hole", text))
             self._follow_mtu()
 
     def _answered(self, size: int, now: float) -> None:
@@ -328,7 +327,7 @@ class SixInFourTunnel:
         first = not self._configured
         self._up, self._complaint, self._configured = config, None, True
         details = {"remote": str(self._settings.remote), "local": str(self._channel.local)}
-        self._outbox.say(Up(config, details, probe=(self._settings.far,)))
+        self.outbox.say(Up(config, details, probe=(self._settings.far,)))
         if first:
             self._say_paths()
 
@@ -337,12 +336,12 @@ class SixInFourTunnel:
         if verdict == self._complaint:
             return
         if not self._configured and self._channel.local is None:
-            self._outbox.say(Down(verdict.reason, verdict.hint))
+            self.outbox.say(Down(verdict.reason, verdict.hint))
         elif self._settings.faces_the_internet:
             if not self._configured:
                 self._say_up()
             self._up = None
-            self._outbox.say(PeerSilent(verdict.reason, verdict.hint))
+            self.outbox.say(PeerSilent(verdict.reason, verdict.hint))
         self._complaint, self._up_by = verdict, None
 
     def _say_paths(self) -> None:
@@ -350,7 +349,7 @@ class SixInFourTunnel:
         if self._state is not State.ESTABLISHED or not self._configured:
             return
         for path in paths_of(self._settings, self._channel.name):
-            self._outbox.say(path)
+            self.outbox.say(path)
 
     # -- time and the rest --------------------------------------------------------------------------------------------
 
@@ -368,24 +367,14 @@ class SixInFourTunnel:
     def next_timeout(self) -> float | None:
         if self._state is State.STOPPED:
             return None
-        timers = [
-            self._channel.next_timeout,
-            self._path_mtu.next_timeout,
-            self._update.next_timeout if self._update is not None else None,
+        return earliest(
+            self._channel.next_timeout(),
+            self._path_mtu.next_timeout(),
+            self._update.next_timeout() if self._update is not None else None,
             self._up_by,
             self._rounds.ends_at,
             self._rounds.due_at if self._channel.is_open else None,
-        ]
-        return min((at for at in timers if at is not None), default=None)
-
-    def datagrams_to_send(self) -> list[Datagram]:
-        return self._outbox.drain_datagrams()
-
-    def packets_to_deliver(self) -> list[bytes]:
-        return self._outbox.drain_packets()
-
-    def events(self) -> list[Event]:
-        return self._outbox.drain_events()
+        )
 
     def status(self, now: float) -> TunnelStatus:
         local = self._channel.local
@@ -406,13 +395,10 @@ class SixInFourTunnel:
         received, sent = (None if at is None else now - at for at in (self._received_at, self._sent_at))
         path = "direct" if self._state is State.ESTABLISHED else "none"
         peer = PeerStatus(str(self._settings.far), str(self._settings.remote), path, received, sent)
-        return TunnelStatus(self._state.value, facts, (peer,), 1, dict(self._outbox.counters))
-
-    def command(self, name: str, arguments: Mapping[str, Fact], now: float) -> Mapping[str, object]:
-        raise TunnelError(f"6in4 has no command {name!r}")
+        return TunnelStatus(self._state.value, facts, (peer,), 1, dict(self.outbox.counters))
 
     def stop(self, now: float) -> None:
         self._enter(State.STOPPED)
         self._closing = self._channel.close()
         if self._closing is None:
-            self._outbox.say(Stopped())
+            self.outbox.say(Stopped())

@@ -7,13 +7,14 @@ from random import Random
 
 from tunnelmgr.api.datagrams import ChannelEvent, Datagram, IcmpReceived
 from tunnelmgr.api.effects import Effect, EffectResult
-from tunnelmgr.api.errors import TunnelError, WireError
-from tunnelmgr.api.events import Down, Event, Notice, PeerSilent, Stopped, Up
+from tunnelmgr.api.errors import WireError
+from tunnelmgr.api.events import Down, Notice, PeerSilent, Stopped, Up
 from tunnelmgr.api.hostconfig import HostConfig
 from tunnelmgr.api.network import Endpoint, Network
 from tunnelmgr.api.outbox import Outbox
 from tunnelmgr.api.packets import Icmpv4Type, Icmpv4UnreachableCode, IPv6Packet, IPv6Quote, traffic_class, with_hop_limit
 from tunnelmgr.api.status import Fact, PathUse, TunnelStatus
+from tunnelmgr.api.tunnel import Tunnel, earliest
 from tunnelmgr_sixinfour.configured.settings import EnvelopeSettings
 from tunnelmgr_sixinfour.constants import OVERHEAD, TUNNEL_MTU_MIN
 from tunnelmgr_sixinfour.derived.domain import Domain, DomainSource, Site
@@ -50,7 +51,7 @@ class State(Enum):
     STOPPED = "stopped"
 
 
-class DerivedTunnel:
+class DerivedTunnel(Tunnel):
     """One site of a domain, or its gateway. What is known of one path says nothing of the others."""
 
     def __init__(
@@ -61,6 +62,7 @@ class DerivedTunnel:
         domain: Domain | None,
         learning: Callable[[Outbox], DomainSource] | None = None,
     ) -> None:
+        super().__init__()
         """`learning` makes what finds the domain where it is not given."""
         self._settings = settings
         self._name = name
@@ -69,9 +71,8 @@ class DerivedTunnel:
         self._mtu = settings.static_mtu or TUNNEL_MTU_MIN
         self._state = State.OPENING
         self._network = Network()
-        self._outbox = Outbox()
-        self._source = learning(self._outbox) if learning is not None else None
-        self._channel = RawChannel(settings.local, settings.ttl, self._outbox)
+        self._source = learning(self.outbox) if learning is not None else None
+        self._channel = RawChannel(settings.local, settings.ttl, self.outbox)
         self._place: Place | None = None
         self._configured = False
         """Whether Up was said and no Down since."""
@@ -136,9 +137,9 @@ class DerivedTunnel:
         self._place = Place(
             domain,
             site,
-            SitePaths(site, domain, self._channel, self._settings.outer_tos, self._outbox),
-            ErrorAnswers.to_host(site.address, self._outbox),
-            ErrorAnswers(site.address, self._outbox, to="sites", by=self._send_to_site),
+            SitePaths(site, domain, self._channel, self._settings.outer_tos, self.outbox),
+            ErrorAnswers.to_host(site.address, self.outbox),
+            ErrorAnswers(site.address, self.outbox, to="sites", by=self._send_to_site),
         )
 
     def _without_prefix(self, state: State, reason: str, hint: str) -> None:
@@ -156,7 +157,7 @@ class DerivedTunnel:
 
     def effect_done(self, effect: Effect, result: EffectResult, now: float) -> None:
         if effect is self._closing:
-            self._outbox.say(Stopped())
+            self.outbox.say(Stopped())
         elif self._source is not None and self._source.effect_done(effect, result, now):
             self._follow()
         elif self._channel.effect_done(effect, result, now) and self._place is not None:
@@ -195,7 +196,7 @@ class DerivedTunnel:
             self._say_up(place)
         elif place.watch.standing is Standing.MUTE and self._state is State.ASKING:
             self._state = State.CARRYING
-            self._outbox.say(Notice("6rd.mute-relay", f"border relay {place.domain.gateway} {_MUTE}"))
+            self.outbox.say(Notice("6rd.mute-relay", f"border relay {place.domain.gateway} {_MUTE}"))
             self._say_up(place)
         elif place.watch.standing is Standing.SILENT and self._state is not State.SILENT:
             self._state = State.SILENT
@@ -223,15 +224,15 @@ class DerivedTunnel:
         relay = {} if domain.gateway is None else {"relay": str(domain.gateway)}
         self._configured, self._doubted, self._complaint = True, False, ""
         place.paths.begin()
-        self._outbox.say(Up(config, {"prefix": str(site.prefix), "local": str(self._channel.local), **relay}))
+        self.outbox.say(Up(config, {"prefix": str(site.prefix), "local": str(self._channel.local), **relay}))
 
     def _say_silent(self, reason: str, hint: str) -> None:
         self._doubted = True
-        self._outbox.say(PeerSilent(reason, hint))
+        self.outbox.say(PeerSilent(reason, hint))
 
     def _say_down(self, down: Down) -> None:
         self._configured, self._doubted, self._complaint = False, False, down.reason
-        self._outbox.say(down)
+        self.outbox.say(down)
 
     # -- packets ------------------------------------------------------------------------------------------------------
 
@@ -243,7 +244,7 @@ class DerivedTunnel:
         try:
             self._decapsulate(datagram, now)
         except Refused as refused:
-            self._outbox.drop(refused.drop)
+            self.outbox.drop(refused.drop)
 
     def _decapsulate(self, datagram: Datagram, now: float) -> None:
         place = self._place
@@ -262,7 +263,7 @@ class DerivedTunnel:
             return
         place.domain.check_inward(packet, outer, place.site)
         arrived = let_in(packet, datagram, self._settings.outer_tos.inherited)
-        self._outbox.counters["suspicious-ecn"] += arrived.suspicious
+        self.outbox.counters["suspicious-ecn"] += arrived.suspicious
         if (
             place.domain.is_gateway
             and packet.destination in place.domain.prefix
@@ -270,7 +271,7 @@ class DerivedTunnel:
         ):
             self._turn_round(place, packet, arrived.data, now)
         else:
-            self._outbox.deliver(arrived.data)
+            self.outbox.deliver(arrived.data)
 
     def _turn_round(self, place: Place, packet: IPv6Packet, data: bytes, now: float) -> None:
         """Send on what came from one site for another, or for itself, which asks in this way whether we are there."""
@@ -290,12 +291,12 @@ class DerivedTunnel:
         try:
             self._send(packet, self._remote_of(packet, now))
         except Refused as refused:
-            self._outbox.drop(refused.drop)
+            self.outbox.drop(refused.drop)
 
     def _send(self, packet: bytes, remote: IPv4Address) -> None:
         tos = self._settings.outer_tos.outer(traffic_class(packet))
-        self._outbox.count("packets-sent")
-        self._outbox.send(Datagram(self._channel.name, packet, Endpoint(remote, 0), tos=tos))
+        self.outbox.count("packets-sent")
+        self.outbox.send(Datagram(self._channel.name, packet, Endpoint(remote, 0), tos=tos))
 
     def _remote_of(self, data: bytes, now: float) -> IPv4Address:
         """Return where a packet of this side goes; raises Refused when it may not."""
@@ -324,11 +325,11 @@ class DerivedTunnel:
 
     def channel_changed(self, event: ChannelEvent, now: float) -> None:
         if not isinstance(event, IcmpReceived) or self._place is None:
-            self._outbox.counters["channel-errors"] += 1
+            self.outbox.counters["channel-errors"] += 1
             return
         if event.type not in {Icmpv4Type.DESTINATION_UNREACHABLE, Icmpv4Type.TIME_EXCEEDED}:
             return
-        self._outbox.counters["icmp-unreachable"] += 1
+        self.outbox.counters["icmp-unreachable"] += 1
         try:  # whoever forges ICMP must not have us write to whom he likes
             if self._place.remote_of(IPv6Quote.parse(event.quote).packet) != event.remote.address:
                 return
@@ -352,21 +353,11 @@ class DerivedTunnel:
 
     def next_timeout(self) -> float | None:
         watch = self._place.watch if self._place is not None and self._channel.is_open else None
-        timers = (
-            self._channel.next_timeout,
-            self._source.next_timeout if self._source is not None else None,
-            watch.next_timeout if watch is not None else None,
+        return earliest(
+            self._channel.next_timeout(),
+            self._source.next_timeout() if self._source is not None else None,
+            watch.next_timeout() if watch is not None else None,
         )
-        return min((at for at in timers if at is not None), default=None)
-
-    def datagrams_to_send(self) -> list[Datagram]:
-        return self._outbox.drain_datagrams()
-
-    def packets_to_deliver(self) -> list[bytes]:
-        return self._outbox.drain_packets()
-
-    def events(self) -> list[Event]:
-        return self._outbox.drain_events()
 
     def status(self, now: float) -> TunnelStatus:
         place, local = self._place, self._channel.local
@@ -379,10 +370,7 @@ class DerivedTunnel:
             facts["sites_written_to"] = place.paths.recent(now)
             if place.watch is not None:
                 facts["round_trip_s"] = place.watch.round_trip
-        return TunnelStatus(self._state.value, facts, counters=dict(self._outbox.counters))
-
-    def command(self, name: str, arguments: Mapping[str, Fact], now: float) -> Mapping[str, object]:
-        raise TunnelError(f"{self._name} has no command {name!r}")
+        return TunnelStatus(self._state.value, facts, counters=dict(self.outbox.counters))
 
     def stop(self, now: float) -> None:
         self._state = State.STOPPED
@@ -393,4 +381,4 @@ class DerivedTunnel:
             self._place = None
         self._closing = self._channel.close()
         if self._closing is None:
-            self._outbox.say(Stopped())
+            self.outbox.say(Stopped())

@@ -56,7 +56,6 @@ class DomainSource(Protocol):
     trouble: Verdict | None
     """Why it is not known."""
 
-    @property
     def next_timeout(self) -> float | None:
         """The instant to be woken at."""
 

@@ -41,7 +41,6 @@ class RelayWatch:
         """Seconds, of the latest packet that came back."""
         return self._echo.round_trip
 
-    @property
     def next_timeout(self) -> float | None:
         return self._due if self._echo.ends_at is None else self._echo.ends_at
 

@@ -44,7 +44,6 @@ class Learner:
         """Questions that ended so since one was answered."""
         self._due: float | None = None
 
-    @property
     def next_timeout(self) -> float | None:
         return self._due
 

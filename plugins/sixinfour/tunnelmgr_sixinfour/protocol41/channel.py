@@ -35,7 +35,6 @@ class RawChannel:
         """The address in use, None while there is none."""
         return self._wanted[0] if self._wanted is not None else None
 
-    @property
     def next_timeout(self) -> float | None:
         return self._retry_at
 

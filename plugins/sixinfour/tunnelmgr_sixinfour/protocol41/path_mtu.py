@@ -59,7 +59,6 @@ class PathMtu:
         """The IPv4 path MTU as far as it is known to be a limit."""
         return self._ceiling if self._ceiling < UNBOUNDED else None
 
-    @property
     def next_timeout(self) -> float | None:
         return self._ages_at
 

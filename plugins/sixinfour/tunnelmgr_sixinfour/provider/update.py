@@ -121,7 +121,6 @@ class EndpointUpdate:
             self._say("6in4.update-waits", f"{what} in {ceil((due_at - now) / 60)} min, no sooner after the latest request")
         self._standing, self._due_at = Standing.DUE, due_at
 
-    @property
     def next_timeout(self) -> float | None:
         return None if self._local is None else self._due_at
 

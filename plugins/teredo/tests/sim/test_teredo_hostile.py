@@ -59,7 +59,7 @@ class Siege:
     def by_server(self, *payloads: bytes) -> None:
         """Let the client's own server send datagrams to it: the server is hostile, or passes on what strangers send."""
         for payload in payloads:
-            self.world.server.send_datagram(Datagram("primary", payload, self.target))
+            self.world.server.outbox.send(Datagram("primary", payload, self.target))
         self.world.server_host.pump.wake()
         self.world.internet.run(0.2)
 
@@ -260,7 +260,7 @@ def test_what_must_not_come_out_of_a_tunnel_does_not(siege: Siege) -> None:
     with_options = IPv6Packet(native, ours, 60, b"\x3b\x00\x01\x04" + bytes(4), 64).serialize()
     seen = len(siege.alice.received)
     for packet in (router_advertisement, routed, multicast, link_local, elsewhere, with_options):
-        siege.world.relay.send_datagram(Datagram("service", packet, siege.target))
+        siege.world.relay.outbox.send(Datagram("service", packet, siege.target))
     siege.world.relay_host.pump.wake()
     siege.world.internet.run(1)
     assert [received.packet.serialize() for received in siege.alice.received[seen:]] == [with_options]

@@ -19,7 +19,7 @@ class Attacker(FakeRelay):
 
     def send(self, payload: bytes, remote: Endpoint) -> None:
         """Send a datagram at the next wake-up."""
-        self.send_datagram(Datagram("service", payload, remote, Endpoint(IPv4Address(0), self.PORT)))
+        self.outbox.send(Datagram("service", payload, remote, Endpoint(IPv4Address(0), self.PORT)))
 
     def receive_datagram(self, datagram: Datagram, now: float) -> None:
         self.received.append(datagram)

@@ -120,16 +120,16 @@ class Bench:
 
     def sent(self) -> list[Datagram]:
         """Take the datagrams the client has sent since the last call, without the solicitations that were answered."""
-        sent, self._sent = self._sent + self.client.datagrams_to_send(), []
+        sent, self._sent = self._sent + self.client.outbox.drain_datagrams(), []
         return sent
 
     def delivered(self) -> list[bytes]:
         """Take the packets for the host."""
-        return self.client.packets_to_deliver()
+        return self.client.outbox.drain_packets()
 
     def take_events(self, kind: type[T]) -> list[T]:
         """Take the events since the last call; return those of one kind."""
-        events = self.client.events()
+        events = self.client.outbox.drain_events()
         self.said.extend(events)
         return [event for event in events if isinstance(event, kind)]
 
@@ -151,7 +151,7 @@ class Bench:
         return self.now - before
 
     def _answer_solicitations(self) -> None:
-        for datagram in self.client.datagrams_to_send():
+        for datagram in self.client.outbox.drain_datagrams():
             if self.refreshes is not None and datagram.data[:2] == b"\x00\x01":
                 self.advertise(datagram, self.refreshes, datagram.remote.address)
             else:

@@ -1,12 +1,12 @@
 """A Teredo server and a relay as small as they can be, for tests of the client: only what RFC 4380 asks, no defences."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv6Address, IPv6Network
 
-from tunnelmgr.api.datagrams import ChannelEvent, ChannelKind, Datagram
-from tunnelmgr.api.effects import Effect, EffectResult, OpenChannel
-from tunnelmgr.api.events import Event, Stopped, Up
+from tunnelmgr.api.datagrams import ChannelKind, Datagram
+from tunnelmgr.api.effects import OpenChannel
+from tunnelmgr.api.events import Stopped, Up
 from tunnelmgr.api.hostconfig import HostConfig
 from tunnelmgr.api.network import Endpoint, Network
 from tunnelmgr.api.packets import (
@@ -17,7 +17,8 @@ from tunnelmgr.api.packets import (
     RouterAdvertisement,
     icmpv6_packet,
 )
-from tunnelmgr.api.status import Fact, PathUse, TunnelStatus
+from tunnelmgr.api.status import TunnelStatus
+from tunnelmgr.api.tunnel import Tunnel
 from tunnelmgr_teredo.constants import PEER_VALIDITY, SERVER_PORT
 from tunnelmgr_teredo.wire.address import InterfaceIdentifier, TeredoAddress, is_teredo, server_link_local
 from tunnelmgr_teredo.wire.datagram import OriginIndication, Payload, SharedSecret, bubble, is_bubble
@@ -25,42 +26,12 @@ from tunnelmgr_teredo.wire.datagram import OriginIndication, Payload, SharedSecr
 _OTHER = {"primary": "secondary", "secondary": "primary"}
 
 
-class _Role:
-    """What both have in common: nothing but output."""
+class _Role(Tunnel):
+    """What both have in common: they wait for what comes."""
 
     def __init__(self) -> None:
-        self._datagrams: list[Datagram] = []
-        self._packets: list[bytes] = []
-        self._events: list[Event] = []
+        super().__init__()
         self.now = 0.0
-
-    def send_datagram(self, datagram: Datagram) -> None:
-        """Send any datagram at the next wake-up."""
-        self._datagrams.append(datagram)
-
-    def datagrams_to_send(self) -> list[Datagram]:
-        datagrams, self._datagrams = self._datagrams, []
-        return datagrams
-
-    def packets_to_deliver(self) -> list[bytes]:
-        packets, self._packets = self._packets, []
-        return packets
-
-    def events(self) -> list[Event]:
-        events, self._events = self._events, []
-        return events
-
-    def channel_changed(self, event: ChannelEvent, now: float) -> None:
-        pass
-
-    def network_changed(self, network: Network, now: float) -> None:
-        pass
-
-    def paths_used(self, uses: Sequence[PathUse], now: float) -> None:
-        pass
-
-    def effect_done(self, effect: Effect, result: EffectResult, now: float) -> None:
-        pass
 
     def handle_timeout(self, now: float) -> None:
         pass
@@ -71,11 +42,8 @@ class _Role:
     def status(self, now: float) -> TunnelStatus:
         return TunnelStatus("listening")
 
-    def command(self, name: str, arguments: Mapping[str, Fact], now: float) -> Mapping[str, object]:
-        return {}
-
     def stop(self, now: float) -> None:
-        self._events.append(Stopped())
+        self.outbox.say(Stopped())
 
 
 class FakeServer(_Role):
@@ -105,8 +73,8 @@ class FakeServer(_Role):
 
     def start(self, now: float, network: Network, memory: Mapping[str, bytes]) -> None:
         for channel, address in (("primary", self.primary), ("secondary", self.secondary)):
-            self._events.append(OpenChannel(channel, ChannelKind.UDP, Endpoint(address, SERVER_PORT)))
-        self._events.append(Up(HostConfig(listening=True, forwarding=True)))
+            self.outbox.say(OpenChannel(channel, ChannelKind.UDP, Endpoint(address, SERVER_PORT)))
+        self.outbox.say(Up(HostConfig(listening=True, forwarding=True)))
 
     def receive_datagram(self, datagram: Datagram, now: float) -> None:
         if self.silent or (self.silent_secondary and datagram.channel == "secondary"):
@@ -119,7 +87,7 @@ class FakeServer(_Role):
         elif is_teredo(packet.destination):
             self._forward(datagram, payload, packet)
         elif is_teredo(packet.source):
-            self._packets.append(payload.packet)
+            self.outbox.deliver(payload.packet)
 
     def receive_packet(self, packet: bytes, now: float) -> None:
         pass
@@ -137,13 +105,13 @@ class FakeServer(_Role):
             answer = self.secret.sign(packet, payload.authentication.nonce, origin, self.confirmation)
         cone = self.knows_cone_bit and InterfaceIdentifier.parse(solicitation.source.packed[8:]).cone
         channel = _OTHER[datagram.channel] if cone else datagram.channel
-        self._datagrams.append(Datagram(channel, answer.serialize(), datagram.remote))
+        self.outbox.send(Datagram(channel, answer.serialize(), datagram.remote))
 
     def _forward(self, datagram: Datagram, payload: Payload, packet: IPv6Packet) -> None:
         client = TeredoAddress.parse(packet.destination)
         origin = OriginIndication(datagram.remote) if client.server == self.primary else None
         forwarded = Payload(payload.packet, None, origin, payload.behind)
-        self._datagrams.append(Datagram("primary", forwarded.serialize(), client.mapped))
+        self.outbox.send(Datagram("primary", forwarded.serialize(), client.mapped))
 
 
 class FakeRelay(_Role):
@@ -162,8 +130,8 @@ class FakeRelay(_Role):
         self.carried = 0
 
     def start(self, now: float, network: Network, memory: Mapping[str, bytes]) -> None:
-        self._events.append(OpenChannel("service", ChannelKind.UDP, Endpoint(IPv4Address(0), self._port)))
-        self._events.append(Up(HostConfig(listening=True, forwarding=True)))
+        self.outbox.say(OpenChannel("service", ChannelKind.UDP, Endpoint(IPv4Address(0), self._port)))
+        self.outbox.say(Up(HostConfig(listening=True, forwarding=True)))
 
     def receive_datagram(self, datagram: Datagram, now: float) -> None:
         payload = Payload.parse(datagram.data)
@@ -174,16 +142,16 @@ class FakeRelay(_Role):
         self.known[packet.source] = datagram.remote
         self._heard_at[packet.source] = now
         for waiting in self._waiting.pop(packet.source, []):
-            self._datagrams.append(Datagram("service", waiting, datagram.remote))
+            self.outbox.send(Datagram("service", waiting, datagram.remote))
         if not is_bubble(packet):
             self.carried += 1
-            self._packets.append(payload.packet)
+            self.outbox.deliver(payload.packet)
 
     def receive_packet(self, packet: bytes, now: float) -> None:
         destination = IPv6Packet.parse(packet).destination
         if destination in self.known and now - self._heard_at[destination] < PEER_VALIDITY:
-            self._datagrams.append(Datagram("service", packet, self.known[destination]))
+            self.outbox.send(Datagram("service", packet, self.known[destination]))
             return
         self._waiting[destination].append(packet)
         client = TeredoAddress.parse(destination)
-        self._datagrams.append(Datagram("service", bubble(self.address, destination), client.server_endpoint))
+        self.outbox.send(Datagram("service", bubble(self.address, destination), client.server_endpoint))

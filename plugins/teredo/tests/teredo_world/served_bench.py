@@ -74,15 +74,15 @@ class ServedBench:
         return self.sent()
 
     def sent(self) -> list[Datagram]:
-        return self.tunnel.datagrams_to_send()
+        return self.tunnel.outbox.drain_datagrams()
 
     def delivered(self) -> list[bytes]:
         """Take the packets that went into native IPv6."""
-        return self.tunnel.packets_to_deliver()
+        return self.tunnel.outbox.drain_packets()
 
     def take_events(self, kind: type[T]) -> list[T]:
         """Take the events of one kind said so far."""
-        events = [*self.said, *self.tunnel.events()]
+        events = [*self.said, *self.tunnel.outbox.drain_events()]
         self.said = [event for event in events if not isinstance(event, kind)]
         return [event for event in events if isinstance(event, kind)]
 

@@ -8,14 +8,14 @@ from typing import cast
 
 from tunnelmgr.api.datagrams import ChannelEvent, ChannelFailed, ChannelKind, Datagram, IcmpReceived
 from tunnelmgr.api.effects import Done, Effect, EffectResult, Failed, FailureCode, OpenChannel
-from tunnelmgr.api.errors import ExitCode, TunnelError, WireError
-from tunnelmgr.api.events import Down, Event, Notice, Stopped, Up
+from tunnelmgr.api.errors import ExitCode, WireError
+from tunnelmgr.api.events import Down, Notice, Stopped, Up
 from tunnelmgr.api.hostconfig import HostConfig
 from tunnelmgr.api.network import Endpoint, Network
-from tunnelmgr.api.outbox import Outbox
 from tunnelmgr.api.packets.ipv6 import IPv6Packet, ipv6_length
 from tunnelmgr.api.report import NatKind
 from tunnelmgr.api.status import Fact, PathUse, TunnelStatus
+from tunnelmgr.api.tunnel import Tunnel, earliest
 from tunnelmgr_teredo.client.advertisement import is_advertisement
 from tunnelmgr_teredo.client.discovery import DISCOVERY, LocalDiscovery
 from tunnelmgr_teredo.client.errands import Errands
@@ -43,19 +43,19 @@ _NATIVE_APPEARED = {
 _RESTRICTED = (NatKind.ADDRESS_RESTRICTED, NatKind.PORT_RESTRICTED)
 
 
-class TeredoClient:
+class TeredoClient(Tunnel):
     """The Tunnel. Owns a qualification, and a session while qualified."""
 
     def __init__(self, settings: ClientSettings, random: Random) -> None:
+        super().__init__()
         self._settings = settings
         self._random = random
-        self._outbox = Outbox()
         self._unicast = settings.unicast
-        self._unreachables = Unreachables(self._outbox)
-        self._qualification = Qualification(settings, self._unicast, random, self._outbox)
-        self._discovery = LocalDiscovery(random, self._outbox) if settings.local_discovery else None
+        self._unreachables = Unreachables(self.outbox)
+        self._qualification = Qualification(settings, self._unicast, random, self.outbox)
+        self._discovery = LocalDiscovery(random, self.outbox) if settings.local_discovery else None
         self._joining: OpenChannel | None = None
-        self._errands = Errands(settings.bind, self._outbox)
+        self._errands = Errands(settings.bind, self.outbox)
         self._interval: RefreshInterval | None = None
         self._filtering: FilteringTest | None = None
         self._network = Network()
@@ -84,26 +84,26 @@ class TeredoClient:
         if self._discovery is not None:
             self._discovery.network_changed(network)
             self._joining = self._discovery.opening()
-            self._outbox.say(self._joining)
+            self.outbox.say(self._joining)
 
     def receive_datagram(self, datagram: Datagram, now: float) -> None:
-        self._outbox.count("datagrams-received")
+        self.outbox.count("datagrams-received")
         try:
             self._receive(datagram, now)
         except Refused as refused:
-            self._outbox.drop(refused.drop)
+            self.outbox.drop(refused.drop)
         except WireError:
-            self._outbox.drop(Drop.MALFORMED)
+            self.outbox.drop(Drop.MALFORMED)
         self._act_on_news(now)
 
     def receive_packet(self, packet: bytes, now: float) -> None:
         try:
             packet = packet[: ipv6_length(packet)]
         except WireError:
-            self._outbox.drop(Drop.MALFORMED)
+            self.outbox.drop(Drop.MALFORMED)
             return
         if self._transmission is None:
-            self._outbox.drop(Drop.NOT_QUALIFIED)
+            self.outbox.drop(Drop.NOT_QUALIFIED)
             self._unreachables.unreachable(packet, now)
         else:
             self._transmission.transmit(packet, now)
@@ -117,7 +117,7 @@ class TeredoClient:
                 if self._session is not None:
                     self._session.icmp_unreachable(remote)
             case _:
-                self._outbox.count("channel-events-ignored")
+                self.outbox.count("channel-events-ignored")
 
     def network_changed(self, network: Network, now: float) -> None:
         before, self._network = self._network, network
@@ -174,16 +174,7 @@ class TeredoClient:
             timers.append(self._session.next_timeout())
         if self._discovery is not None:
             timers.append(self._discovery.next_timeout())
-        return min((at for at in timers if at is not None), default=None)
-
-    def datagrams_to_send(self) -> list[Datagram]:
-        return self._outbox.drain_datagrams()
-
-    def packets_to_deliver(self) -> list[bytes]:
-        return self._outbox.drain_packets()
-
-    def events(self) -> list[Event]:
-        return self._outbox.drain_events()
+        return earliest(*timers)
 
     def status(self, now: float) -> TunnelStatus:
         session = self._session
@@ -192,25 +183,22 @@ class TeredoClient:
             facts=self._facts(),
             peers=session.peer_statuses(now) if session is not None else (),
             peers_total=len(session.peers) if session is not None else 0,
-            counters=dict(self._outbox.counters),
+            counters=dict(self.outbox.counters),
         )
-
-    def command(self, name: str, arguments: Mapping[str, Fact], now: float) -> Mapping[str, object]:
-        raise TunnelError(f"a Teredo client has no command {name!r}")
 
     def stop(self, now: float) -> None:
         """There is nobody to say good-bye to."""
         self._qualification.abandon()
         self._end_session(now)
         self._opening = self._reopen_at = None
-        self._outbox.say(Stopped())
+        self.outbox.say(Stopped())
 
     # -- the service port ---------------------------------------------------------------------------------------------
 
     def _open(self) -> None:
         port = self._settings.port or self._random.choice(SERVICE_PORTS)
         self._opening = OpenChannel(SERVICE, ChannelKind.UDP, Endpoint(self._settings.bind, port))
-        self._outbox.say(self._opening)
+        self.outbox.say(self._opening)
 
     def _opened(self, result: EffectResult, now: float) -> None:
         if isinstance(result, Done):
@@ -228,12 +216,12 @@ class TeredoClient:
         hint = "choose another `port`, or leave it out for a random one" if self._settings.port else ""
         refused = result.code is FailureCode.NO_PERMISSION
         code = ExitCode.NO_PERMISSION if refused else ExitCode.FAILED
-        self._outbox.say(Down(f"no UDP port: {result.text}", hint, code))
+        self.outbox.say(Down(f"no UDP port: {result.text}", hint, code))
         self._reopen_at = now + RESTART_DELAY
 
     def _joined(self, result: EffectResult) -> None:
         if isinstance(result, Failed):
-            self._outbox.say(Notice("teredo.no-discovery", f"no local client discovery: {result.text}"))
+            self.outbox.say(Notice("teredo.no-discovery", f"no local client discovery: {result.text}"))
             self._discovery = None
 
     def _local(self, port: Endpoint) -> Endpoint:
@@ -278,7 +266,7 @@ class TeredoClient:
                 case Lost():
                     self._end_session(now)
                     self._up = None
-                    self._outbox.say(Down(news.reason, news.hint, news.code))
+                    self.outbox.say(Down(news.reason, news.hint, news.code))
                 case NatNamed():
                     self._say_up()
                     self._look_at_filtering()
@@ -289,16 +277,16 @@ class TeredoClient:
             return
         self._end_session(now)
         self._unreachables.source = identity.address
-        session = Session(identity, self._settings, self._discovery, self._random, self._outbox, self._unreachables, now)
+        session = Session(identity, self._settings, self._discovery, self._random, self.outbox, self._unreachables, now)
         self._session = session
-        self._reception = Reception(session, self._unicast, self._settings.relays, self._outbox)
-        self._transmission = Transmission(session, self._unicast, self._unreachables, self._outbox)
+        self._reception = Reception(session, self._unicast, self._settings.relays, self.outbox)
+        self._transmission = Transmission(session, self._unicast, self._unreachables, self.outbox)
         if self._discovery is not None:
             self._discovery.begin(identity, now)
         self._say_up()
         if self._settings.determine_interval:
             secret = self._settings.shared_secret
-            self._interval = RefreshInterval(identity, self._unicast, secret, self._random, self._outbox)
+            self._interval = RefreshInterval(identity, self._unicast, secret, self._random, self.outbox)
             self._errands.run(self._interval)
         self._look_at_filtering()
 
@@ -324,7 +312,7 @@ class TeredoClient:
         known = self._filtering is not None or self._qualification.nat is not NatKind.PORT_RESTRICTED
         if self._session is not None and not known:
             server = self._session.identity.server
-            self._filtering = FilteringTest(server, self._settings.shared_secret, self._random, self._outbox)
+            self._filtering = FilteringTest(server, self._settings.shared_secret, self._random, self.outbox)
             self._errands.run(self._filtering)
 
     def _heed_errands(self) -> None:
@@ -348,12 +336,12 @@ class TeredoClient:
         up = Up(config, details)
         if up != self._up:
             self._up = up
-            self._outbox.say(up)
+            self.outbox.say(up)
 
     def _warn_of_native(self) -> None:
         """Teredo is a means of last resort, with an end (RFC 4380 section 5.5)."""
         if words := _NATIVE_APPEARED.get(self._settings.native):
-            self._outbox.say(Notice("teredo.native", words))
+            self.outbox.say(Notice("teredo.native", words))
 
     def _must_stop(self) -> bool:
         return self._settings.native is NativeMode.STOP and self._network.native_ipv6 is True
@@ -366,7 +354,7 @@ class TeredoClient:
         self._qualification.abandon()
         self._end_session(now)
         self._up = None
-        self._outbox.say(Down("this host has native IPv6, and `native: stop` is set", code=ExitCode.FAILED))
+        self.outbox.say(Down("this host has native IPv6, and `native: stop` is set", code=ExitCode.FAILED))
 
     # -- status -------------------------------------------------------------------------------------------------------
 

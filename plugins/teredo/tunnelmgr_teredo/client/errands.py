@@ -6,6 +6,7 @@ from typing import Protocol
 from tunnelmgr.api.datagrams import Datagram
 from tunnelmgr.api.effects import Cancel, Done, Effect, EffectResult, OpenChannel
 from tunnelmgr.api.outbox import Outbox
+from tunnelmgr.api.tunnel import earliest
 
 
 class Errand(Protocol):
@@ -80,5 +81,4 @@ class Errands:
             errand.handle_timeout(now)
 
     def next_timeout(self) -> float | None:
-        timers = (errand.next_timeout() for errand in self._running.values())
-        return min((at for at in timers if at is not None), default=None)
+        return earliest(*(errand.next_timeout() for errand in self._running.values()))

@@ -14,6 +14,7 @@ from tunnelmgr.api.datagrams import ChannelKind, Datagram
 from tunnelmgr.api.effects import CloseChannel, OpenChannel
 from tunnelmgr.api.network import Endpoint
 from tunnelmgr.api.outbox import Outbox
+from tunnelmgr.api.tunnel import earliest
 from tunnelmgr_teredo.client.servers import Server
 from tunnelmgr_teredo.client.solicitation import CONE_SOLICITATION, Outcome, Solicitation
 from tunnelmgr_teredo.constants import SERVICE_PORTS
@@ -70,8 +71,7 @@ class FilteringTest:
             self.end()
 
     def next_timeout(self) -> float | None:
-        timers = (self._plain.next_timeout(), self._cone.next_timeout())
-        return min((at for at in timers if at is not None), default=None)
+        return earliest(self._plain.next_timeout(), self._cone.next_timeout())
 
     def end(self) -> None:
         if self._open:

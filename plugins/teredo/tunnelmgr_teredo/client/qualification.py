@@ -23,6 +23,7 @@ from tunnelmgr.api.events import Notice
 from tunnelmgr.api.network import Endpoint
 from tunnelmgr.api.outbox import Outbox
 from tunnelmgr.api.report import NatKind
+from tunnelmgr.api.tunnel import earliest
 from tunnelmgr_teredo.client.advertisement import Advertisement, accepted_prefixes, read_advertisement
 from tunnelmgr_teredo.client.servers import Server, ServerName, ServerOrder
 from tunnelmgr_teredo.client.settings import ClientSettings
@@ -227,7 +228,7 @@ class Qualification:
             self._primary.next_timeout(),
             self._secondary.next_timeout(),
         )
-        return min((at for at in timers if at is not None), default=None)
+        return earliest(*timers)
 
     def news(self) -> list[News]:
         """Drain what the client must act on, in order."""

@@ -19,6 +19,7 @@ from tunnelmgr.api.events import Notice
 from tunnelmgr.api.network import Endpoint
 from tunnelmgr.api.outbox import Outbox
 from tunnelmgr.api.packets.ipv6 import IPv6Packet
+from tunnelmgr.api.tunnel import earliest
 from tunnelmgr_teredo.client.advertisement import read_advertisement
 from tunnelmgr_teredo.client.identity import Identity
 from tunnelmgr_teredo.client.solicitation import Outcome, Solicitation
@@ -117,8 +118,7 @@ class RefreshInterval:
             self._did_not_come_through(now)
 
     def next_timeout(self) -> float | None:
-        timers = (self._due_at, self._solicitation.next_timeout())
-        return min((at for at in timers if at is not None), default=None)
+        return earliest(self._due_at, self._solicitation.next_timeout())
 
     def _qualify(self, now: float) -> None:
         self.phase = Phase.QUALIFYING

@@ -9,6 +9,7 @@ from tunnelmgr.api.events import PathDown, PathUp
 from tunnelmgr.api.network import Endpoint
 from tunnelmgr.api.outbox import Outbox
 from tunnelmgr.api.status import PathUse, PeerStatus
+from tunnelmgr.api.tunnel import earliest
 from tunnelmgr_teredo.client.contacts import Contacts
 from tunnelmgr_teredo.client.discovery import LocalDiscovery
 from tunnelmgr_teredo.client.echo_test import awaits_reply
@@ -196,7 +197,7 @@ class Session:
         if self._report_at < self._paths_valid_until:
             # Only to hear what the data plane carried: it tells before every timeout.
             timers.append(self._report_at)
-        return min((at for at in timers if at is not None), default=None)
+        return earliest(*timers)
 
     def end(self, now: float) -> None:
         """The address is gone: no paths, no trust, and an answer for packets that wait."""

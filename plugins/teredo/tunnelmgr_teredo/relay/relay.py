@@ -5,11 +5,10 @@ from random import Random
 
 from tunnelmgr.api.datagrams import ChannelEvent, Datagram
 from tunnelmgr.api.effects import Effect, EffectResult
-from tunnelmgr.api.errors import TunnelError
-from tunnelmgr.api.events import Event, Stopped, Up
+from tunnelmgr.api.events import Stopped, Up
 from tunnelmgr.api.network import Endpoint, Network
-from tunnelmgr.api.outbox import Outbox
-from tunnelmgr.api.status import Fact, PathUse, TunnelStatus
+from tunnelmgr.api.status import PathUse, TunnelStatus
+from tunnelmgr.api.tunnel import Tunnel, earliest
 from tunnelmgr_teredo.relay.guests import Everybody
 from tunnelmgr_teredo.relay.limits import NoShares, RelayLimits, Shares
 from tunnelmgr_teredo.relay.listening import Listening
@@ -20,15 +19,15 @@ from tunnelmgr_teredo.server.settings import Limits
 from tunnelmgr_teredo.wire.address import GlobalUnicast
 
 
-class TeredoRelay:
+class TeredoRelay(Tunnel):
     """The Tunnel. Owns its port, and what it does with packets."""
 
     def __init__(self, settings: RelayServiceSettings, random: Random) -> None:
+        super().__init__()
         self._settings = settings
-        self._outbox = Outbox()
         self._unicast = settings.unicast
         self._local = Endpoint(settings.address, settings.port)
-        self._listening = Listening({RELAY: self._local}, self._outbox)
+        self._listening = Listening({RELAY: self._local}, self.outbox)
         own = frozenset({settings.address} if int(settings.address) else ())
         self._relaying = Relaying(
             RelayIdentity(own, settings.bubble_source, settings.behind_nat),
@@ -38,7 +37,7 @@ class TeredoRelay:
             Everybody(),
             self._unicast,
             random,
-            self._outbox,
+            self.outbox,
         )
 
     def start(self, now: float, network: Network, memory: Mapping[str, bytes]) -> None:
@@ -53,7 +52,7 @@ class TeredoRelay:
 
     def channel_changed(self, event: ChannelEvent, now: float) -> None:
         """A client that went away is noticed by its silence."""
-        self._outbox.count("channel-events-ignored")
+        self.outbox.count("channel-events-ignored")
 
     def network_changed(self, network: Network, now: float) -> None:
         self._unicast.network_changed(network)
@@ -65,24 +64,14 @@ class TeredoRelay:
     def effect_done(self, effect: Effect, result: EffectResult, now: float) -> None:
         if self._listening.effect_done(effect, result, now):
             details = {"relay": str(self._local), "serves": self._served_words()}
-            self._outbox.say(Up(self._settings.host_config, details))
+            self.outbox.say(Up(self._settings.host_config, details))
 
     def handle_timeout(self, now: float) -> None:
         self._listening.handle_timeout(now)
         self._relaying.handle_timeout(now)
 
     def next_timeout(self) -> float | None:
-        timers = (self._listening.next_timeout(), self._relaying.next_timeout())
-        return min((at for at in timers if at is not None), default=None)
-
-    def datagrams_to_send(self) -> list[Datagram]:
-        return self._outbox.drain_datagrams()
-
-    def packets_to_deliver(self) -> list[bytes]:
-        return self._outbox.drain_packets()
-
-    def events(self) -> list[Event]:
-        return self._outbox.drain_events()
+        return earliest(self._listening.next_timeout(), self._relaying.next_timeout())
 
     def status(self, now: float) -> TunnelStatus:
         return TunnelStatus(
@@ -90,16 +79,13 @@ class TeredoRelay:
             facts={"relay": str(self._local), "serves": self._served_words(), **self._relaying.facts(), "encrypted": False},
             peers=self._relaying.peer_statuses(now),
             peers_total=len(self._relaying.peers),
-            counters=dict(self._outbox.counters),
+            counters=dict(self.outbox.counters),
         )
-
-    def command(self, name: str, arguments: Mapping[str, Fact], now: float) -> Mapping[str, object]:
-        raise TunnelError(f"a Teredo relay has no command {name!r}")
 
     def stop(self, now: float) -> None:
         """There is nobody to say good-bye to: clients find another relay by their next echo test."""
         self._listening.end()
-        self._outbox.say(Stopped())
+        self.outbox.say(Stopped())
 
     def _served_words(self) -> str:
         serves = self._settings.serves

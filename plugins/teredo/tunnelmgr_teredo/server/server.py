@@ -10,12 +10,13 @@ from random import Random
 
 from tunnelmgr.api.datagrams import ChannelEvent, Datagram
 from tunnelmgr.api.effects import Effect, EffectResult
-from tunnelmgr.api.errors import TunnelError, WireError
-from tunnelmgr.api.events import Event, Notice, Stopped, Up
+from tunnelmgr.api.errors import WireError
+from tunnelmgr.api.events import Notice, Stopped, Up
 from tunnelmgr.api.network import Endpoint, Network
 from tunnelmgr.api.outbox import Outbox
 from tunnelmgr.api.packets.ipv6 import IPV6_DESTINATION, IPv6Packet
 from tunnelmgr.api.status import Fact, PathUse, TunnelStatus
+from tunnelmgr.api.tunnel import Tunnel, earliest
 from tunnelmgr_teredo.constants import ALL_ROUTERS, SERVER_PORT
 from tunnelmgr_teredo.drops import Drop, Refused
 from tunnelmgr_teredo.relay.guests import Everybody, Signatories
@@ -34,24 +35,24 @@ from tunnelmgr_teredo.wire.datagram import Payload
 _ALL_ROUTERS = ALL_ROUTERS.packed
 
 
-class TeredoServer:
+class TeredoServer(Tunnel):
     """The Tunnel. Owns its ports, the rules of a server, and perhaps a relay."""
 
     def __init__(self, settings: ServerSettings, random: Random) -> None:
+        super().__init__()
         self._settings = settings
-        self._outbox = Outbox()
         self._unicast = settings.unicast
         limits = Budgets() if settings.limits is Limits.ON else Unlimited()
         own = frozenset((*settings.addresses, *settings.local_addresses))
         self._identity = identity = ServerIdentity(settings.addresses[0], own)
-        self._listening = Listening(_channels(settings), self._outbox)
+        self._listening = Listening(_channels(settings), self.outbox)
         others = {PRIMARY: SECONDARY, SECONDARY: PRIMARY} if len(settings.addresses) > 1 else {}
         self._guests = guests = Signatories() if settings.secure else Everybody()
         self._advertising = Advertising(
-            identity.primary, settings.mtu, settings.shared_secrets, others, limits, guests, self._outbox
+            identity.primary, settings.mtu, settings.shared_secrets, others, limits, guests, self.outbox
         )
         self._admission = Admission(identity, self._unicast)
-        self._dispatch = Dispatch(identity, self._unicast, limits, guests, self._outbox)
+        self._dispatch = Dispatch(identity, self._unicast, limits, guests, self.outbox)
         self._relay_outbox = Outbox()
         self._relaying = self._relay(random) if settings.relay else None
 
@@ -66,24 +67,24 @@ class TeredoServer:
             self._relaying.receive(datagram, now)
             self._post(now)
             return
-        self._outbox.count("datagrams-received")
+        self.outbox.count("datagrams-received")
         try:
             self._receive(datagram, now)
         except Refused as refused:
-            self._outbox.drop(refused.drop)
+            self.outbox.drop(refused.drop)
         except WireError:
-            self._outbox.drop(Drop.MALFORMED)
+            self.outbox.drop(Drop.MALFORMED)
 
     def receive_packet(self, packet: bytes, now: float) -> None:
         if self._relaying is None:
-            self._outbox.drop(Drop.DESTINATION)
+            self.outbox.drop(Drop.DESTINATION)
             return
         self._relaying.transmit(packet, now)
         self._post(now)
 
     def channel_changed(self, event: ChannelEvent, now: float) -> None:
         """Whoever went away will not ask again."""
-        self._outbox.count("channel-events-ignored")
+        self.outbox.count("channel-events-ignored")
 
     def network_changed(self, network: Network, now: float) -> None:
         self._unicast.network_changed(network)
@@ -106,17 +107,8 @@ class TeredoServer:
             self._post(now)
 
     def next_timeout(self) -> float | None:
-        timers = (self._listening.next_timeout(), self._relaying.next_timeout() if self._relaying is not None else None)
-        return min((at for at in timers if at is not None), default=None)
-
-    def datagrams_to_send(self) -> list[Datagram]:
-        return self._outbox.drain_datagrams()
-
-    def packets_to_deliver(self) -> list[bytes]:
-        return self._outbox.drain_packets()
-
-    def events(self) -> list[Event]:
-        return self._outbox.drain_events()
+        relaying = self._relaying.next_timeout() if self._relaying is not None else None
+        return earliest(self._listening.next_timeout(), relaying)
 
     def status(self, now: float) -> TunnelStatus:
         relaying = self._relaying
@@ -125,17 +117,14 @@ class TeredoServer:
             facts=self._facts(),
             peers=relaying.peer_statuses(now) if relaying is not None else (),
             peers_total=len(relaying.peers) if relaying is not None else 0,
-            counters=dict(self._outbox.counters)
+            counters=dict(self.outbox.counters)
             | {f"relay-{name}": count for name, count in self._relay_outbox.counters.items()},
         )
-
-    def command(self, name: str, arguments: Mapping[str, Fact], now: float) -> Mapping[str, object]:
-        raise TunnelError(f"a Teredo server has no command {name!r}")
 
     def stop(self, now: float) -> None:
         """There is nobody to say good-bye to: clients notice by their next refresh."""
         self._listening.end()
-        self._outbox.say(Stopped())
+        self.outbox.say(Stopped())
 
     # -- the server ---------------------------------------------------------------------------------------------------
 
@@ -171,14 +160,14 @@ class TeredoServer:
     def _post(self, now: float) -> None:
         """Take over what the relay says; its bubbles through this server need not travel to get here."""
         for event in self._relay_outbox.drain_events():
-            self._outbox.say(event)
+            self.outbox.say(event)
         for packet in self._relay_outbox.drain_packets():
-            self._outbox.deliver(packet)
+            self.outbox.deliver(packet)
         for datagram in self._relay_outbox.drain_datagrams():
             if datagram.remote.port == SERVER_PORT and datagram.remote.address in self._identity.own:
                 self._knock(datagram.data, now)
             else:
-                self._outbox.send(datagram)
+                self.outbox.send(datagram)
 
     def _knock(self, packet: bytes, now: float) -> None:
         """Pass a bubble of our own relay on to a client of ours."""
@@ -186,7 +175,7 @@ class TeredoServer:
         try:
             self._dispatch.forward(Payload(packet), client, self._relay_endpoint, now)
         except Refused as refused:
-            self._outbox.drop(refused.drop)
+            self.outbox.drop(refused.drop)
 
     @property
     def _relay_endpoint(self) -> Endpoint:
@@ -195,11 +184,11 @@ class TeredoServer:
     # -- what others are told -----------------------------------------------------------------------------------------
 
     def _say_up(self) -> None:
-        self._outbox.say(
+        self.outbox.say(
             Notice("teredo.client-profile", f"clients use `method: {{type: teredo, server: {self._identity.primary}}}`")
         )
         details = {name: str(fact) for name, fact in self._facts().items() if isinstance(fact, str)}
-        self._outbox.say(Up(self._settings.host_config, details))
+        self.outbox.say(Up(self._settings.host_config, details))
 
     def _facts(self) -> dict[str, Fact]:
         settings, relaying = self._settings, self._relaying

@@ -84,11 +84,11 @@ class BrokerDesk:
         self._turn()
 
     def _turn(self) -> None:
-        while events := self.broker.events():
+        while events := self.broker.outbox.drain_events():
             self.said += events
             for event in events:
                 self._perform(event)
-        self.sent += self.broker.datagrams_to_send()
+        self.sent += self.broker.outbox.drain_datagrams()
 
     def _perform(self, event: Event) -> None:
         match event:

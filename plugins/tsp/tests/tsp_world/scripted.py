@@ -61,7 +61,7 @@ class Desk:
     def turn(self) -> None:
         """Carry out what the client says until it has nothing more to say."""
         while True:
-            events, datagrams = self.client.events(), self.client.datagrams_to_send()
+            events, datagrams = self.client.outbox.drain_events(), self.client.outbox.drain_datagrams()
             if not events and not datagrams:
                 return
             self.said += events

@@ -147,7 +147,7 @@ def test_a_busy_tunnel_whose_echoes_are_lost_does_not_flap() -> None:
         desk.hear(IPv6Packet(IPv6Address("2001:db8:6::1"), CLIENT, IpProtocol.UDP, bytes(8)).serialize())
         desk.run(3)
     assert desk.count(b"VERSION") == 1
-    assert len(desk.client.packets_to_deliver()) == 100
+    assert len(desk.client.outbox.drain_packets()) == 100
 
 
 @pytest.mark.parametrize(
@@ -287,7 +287,7 @@ def test_strange_datagrams_are_dropped_in_every_state(data: bytes) -> None:
         desk.hear(data, remote=Endpoint(IPv4Address("198.51.100.66"), 1))
         desk.hear(data, channel="no-such-channel")
         assert len(desk.ups) == before
-        assert desk.client.packets_to_deliver() == []
+        assert desk.client.outbox.drain_packets() == []
 
 
 def test_an_answer_to_another_request_or_from_elsewhere_changes_nothing() -> None:
@@ -306,19 +306,19 @@ def test_packets_with_sources_that_cannot_be_are_dropped(source: IPv6Address) ->
     desk = Desk()
     desk.hear(IPv6Packet(source, CLIENT, IpProtocol.FRAGMENT, bytes(16)).serialize())
     desk.hear(IPv6Packet(SERVER, IPv6Address("2001:db8::99"), IpProtocol.FRAGMENT, bytes(16)).serialize())
-    assert desk.client.packets_to_deliver() == []
+    assert desk.client.outbox.drain_packets() == []
 
 
 def test_a_fragment_for_us_arrives_and_one_of_ours_leaves_from_our_address_only() -> None:
     desk = Desk()
     fragment = IPv6Packet(IPv6Address("2001:db8:6::1"), CLIENT, IpProtocol.FRAGMENT, bytes(16)).serialize()
     desk.hear(fragment)
-    assert desk.client.packets_to_deliver() == [fragment]
+    assert desk.client.outbox.drain_packets() == [fragment]
     desk.client.receive_packet(fragment, desk.now)
-    assert desk.client.datagrams_to_send() == [], "no loop for what the default route brings back"
+    assert desk.client.outbox.drain_datagrams() == [], "no loop for what the default route brings back"
     ours = IPv6Packet(CLIENT, IPv6Address("2001:db8:6::1"), IpProtocol.FRAGMENT, bytes(16)).serialize()
     desk.client.receive_packet(ours, desk.now)
-    assert [datagram.data for datagram in desk.client.datagrams_to_send()] == [ours]
+    assert [datagram.data for datagram in desk.client.outbox.drain_datagrams()] == [ours]
 
 
 def test_a_closed_port_ends_the_waiting_and_a_closed_broker_the_tunnel() -> None:

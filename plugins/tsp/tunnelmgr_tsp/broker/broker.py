@@ -11,9 +11,10 @@ from typing import cast
 from tunnelmgr.api.datagrams import Accepted, ChannelEvent, ChannelFailed, ChannelKind, Closed, Datagram
 from tunnelmgr.api.effects import Ask, CloseChannel, Done, Effect, EffectResult, Failed, OpenChannel
 from tunnelmgr.api.errors import TunnelError
-from tunnelmgr.api.events import Down, Event, Notice, Stopped
+from tunnelmgr.api.events import Down, Notice, Stopped
 from tunnelmgr.api.network import Endpoint, Network
 from tunnelmgr.api.status import Fact, PathUse, TunnelStatus
+from tunnelmgr.api.tunnel import Tunnel, earliest
 from tunnelmgr_tsp.broker import report as broker_report
 from tunnelmgr_tsp.broker.conversations import TCP, UDP, ClientRequest, Conversations
 from tunnelmgr_tsp.broker.dialogue import BrokerAnswer, BrokerStage, Policy, Wants
@@ -23,22 +24,21 @@ from tunnelmgr_tsp.broker.leasing import Lease, LeaseClaim, ListLeases
 from tunnelmgr_tsp.broker.sessions import ClientSession
 from tunnelmgr_tsp.broker.settings import TspBrokerSettings
 from tunnelmgr_tsp.constants import REOPEN_INTERVAL, SILENCE, SWEEP_INTERVAL
-from tunnelmgr_tsp.outbox import Outbox
 from tunnelmgr_tsp.wire.capability import TunnelType
 from tunnelmgr_tsp.wire.datagrams import Kind
 from tunnelmgr_tsp.wire.framing import SUCCESS, Reply, Status
 
 
-class TspBroker:
+class TspBroker(Tunnel):
     """The Tunnel. Owns the reception where clients speak, what was granted to them, and the wish for its host."""
 
     def __init__(self, settings: TspBrokerSettings, random: Random) -> None:
+        super().__init__()
         self._settings = settings
         self._policy = Policy(settings)
-        self._outbox = Outbox()
-        self._conversations = Conversations(self._policy, random, self._outbox)
-        self._grants = Grants(self._policy, self._outbox)
-        self._host = HostWish(self._policy, self._grants, self._outbox)
+        self._conversations = Conversations(self._policy, random, self.outbox)
+        self._grants = Grants(self._policy, self.outbox)
+        self._host = HostWish(self._policy, self._grants, self.outbox)
         self._is_located = True
         self._loaded = False
         self._opening: dict[str, OpenChannel] = {}
@@ -62,7 +62,7 @@ class TspBroker:
         elif datagram.channel == PROTOCOL41 or kind is Kind.IPV6:
             self._grants.tunnels.receive(datagram, now)
         else:
-            self._outbox.count("dropped-unknown")
+            self.outbox.count("dropped-unknown")
 
     def receive_packet(self, packet: bytes, now: float) -> None:
         self._grants.tunnels.transmit(packet, now)
@@ -76,7 +76,7 @@ class TspBroker:
 
     def network_changed(self, network: Network, now: float) -> None:
         """Clients find us by our IPv4 address; that it is gone shows in what can be opened."""
-        self._outbox.count("network-changes")
+        self.outbox.count("network-changes")
         if self._sweep_at is not None:  # else we are stopping
             self._locate(network)
             self._say_ready(now)
@@ -91,7 +91,6 @@ class TspBroker:
             self._told(*asked, result, now)
 
     def handle_timeout(self, now: float) -> None:
-        self._outbox.close_due()
         if self._retry_at is not None and now >= self._retry_at:
             self._retry_at = None
             self._open_all()
@@ -103,24 +102,13 @@ class TspBroker:
         self._settle(now)
 
     def next_timeout(self) -> float | None:
-        timers = [self._retry_at, self._sweep_at, self._outbox.closing_at]
-        timers += [self._conversations.pause_ends_at, self._host.tell_at]
-        return min((at for at in timers if at is not None), default=None)
-
-    def datagrams_to_send(self) -> list[Datagram]:
-        return self._outbox.drain_datagrams()
-
-    def packets_to_deliver(self) -> list[bytes]:
-        return self._outbox.drain_packets()
-
-    def events(self) -> list[Event]:
-        return self._outbox.drain_events()
+        return earliest(self._retry_at, self._sweep_at, self._conversations.pause_ends_at, self._host.tell_at)
 
     def status(self, now: float) -> TunnelStatus:
         state = "draining" if self._draining else "listening" if self._ready else "not listening"
         tunnels = self._grants.tunnels
         facts = broker_report.facts(self._policy, self._grants, len(self._conversations.sessions))
-        return TunnelStatus(state, facts, tuple(tunnels.peers(now)), len(tunnels), dict(self._outbox.counters))
+        return TunnelStatus(state, facts, tuple(tunnels.peers(now)), len(tunnels), dict(self.outbox.counters))
 
     def command(self, name: str, arguments: Mapping[str, Fact], now: float) -> Mapping[str, object]:
         match name:
@@ -139,9 +127,9 @@ class TspBroker:
         for session in self._conversations.sessions:
             self._conversations.sessions.remove(session)
         for channel in (*self._opening, *self._open):
-            self._outbox.say(CloseChannel(channel))
+            self.outbox.say(CloseChannel(channel))
         self._sweep_at = self._retry_at = None
-        self._outbox.say(Stopped())
+        self.outbox.say(Stopped())
 
     # -- opening ----------------------------------------------------------------------------------------------------------
 
@@ -153,7 +141,7 @@ class TspBroker:
         for channel, (kind, local_port) in wanted.items():
             if channel not in self._open and channel not in self._opening:
                 self._opening[channel] = wish = OpenChannel(channel, kind, Endpoint(address, local_port))
-                self._outbox.say(wish)
+                self.outbox.say(wish)
         if not self._loaded:
             self._grants.ask_for_list()
 
@@ -168,7 +156,7 @@ class TspBroker:
 
     def _not_ready(self, reason: str, now: float) -> None:
         self._retry_at = now + REOPEN_INTERVAL
-        self._outbox.say(Down(reason, "check `address`, `port` and `leases` in the profile"))
+        self.outbox.say(Down(reason, "check `address`, `port` and `leases` in the profile"))
 
     def _locate(self, network: Network) -> None:
         """Look for the link that `prefix: on-link` speaks of."""
@@ -176,7 +164,7 @@ class TspBroker:
         if was and not self._is_located:
             self._ready = False
             hint = "`prefix: on-link` gives addresses of this host's own /64; it needs one, and a default route"
-            self._outbox.say(Down("this host has no IPv6 address that leads to the internet", hint))
+            self.outbox.say(Down("this host has no IPv6 address that leads to the internet", hint))
 
     def _say_ready(self, now: float) -> None:
         if self._opening or not self._loaded or not self._is_located or self._retry_at is not None:
@@ -185,7 +173,7 @@ class TspBroker:
             self._ready = True
             self._host.begin()
             broker = self._settings.address
-            self._outbox.say(Notice("tsp.client-profile", f"clients use `method: {{type: tsp, broker: {broker}}}`"))
+            self.outbox.say(Notice("tsp.client-profile", f"clients use `method: {{type: tsp, broker: {broker}}}`"))
         self._settle(now)
 
     # -- answering --------------------------------------------------------------------------------------------------------

@@ -13,11 +13,11 @@ from tunnelmgr.api.datagrams import Accepted, Datagram
 from tunnelmgr.api.effects import CloseChannel
 from tunnelmgr.api.errors import WireError
 from tunnelmgr.api.network import Endpoint
+from tunnelmgr.api.outbox import Outbox
 from tunnelmgr_tsp.broker.dialogue import BrokerAnswer, BrokerDialogue, BrokerStage, Policy
 from tunnelmgr_tsp.broker.sessions import ClientSession, ClientSessions
 from tunnelmgr_tsp.broker.token_buckets import TokenBuckets
 from tunnelmgr_tsp.constants import REQUESTS_BURST, REQUESTS_PER_SECOND, RSPAUTH_PAUSE, WAITING_MAX
-from tunnelmgr_tsp.outbox import Outbox
 from tunnelmgr_tsp.wire.datagrams import ECHO_REQUEST, ControlMessage
 from tunnelmgr_tsp.wire.framing import BLANK, SUCCESS, Medium, Status
 
@@ -203,7 +203,7 @@ class Conversations:
         """End a session; over TCP once the last words have left."""
         self._forget(session)
         if session.medium is Medium.TCP:
-            self._outbox.close(session.channel)
+            self._outbox.say(CloseChannel(session.channel))
 
     def take_left(self) -> list[ClientSession]:
         """Return the sessions that ended since the last call."""

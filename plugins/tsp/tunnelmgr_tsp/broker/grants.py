@@ -7,13 +7,13 @@ from typing import cast
 from tunnelmgr.api.effects import Ask, Done, EffectResult
 from tunnelmgr.api.events import Notice
 from tunnelmgr.api.network import Endpoint
+from tunnelmgr.api.outbox import Outbox
 from tunnelmgr_tsp.broker.conversations import UDP
 from tunnelmgr_tsp.broker.dialogue import BrokerAnswer, BrokerDialogue, BrokerStage, Policy
 from tunnelmgr_tsp.broker.leasing import Lease, LeaseClaim, ListLeases, Release
 from tunnelmgr_tsp.broker.served import ServedTunnel, ServedTunnels
 from tunnelmgr_tsp.broker.sessions import ClientSession
 from tunnelmgr_tsp.constants import ANONYMOUS_GRACE
-from tunnelmgr_tsp.outbox import Outbox
 from tunnelmgr_tsp.wire.capability import TunnelType
 from tunnelmgr_tsp.wire.framing import Reply, Status
 

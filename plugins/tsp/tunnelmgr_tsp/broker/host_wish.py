@@ -9,13 +9,13 @@ from ipaddress import IPv6Interface
 from tunnelmgr.api.events import Up
 from tunnelmgr.api.hostconfig import HostConfig, ProxiedNeighbour
 from tunnelmgr.api.network import Network
+from tunnelmgr.api.outbox import Outbox
 from tunnelmgr_tsp.broker import report as broker_report
 from tunnelmgr_tsp.broker.dialogue import Policy
 from tunnelmgr_tsp.broker.grants import Grants
 from tunnelmgr_tsp.broker.plan import link_around
 from tunnelmgr_tsp.broker.settings import ON_LINK, Exit
 from tunnelmgr_tsp.constants import HOST_INTERVAL, MTU_UDP
-from tunnelmgr_tsp.outbox import Outbox
 
 
 class HostWish:

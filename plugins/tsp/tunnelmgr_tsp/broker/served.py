@@ -9,9 +9,9 @@ from tunnelmgr.api.datagrams import Datagram
 from tunnelmgr.api.errors import WireError
 from tunnelmgr.api.events import PathDown, PathUp
 from tunnelmgr.api.network import Endpoint
+from tunnelmgr.api.outbox import Outbox
 from tunnelmgr.api.status import PathUse, PeerStatus
 from tunnelmgr_tsp.constants import STATUS_PEERS_MAX, TUNNEL_SILENCE_INTERVALS, TUNNEL_SILENCE_MIN
-from tunnelmgr_tsp.outbox import Outbox
 from tunnelmgr_tsp.wire.capability import TunnelType
 from tunnelmgr_tsp.wire.datagrams import is_within, parse_inner
 

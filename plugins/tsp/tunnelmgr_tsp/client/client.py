@@ -16,12 +16,13 @@ from ipaddress import IPv4Address
 from random import Random
 
 from tunnelmgr.api.datagrams import ChannelEvent, Datagram, IcmpReceived
-from tunnelmgr.api.effects import Effect, EffectResult
-from tunnelmgr.api.errors import ExitCode, TunnelError
-from tunnelmgr.api.events import EVERYWHERE, Down, Event, Notice, PathDown, Stopped, Up
+from tunnelmgr.api.effects import CloseChannel, Effect, EffectResult
+from tunnelmgr.api.errors import ExitCode
+from tunnelmgr.api.events import EVERYWHERE, Down, Notice, PathDown, Stopped, Up
 from tunnelmgr.api.hostconfig import HostConfig
 from tunnelmgr.api.network import Network
 from tunnelmgr.api.status import Fact, PathUse, TunnelStatus
+from tunnelmgr.api.tunnel import Tunnel, earliest
 from tunnelmgr_tsp.client.carrying import Carrying
 from tunnelmgr_tsp.client.connecting import ChannelNames, Connecting, Exhausted
 from tunnelmgr_tsp.client.recollection import Recollection
@@ -30,7 +31,6 @@ from tunnelmgr_tsp.client.settings import TspClientSettings
 from tunnelmgr_tsp.client.terms import Agreement
 from tunnelmgr_tsp.client.troubles import Remedy
 from tunnelmgr_tsp.constants import BACKOFF_MAX, GIVING_BACK_TIMEOUT, GRACE, UNKNOWN_CODES_MAX
-from tunnelmgr_tsp.outbox import Outbox
 from tunnelmgr_tsp.wire.brokers import Broker
 from tunnelmgr_tsp.wire.capability import TunnelType
 from tunnelmgr_tsp.wire.datagrams import Kind
@@ -49,17 +49,17 @@ class ClientState(Enum):
     STOPPED = "stopped"
 
 
-class TspClient:
+class TspClient(Tunnel):
     """The Tunnel."""
 
     def __init__(self, settings: TspClientSettings, random: Random) -> None:
+        super().__init__()
         self._settings = settings
         self._random = random
-        self._outbox = Outbox()
         self._names = ChannelNames()
         self._wish = settings.wish()
         self._network = Network()
-        self._recollection = Recollection(settings, self._outbox)
+        self._recollection = Recollection(settings, self.outbox)
         self._round: Connecting | None = None
         self._carrying: Carrying | None = None
         self._configured: HostConfig | None = None
@@ -85,16 +85,16 @@ class TspClient:
         if self._round is not None and self._round.receive(datagram, now):
             self._look(now)
         elif self._carrying is None or datagram.channel != self._carrying.channel:
-            self._outbox.count("dropped-unexpected")
+            self.outbox.count("dropped-unexpected")
         elif Kind.of(datagram.data) is not Kind.IPV6:
-            self._outbox.count("dropped-late-control")
+            self.outbox.count("dropped-late-control")
         elif (packet := self._carrying.receive(datagram, now)) is not None:
-            self._outbox.deliver(packet)
+            self.outbox.deliver(packet)
         self._note_life()
 
     def receive_packet(self, packet: bytes, now: float) -> None:
         if self._carrying is not None and (datagram := self._carrying.transmit(packet, now)) is not None:
-            self._outbox.send(datagram)
+            self.outbox.send(datagram)
 
     def channel_changed(self, event: ChannelEvent, now: float) -> None:
         if self._round is not None:
@@ -137,7 +137,6 @@ class TspClient:
             self._look(now)
 
     def handle_timeout(self, now: float) -> None:
-        self._outbox.close_due()
         if self._stopped:
             if self._stop_at is not None and now >= self._stop_at:
                 self._end()
@@ -154,28 +153,16 @@ class TspClient:
 
     def next_timeout(self) -> float | None:
         carrying = self._carrying
-        timers = [self._retry_at, self._give_up_at, self._stop_at, self._outbox.closing_at]
+        timers = [self._retry_at, self._give_up_at, self._stop_at]
         timers += [self._round.next_timeout() if self._round is not None else None]
         if carrying is not None and not self._stopped:
             timers += [carrying.next_timeout() if not carrying.lost else None]
             timers += [carrying.renew_at if self._round is None and self._retry_at is None else None]
-        return min((at for at in timers if at is not None), default=None)
-
-    def datagrams_to_send(self) -> list[Datagram]:
-        return self._outbox.drain_datagrams()
-
-    def packets_to_deliver(self) -> list[bytes]:
-        return self._outbox.drain_packets()
-
-    def events(self) -> list[Event]:
-        return self._outbox.drain_events()
+        return earliest(*timers)
 
     def status(self, now: float) -> TunnelStatus:
         peers = (self._carrying.peer_status(now),) if self._carrying is not None else ()
-        return TunnelStatus(self.state.value, self._facts(now), peers, len(peers), dict(self._outbox.counters))
-
-    def command(self, name: str, arguments: Mapping[str, Fact], now: float) -> Mapping[str, object]:
-        raise TunnelError(f"a TSP client has no command {name!r}")
+        return TunnelStatus(self.state.value, self._facts(now), peers, len(peers), dict(self.outbox.counters))
 
     def stop(self, now: float) -> None:
         """Say nothing by default: TSP has no good-bye, and the account keeps its address (TSP-22)."""
@@ -214,7 +201,7 @@ class TspClient:
 
     def _new_round(self, brokers: list[Broker], action: Action) -> Connecting:
         return Connecting(
-            self._settings, self._wish, brokers, self._source_for, self._names, action, self._random, self._outbox
+            self._settings, self._wish, brokers, self._source_for, self._names, action, self._random, self.outbox
         )
 
     def _look(self, now: float) -> None:
@@ -241,12 +228,12 @@ class TspClient:
     def _take(self, agreement: Agreement, now: float) -> None:
         """Switch to a new tunnel."""
         old = self._carrying
-        self._carrying = new = Carrying(agreement, self._outbox.counters, self._random, now)
+        self._carrying = new = Carrying(agreement, self.outbox.counters, self._random, now)
         self._give_up_at, self._unknown = None, 0
         # The new path replaces the old one in the forwarding table: no packet is without a path in between.
-        self._outbox.say(new.path())
+        self.outbox.say(new.path())
         if old is not None:
-            self._outbox.close(old.channel)
+            self.outbox.say(CloseChannel(old.channel))
         self._recollection.note_broker(agreement.broker)
         self._tell(agreement, old)
         config = new.terms.host_config()
@@ -254,7 +241,7 @@ class TspClient:
             self._configured = config
             probe = (new.terms.keepalive_address,) if new.terms.keepalive_address is not None else ()
             facts = {name: str(fact) for name, fact in self._facts(now).items() if isinstance(fact, str)}
-            self._outbox.say(Up(config, facts, probe))
+            self.outbox.say(Up(config, facts, probe))
 
     def _tell(self, agreement: Agreement, old: Carrying | None) -> None:
         terms, seen = agreement.terms, agreement.seen_as or agreement.local
@@ -278,20 +265,20 @@ class TspClient:
         if permanent:
             self._drop_carrying()
             self._give_up_at = None
-            self._outbox.say(Down(trouble.text, trouble.hint, trouble.code, permanent=True))
+            self.outbox.say(Down(trouble.text, trouble.hint, trouble.code, permanent=True))
             return
         self._retry_at = now + self._pace.next_delay(trouble.remedy)
         words = f"{trouble.text}; next try in {self._retry_at - now:.0f} s"
         if self._carrying is not None:
             self._notice("tsp.retrying", words)
         else:
-            self._outbox.say(Down(words, trouble.hint, trouble.code))
+            self.outbox.say(Down(words, trouble.hint, trouble.code))
 
     # -- keeping the tunnel -------------------------------------------------------------------------------------------------
 
     def _watch(self, carrying: Carrying, now: float) -> None:
         if (datagram := carrying.handle_timeout(now)) is not None:
-            self._outbox.send(datagram)
+            self.outbox.send(datagram)
         if self._round is not None or self._retry_at is not None:
             return
         if carrying.lost:
@@ -321,7 +308,7 @@ class TspClient:
         if carrying is not None:
             silence = carrying.silent_for(now)
             self._drop_carrying()
-            self._outbox.say(Down(f"no answer through the tunnel for {silence:.0f} s", code=ExitCode.NO_ANSWER))
+            self.outbox.say(Down(f"no answer through the tunnel for {silence:.0f} s", code=ExitCode.NO_ANSWER))
 
     def _note_life(self) -> None:
         if self._carrying is not None and self._carrying.alive and self._give_up_at is None:
@@ -329,8 +316,8 @@ class TspClient:
 
     def _drop_carrying(self) -> None:
         if self._carrying is not None:
-            self._outbox.say(PathDown(EVERYWHERE))
-            self._outbox.close(self._carrying.channel)
+            self.outbox.say(PathDown(EVERYWHERE))
+            self.outbox.say(CloseChannel(self._carrying.channel))
         self._carrying = self._configured = None
 
     def _is_protocol41_blocked(self, carrying: Carrying) -> bool:
@@ -344,13 +331,12 @@ class TspClient:
         if self._round is not None:
             self._round.abandon()
         self._round = self._stop_at = None
-        self._outbox.close_due()
-        self._outbox.say(Stopped())
+        self.outbox.say(Stopped())
 
     # -- what others are told -----------------------------------------------------------------------------------------------
 
     def _notice(self, code: str, text: str) -> None:
-        self._outbox.say(Notice(code, text))
+        self.outbox.say(Notice(code, text))
 
     def _facts(self, now: float) -> dict[str, Fact]:
         facts: dict[str, Fact] = {"broker": ", ".join(self._settings.broker), "user": self._settings.user}

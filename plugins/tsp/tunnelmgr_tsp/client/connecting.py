@@ -12,10 +12,11 @@ from random import Random
 from typing import cast
 
 from tunnelmgr.api.datagrams import ChannelEvent, ChannelKind, Connected, Datagram, IcmpReceived
-from tunnelmgr.api.effects import Cancel, Done, Effect, EffectResult, Failed, FailureCode, OpenChannel, Resolve
+from tunnelmgr.api.effects import Cancel, CloseChannel, Done, Effect, EffectResult, Failed, FailureCode, OpenChannel, Resolve
 from tunnelmgr.api.errors import ExitCode, WireError
 from tunnelmgr.api.events import Notice
 from tunnelmgr.api.network import Endpoint
+from tunnelmgr.api.outbox import Outbox
 from tunnelmgr_tsp.client import troubles
 from tunnelmgr_tsp.client.attempt import Attempt
 from tunnelmgr_tsp.client.candidates import Candidates
@@ -25,7 +26,6 @@ from tunnelmgr_tsp.client.settings import Signalling, TspClientSettings
 from tunnelmgr_tsp.client.terms import Agreement, Terms, Wish
 from tunnelmgr_tsp.client.troubles import Remedy, Trouble
 from tunnelmgr_tsp.constants import SENDS_MAX, SENDS_MAX_BEFORE_TCP
-from tunnelmgr_tsp.outbox import Outbox
 from tunnelmgr_tsp.wire.brokers import Broker
 from tunnelmgr_tsp.wire.capability import Mechanism, TunnelType
 from tunnelmgr_tsp.wire.datagrams import Kind
@@ -328,12 +328,12 @@ class Connecting:
 
     def _close_attempt(self) -> None:
         if self._attempt is not None:
-            self._outbox.close(self._attempt.channel)
+            self._outbox.say(CloseChannel(self._attempt.channel))
             self._attempt = None
 
     def _close_raw(self) -> None:
         if self._raw_channel:
-            self._outbox.close(self._raw_channel)
+            self._outbox.say(CloseChannel(self._raw_channel))
             self._raw_channel = ""
 
     def _notice(self, code: str, text: str) -> None:

@@ -4,8 +4,7 @@ import errno
 
 import pytest
 
-from tests.scripted_tunnel import ScriptedTunnel
-from tests.unit.lab.simulated.scripted import endpoint, listener, say, script, send, udp
+from tests.scripted_tunnel import ScriptedTunnel, endpoint, listener, say, script, send, udp
 from tunnelmgr.api.datagrams import (
     Accepted,
     ChannelEvent,
@@ -40,7 +39,7 @@ def started(internet: Internet, tunnel: ScriptedTunnel, **where: object) -> Simu
 
 
 def test_a_port_of_zero_gets_an_ephemeral_one() -> None:
-    host = started(Internet(), ScriptedTunnel(say=[udp(0)]))
+    host = started(Internet(), ScriptedTunnel(udp(0)))
     ((_, result),) = script(host).answers
     assert isinstance(result, Done)
     assert 32768 <= result.value.port <= 60999  # type: ignore[attr-defined]
@@ -48,12 +47,12 @@ def test_a_port_of_zero_gets_an_ephemeral_one() -> None:
 
 def test_a_port_can_be_taken_once_per_address() -> None:
     wishes = [udp(1, "192.0.2.1", "a"), udp(1, "192.0.2.2", "b"), udp(1, channel="all"), udp(1, "192.0.2.1", "c")]
-    host = started(Internet(), ScriptedTunnel(say=[*wishes]), address=["192.0.2.1", "192.0.2.2"])
+    host = started(Internet(), ScriptedTunnel(*wishes), address=["192.0.2.1", "192.0.2.2"])
     assert opened(host) == ["192.0.2.1:1", "192.0.2.2:1", FailureCode.IN_USE, FailureCode.IN_USE]
 
 
 def test_an_address_of_somebody_else_cannot_be_bound() -> None:
-    host = started(Internet(), ScriptedTunnel(say=[udp(1, "192.0.2.9")]))
+    host = started(Internet(), ScriptedTunnel(udp(1, "192.0.2.9")))
     assert opened(host) == [FailureCode.NOT_FOUND]
 
 
@@ -71,7 +70,7 @@ def test_a_closed_channel_hears_nothing_and_its_port_is_free_again() -> None:
 def test_of_two_channels_on_one_port_the_one_bound_to_the_address_hears_it() -> None:
     internet = Internet()
     wishes = [udp(1, "192.0.2.1", "first"), udp(1, "192.0.2.2", "second")]
-    server = started(internet, ScriptedTunnel(say=[*wishes]), address=["192.0.2.1", "192.0.2.2"])
+    server = started(internet, ScriptedTunnel(*wishes), address=["192.0.2.1", "192.0.2.2"])
     client = started(internet, listener())
     send(client, b"hello", "192.0.2.2:1")
     internet.run(seconds=1)
@@ -109,8 +108,8 @@ def test_without_a_default_route_nothing_leaves() -> None:
 
 def test_protocol_41_passes_a_nat_both_ways_without_ports() -> None:
     internet = Internet()
-    hub = started(internet, ScriptedTunnel(say=[raw41()]), address=SERVER)
-    spoke = started(internet, ScriptedTunnel(say=[raw41(SERVER)]), behind=NatKind.PORT_RESTRICTED)
+    hub = started(internet, ScriptedTunnel(raw41()), address=SERVER)
+    spoke = started(internet, ScriptedTunnel(raw41(SERVER)), behind=NatKind.PORT_RESTRICTED)
     send(spoke, b"six", f"{SERVER}:99", "raw")
     internet.run(seconds=1)
     assert [str(datagram.remote) for datagram in script(hub).datagrams] == ["203.0.113.1:0"]
@@ -121,8 +120,8 @@ def test_protocol_41_passes_a_nat_both_ways_without_ports() -> None:
 
 def test_a_protocol_41_channel_with_a_remote_hears_nobody_else() -> None:
     internet = Internet()
-    host = started(internet, ScriptedTunnel(say=[raw41("192.0.2.7")]), address=SERVER)
-    stranger = started(internet, ScriptedTunnel(say=[raw41()]))
+    host = started(internet, ScriptedTunnel(raw41("192.0.2.7")), address=SERVER)
+    stranger = started(internet, ScriptedTunnel(raw41()))
     send(stranger, b"six", SERVER, "raw")
     internet.run(seconds=1)
     assert script(host).datagrams == []
@@ -131,7 +130,7 @@ def test_a_protocol_41_channel_with_a_remote_hears_nobody_else() -> None:
 def test_protocol_41_nobody_listens_for_is_answered_with_protocol_unreachable() -> None:
     internet = Internet(icmp_errors=True)
     started(internet, listener(), address=SERVER)
-    host = started(internet, ScriptedTunnel(say=[raw41()]), behind=NatKind.FULL_CONE)
+    host = started(internet, ScriptedTunnel(raw41()), behind=NatKind.FULL_CONE)
     send(host, b"six", SERVER, "raw")
     internet.run(seconds=1)
     (error,) = script(host).channel_events
@@ -141,8 +140,8 @@ def test_protocol_41_nobody_listens_for_is_answered_with_protocol_unreachable() 
 
 def test_a_blocked_protocol_41_is_silent() -> None:
     internet = Internet(icmp_errors=True)
-    hub = started(internet, ScriptedTunnel(say=[raw41()]), address=SERVER)
-    spoke = started(internet, ScriptedTunnel(say=[raw41()]), behind=Nat(passes_protocol41=False))
+    hub = started(internet, ScriptedTunnel(raw41()), address=SERVER)
+    spoke = started(internet, ScriptedTunnel(raw41()), behind=Nat(passes_protocol41=False))
     send(spoke, b"six", SERVER, "raw")
     internet.run(seconds=1)
     assert script(hub).datagrams == []
@@ -159,12 +158,12 @@ class TestStreams:
     @pytest.fixture
     def server(self, internet: Internet) -> SimulatedHost:
         listening = OpenChannel("listen", ChannelKind.TCP_LISTEN, endpoint("0.0.0.0:3653"))
-        return started(internet, ScriptedTunnel(say=[listening]), address=SERVER)
+        return started(internet, ScriptedTunnel(listening), address=SERVER)
 
     def client(self, internet: Internet, remote: str = f"{SERVER}:3653") -> SimulatedHost:
         connecting = OpenChannel("tcp", ChannelKind.TCP_CONNECT, remote=endpoint(remote))
         link = Link(delay=0.05)
-        return internet.add(ScriptedTunnel(say=[connecting]), behind=NatKind.PORT_RESTRICTED, link=link)
+        return internet.add(ScriptedTunnel(connecting), behind=NatKind.PORT_RESTRICTED, link=link)
 
     def kinds(self, host: SimulatedHost) -> list[type[ChannelEvent]]:
         return [type(event) for event in script(host).channel_events]

@@ -5,8 +5,7 @@ from ipaddress import IPv4Address, IPv6Address
 
 import pytest
 
-from tests.scripted_tunnel import ScriptedTunnel
-from tests.unit.lab.simulated.scripted import endpoint, listener, say, script, send
+from tests.scripted_tunnel import ScriptedTunnel, endpoint, listener, say, script, send
 from tunnelmgr.api.effects import (
     Ask,
     Cancel,

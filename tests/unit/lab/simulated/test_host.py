@@ -4,8 +4,7 @@ from ipaddress import IPv6Address, IPv6Network
 
 import pytest
 
-from tests.scripted_tunnel import ScriptedTunnel
-from tests.unit.lab.simulated.scripted import endpoint, listener, say, script, send, udp, up
+from tests.scripted_tunnel import ScriptedTunnel, endpoint, listener, say, script, send, udp, up
 from tunnelmgr.api.datagrams import Datagram
 from tunnelmgr.api.events import Down, Notice, PathDown, PathUp, Stopped
 from tunnelmgr.api.packets import EchoReply, EchoRequest, IPv6Packet, icmpv6_packet, parse_icmpv6
@@ -157,7 +156,8 @@ def test_up_and_down_are_followed(internet: Internet, host: SimulatedHost) -> No
 
 def test_a_host_answers_echo_requests_to_its_configured_address_only(internet: Internet, host: SimulatedHost) -> None:
     say(host, up(f"{NET}1/64"))
-    script(host).to_deliver += [ping(f"{NET}9", f"{NET}1"), ping(f"{NET}9", f"{NET}5")]
+    script(host).outbox.deliver(ping(f"{NET}9", f"{NET}1"))
+    script(host).outbox.deliver(ping(f"{NET}9", f"{NET}5"))
     host.command("turn")
     internet.run(seconds=0)
     (reply,) = [IPv6Packet.parse(packet) for packet in script(host).packets]
@@ -238,7 +238,7 @@ def test_without_the_data_plane_every_packet_goes_through_the_tunnel() -> None:
 def test_received_directly_means_in_a_datagram_of_the_senders_own(data_plane: bool) -> None:
     internet = Internet(data_plane=data_plane)
     names = ("alice", "bob", "relay")
-    alice, bob, relay = (internet.add(Forwarder(say=[udp()]), name=name, behind=NatKind.FULL_CONE) for name in names)
+    alice, bob, relay = (internet.add(Forwarder(udp()), name=name, behind=NatKind.FULL_CONE) for name in names)
     internet.run(seconds=0)
     say(alice, up(f"{NET}1/64"))
     say(bob, up(f"{NET}2/64"))
@@ -261,7 +261,7 @@ def test_a_packet_the_tunnel_kept_for_a_while_has_no_carrier(
     packet = ping(f"{NET}1", f"{NET}2")
     send(peer, packet, "192.0.2.1:4000")
     internet.run(seconds=1)
-    script(host).to_deliver.append(packet)
+    script(host).outbox.deliver(packet)
     host.command("turn")
     assert [one.carrier for one in host.received] == [None]
 
@@ -271,15 +271,15 @@ class Forwarder(ScriptedTunnel):
 
     def receive_datagram(self, datagram: Datagram, now: float) -> None:
         super().receive_datagram(datagram, now)
-        self.to_deliver.append(datagram.data)
+        self.outbox.deliver(datagram.data)
 
 
 def test_stopping_is_over_when_the_tunnel_says_so_and_its_last_words_are_sent(
     internet: Internet, peer: SimulatedHost
 ) -> None:
     def good_bye(tunnel: ScriptedTunnel) -> None:
-        tunnel.say.append(Stopped())
-        tunnel.to_send.append(Datagram("udp", b"good bye", endpoint("192.0.2.2:4000")))
+        tunnel.outbox.say(Stopped())
+        tunnel.outbox.send(Datagram("udp", b"good bye", endpoint("192.0.2.2:4000")))
 
     tunnel = listener()
     tunnel.on_stop = good_bye

@@ -4,8 +4,7 @@ from ipaddress import IPv6Address
 
 import pytest
 
-from tests.scripted_tunnel import ScriptedTunnel
-from tests.unit.lab.simulated.scripted import say, script, up
+from tests.scripted_tunnel import ScriptedTunnel, say, script, up
 from tunnelmgr.api.events import Up
 from tunnelmgr.api.hostconfig import HostConfig
 from tunnelmgr.api.packets import DestinationUnreachable, IpProtocol, IPv6Packet, PacketTooBig, parse_icmpv6
@@ -22,14 +21,14 @@ def internet() -> Internet:
 
 
 def gateway(internet: Internet, name: str = "relay", mtu: int = 1280) -> SimulatedHost:
-    host = internet.add(ScriptedTunnel(say=[Up(HostConfig(mtu=mtu, listening=True))]), name=name, gateway_of=[TEREDO])
+    host = internet.add(ScriptedTunnel(Up(HostConfig(mtu=mtu, listening=True))), name=name, gateway_of=[TEREDO])
     internet.run(seconds=0)
     return host
 
 
 def from_client(relay: SimulatedHost, packet: IPv6Packet) -> None:
     """Let the relay's Tunnel deliver a packet of the client's."""
-    script(relay).to_deliver.append(packet.serialize())
+    script(relay).outbox.deliver(packet.serialize())
     relay.command("turn")
 
 

@@ -1,6 +1,6 @@
 """What people read when a test has failed."""
 
-from tests.unit.lab.simulated.scripted import listener, send
+from tests.scripted_tunnel import listener, send
 from tunnelmgr.api.packets import EchoRequest, IpProtocol, IPv6Packet, icmpv6_packet
 from tunnelmgr.lab.simulated import Internet
 from tunnelmgr.lab.simulated.ladder import RUNGS_MAX, Ladder, describe_inner

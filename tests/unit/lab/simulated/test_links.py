@@ -2,8 +2,7 @@
 
 import pytest
 
-from tests.scripted_tunnel import ScriptedTunnel
-from tests.unit.lab.simulated.scripted import listener, member, script, send
+from tests.scripted_tunnel import ScriptedTunnel, listener, member, script, send
 from tunnelmgr.api.datagrams import ChannelKind, IcmpReceived
 from tunnelmgr.api.effects import OpenChannel
 from tunnelmgr.lab.simulated import Internet, SimulatedHost
@@ -261,4 +260,4 @@ def test_protocol_41_without_df_passes_a_link_it_is_too_large_for_and_with_df_it
 
 
 def protocol41(*, discovery: bool) -> ScriptedTunnel:
-    return ScriptedTunnel(say=[OpenChannel("raw", ChannelKind.RAW41, path_mtu_discovery=discovery, ttl=77)])
+    return ScriptedTunnel(OpenChannel("raw", ChannelKind.RAW41, path_mtu_discovery=discovery, ttl=77))

@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from tests.unit.lab.simulated.scripted import endpoint
+from tests.scripted_tunnel import endpoint
 from tunnelmgr.api.network import Endpoint
 from tunnelmgr.api.packets import IpProtocol
 from tunnelmgr.lab.simulated.nat import OPEN_BOX_TIMEOUT, Translator

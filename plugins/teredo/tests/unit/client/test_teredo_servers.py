@@ -45,7 +45,7 @@ def test_a_name_is_asked_for_again_where_the_network_changed_meanwhile() -> None
     bench.start()
     (first,) = bench.take_events(Resolve)
     bench.client.network_changed(network("10.0.0.21"), bench.now)
-    events = bench.client.events()
+    events = bench.client.outbox.drain_events()
     assert [type(event) for event in events] == [Cancel, Resolve]
     bench.answer(first, Done((IPv4Address("198.51.100.1"),)))
     assert bench.sent() == [], "the answer of the network before"
@@ -112,7 +112,7 @@ def test_woken_early_during_a_rest_a_client_says_nothing_and_asks_nobody() -> No
     bench.take_events(Down)
     bench.sent()
     bench.client.handle_timeout(bench.now + 1)
-    assert (bench.client.events(), bench.sent()) == ([], [])
+    assert (bench.client.outbox.drain_events(), bench.sent()) == ([], [])
 
 
 @pytest.mark.requirement("T-CL-022", "T-MA-009")
