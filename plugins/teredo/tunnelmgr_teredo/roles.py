@@ -13,7 +13,7 @@ from tunnelmgr.api.report import NatKind, NetworkReport
 from tunnelmgr.api.settings import Settings
 from tunnelmgr.api.transport import Fit, Suitability
 from tunnelmgr.api.tunnel import Tunnel
-from tunnelmgr_teredo.client.settings import ClientSettings, NativeMode
+from tunnelmgr_teredo.client.settings import ClientSettings
 from tunnelmgr_teredo.relay.settings import RelayServiceSettings
 from tunnelmgr_teredo.server.settings import ServerSettings
 
@@ -57,8 +57,6 @@ class _Client:
             return Suitability(Fit.UNSUITABLE, "there is no IPv4 default route")
         if report.udp is False or report.nat is NatKind.BLOCKED:
             return Suitability(Fit.UNSUITABLE, "no UDP reaches the internet from here")
-        if report.native_ipv6 and self._settings.native is NativeMode.RELAY:
-            return Suitability(Fit.GOOD, "there is native IPv6, from which Teredo clients can be reached")
         if report.native_ipv6:
             return Suitability(Fit.UNSUITABLE, "there is native IPv6, which is better")
         if report.nat is NatKind.SYMMETRIC:
@@ -75,10 +73,6 @@ class _Client:
         return tuple(probes(self._settings, random))
 
     def tunnel(self, random: Random) -> Tunnel:
-        if self._settings.native is NativeMode.RELAY:
-            from tunnelmgr_teredo.native_relay import ClientOrRelay
-
-            return ClientOrRelay(self._settings, random)
         from tunnelmgr_teredo.client.client import TeredoClient
 
         return TeredoClient(self._settings, random)
@@ -114,7 +108,8 @@ class _Relay:
         self._settings = settings
 
     def describe(self) -> str:
-        where = f"on {self._settings.address}" if int(self._settings.address) else f"on port {self._settings.port}"
+        port = f"port {self._settings.port}" if self._settings.port else "a random port"
+        where = f"on {self._settings.address}" if int(self._settings.address) else f"on {port}"
         return f"relay for this host {where}" if self._settings.is_for_this_host else f"relay {where}"
 
     def suits(self, report: NetworkReport) -> Suitability:

@@ -1,4 +1,4 @@
-"""`native: relay` on a real host: native IPv6 comes and goes, and Debian's client is reached either way.
+"""A host that is a Teredo client without native IPv6 and its own relay with it: Debian's client is reached either way.
 
 laptop 203.0.113.9, 2001:db8:9::1 --- backbone --- 192.0.2.1, .2  miredo-server
                                          '-------- NAT --- bob    Debian's client
@@ -15,7 +15,12 @@ from tunnelmgr.lab.namespaces import NamespaceInternet
 from tunnelmgr.lab.vocabulary import NatKind
 from tunnelmgr.lab.waiting import wait_for
 
-PROFILE = "name: home\nmethod: {type: teredo, server: teredo.example.net, native: relay}\n"
+PROFILE = """\
+name: home
+methods:
+  - {type: teredo, server: teredo.example.net, when: {native_ipv6: false}}
+  - {type: teredo, role: relay, serves: host, port: 0, when: {native_ipv6: true}}
+"""
 TURN_TIMEOUT = 15.0  # seconds; a turn takes a tenth
 
 
@@ -35,7 +40,10 @@ def test_a_client_is_its_hosts_own_relay_while_there_is_native_ipv6(internet: Na
     native = laptop.run(["ip", "-6", "route", "show", "default"]).stdout.split()
 
     story = home.up()
-    assert story[1] == "home: this host has native IPv6: no Teredo address, it reaches Teredo clients as its own relay"
+    assert story[:2] == [
+        "home: teredo does not suit: `when: {native_ipv6: false}` does not hold: there is IPv6 without a tunnel",
+        "home: starting, teredo, relay for this host on a random port",
+    ]
     assert home.status()["addresses"] == []
     assert ping(laptop, bob, 5) == 5
     assert home.status()["facts"]["clients"] == 1

@@ -30,6 +30,7 @@ def test_the_client_is_the_first_role() -> None:
         ("server", FAR_END, "server and relay on 192.0.2.1, 192.0.2.2"),
         ("relay", {"address": "198.51.100.1"}, "relay on 198.51.100.1"),
         ("relay", {"serves": "host"}, "relay for this host on port 3545"),
+        ("relay", {"serves": "host", "port": 0}, "relay for this host on a random port"),
     ],
 )
 def test_a_role_is_described_by_what_the_user_chose(role: str, settings: dict[str, object], words: str) -> None:

@@ -14,7 +14,6 @@ from tunnelmgr.api.transport import Fit
 from tunnelmgr_teredo import plugin
 from tunnelmgr_teredo.client.client import TeredoClient
 from tunnelmgr_teredo.client.settings import ClientSettings, RelaySettings
-from tunnelmgr_teredo.native_relay import ClientOrRelay
 from tunnelmgr_teredo.transport import Teredo
 
 ONLINE = Network(source=IPv4Address("192.168.1.2"))
@@ -59,13 +58,6 @@ def test_teredo_suits_wherever_udp_passes(report: NetworkReport, fit: Fit) -> No
     assert suitability.fit is fit
     assert suitability.reason
     assert not suitability.reason.endswith(".")
-
-
-@pytest.mark.requirement("T-CL-027")
-def test_a_client_that_may_be_a_relay_suits_where_there_is_native_ipv6() -> None:
-    transport = Teredo("client", settings(native="relay"))
-    assert transport.suits(NetworkReport(ONLINE, native_ipv6=True)).fit is Fit.GOOD
-    assert isinstance(transport.tunnel(Random(1)), ClientOrRelay)
 
 
 def test_without_a_default_route_teredo_suits_only_where_it_is_told_where_to_send_from() -> None:

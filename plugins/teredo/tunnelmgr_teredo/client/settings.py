@@ -21,8 +21,6 @@ class NativeMode(Enum):
     """Stay qualified for Teredo peers, offer no default route."""
     STOP = "stop"
     """Have no Teredo address."""
-    RELAY = "relay"
-    """Have no Teredo address, and reach Teredo clients as a relay for this host alone."""
     RUN = "run"
     """Take no notice."""
 
@@ -135,8 +133,7 @@ class ClientSettings(Settings):
     native: NativeMode = Field(
         default=NativeMode.STANDBY,
         description="What to do while this host has IPv6 without the tunnel. `standby` stays reachable for Teredo hosts and "
-        "takes no default route. `stop` gives the Teredo address up. `relay` does too, and reaches Teredo hosts from the "
-        "native address. `run` takes no notice.",
+        "takes no default route. `stop` gives the Teredo address up. `run` takes no notice.",
     )
     secure: SecureSettings | None = Field(
         default=None, description="Secure qualification, for a server that does not answer everybody."

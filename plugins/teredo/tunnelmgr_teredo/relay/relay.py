@@ -9,6 +9,7 @@ from tunnelmgr.api.events import Stopped, Up
 from tunnelmgr.api.network import Endpoint, Network
 from tunnelmgr.api.status import PathUse, TunnelStatus
 from tunnelmgr.api.tunnel import Tunnel, earliest
+from tunnelmgr_teredo.constants import SERVICE_PORTS
 from tunnelmgr_teredo.relay.guests import Everybody
 from tunnelmgr_teredo.relay.limits import NoShares, RelayLimits, Shares
 from tunnelmgr_teredo.relay.listening import Listening
@@ -26,11 +27,11 @@ class TeredoRelay(Tunnel):
         super().__init__()
         self._settings = settings
         self._unicast = settings.unicast
-        self._local = Endpoint(settings.address, settings.port)
+        self._local = Endpoint(settings.address, settings.port or random.choice(SERVICE_PORTS))
         self._listening = Listening({RELAY: self._local}, self.outbox)
         own = frozenset({settings.address} if int(settings.address) else ())
         self._relaying = Relaying(
-            RelayIdentity(own, settings.bubble_source, settings.behind_nat),
+            RelayIdentity(own, settings.bubble_source, _behind_nat(settings)),
             _served(settings, self._unicast),
             settings.peers_max,
             _limits(settings),
@@ -100,6 +101,12 @@ def _served(settings: RelayServiceSettings, unicast: GlobalUnicast) -> Served:
             return ThisHost()
         case _:
             return Everyone(unicast)
+
+
+def _behind_nat(settings: RelayServiceSettings) -> bool | None:
+    if settings.behind_nat is None and not settings.is_for_this_host:
+        return False
+    return settings.behind_nat
 
 
 def _limits(settings: RelayServiceSettings) -> RelayLimits:

@@ -61,8 +61,9 @@ class RelayIdentity:
     """Every IPv4 address of this host, as it sees itself and as others see it: clients cannot be there."""
     bubble_source: IPv6Address | None = None
     """None: link-local addresses nobody can guess, whose answers prove themselves."""
-    behind_nat: bool = False
-    """Whether a NAT in front of this relay must be opened by direct bubbles (RFC 4380 section 5.4.1)."""
+    behind_nat: bool | None = False
+    """Whether a NAT in front of this relay must be opened by direct bubbles (RFC 4380 section 5.4.1); None: while this host
+    has no public address."""
 
 
 class Relaying:
@@ -90,6 +91,8 @@ class Relaying:
         self._unreachables = Unreachables(outbox, RELAY_ERRORS)
         self._own = identity.own
         self._has_source = False
+        self._ipv4_source: IPv4Address | None = None
+        self._behind_nat = False
         self._space = QueueSpace(QUEUES_BYTES_MAX)
         self._rounds: deque[tuple[float, RelayPeer]] = deque()
         """When the next bubble to each client is due. All wait equally long, so this is in order."""
@@ -104,8 +107,19 @@ class Relaying:
         self._own = self._identity.own.union(local.address.ip for local in network.addresses)
         source = self._identity.bubble_source or network.native_source
         self._has_source = source is not None
+        private = network.source is not None and network.source not in self._unicast
+        self._behind_nat = private if self._identity.behind_nat is None else self._identity.behind_nat
+        if network.source != self._ipv4_source:
+            self._ipv4_source = network.source
+            self._doubt()
         if source is not None:
             self._unreachables.source = source
+
+    def _doubt(self) -> None:
+        """This host has moved: the NATs of clients know nothing of its new address, so each must be asked again."""
+        for peer in self.peers:
+            if peer.standing is Standing.TRUSTED:
+                self._leave_trust(peer, Standing.SILENT)
 
     # -- from native IPv6 to clients (RFC 4380 section 5.4.1) ---------------------------------------------------------
 
@@ -162,7 +176,7 @@ class Relaying:
         peer.bubbles += 1
         self._rounds.append((now + RELAY_CONTACT_TIMEOUT, peer))
         self._bubble(peer, client.server_endpoint, now)
-        if self._identity.behind_nat:
+        if self._behind_nat:
             self._bubble(peer, client.mapped, now)
 
     def _bubble(self, peer: RelayPeer, remote: Endpoint, now: float) -> None:

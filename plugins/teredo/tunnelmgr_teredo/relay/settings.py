@@ -43,9 +43,9 @@ class RelayServiceSettings(Settings):
     )
     port: int = Field(
         default=RELAY_PORT,
-        ge=1,
+        ge=0,
         le=65535,
-        description="UDP port to listen on. It must pass every firewall in front of this host.",
+        description="UDP port to listen on. It must pass every firewall in front of this host. 0 draws a random one.",
     )
     serves: Annotated[Literal["everyone", "host"] | tuple[IPv6Network, ...], BeforeValidator(_list_of_prefixes)] = Field(
         default=EVERYONE,
@@ -57,9 +57,10 @@ class RelayServiceSettings(Settings):
         description="Global IPv6 address of this relay to ask clients from. Left out, each client is asked from an address "
         "that cannot be guessed, which also reaches clients behind symmetric NATs.",
     )
-    behind_nat: bool = Field(
-        default=False,
-        description="Open a NAT in front of this relay towards each client. It is better to forward the port.",
+    behind_nat: bool | None = Field(
+        default=None,
+        description="Open a NAT in front of this relay towards each client. It is better to forward the port. Left out, "
+        "a relay that serves this host alone does so while this host has no public IPv4 address.",
     )
     private_deployment: tuple[IPv4Network, ...] = Field(
         default=(), description="Private IPv4 prefixes to use as if they were public: a Teredo network of your own."
