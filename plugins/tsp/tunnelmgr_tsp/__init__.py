@@ -1,1 +1,1 @@
-"""TSP, the Tunnel Setup Protocol (RFC 5572): a broker gives a tunnel and a prefix to whoever asks, behind any NAT."""
+"""TSP, the Tunnel Setup Protocol (RFC 5572): a broker gives hosts behind any NAT a tunnel and a prefix."""

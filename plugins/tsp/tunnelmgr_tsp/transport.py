@@ -42,7 +42,7 @@ class Tsp(Transport):
         assert isinstance(self._settings, TspBrokerSettings)  # noqa: S101 - roles has no third model
         if self._settings.address in held:
             return Suitability(Fit.GOOD, "the broker's address is one of this host")
-        return Suitability(Fit.UNSUITABLE, f"{self._settings.address} is no address of this host")
+        return Suitability(Fit.UNSUITABLE, f"{self._settings.address} is not an address of this host")
 
     def tunnel(self, random: Random) -> Tunnel:
         match self._settings:

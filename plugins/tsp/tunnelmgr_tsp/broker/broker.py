@@ -1,7 +1,7 @@
 """The TSP broker: sets tunnels up over UDP and TCP, and carries their packets (docs/protocols/tsp.md section 18).
 
-Every answer over UDP leaves from the address that was asked, because channels are bound to it: the client's NAT lets
-nothing else in. A tunnel moves to another place by a new session only, never because a packet came from there.
+Channels are bound to the address that clients ask, so that answers come from there: their NATs let nothing else in. A
+tunnel moves to another place only by a new session. A packet from elsewhere moves nothing, or anyone could take a tunnel.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -75,9 +75,9 @@ class TspBroker(Tunnel):
             self._settle(now)
 
     def network_changed(self, network: Network, now: float) -> None:
-        """Clients find us by our IPv4 address; that it is gone shows in what can be opened."""
+        """Follow the link of `prefix: on-link`. A lost IPv4 address needs nothing here: its channels cannot be opened."""
         self.outbox.count("network-changes")
-        if self._sweep_at is not None:  # else we are stopping
+        if self._sweep_at is not None:  # None: we are stopping
             self._locate(network)
             self._say_ready(now)
 
@@ -122,7 +122,7 @@ class TspBroker(Tunnel):
         raise TunnelError(f"a TSP broker has no command {name!r}", hint="it has users, leases and drain")
 
     def stop(self, now: float) -> None:
-        """There is no good-bye: clients notice by their keepalives, and get the same addresses again."""
+        """End. TSP has no good-bye: clients notice by their keepalives, and get the same addresses again (section 12)."""
         self._grants.tunnels.clear()
         for session in self._conversations.sessions:
             self._conversations.sessions.remove(session)
@@ -159,7 +159,7 @@ class TspBroker(Tunnel):
         self.outbox.say(Down(reason, "check `address`, `port` and `leases` in the profile"))
 
     def _locate(self, network: Network) -> None:
-        """Look for the link that `prefix: on-link` speaks of."""
+        """Look for the link of `prefix: on-link`."""
         was, self._is_located = self._is_located, self._host.locate(network)
         if was and not self._is_located:
             self._ready = False
@@ -184,7 +184,7 @@ class TspBroker(Tunnel):
         self._settle(now)
 
     def _settle(self, now: float) -> None:
-        """See to what follows from what was just dealt with."""
+        """Take back what ended sessions were offered, and tell the host what changed."""
         for session in self._conversations.take_left():
             if session.dialogue.stage is BrokerStage.OFFERED:
                 self._grants.abandon(session.dialogue, now)
@@ -207,7 +207,7 @@ class TspBroker(Tunnel):
             session.silenced_until = now + SILENCE
 
     def _act(self, session: ClientSession, wants: Wants, now: float) -> BrokerAnswer | None:
-        """Do what a dialogue wants; None when it is answered later, or not."""
+        """Do what a dialogue wants. Returns None when the answer comes later, or never."""
         dialogue = session.dialogue
         match wants:
             case Wants.LEASE if not self._is_located:

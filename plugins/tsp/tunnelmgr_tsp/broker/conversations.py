@@ -1,7 +1,6 @@
-"""How a broker hears clients and answers them: over UDP with repetitions, over TCP in order, and never too much of one.
+"""How a broker hears clients and answers them: repetitions over UDP, order over TCP, and bounds for each address.
 
-Whoever owns the reception is handed requests, each with its session, and gives back what to say
-(docs/protocols/tsp.md sections 3 and 18).
+The owner gets requests, each with its session, and gives back the answers (docs/protocols/tsp.md sections 3 and 18).
 """
 
 from collections import deque
@@ -26,7 +25,7 @@ _VERSION = b"VERSION="
 
 
 class ClientRequest(NamedTuple):
-    """Something new a client says."""
+    """A request that was not answered before."""
 
     session: ClientSession
     text: bytes
@@ -42,7 +41,7 @@ class Conversations:
         self._outbox = outbox
         self._requests = TokenBuckets(REQUESTS_PER_SECOND, REQUESTS_BURST)
         self._pausing: deque[ClientSession] = deque()
-        """Streams on which something more is to be said: all pauses are as long, so the first ends first."""
+        """Streams that wait to say more. All pauses are equally long, so the first ends first."""
         self._left: list[ClientSession] = []
 
     # -- hearing ----------------------------------------------------------------------------------------------------------
@@ -55,7 +54,7 @@ class Conversations:
             yield request
 
     def resume(self, session: ClientSession, now: float) -> Iterator[ClientRequest]:
-        """Yield what a stream's client has said while a request of its was being worked on."""
+        """Yield what a client said on its stream while its last request was worked on."""
         while self.is_here(session) and session.waiting and session.dialogue.stage is not BrokerStage.CLAIMING:
             if not self._requests.take(session.remote.address, now):
                 self.close(session)
@@ -88,7 +87,7 @@ class Conversations:
             return None
         session.heard_at = now
         if self._is_repeated(session, message) or session.dialogue.stage is BrokerStage.CLAIMING:
-            return None  # never pipelined: the client has to wait for what it asked before
+            return None  # a client must wait for the answer to its last request (section 1)
         session.remember(message.sequence, message.text, message.timestamp)
         return self._request(session, message.text)
 
@@ -143,7 +142,7 @@ class Conversations:
             self.close(session)
             return
         session.waiting += messages
-        if messages:  # one byte now and then is no sign of life
+        if messages:  # single bytes must not keep a session open
             session.heard_at = now
         if len(session.waiting) > WAITING_MAX:
             self.close(session)
@@ -152,7 +151,7 @@ class Conversations:
     # -- answering --------------------------------------------------------------------------------------------------------
 
     def answer(self, session: ClientSession, answer: BrokerAnswer, now: float) -> None:
-        """Say it."""
+        """Send an answer."""
         if session.medium is Medium.UDP:
             known = session.answered.get(session.sequence)
             if known is not None:
@@ -168,7 +167,7 @@ class Conversations:
             self.close(session)
 
     def end_pauses(self, now: float) -> None:
-        """Say what had to arrive apart from what was said before."""
+        """Send what had to wait until the words before it had arrived."""
         while self._pausing and (self._pausing[0].later_at or 0.0) <= now:
             session = self._pausing.popleft()
             if self.is_here(session):
@@ -185,17 +184,17 @@ class Conversations:
     # -- coming and going -------------------------------------------------------------------------------------------------
 
     def is_here(self, session: ClientSession) -> bool:
-        """Whether a session goes on."""
+        """True if a session has not ended."""
         return self.sessions.get(session.channel, session.remote) is session
 
     def hung_up(self, channel: str) -> None:
-        """A connection is gone."""
+        """Forget the session of a connection that is gone."""
         for session in self.sessions:
             if session.channel == channel:
                 self._forget(session)
 
     def close_idle(self, now: float) -> None:
-        """End the sessions in which nothing is said any more."""
+        """End the sessions that have been silent for too long."""
         for session in self.sessions.idle(now):
             self.close(session)
 

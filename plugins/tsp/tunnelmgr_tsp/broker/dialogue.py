@@ -1,8 +1,8 @@
-"""The broker's part of one TSP session, whatever carries it (docs/protocols/tsp.md sections 5, 6, 7, 9 and 18).
+"""The broker's part of one TSP session, over UDP or TCP (docs/protocols/tsp.md sections 5, 6, 7, 9 and 18).
 
 HELLO -> AUTHENTICATE -> [CREDENTIALS | PROOF -> PROVEN] -> COMMAND -> CLAIMING -> OFFERED -> UP
              ^------------------ a refusal ----------------'
-SILENCED, from anywhere: nothing more is said
+SILENCED can follow any stage: the broker says nothing more.
 """
 
 from collections.abc import Callable
@@ -43,11 +43,11 @@ class BrokerStage(Enum):
 
 @dataclass(frozen=True, slots=True)
 class BrokerAnswer:
-    """Say this. Empty text is an acknowledgement over UDP and nothing over TCP."""
+    """What to say. Over UDP an empty text acknowledges; over TCP it means to say nothing."""
 
     text: bytes
     later: bytes = b""
-    """Over TCP: to be said after a pause, so that it arrives apart."""
+    """Over TCP: to be said after a pause, so that it arrives apart: gogoc takes one read for one answer (section 15)."""
     close: bool = False
 
 
@@ -109,7 +109,7 @@ class BrokerDialogue:
 
     @property
     def silenced(self) -> bool:
-        """Whether nothing more is said to this client."""
+        """True if the broker says nothing more to this client."""
         return self.stage is BrokerStage.SILENCED
 
     def receive(self, text: bytes) -> BrokerAnswer | Wants:
@@ -133,7 +133,7 @@ class BrokerDialogue:
             return self._malformed()
 
     def offer(self, lease: Lease | None) -> BrokerAnswer:
-        """Answer `Wants.LEASE`; None: there is none to be had."""
+        """Answer `Wants.LEASE`; None: there is no free lease."""
         self.stage = BrokerStage.COMMAND
         create, policy = self.create, self._policy
         if create is None or self.type is None:
@@ -143,7 +143,7 @@ class BrokerDialogue:
         plan, settings = policy.plan, policy.settings
         wish = create.keepalive
         interval = settings.keepalive if wish is None else min(max(wish, BROKER_KEEPALIVE_MIN), BROKER_KEEPALIVE_MAX)
-        # Without a wish a v6v4 tunnel needs none; behind a NAT somebody must keep it open.
+        # Protocol 41 needs keepalives only where the client wishes for them. A NAT forgets a silent UDP tunnel (section 18).
         is_watched = wish is not None or self.type is TunnelType.V6UDPV4
         has_prefix = create.prefix_length is not None and lease.prefix_slot is not None
         self.offered = Offer(
@@ -208,16 +208,17 @@ class BrokerDialogue:
             proof = DigestResponse.parse(text)
         except WireError:
             return self._refuse_authentication()
+        # An unknown user goes through the same steps, so that time and answer do not tell which names exist (section 18).
         user = self._policy.users.find(proof.username)
         secret = self._policy.users.secret(user, self._random)
         is_right = is_same(proof.response, secret.response(proof.nonce, proof.cnonce, proof.uri))
-        challenge, self._challenge = self._challenge, None
+        challenge, self._challenge = self._challenge, None  # a nonce serves once, or a proof could be said again
         if not is_right or user is None or challenge is None or challenge.nonce != proof.nonce:
             return self._refuse_authentication()
         self.user, self.stage = user, BrokerStage.PROVEN
         line = rspauth_line(secret.rspauth(proof.nonce, proof.cnonce, proof.uri))
         if self._medium is Medium.UDP:
-            return BrokerAnswer(line)
+            return BrokerAnswer(line)  # the client asks for the verdict with an empty datagram (section 3)
         return BrokerAnswer(line, later=self._authenticated(user).text)
 
     def _proven(self, text: bytes) -> BrokerAnswer:
@@ -239,7 +240,7 @@ class BrokerDialogue:
         match request.action:
             case Action.ACCEPT if self.stage is BrokerStage.OFFERED:
                 return Wants.TUNNEL
-            case Action.ACCEPT if self.stage is BrokerStage.UP:
+            case Action.ACCEPT if self.stage is BrokerStage.UP:  # again, under a new sequence number
                 return BrokerAnswer(b"")
             case Action.REJECT if self.stage is BrokerStage.OFFERED:
                 self.stage = BrokerStage.COMMAND
@@ -270,14 +271,14 @@ class BrokerDialogue:
 def tunnel_type(create: Create, seen: IPv4Address, medium: Medium, offered: frozenset[TunnelType]) -> TunnelType | None:
     """Return the type of tunnel a request gets (section 9); None for 303.
 
-    Somebody else's end point (`proxy`) is refused: it would let a client aim our packets at any address.
+    A request for another host (`proxy`) is refused: it would let a client aim our packets at any address.
     """
     if create.proxy:
         return None
     possible = set(offered)
-    if create.address != seen:  # a NAT, which passes no protocol 41 that we could know of
+    if create.address != seen:  # there is a NAT, and few pass protocol 41
         possible.discard(TunnelType.V6V4)
-    if medium is Medium.TCP:  # there is no UDP mapping to send to
+    if medium is Medium.TCP:  # no NAT has opened a UDP port for us
         possible.discard(TunnelType.V6UDPV4)
     wanted = (create.type,) if create.type is not TunnelType.V6ANYV4 else (TunnelType.V6V4, TunnelType.V6UDPV4)
     return next((one for one in wanted if one in possible), None)

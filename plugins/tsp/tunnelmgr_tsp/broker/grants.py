@@ -1,4 +1,4 @@
-"""What a broker gave: leases that a database keeps, the tunnels that carry on them, and when both are taken back."""
+"""What a broker gave: leases in a database, tunnels that use them, and when both are taken back."""
 
 from collections.abc import Iterable
 from ipaddress import IPv6Network
@@ -31,7 +31,7 @@ class Grants:
         self._policy = policy
         self._outbox = outbox
         self._asked: dict[int, tuple[Ask, ClientSession | None]] = {}
-        """By identity: equal requests are different ones."""
+        """By the identity of the effect: two equal requests are two requests."""
         self._release_at: dict[str, float] = {}
         """Owners of anonymous leases that carry nothing, and when those are taken back."""
 
@@ -42,12 +42,12 @@ class Grants:
         self._ask(ListLeases(), None)
 
     def answers(self, effect: Ask) -> tuple[object, ClientSession | None] | None:
-        """Return what was asked, and for whom; None when it was not asked here."""
+        """Return what was asked and for which session; None when it was not asked here."""
         asked = self._asked.pop(id(effect), None)
         return (asked[0].request, asked[1]) if asked is not None else None
 
     def take_leases(self, leases: Iterable[Lease], now: float) -> None:
-        """Take the list: whoever the leases were given to may still be there, and come back."""
+        """Take the list. The clients these leases were given to may still exist, and come back."""
         self.leases = {lease.owner: lease for lease in leases}
         for lease in self.leases.values():
             if lease.anonymous and lease.broker == str(self._policy.settings.address):
@@ -83,7 +83,7 @@ class Grants:
         return session.dialogue.offer(lease)
 
     def _is_full_for(self, session: ClientSession, others: Iterable[ClientSession]) -> bool:
-        """Whether one more tunnel would be too many; those on offer count."""
+        """True if one more tunnel would be too many. Tunnels on offer count, or many clients could be promised the last."""
         address, settings = session.remote.address, self._policy.settings
         promised = [
             one.remote.address
@@ -103,7 +103,7 @@ class Grants:
     # -- giving -----------------------------------------------------------------------------------------------------------
 
     def install(self, session: ClientSession, now: float) -> bool:
-        """The offer was accepted: carry. False when there is none."""
+        """Carry: the client accepted the offer. Returns False when there is no valid offer."""
         tunnel = self._tunnel(session, now)
         if tunnel is None:
             return False
@@ -121,7 +121,7 @@ class Grants:
     def _tunnel(self, session: ClientSession, now: float) -> ServedTunnel | None:
         lease, offered = session.dialogue.lease, session.dialogue.offered
         if lease is None or offered is None or offered.client_ipv6 != self._policy.plan.client(lease.slot):
-            return None  # nothing was offered, or on a link this host has left
+            return None  # nothing was offered, or this host has left the link of the offer
         is_udp = offered.type is TunnelType.V6UDPV4
         networks = (IPv6Network(self._policy.plan.client(lease.slot)), *((offered.prefix,) if offered.prefix else ()))
         interval = float(offered.keepalive.interval if offered.keepalive else self._policy.settings.keepalive)
@@ -131,7 +131,7 @@ class Grants:
     # -- taking back ------------------------------------------------------------------------------------------------------
 
     def delete(self, session: ClientSession) -> None:
-        """The client gives its tunnel and its lease back."""
+        """Take back the tunnel and the lease that a client gives back."""
         owner = owner_of(session)
         self.tunnels.remove(self.tunnels.of(owner))
         if self.leases.pop(owner, None) is not None:
@@ -140,13 +140,13 @@ class Grants:
         session.dialogue.stage, session.dialogue.offered = BrokerStage.COMMAND, None
 
     def abandon(self, dialogue: BrokerDialogue, now: float) -> None:
-        """The offer came to nothing: an anonymous lease is not needed."""
+        """Take back the anonymous lease of an offer that came to nothing."""
         lease = dialogue.lease
         if lease is not None and lease.anonymous and self.tunnels.of(lease.owner) is None:
             self._release_at[lease.owner] = now
 
     def sweep(self, now: float) -> None:
-        """Remove the tunnels that are dead, and take back the leases nobody came back for."""
+        """Remove the dead tunnels, and take back the leases whose clients did not come back."""
         for tunnel in self.tunnels.silent(now):
             self.tunnels.remove(tunnel)
             self._ended(tunnel, now)
@@ -163,7 +163,7 @@ class Grants:
 
 
 def owner_of(session: ClientSession) -> str:
-    """Return whose lease it is: a user's, or that of a place."""
+    """Return the owner of a session's lease: its user, or for an anonymous client the place it speaks from."""
     user, remote = session.dialogue.user, session.remote
     if user is not None:
         return f"user {user}"

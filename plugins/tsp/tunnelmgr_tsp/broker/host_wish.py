@@ -1,7 +1,7 @@
-"""What a broker's host shall look like: the server's address, what is routed into the tunnel, and for whom it answers.
+"""What a broker wants of its host: the server's address, routes into the tunnel, and neighbours to answer for.
 
-With `prefix: on-link` nobody routes anything to this host: clients get addresses out of the /64 of its own link, and each
-that has a tunnel is answered for there.
+With `prefix: on-link` no router sends anything to this host: clients get addresses out of the /64 of its own link, and this
+host answers neighbour solicitations for each client that has a tunnel.
 """
 
 from ipaddress import IPv6Interface
@@ -19,7 +19,7 @@ from tunnelmgr_tsp.constants import HOST_INTERVAL, MTU_UDP
 
 
 class HostWish:
-    """Tells the wish when it changes; each is a piece of work for the host, so many come as one."""
+    """Says `Up` when the wish changes, at most once in HOST_INTERVAL: each is work for the host."""
 
     def __init__(self, policy: Policy, grants: Grants, outbox: Outbox) -> None:
         self._policy = policy
@@ -35,7 +35,7 @@ class HostWish:
         self._waits = False
 
     def locate(self, network: Network) -> bool:
-        """Look where our own link is; return whether addresses can be given. Those given elsewhere are void."""
+        """Find our own link; return True if addresses can be given. Tunnels of a link that was left are void."""
         if not self._is_on_link:
             return True
         if network.native_source is None or network.native_interface is None:
@@ -49,7 +49,7 @@ class HostWish:
         return True
 
     def begin(self) -> None:
-        """Tell it next time, whatever was told: the host was taken back meanwhile."""
+        """Tell the wish next time, even unchanged: the core has undone it since `Down`."""
         self._told, self._generation = None, -1
 
     def tell(self, now: float, sessions: int) -> None:

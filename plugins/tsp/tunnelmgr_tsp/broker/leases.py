@@ -53,7 +53,7 @@ class Leases:
     """The service. Two of them on one database agree."""
 
     def __init__(self, url: str, broker: str, slots: int, prefix_slots: int, engine: Engine | None = None) -> None:
-        """`slots` and `prefix_slots` bound the numbers given. Raises SQLAlchemy's errors when there is no database."""
+        """`slots` and `prefix_slots` bound the numbers given. Raises SQLAlchemy's errors."""
         self._broker = broker
         self._slots = slots
         self._prefix_slots = prefix_slots
@@ -122,7 +122,7 @@ def open_database(url: str) -> Engine:
     if parsed.get_backend_name() != "sqlite":
         return create_engine(parsed, pool_pre_ping=True)
     if parsed.database:
-        with suppress(OSError):  # said better by the failure to open it
+        with suppress(OSError):  # the failure to open the file says it better
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(parsed, connect_args={"timeout": DATABASE_BUSY_TIMEOUT})
     event.listen(engine, "connect", _write_ahead)

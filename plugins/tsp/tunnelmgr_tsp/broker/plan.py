@@ -7,7 +7,7 @@ from tunnelmgr_tsp.constants import SLOTS_MAX
 
 _FIRST_CLIENT = 2  # 0 is the subnet-router anycast address, 1 the server's
 LINK_LENGTH = 64  # bits; RFC 4291 section 2.5.4
-_CLIENTS_ON_LINK = 0x7473_7000_0000_0000  # "tsp": no identifier made of a MAC address begins so (RFC 4291 appendix A)
+_CLIENTS_ON_LINK = 0x7473_7000_0000_0000  # "tsp": identifiers made of MAC addresses begin otherwise (RFC 4291 appendix A)
 _CLIENTS_ON_LINK_LENGTH = 96
 
 
@@ -17,7 +17,7 @@ def link_around(address: IPv6Address) -> IPv6Network:
 
 
 def clients_on(link: IPv6Network) -> IPv6Network:
-    """Return the part of a /64 in which clients get their addresses: its other hosts have theirs elsewhere."""
+    """Return the part of a /64 in which clients get their addresses, apart from those of its other hosts."""
     return IPv6Network((int(link.network_address) + _CLIENTS_ON_LINK, _CLIENTS_ON_LINK_LENGTH))
 
 
@@ -48,12 +48,12 @@ class AddressPlan:
 
     @property
     def slots(self) -> int:
-        """How many clients there can be."""
+        """Number of clients that fit."""
         return min(self.link.num_addresses - _FIRST_CLIENT, SLOTS_MAX)
 
     @property
     def prefix_slots(self) -> int:
-        """How many prefixes there can be."""
+        """Number of prefixes that fit."""
         if self.delegated_length is None:
             return 0
         return min((1 << self.delegated_length - self.pool.prefixlen) - self._blocks_left_out, SLOTS_MAX)

@@ -1,4 +1,4 @@
-"""The tunnels a broker serves: who is where, what comes from whom, and who has fallen silent."""
+"""The tunnels a broker serves: where each client is, which packets may be its own, and which clients have fallen silent."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -49,7 +49,7 @@ class ServedTunnels:
         self._lengths: tuple[int, ...] = ()
         self._per_address: Counter[IPv4Address] = Counter()
         self.generation = 0
-        """Another one when tunnels came or went."""
+        """Grows whenever a tunnel comes or goes."""
 
     def __len__(self) -> int:
         return len(self._by_owner)
@@ -71,7 +71,7 @@ class ServedTunnels:
         return (tunnel.networks[0].network_address for tunnel in self._by_owner.values())
 
     def install(self, tunnel: ServedTunnel) -> None:
-        """Let a tunnel carry; the owner's old one, and whatever ended at the same place, make room."""
+        """Let a tunnel carry, in place of the owner's old one and of one that ended at the same place."""
         self.remove(self._by_owner.get(tunnel.owner))
         self.remove(self.at(tunnel.channel, tunnel.remote))
         self.generation += 1
@@ -84,7 +84,7 @@ class ServedTunnels:
         self._lengths = tuple(sorted({*self._lengths, *(network.prefixlen for network in tunnel.networks)}, reverse=True))
 
     def remove(self, tunnel: ServedTunnel | None) -> None:
-        """Stop carrying; None, or a tunnel that is gone already, is no failure."""
+        """Stop carrying. Does nothing for None, or for a tunnel that is gone already."""
         if tunnel is None or self._by_owner.get(tunnel.owner) is not tunnel:
             return
         self.generation += 1
@@ -103,7 +103,7 @@ class ServedTunnels:
             self.remove(tunnel)
 
     def receive(self, datagram: Datagram, now: float) -> None:
-        """Take a packet of a client that no path let in: a fragment, one with options, or one that may not pass."""
+        """Take a client's packet that the data plane did not take: a fragment, one with options, or a forged one."""
         tunnel = self.at(datagram.channel, datagram.remote)
         if tunnel is None:
             self._outbox.count("dropped-stranger")
@@ -120,7 +120,7 @@ class ServedTunnels:
         self._outbox.deliver(raw)
 
     def transmit(self, packet: bytes, now: float) -> None:
-        """Send a packet to the client it is for, where no path carried it."""
+        """Send a packet that the data plane did not take to the client it is for."""
         try:
             parsed, raw = parse_inner(packet)
         except WireError:

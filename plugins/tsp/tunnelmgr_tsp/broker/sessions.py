@@ -1,4 +1,4 @@
-"""The half-open sessions of a broker: which client is in the middle of what, and what it was answered last.
+"""The half-open sessions of a broker: how far each client has come, and what it was answered last.
 
 Over UDP a request that comes again is answered again and never done twice, whatever came in between
 (docs/protocols/tsp.md section 3).
@@ -21,7 +21,7 @@ class Answered:
     """One request over UDP, and its answer once there is one."""
 
     digest: bytes
-    """Of its text, which may be a whole datagram long and is not kept."""
+    """Of its text. The text may fill a datagram, and is not kept."""
     timestamp: int
     """Of the latest copy: that is the one to be answered."""
     answer: bytes | None = None
@@ -29,7 +29,7 @@ class Answered:
 
 @dataclass(slots=True)
 class ClientSession:
-    """One client in the middle of it."""
+    """One client between its VERSION and its accept."""
 
     channel: str
     remote: Endpoint
@@ -49,7 +49,7 @@ class ClientSession:
     silenced_until: float | None = None
 
     def is_silenced(self, now: float) -> bool:
-        """Whether this client is left without an answer for having tried too often."""
+        """True while this client gets no answer because it failed to authenticate too often."""
         return self.silenced_until is not None and now < self.silenced_until
 
     def remember(self, sequence: int, text: bytes, timestamp: int) -> None:
@@ -70,36 +70,37 @@ def _digest(text: bytes) -> bytes:
 
 
 class ClientSessions:
-    """All of them. Half-open ones are bounded in total and for each address. Where all places are taken, the oldest of those
-    whose clients only said VERSION, as anybody can from any address, makes room; without one, what is new is refused.
+    """All sessions. Half-open ones are bounded in total and for each address.
 
-    One whose tunnel is up is kept as long for acknowledgements that were lost; of those the oldest make room.
+    When all places are taken, the oldest session whose client only said VERSION makes room: that much can be said from a
+    forged address. If every client has gone on, a new one is refused. A session whose tunnel is up is kept a while, to
+    answer again when the acknowledgement was lost; the oldest of these make room for others.
     """
 
     def __init__(self) -> None:
         self._half_open: dict[tuple[str, Endpoint], ClientSession] = {}
         self._fresh: OrderedDict[tuple[str, Endpoint], ClientSession] = OrderedDict()
-        """Those half-open ones whose clients have not answered us yet, the oldest first."""
+        """The half-open sessions whose clients have not answered us yet, the oldest first."""
         self._settled: OrderedDict[tuple[str, Endpoint], ClientSession] = OrderedDict()
         self._per_address: Counter[IPv4Address] = Counter()
 
     def __len__(self) -> int:
-        """How many are half-open."""
+        """Return how many are half-open."""
         return len(self._half_open)
 
     def __iter__(self) -> Iterator[ClientSession]:
-        """Yield all, those that are up too."""
+        """Yield all, also those whose tunnels are up."""
         return iter([*self._half_open.values(), *self._settled.values()])
 
     def half_open(self) -> Iterator[ClientSession]:
-        """Yield those in the middle of it."""
+        """Yield the half-open ones."""
         return iter(self._half_open.values())
 
     def get(self, channel: str, remote: Endpoint) -> ClientSession | None:
         return self._half_open.get((channel, remote)) or self._settled.get((channel, remote))
 
     def has_room_for(self, address: IPv4Address) -> bool:
-        """Whether one more session from an address may begin."""
+        """True if one more session from an address may begin."""
         has_place = len(self._half_open) < SESSIONS_MAX or bool(self._fresh)
         return has_place and self._per_address[address] < SESSIONS_PER_ADDRESS_MAX
 
@@ -125,7 +126,7 @@ class ClientSessions:
                 self._settled.popitem(last=False)
 
     def remove(self, session: ClientSession | None) -> None:
-        """Forget a session; None, or one that is gone already, is no failure."""
+        """Forget a session. Does nothing for None, or for one that is gone already."""
         if session is None or self.get(session.channel, session.remote) is not session:
             return
         if not self._leave_half_open(session):

@@ -33,7 +33,7 @@ class Users:
                 continue
             match = _LINE.fullmatch(line.strip())
             if match is None:
-                raise ValueError(f"line {number} of the users is no `name:hash`; `tunnelmgr broker account` prints one")
+                raise ValueError(f"line {number} of the users is not `name:hash`; `tunnelmgr broker account` prints one")
             if match["name"] in secrets:
                 raise ValueError(f"line {number} of the users names {match['name']!r} again")
             secrets[match["name"]] = DigestSecret(bytes.fromhex(match["hash"]))
@@ -55,7 +55,8 @@ class Users:
         return None
 
     def secret(self, name: str | None, random: Random) -> DigestSecret:
-        """Return what to check a proof against; for an unknown name something nobody knows, so that it takes as long."""
+        """Return what to check a proof against; an unknown name gets a random secret."""
+        # The answer takes as long as for a known name, or its time would tell which names exist (section 18).
         return self._secrets.get(name or "") or DigestSecret(random.randbytes(16))
 
     def check(self, name: bytes, password: bytes) -> str | None:

@@ -62,7 +62,7 @@ class Attempt:
             else:
                 messages = self._reader.feed(data)
         except WireError as error:
-            # A stranger's datagram harms nobody; a stream that is no TSP cannot be followed any further.
+            # A datagram may be a stranger's, and is dropped. A stream has one sender, and cannot be followed past a mistake.
             return None if self.medium is Medium.UDP else troubles.protocol_error(self.broker, str(error))
         for message in messages:
             self._heard = True
@@ -76,7 +76,7 @@ class Attempt:
         return None
 
     def accept(self, now: float) -> OfferTaken | None:
-        """Take the offer. Over TCP nobody answers that."""
+        """Take the offer. Over TCP the broker does not answer to that (section 13)."""
         self._say(self._dialogue.accept(), now)
         self._stream_due_at = None
         return OfferTaken() if self.medium is Medium.TCP else None
@@ -86,7 +86,7 @@ class Attempt:
         self._say(ToBroker((self._dialogue.reject(),)), now)
 
     def ended(self) -> Trouble:
-        """Hear that the broker closed the connection, or refused it."""
+        """Return what it means that the broker closed or refused the connection."""
         return troubles.fell_silent(self.broker) if self._heard else troubles.silent(self.broker)
 
     def next_timeout(self) -> float | None:

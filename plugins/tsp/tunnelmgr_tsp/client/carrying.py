@@ -1,4 +1,4 @@
-"""A tunnel that was accepted: its path, its keepalives, and the packets that travel outside of the path."""
+"""A tunnel that was accepted: its path, its keepalives, and the packets that the data plane does not take."""
 
 from collections import Counter
 from ipaddress import IPv6Network
@@ -50,7 +50,7 @@ class Carrying:
     def receive(self, datagram: Datagram, now: float) -> bytes | None:
         """Take a datagram with a packet; return the packet when it is for this host."""
         if datagram.remote != self.terms.remote:
-            self._counters["dropped-not-the-broker"] += 1
+            self._counters["dropped-not-the-broker"] += 1  # no other address can speak for the tunnel (section 9)
             return None
         try:
             packet, raw = parse_inner(datagram.data)
@@ -98,12 +98,12 @@ class Carrying:
 
     @property
     def lost(self) -> bool:
-        """Whether nothing comes through any more."""
+        """True if nothing comes through any more."""
         return self.keepalive is not None and self.keepalive.lost
 
     @property
     def alive(self) -> bool:
-        """Whether anything came through yet."""
+        """True if anything came through yet."""
         return self.keepalive is None or self.keepalive.alive
 
     def silent_for(self, now: float) -> float:

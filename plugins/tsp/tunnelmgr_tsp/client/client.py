@@ -1,12 +1,13 @@
-"""The TSP client: finds a broker, keeps a tunnel, and a second one ready while the first falls silent.
+"""The TSP client: finds a broker, keeps a tunnel, and looks for a new one when it falls silent.
 
-    connecting -> carrying -> reconnecting -> carrying ...
-         |  ^                      |
-         v  |                      v
-       waiting <-------------------+        stopped, from anywhere
+    connecting ---accepted---> carrying <--accepted-- reconnecting
+      |    ^                      |                      ^   |
+    no broker  back-off           +--silence, new address+   +--GRACE over--> connecting or waiting
+      v    |
+     waiting                      stopped follows any state
 
-While `reconnecting` the addresses stay configured for a minute, and what the next broker offers is compared: the host
-is only touched when something changed (docs/protocols/tsp.md section 12).
+While `reconnecting` the addresses stay configured for a while, and a new offer is compared with them: the host changes
+only when the offer differs. Users miss this most in gogoc, which takes all down (docs/protocols/tsp.md section 12).
 """
 
 from collections.abc import Mapping, Sequence
@@ -65,7 +66,7 @@ class TspClient(Tunnel):
         self._configured: HostConfig | None = None
         self._pace = RetryPace(random)
         self._unknown = 0
-        """Rounds that ended with a code nobody knows."""
+        """Number of rounds that ended with an unknown code."""
         self._retry_at: float | None = None
         self._give_up_at: float | None = None
         """When a silent tunnel's configuration is taken back."""
@@ -100,6 +101,7 @@ class TspClient(Tunnel):
         if self._round is not None:
             self._round.channel_changed(event, now)
             self._look(now)
+        # This ICMP error may be forged. It costs no more than a new session: the tunnel stays until another is accepted.
         if (
             isinstance(event, IcmpReceived)
             and (event.type, event.code) == _PORT_UNREACHABLE
@@ -116,9 +118,10 @@ class TspClient(Tunnel):
             return
         held = {one.address.ip for one in network.addresses}
         spoken = self._round.local if self._round is not None else None
+        # The broker learns a new address only by a new session, and a NAT forgets a host that sleeps (section 12).
         if self._carrying is not None and (network.resumed or self._carrying.agreement.local not in held):
             self._pace.start_over()
-            self._wish = self._settings.wish()
+            self._wish = self._settings.wish()  # the new network may pass what the old one did not, such as protocol 41
             self._reconnect("the host slept" if network.resumed else f"{self._carrying.agreement.local} is gone", now)
         elif self._retry_at is not None or (spoken is not None and int(spoken) and spoken not in held):
             self._begin(now)
@@ -126,7 +129,7 @@ class TspClient(Tunnel):
     def paths_used(self, uses: Sequence[PathUse], now: float) -> None:
         for use in uses:
             if self._carrying is not None and use.prefix == EVERYWHERE:
-                if use.received_at is not None:
+                if use.received_at is not None:  # any packet is a sign of life: a busy tunnel may lose echoes (TSP-17)
                     self._carrying.heard(use.received_at)
                 self._carrying.sent_at = use.sent_at
         self._note_life()
@@ -156,6 +159,7 @@ class TspClient(Tunnel):
         timers = [self._retry_at, self._give_up_at, self._stop_at]
         timers += [self._round.next_timeout() if self._round is not None else None]
         if carrying is not None and not self._stopped:
+            # A lost tunnel sends no more echoes; what comes next is a matter of the other timers.
             timers += [carrying.next_timeout() if not carrying.lost else None]
             timers += [carrying.renew_at if self._round is None and self._retry_at is None else None]
         return earliest(*timers)
@@ -165,7 +169,7 @@ class TspClient(Tunnel):
         return TunnelStatus(self.state.value, self._facts(now), peers, len(peers), dict(self.outbox.counters))
 
     def stop(self, now: float) -> None:
-        """Say nothing by default: TSP has no good-bye, and the account keeps its address (TSP-22)."""
+        """End, by default without a word: TSP has no good-bye, and the account keeps its address (TSP-22)."""
         if self._round is not None:
             self._round.abandon()
         self._round, self._retry_at, self._give_up_at, self._stopped = None, None, None, True
@@ -180,7 +184,7 @@ class TspClient(Tunnel):
 
     @property
     def state(self) -> ClientState:
-        """In one word."""
+        """The state, for `status`."""
         if self._stopped:
             return ClientState.STOPPED
         if self._carrying is not None:
@@ -194,7 +198,7 @@ class TspClient(Tunnel):
             self._round.abandon()
         self._retry_at = None
         configured = [Broker.parse(text) for text in self._settings.broker]
-        good = self._recollection.good_broker
+        good = self._recollection.good_broker  # first: each broker has an address space of its own (section 11)
         self._round = self._new_round([*([good] if good else []), *configured], Action.CREATE)
         self._round.begin(now)
         self._look(now)
@@ -205,7 +209,7 @@ class TspClient(Tunnel):
         )
 
     def _look(self, now: float) -> None:
-        """See whether the round has a result."""
+        """Go on when the round has a result."""
         if self._round is None or (result := self._round.result) is None:
             return
         self._wish = self._round.wish
@@ -218,7 +222,7 @@ class TspClient(Tunnel):
             self._fail(result, now)
 
     def _source_for(self, broker: IPv4Address) -> IPv4Address | None:
-        """Return the address of ours that reaches a broker: what the broker is told, and what we bind to."""
+        """Return our address towards a broker: we bind to it, and tell it, so that the broker can see a NAT (section 9)."""
         if int(self._settings.bind):
             return self._settings.bind
         held = [one.address for one in self._network.addresses]
@@ -258,7 +262,8 @@ class TspClient(Tunnel):
         trouble = exhausted.worst
         self._unknown += any(one.remedy is Remedy.RETRY_THEN_STOP for one in exhausted.troubles)
         permanent = exhausted.permanent or self._unknown >= UNKNOWN_CODES_MAX
-        if self._carrying is not None and self._give_up_at is None:  # it was to be renewed, and works: TSP-19
+        # Only a renewal failed, and the tunnel still carries. Brokers disagree on the unit of lifetimes (TSP-19).
+        if self._carrying is not None and self._give_up_at is None:
             self._carrying.renew_at = now + BACKOFF_MAX
             self._notice("tsp.not-renewed", trouble.text)
             return
@@ -292,7 +297,7 @@ class TspClient(Tunnel):
             self._begin(now)
 
     def _reconnect(self, reason: str, now: float) -> None:
-        """Look for a new tunnel; the addresses stay for a while."""
+        """Look for a new tunnel. The addresses stay for GRACE: most brokers give the same ones again."""
         self._notice("tsp.reconnecting", f"{reason}; reconnecting")
         if self._give_up_at is None:
             self._give_up_at = now + GRACE
@@ -303,7 +308,7 @@ class TspClient(Tunnel):
             self._begin(now)
 
     def _fall_down(self, now: float) -> None:
-        """The grace is over."""
+        """Take the configuration back: no new tunnel came within GRACE."""
         carrying, self._give_up_at = self._carrying, None
         if carrying is not None:
             silence = carrying.silent_for(now)
@@ -311,6 +316,7 @@ class TspClient(Tunnel):
             self.outbox.say(Down(f"no answer through the tunnel for {silence:.0f} s", code=ExitCode.NO_ANSWER))
 
     def _note_life(self) -> None:
+        # Accepting is cheap for a broker that then carries nothing: only packets prove a tunnel and end the back-off.
         if self._carrying is not None and self._carrying.alive and self._give_up_at is None:
             self._pace.start_over()
 

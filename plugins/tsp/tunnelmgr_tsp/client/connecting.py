@@ -1,7 +1,13 @@
 """One round of attempts: asks brokers in order, over UDP and TCP, follows referrals, until one tunnel is accepted.
 
-What a broker turns out not to give (a prefix, reverse DNS, a type of tunnel) is left out of the wish and the same broker
-asked again. The result is `Agreement`, or `Exhausted` with everything that went wrong.
+    resolve -> open -> dialogue -> [open protocol 41] -> accept -> Agreement
+       ^         ^         |
+       |         |         +-- silent over UDP: the same broker over TCP (TSP-02)
+       |         +------------ refused a part of the wish: the same broker without it
+       +---------------------- anything else: the next address, or the next broker; Exhausted after the last
+
+What a broker does not give (a prefix, reverse DNS, a type of tunnel) is left out of the wish for the rest of the round.
+The result is an `Agreement`, or `Exhausted` with everything that went wrong.
 """
 
 from collections import deque
@@ -48,7 +54,7 @@ class Exhausted:
 
     @property
     def permanent(self) -> bool:
-        """Whether asking again cannot help."""
+        """True if asking again cannot help."""
         return all(one.remedy in {Remedy.STOP, Remedy.OTHER_TYPE} for one in self.troubles)
 
 
@@ -102,7 +108,7 @@ class Connecting:
         self._ask_next(now)
 
     def abandon(self) -> None:
-        """End in the middle: close what is open."""
+        """End without a result: close what is open."""
         if self._waiting is not None:
             self._outbox.say(Cancel(self._waiting))
             self._waiting = None
@@ -117,7 +123,7 @@ class Connecting:
         if attempt.medium is Medium.UDP and datagram.remote != attempt.endpoint:
             self._outbox.count("dropped-not-the-broker")
         elif attempt.medium is Medium.UDP and Kind.of(datagram.data) is not Kind.CONTROL:
-            self._outbox.count("dropped-before-accept")
+            self._outbox.count("dropped-before-accept")  # data may overtake the acknowledgement of accept
         else:
             self._react(attempt, attempt.receive(datagram.data, now), now)
         return True
@@ -130,7 +136,7 @@ class Connecting:
             attempt.begin(event.local.address, now)
             self._flush(attempt)
         elif attempt.medium is Medium.TCP or (_is_unreachable(event) and attempt.round_trip is None):
-            # ICMP in the middle of a session may be anybody's: then retransmission decides.
+            # ICMP errors are easily forged. Once the broker has answered, only its silence counts (section 16).
             self._fail(attempt.ended(), now)
 
     def effect_done(self, effect: Effect, result: EffectResult, now: float) -> None:
@@ -155,7 +161,7 @@ class Connecting:
     def next_timeout(self) -> float | None:
         return self._attempt.next_timeout() if self._attempt is not None else None
 
-    # -- whom to ask ------------------------------------------------------------------------------------------------------
+    # -- the next broker ----------------------------------------------------------------------------------------------------
 
     def _ask_next(self, now: float) -> None:
         if self._addresses:
@@ -195,6 +201,7 @@ class Connecting:
             return
         channel = self._names.next("tsp")
         dialogue = ClientDialogue(self._broker, medium, self.wish, self._action, self._random)
+        # Where TCP is left to try, a blocked UDP port must not cost half a minute.
         sends_max = SENDS_MAX_BEFORE_TCP if self._may_use_tcp else SENDS_MAX
         attempt = Attempt(channel, medium, self._broker, endpoint, dialogue, Exchange(sends_max, now))
         if medium is Medium.TCP:
@@ -209,7 +216,7 @@ class Connecting:
     def _may_use_tcp(self) -> bool:
         return self._settings.signalling is Signalling.AUTO and self.wish.type is not TunnelType.V6UDPV4
 
-    # -- what they say ----------------------------------------------------------------------------------------------------
+    # -- what it says -----------------------------------------------------------------------------------------------------
 
     def _react(self, attempt: Attempt, outcome: Outcome | None, now: float) -> None:
         self._flush(attempt)
@@ -232,7 +239,7 @@ class Connecting:
         try:
             terms = self._terms(attempt, offer)
         except WireError as error:
-            attempt.reject(now)
+            attempt.reject(now)  # frees the address at once; the broker would hold it for 30 s
             self._flush(attempt)
             trouble = troubles.unusable_offer(attempt.broker, str(error))
             if offer.type is TunnelType.V6ANYV4:
@@ -243,6 +250,7 @@ class Connecting:
         if terms.type is TunnelType.V6UDPV4:
             self._accept(attempt, now)
             return
+        # Before accept: without the privilege for raw sockets a tunnel over UDP must still be possible.
         self._raw_channel = self._names.next("p41")
         self._waiting = OpenChannel(
             self._raw_channel, ChannelKind.RAW41, Endpoint(attempt.local, 0), Endpoint(terms.remote.address, 0)

@@ -1,6 +1,8 @@
-"""The client's part of one TSP session, whatever carries it (docs/protocols/tsp.md sections 5, 6, 7 and 13).
+"""The client's part of one TSP session, over UDP or TCP (docs/protocols/tsp.md sections 5, 6, 7 and 13).
 
-    VERSION -> AUTHENTICATE -> [CHALLENGE -> PROOF | CREDENTIALS] -> VERDICT -> COMMAND -> ACCEPT -> OVER
+    VERSION --ANONYMOUS, or PLAIN over TCP---------> VERDICT -> COMMAND -> ACCEPT -> OVER
+        |-----DIGEST-MD5--> CHALLENGE -> PROOF --------^
+        '-----PLAIN over UDP--> CREDENTIALS -----------'
 
 Over UDP every message is answered, if only by an empty one; over TCP silence is the same as an empty answer.
 """
@@ -24,7 +26,7 @@ from tunnelmgr_tsp.wire.messages import Action, BareRequest, Create, Offer, Refe
 
 
 class ClientStage(Enum):
-    """What is waited for."""
+    """What the client waits for."""
 
     VERSION = "version"
     CHALLENGE = "challenge"
@@ -93,7 +95,7 @@ class ClientDialogue:
         return ToBroker((f"VERSION={VERSION}".encode() + CRLF,))
 
     def receive(self, message: bytes) -> ToBroker | Outcome | None:
-        """Take the answer to what was said last; None waits on."""
+        """Take the answer to the last message. Returns None to wait for more."""
         try:
             return self._receive(message)
         except WireError as error:
@@ -117,7 +119,7 @@ class ClientDialogue:
             ClientStage.PROOF,
             ClientStage.CREDENTIALS,
         } and is_status(message):
-            if Reply.parse(message).status.is_success:  # before the broker has proved anything
+            if Reply.parse(message).status.is_success:  # it would spare a false broker the proof (section 16)
                 raise WireError("success before its time")
             return self._refused(message)
         steps: dict[ClientStage, Callable[[bytes], ToBroker | Outcome | None]] = {
@@ -196,7 +198,7 @@ class ClientDialogue:
     def _answered(self, message: bytes) -> Outcome:
         if self._action is Action.DELETE:
             self._stage = ClientStage.OVER
-            return Deleted()  # brokers that know no delete let tunnels expire: a refusal is harmless
+            return Deleted()  # a broker without `delete` lets the tunnel expire: its refusal is harmless (section 7.2)
         if not is_framed(message) and not is_status(message):
             raise WireError("an answer to create without a status")
         reply = Reply.parse(message)

@@ -25,9 +25,9 @@ class Exchange:
         self.due_at: float | None = None
         """When the next copy leaves, or the broker is given up."""
         self.answered = False
-        """Whether the broker has answered anything."""
+        """True if the broker has answered anything."""
         self.silent = False
-        """Whether the broker is given up."""
+        """True if the broker is given up."""
         self.round_trip: float | None = None
         """Seconds the latest answer took."""
 
@@ -46,7 +46,7 @@ class Exchange:
         if self._text is None or message.sequence != self._sequence:
             return None
         self._text, self.due_at, self.answered = None, None, True
-        # Whichever copy was answered, its own timestamp comes back.
+        # Each copy has a timestamp of its own, so the sample is right for any copy that was answered (section 3).
         elapsed = (self._timestamp(now) - message.timestamp) % (1 << TIMESTAMP_BITS) / 1000
         if elapsed <= now - self._began_at + 0.001:
             self.round_trip = elapsed

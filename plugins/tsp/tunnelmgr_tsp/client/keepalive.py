@@ -35,7 +35,7 @@ class Keepalive:
         self._outstanding: dict[int, float] = {}
         self._losses = 0
         self.alive = False
-        """Whether anything came through the tunnel yet."""
+        """True if anything came through the tunnel yet."""
         self.heard_at: float | None = None
         """Instant of the last sign of life."""
         self.round_trip: float | None = None
@@ -43,7 +43,7 @@ class Keepalive:
 
     @property
     def lost(self) -> bool:
-        """Whether nothing comes through any more."""
+        """True if nothing comes through any more."""
         return self._fatal and self._losses >= KEEPALIVE_LOSSES_MAX
 
     def heard(self, at: float) -> None:
@@ -58,7 +58,7 @@ class Keepalive:
             self._schedule(at)
 
     def is_answer(self, packet: IPv6Packet, now: float) -> bool:
-        """Whether a packet, its checksum found good, answers one of our echoes; takes note of it if so."""
+        """True if a packet, its checksum found good, answers one of our echoes; takes note of it if so."""
         if packet.source != self._target or packet.destination != self._own or packet.next_header != IpProtocol.ICMPV6:
             return False
         message = parse_icmpv6(packet)

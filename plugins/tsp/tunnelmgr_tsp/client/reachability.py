@@ -1,6 +1,6 @@
-"""How to find out whether a broker answers: an ECHO REQUEST, which begins no session (docs/protocols/tsp.md section 11).
+"""How to find out if a broker answers: an ECHO REQUEST over UDP, a connection over TCP (docs/protocols/tsp.md section 11).
 
-Over TCP a connection says as much. Who is reached so and keeps silent over UDP shows that UDP does not pass.
+Neither begins a session. A broker that accepts a connection and is silent over UDP shows that UDP does not pass.
 """
 
 from collections.abc import Iterator
@@ -47,5 +47,5 @@ def _understand(asked: ControlMessage, data: bytes) -> Heard | None:
     except WireError:
         return None
     is_answer = (answer.sequence, answer.timestamp) == (asked.sequence, asked.timestamp)
-    # A broker that knows no ECHO REQUEST may refuse it: it is there all the same, and says nothing of where it sees us.
+    # A broker that does not know ECHO REQUEST may refuse it, and has answered all the same. None says where it sees us.
     return Heard() if is_answer and answer.text[:1].isdigit() else None

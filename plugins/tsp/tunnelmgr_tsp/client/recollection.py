@@ -1,4 +1,4 @@
-"""What a client remembers from one start to the next: who gave the last tunnel, and where protocol 41 does not pass."""
+"""What a client remembers from one start to the next: its last broker, and the network where protocol 41 does not pass."""
 
 import contextlib
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ class Recollection:
 
     def __init__(self, settings: TspClientSettings, outbox: Outbox) -> None:
         self.good_broker: Broker | None = None
-        """The one that gave the last tunnel: each has addresses of its own."""
+        """The broker of the last tunnel. Another one would give other addresses."""
         self._configured = " ".join(settings.broker)
         self._outbox = outbox
         self._blocked = b""
@@ -32,17 +32,17 @@ class Recollection:
                 self.good_broker = Broker.parse(text)
 
     def note_broker(self, broker: Broker) -> None:
-        """Remember who gave a tunnel."""
+        """Remember the broker of a tunnel."""
         if broker != self.good_broker:
             self.good_broker = broker
             self._outbox.say(Remember(_GOOD_BROKER, f"{self._configured}\n{broker}".encode()))
 
     def lacks_protocol41(self, network: Network) -> bool:
-        """Whether protocol 41 was found not to pass on this network, whose property that is."""
+        """True if protocol 41 did not pass on this network before: it is the network that blocks it (section 9)."""
         return self._blocked == _name_of(network)
 
     def note_protocol41_lacking(self, network: Network) -> None:
-        """Remember it."""
+        """Remember that protocol 41 does not pass on this network."""
         self._blocked = _name_of(network)
         self._outbox.say(Remember(_BLOCKED, self._blocked))
 

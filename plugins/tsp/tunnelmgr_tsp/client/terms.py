@@ -77,7 +77,7 @@ class Terms:
     """Seconds."""
     keepalive_address: IPv6Address | None
     keepalive_asked: bool
-    """Whether the broker asked for keepalives: then their loss means that the tunnel is gone."""
+    """True if the broker asked for keepalives: then their loss means that the tunnel is gone."""
     lifetime: float
     """Seconds."""
     dns: tuple[IPv4Address | IPv6Address, ...] = ()
@@ -123,7 +123,7 @@ class Terms:
         return around
 
     def host_config(self) -> HostConfig:
-        """Return what this host shall look like."""
+        """Return what the tunnel wants of this host."""
         return HostConfig(
             addresses=(IPv6Interface(self.address),),
             routes=(IPv6Network(self.keepalive_address),) if self.keepalive_address else (),

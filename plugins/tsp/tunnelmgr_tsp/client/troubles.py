@@ -18,7 +18,7 @@ class Remedy(Enum):
     RETRY = "retry"
     RETRY_SLOWLY = "retry slowly"
     RETRY_THEN_STOP = "retry, then stop"
-    """For codes nobody knows: a few tries tell whether they pass (TSP-13)."""
+    """For unknown codes: a few tries tell if the trouble passes (TSP-13)."""
     OTHER_MEDIUM = "other medium"
     """TCP where UDP was silent, UDP where TCP cannot carry the tunnel; else as RETRY."""
     OTHER_TYPE = "other type"
@@ -38,7 +38,7 @@ class Trouble:
 
 
 def silent(broker: Broker) -> Trouble:
-    """Nobody answers."""
+    """The broker has not answered at all."""
     return Trouble(
         f"broker {broker} does not answer on UDP or TCP port {broker.port}",
         Remedy.OTHER_MEDIUM,
@@ -48,22 +48,22 @@ def silent(broker: Broker) -> Trouble:
 
 
 def fell_silent(broker: Broker) -> Trouble:
-    """It answered, and no longer does."""
+    """The broker stopped answering."""
     return Trouble(f"broker {broker} stopped answering in the middle of the session", Remedy.RETRY, "", ExitCode.NO_ANSWER)
 
 
 def unresolved(broker: Broker) -> Trouble:
-    """Its name has no IPv4 address."""
+    """The broker's name has no IPv4 address."""
     return Trouble(f"cannot resolve {broker.host}", Remedy.RETRY, "check the name or your DNS")
 
 
 def protocol_error(broker: Broker, what: str) -> Trouble:
-    """It says what TSP does not allow."""
+    """The broker said something TSP does not allow."""
     return Trouble(f"broker {broker} broke the protocol: {what}", Remedy.RETRY, "", ExitCode.PROTOCOL)
 
 
 def impostor(broker: Broker) -> Trouble:
-    """It does not know the password."""
+    """The broker does not know the password (section 6.3)."""
     return Trouble(
         f"broker {broker} could not prove that it knows the password; possible impostor",
         Remedy.STOP,
@@ -73,7 +73,7 @@ def impostor(broker: Broker) -> Trouble:
 
 
 def no_mechanism(broker: Broker, offered: str, allowed: str) -> Trouble:
-    """No way to authenticate is common."""
+    """Broker and profile have no mechanism in common."""
     return Trouble(
         f"broker {broker} offers authentication {offered or 'of no kind'}; the profile allows {allowed}",
         Remedy.STOP,
@@ -83,23 +83,23 @@ def no_mechanism(broker: Broker, offered: str, allowed: str) -> Trouble:
 
 
 def type_not_offered(broker: Broker, wanted: str) -> Trouble:
-    """It has no tunnels of this type."""
+    """The broker has no tunnels of this type."""
     return Trouble(f"broker {broker} does not offer {wanted} here", Remedy.OTHER_TYPE, "behind a NAT use `tunnel: v6udpv4`")
 
 
 def unusable_offer(broker: Broker, reason: str) -> Trouble:
-    """The offer fails a check."""
+    """The offer failed a check (section 16)."""
     return Trouble(f"the offer of broker {broker} is unusable: {reason}", Remedy.RETRY, "", ExitCode.PROTOCOL)
 
 
 def bad_referral(broker: Broker, reason: str) -> Trouble:
-    """It sends us elsewhere, and there is no elsewhere."""
+    """The broker sends us to brokers that cannot be asked."""
     return Trouble(f"broker {broker} sends us to other brokers: {reason}", Remedy.RETRY)
 
 
 @dataclass(frozen=True, slots=True)
 class _Meaning:
-    """What a code means; `{said}` stands for the broker's own words, `{name}` for the user."""
+    """What a code means. `{said}` stands for the broker's own words, `{name}` for the user."""
 
     text: str
     remedy: Remedy

@@ -21,9 +21,9 @@ class Broker(NamedTuple):
         if ":" in host or host.startswith("["):
             raise ValueError(f"{text!r}: a broker is asked over IPv4; write a name or an IPv4 address")
         if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
-            raise ValueError(f"{text!r}: {port!r} is no port; write a number from 1 to 65535")
+            raise ValueError(f"{text!r}: {port!r} is not a port; write a number from 1 to 65535")
         if not 0 < len(host) <= HOST_NAME_MAX or not all(letter.isalnum() or letter in "-._" for letter in host):
-            raise ValueError(f"{text!r} is no host name")
+            raise ValueError(f"{text!r} is not a host name")
         return cls(host, int(port))
 
     @property
@@ -39,5 +39,5 @@ class Broker(NamedTuple):
 
 
 def may_be_asked(address: IPv4Address) -> bool:
-    """Whether a broker may send us to this address: none that means ourselves or many (TSP-18)."""
+    """True if we may be sent to this address: it is one other host (TSP-18)."""
     return not (address.is_loopback or address.is_multicast or address.is_unspecified or address.packed[:1] >= b"\xf0")

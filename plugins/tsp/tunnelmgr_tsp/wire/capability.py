@@ -55,7 +55,7 @@ class Capability:
         return " ".join(["CAPABILITY", *words, "\r\n"]).replace(" \r\n", "\r\n").encode()
 
     def offers(self, wanted: TunnelType) -> bool:
-        """Whether a tunnel of this type may be asked for: v6anyv4 is never advertised."""
+        """True if a tunnel of this type may be asked for: v6anyv4 is never advertised."""
         if wanted is TunnelType.V6ANYV4:
             return bool(self.tunnels & {TunnelType.V6V4, TunnelType.V6UDPV4})
         return wanted in self.tunnels

@@ -66,7 +66,7 @@ class ControlMessage:
 
 
 def is_within(address: IPv6Address, networks: Iterable[IPv6Network]) -> bool:
-    """Whether an address is in any of the networks."""
+    """True if an address is in any of the networks."""
     return any(address in network for network in networks)
 
 

@@ -132,7 +132,7 @@ def rspauth_line(value: bytes) -> bytes:
 
 
 def is_rspauth(line: bytes, expected: bytes) -> bool:
-    """Whether a line carries the rspauth expected. Raises WireError when it is no such line at all."""
+    """True if a line carries the rspauth expected. Raises WireError when it cannot be read."""
     return is_same(_directives(line).get(b"rspauth", [b""])[0], expected)
 
 

@@ -46,7 +46,7 @@ class Element:
 
 
 def parse_document(data: bytes) -> Element:
-    """Read a document. Raises WireError for whatever is no plain small XML."""
+    """Read a document. Raises WireError unless it is plain small XML."""
     try:
         text = data.decode()
     except UnicodeDecodeError:

@@ -41,7 +41,7 @@ class Status:
 
     @property
     def refers(self) -> bool:
-        """Whether a list of other brokers belongs to it."""
+        """True if a list of other brokers belongs to it."""
         return self.code >= REFERRALS_FROM
 
 
@@ -71,12 +71,12 @@ class Reply:
 
 
 def is_status(message: bytes) -> bool:
-    """Whether a message is a bare status line, with or without a document after it."""
+    """True if a message is a bare status line, with or without a document after it."""
     return message.lstrip(BLANK)[:1].isdigit()
 
 
 def is_framed(message: bytes) -> bool:
-    """Whether a message says its length."""
+    """True if a message says its length."""
     return message.lstrip(BLANK)[: len(_LENGTH_WORD)].lower() == _LENGTH_WORD
 
 

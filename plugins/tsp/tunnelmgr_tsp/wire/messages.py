@@ -39,9 +39,9 @@ class Create:
     prefix_length: int | None = None
     """Asks for a prefix of this length."""
     name_servers: tuple[str, ...] = ()
-    """Names or addresses the prefix's reverse zone shall be delegated to."""
+    """Names or addresses the prefix's reverse zone is to be delegated to."""
     proxy: bool = False
-    """Whether the client asks on behalf of another host: then nothing is learnt from its source address."""
+    """True if the client asks on behalf of another host: its source address then tells nothing."""
 
     @classmethod
     def from_element(cls, root: Element) -> Self:
@@ -100,7 +100,7 @@ class KeepaliveWish:
     interval: int
     """Seconds between echoes."""
     address: IPv6Address | None
-    """Whom to ping; None leaves it to the client."""
+    """Address to ping; None leaves the choice to the client."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +214,7 @@ def _number(element: Element | None, attribute: str) -> int | None:
 
 
 def _one(parent: Element, kind: str, read: Callable[[str], T]) -> T | None:
-    """Return the one address of a kind; two that differ leave nothing to choose by."""
+    """Return the one address of a kind. Raises WireError for two that differ: nothing says which one is meant."""
     texts = {child.text for child in parent.all("address") if child.attributes.get("type", "").lower() == kind}
     if len(texts) > 1:
         raise WireError(f"{len(texts)} addresses of type {kind} in {parent.name!r}")
