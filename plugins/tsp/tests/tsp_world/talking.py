@@ -6,6 +6,7 @@ from tests.tsp_world.broker_desk import CLIENT, BrokerDesk
 
 from tunnelmgr.api.network import Endpoint
 from tunnelmgr_tsp.wire.capability import TunnelType
+from tunnelmgr_tsp.wire.digest import DigestChallenge
 from tunnelmgr_tsp.wire.messages import Action, BareRequest, Create
 
 VERSION, ANONYMOUS = b"VERSION=2.0.0\r\n", b"AUTHENTICATE ANONYMOUS\r\n"
@@ -18,10 +19,22 @@ def create(tunnel: TunnelType = TunnelType.V6UDPV4, address: IPv4Address = OURS,
     return Create(tunnel, address, 30, **wishes).serialize()  # type: ignore[arg-type]  # a test's own words
 
 
+def log_in(desk: BrokerDesk, remote: Endpoint = CLIENT) -> None:
+    """Begin an anonymous session; the next sequence number is 242."""
+    desk.say(VERSION, 240, remote)
+    assert desk.say(ANONYMOUS, 241, remote) == [b"200 Success\r\n"]
+
+
+def challenged(desk: BrokerDesk, remote: Endpoint = CLIENT) -> DigestChallenge:
+    """Begin a session with DIGEST-MD5; return the challenge. The next sequence number is 242."""
+    desk.say(VERSION, 240, remote)
+    (line,) = desk.say(b"AUTHENTICATE DIGEST-MD5\r\n", 241, remote)
+    return DigestChallenge.parse(line)
+
+
 def set_up(desk: BrokerDesk, remote: Endpoint = CLIENT) -> bytes:
     """Go through a whole anonymous session; return the answer to create."""
-    desk.say(VERSION, 240, remote)
-    desk.say(ANONYMOUS, 241, remote)
+    log_in(desk, remote)
     (offer,) = desk.say(create(), 242, remote)
     assert desk.say(ACCEPT, 243, remote) == [b""]
     return offer

@@ -8,15 +8,23 @@ from ipaddress import IPv4Address
 import pytest
 from tests.tsp_world.broker_desk import CLIENT, BrokerDesk
 from tests.tsp_world.internets import broker_settings
-from tests.tsp_world.talking import ACCEPT, ANONYMOUS, OURS, VERSION, create, set_up
+from tests.tsp_world.talking import ACCEPT, ANONYMOUS, OURS, VERSION, challenged, create, log_in, set_up
 
 from tunnelmgr.api.errors import TunnelError
 from tunnelmgr.api.events import Down, PathDown, Up
 from tunnelmgr.api.network import Endpoint
 from tunnelmgr_tsp.broker.dialogue import tunnel_type
-from tunnelmgr_tsp.constants import SESSIONS_MAX, SESSIONS_PER_ADDRESS_MAX
+from tunnelmgr_tsp.constants import (
+    REOPEN_INTERVAL,
+    REQUESTS_BURST,
+    RSPAUTH_PAUSE,
+    SESSION_TIMEOUT,
+    SESSIONS_MAX,
+    SESSIONS_PER_ADDRESS_MAX,
+    SWEEP_INTERVAL,
+)
 from tunnelmgr_tsp.wire.capability import TunnelType
-from tunnelmgr_tsp.wire.digest import DigestChallenge, DigestResponse, DigestSecret, prove
+from tunnelmgr_tsp.wire.digest import DigestChallenge, DigestSecret, prove
 from tunnelmgr_tsp.wire.framing import Medium, framed
 from tunnelmgr_tsp.wire.messages import Action, BareRequest, Create, Offer
 
@@ -51,8 +59,7 @@ def test_a_repeated_request_is_answered_again_with_its_new_timestamp_and_done_on
 
 def test_a_request_repeated_while_the_database_thinks_is_answered_once_with_the_latest_timestamp() -> None:
     desk = BrokerDesk()
-    desk.say(VERSION, 240)
-    desk.say(ANONYMOUS, 241)
+    log_in(desk)
     desk.held = []
     assert desk.say(create(), 242, timestamp=1) == []
     assert desk.say(create(), 242, timestamp=2) == []
@@ -64,8 +71,7 @@ def test_a_request_repeated_while_the_database_thinks_is_answered_once_with_the_
 
 def test_a_database_that_fails_is_said_to_the_client_and_the_next_one_is_served() -> None:
     desk = BrokerDesk()
-    desk.say(VERSION, 240)
-    desk.say(ANONYMOUS, 241)
+    log_in(desk)
     desk.leases_work = False
     assert b"310 Server side error" in desk.say(create(), 242)[0]
     desk.leases_work = True
@@ -76,7 +82,7 @@ def test_a_broker_without_its_database_is_down_and_tries_again() -> None:
     desk = BrokerDesk(leases_work=False)
     assert desk.broker.status(0.0).state == "not listening"
     desk.leases_work = True
-    desk.run(6)
+    desk.run(REOPEN_INTERVAL)
     assert [type(event) for event in desk.said if isinstance(event, Up | Down)] == [Down, Up]
     assert desk.broker.status(0.0).state == "listening"
 
@@ -120,7 +126,7 @@ def test_an_echo_request_is_answered_without_a_session() -> None:
     assert desk.broker.status(0.0).facts["sessions"] == 0
 
 
-def log_in(desk: BrokerDesk, name: str, password: str, sequence: int = 241) -> bytes:
+def try_password(desk: BrokerDesk, name: str, password: str, sequence: int = 241) -> bytes:
     """Answer a challenge; return what the broker says to that."""
     (line,) = desk.say(b"AUTHENTICATE DIGEST-MD5\r\n", sequence)
     proof, _ = prove(DigestChallenge.parse(line), name, password, "broker.example.net", b"c")
@@ -131,40 +137,33 @@ def log_in(desk: BrokerDesk, name: str, password: str, sequence: int = 241) -> b
 def test_a_wrong_password_and_an_unknown_user_are_answered_alike(name: str, password: str) -> None:
     desk = BrokerDesk()
     desk.say(VERSION, 240)
-    assert log_in(desk, name, password) == b"300 Authentication failed\r\n"
+    assert try_password(desk, name, password) == b"300 Authentication failed\r\n"
 
 
 def test_three_failures_end_in_silence_for_ten_seconds() -> None:
     desk = BrokerDesk()
     desk.say(VERSION, 240)
     for attempt in range(3):
-        assert log_in(desk, "alice", "blunder", 241 + 2 * attempt).startswith(b"300")
+        assert try_password(desk, "alice", "blunder", 241 + 2 * attempt).startswith(b"300")
     assert desk.say(b"AUTHENTICATE DIGEST-MD5\r\n", 250) == []
+    desk.run(9.9)
     assert desk.say(b"VERSION=2.0.1\r\n", 251) == []
-    desk.run(11)
+    desk.run(0.2)
     assert desk.say(b"VERSION=2.0.2\r\n", 252) != []
 
 
 def test_a_proof_is_good_for_one_challenge_only() -> None:
-    desk = BrokerDesk()
-    desk.say(VERSION, 240)
-    (line,) = desk.say(b"AUTHENTICATE DIGEST-MD5\r\n", 241)
-    proof, _ = prove(DigestChallenge.parse(line), "alice", "wonder", "b", b"c")
-    other = Endpoint(CLIENT.address, 40001)
-    desk.say(VERSION, 240, other)
-    desk.say(b"AUTHENTICATE DIGEST-MD5\r\n", 241, other)
+    desk, other = BrokerDesk(), Endpoint(CLIENT.address, 40001)
+    proof, _ = prove(challenged(desk), "alice", "wonder", "b", b"c")
+    challenged(desk, other)
     assert desk.say(proof.serialize(), 242, other)[0].startswith(b"300")
 
 
 @pytest.mark.requirement("TSP-09")
 def test_whatever_name_the_client_has_for_the_broker_is_hashed() -> None:
     desk = BrokerDesk()
-    desk.say(VERSION, 240)
-    (line,) = desk.say(b"AUTHENTICATE DIGEST-MD5\r\n", 241)
-    challenge = DigestChallenge.parse(line)
-    proof, expected = prove(challenge, "alice", "wonder", "[2001:db8::1]:3653", b"c")
+    proof, expected = prove(challenged(desk), "alice", "wonder", "[2001:db8::1]:3653", b"c")
     assert expected in base64.b64decode(desk.say(proof.serialize(), 242)[0])
-    assert isinstance(proof, DigestResponse)
 
 
 @pytest.mark.requirement("TSP-10")
@@ -189,7 +188,7 @@ def test_over_tcp_rspauth_and_200_leave_apart_and_accept_is_not_answered() -> No
     proof, _ = prove(DigestChallenge.parse(line), "alice", "wonder", "b", b"c")
     desk.hear(proof.serialize(), channel=channel)
     assert len(desk.take()) == 1
-    desk.run(0.29)
+    desk.run(RSPAUTH_PAUSE - 0.01)
     assert desk.take() == []
     desk.run(0.02)
     assert [one.data for one in desk.take()] == [b"200 Success\r\n"]
@@ -236,8 +235,7 @@ BOMB = b'<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><tunnel action="cr
 )
 def test_a_request_that_makes_no_sense_is_answered_with_500_and_the_session_goes_on(request_text: bytes) -> None:
     desk = BrokerDesk()
-    desk.say(VERSION, 240)
-    desk.say(ANONYMOUS, 241)
+    log_in(desk)
     assert b"500 Invalid request format" in desk.say(request_text, 242)[0]
     assert b"200 Success" in desk.say(create(), 243)[0]
 
@@ -263,7 +261,7 @@ def test_half_open_sessions_are_bounded_and_forgotten() -> None:
         desk.say(VERSION, 240, stranger(number))
     assert desk.broker.status(0.0).facts["sessions"] == SESSIONS_MAX
     assert desk.counter("sessions-given-up") == 5000 - SESSIONS_MAX
-    desk.run(40)
+    desk.run(SESSION_TIMEOUT + SWEEP_INTERVAL)
     assert desk.broker.status(0.0).facts["sessions"] == 0
 
 
@@ -286,8 +284,7 @@ def test_sessions_that_went_on_make_no_room_for_new_ones() -> None:
     desk = BrokerDesk()
     for number in range(SESSIONS_MAX):
         desk.now += 0.002
-        desk.say(VERSION, 240, stranger(number))
-        desk.say(ANONYMOUS, 241, stranger(number))
+        log_in(desk, stranger(number))
     assert desk.say(VERSION, 240) == []
     assert desk.counter("dropped-no-room") == 1
 
@@ -308,7 +305,7 @@ def test_half_said_things_are_bounded_in_memory() -> None:
 def test_a_stream_of_single_bytes_is_closed_all_the_same() -> None:
     desk = BrokerDesk()
     channel = desk.connect(1)
-    for _ in range(40):
+    for _ in range(int(SESSION_TIMEOUT + SWEEP_INTERVAL)):
         desk.hear(b"V", channel=channel)
         desk.run(1)
     assert desk.closed == [channel]
@@ -341,8 +338,8 @@ def test_one_address_cannot_take_all_sessions() -> None:
 
 def test_one_address_cannot_have_all_answers() -> None:
     desk = BrokerDesk()
-    answers = [desk.say(b"ECHO REQUEST", 1) for _ in range(100)]
-    assert sum(map(len, answers)) == 40
+    answers = [desk.say(b"ECHO REQUEST", 1) for _ in range(2 * int(REQUESTS_BURST))]
+    assert sum(map(len, answers)) == REQUESTS_BURST
     desk.run(1)
     assert desk.say(b"ECHO REQUEST", 1) != []
 
@@ -352,8 +349,7 @@ def test_one_address_cannot_take_all_tunnels() -> None:
     for port in (1, 2):
         set_up(desk, Endpoint(CLIENT.address, port))
     third = Endpoint(CLIENT.address, 3)
-    desk.say(VERSION, 240, third)
-    desk.say(ANONYMOUS, 241, third)
+    log_in(desk, third)
     assert b"301 No more tunnels" in desk.say(create(), 242, third)[0]
 
 
@@ -361,8 +357,8 @@ def test_one_address_cannot_take_all_tunnels() -> None:
 def test_a_new_session_from_the_place_of_a_tunnel_replaces_it_when_it_is_accepted() -> None:
     desk = BrokerDesk()
     set_up(desk)
-    desk.run(60)
-    desk.say(b"VERSION=2.0.0\r\n", 240)
+    desk.run(SESSION_TIMEOUT + SWEEP_INTERVAL)
+    desk.say(VERSION, 240)
     assert not any(isinstance(event, PathDown) for event in desk.said)
     desk.say(ANONYMOUS, 241)
     desk.say(create(), 242)
@@ -373,11 +369,10 @@ def test_a_new_session_from_the_place_of_a_tunnel_replaces_it_when_it_is_accepte
 
 def test_a_rejected_offer_gives_the_address_back() -> None:
     desk = BrokerDesk()
-    desk.say(VERSION, 240)
-    desk.say(ANONYMOUS, 241)
+    log_in(desk)
     desk.say(create(), 242)
     desk.say(BareRequest(Action.REJECT).serialize(), 243)
-    desk.run(10)
+    desk.run(SWEEP_INTERVAL)
     assert desk.broker.command("leases", {}, desk.now) == {"leases": []}
 
 
@@ -393,20 +388,14 @@ def test_info_tells_the_offer_and_delete_takes_the_tunnel_back() -> None:
 
 
 def test_the_second_protocol_41_tunnel_of_an_address_is_refused() -> None:
-    desk = BrokerDesk()
-    for port, mechanism in ((1, ANONYMOUS), (2, b"")):
-        remote = Endpoint(CLIENT.address, port)
-        desk.say(VERSION, 240, remote)
-        if mechanism:
-            desk.say(mechanism, 241, remote)
-            desk.say(create(TunnelType.V6V4, NAT), 242, remote)
-            desk.say(ACCEPT, 243, remote)
-            continue
-        (line,) = desk.say(b"AUTHENTICATE DIGEST-MD5\r\n", 241, remote)
-        proof, _ = prove(DigestChallenge.parse(line), "alice", "wonder", "b", b"c")
-        desk.say(proof.serialize(), 242, remote)
-        desk.say(b"", 243, remote)
-        assert b"506" in desk.say(create(TunnelType.V6V4, NAT), 244, remote)[0]
+    desk, other = BrokerDesk(), Endpoint(CLIENT.address, 2)
+    log_in(desk)
+    desk.say(create(TunnelType.V6V4, NAT), 242)
+    desk.say(ACCEPT, 243)
+    proof, _ = prove(challenged(desk, other), "alice", "wonder", "b", b"c")
+    desk.say(proof.serialize(), 242, other)
+    desk.say(b"", 243, other)
+    assert b"506" in desk.say(create(TunnelType.V6V4, NAT), 244, other)[0]
 
 
 def test_no_secret_is_told_anywhere() -> None:

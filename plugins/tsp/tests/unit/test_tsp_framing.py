@@ -3,29 +3,23 @@
 import pytest
 
 from tunnelmgr.api.errors import WireError
+from tunnelmgr_tsp.constants import QUOTE_MAX, STATUS_LINE_MAX
 from tunnelmgr_tsp.wire.datagrams import ControlMessage, Kind
 from tunnelmgr_tsp.wire.framing import Reply, Status, StreamReader, framed, quoted, unframed
 
 VERSION = bytes.fromhex("f00000f00000011c56455253494f4e3d322e302e300d0a")
 
 
-def test_the_examples_of_the_specification() -> None:
+@pytest.mark.requirement("TSP-04")
+def test_the_examples_of_the_specification_and_what_is_none_of_them() -> None:
     assert ControlMessage.parse(VERSION) == ControlMessage(240, 0x11C, b"VERSION=2.0.0\r\n")
     assert ControlMessage(240, 0x11C, b"VERSION=2.0.0\r\n").serialize() == VERSION
-    assert ControlMessage(243, 0x11E).serialize().hex() == "f00000f30000011e"
-
-
-@pytest.mark.requirement("TSP-04")
-def test_the_first_nibble_tells_control_from_data() -> None:
     assert Kind.of(VERSION) is Kind.CONTROL
-    assert Kind.of(bytes.fromhex("600000f0")) is Kind.IPV6
+    assert Kind.of(bytes.fromhex("600000f0")) is Kind.IPV6, "an old broker would look at the last byte"
     assert Kind.of(b"\x45") is Kind.of(b"") is Kind.OTHER
-
-
-@pytest.mark.parametrize("data", [b"", VERSION[:7], b"\x60" + bytes(50)])
-def test_what_is_no_control_message_is_refused(data: bytes) -> None:
-    with pytest.raises(WireError):
-        ControlMessage.parse(data)
+    for data in (VERSION[:7], b"\x60" + bytes(50)):
+        with pytest.raises(WireError):
+            ControlMessage.parse(data)
 
 
 @pytest.mark.requirement("TSP-05")
@@ -52,9 +46,9 @@ def test_a_length_out_of_bounds_or_untrue_is_refused(length: bytes) -> None:
 
 @pytest.mark.requirement("TSP-06")
 def test_a_status_line_has_a_bound() -> None:
-    assert Reply.parse(b"200 " + b"x" * 500).status.code == 200
+    Reply.parse(b"200 ".ljust(STATUS_LINE_MAX, b"x"))
     with pytest.raises(WireError):
-        Reply.parse(b"200 " + b"x" * 600)
+        Reply.parse(b"200 ".ljust(STATUS_LINE_MAX + 1, b"x"))
 
 
 def test_the_length_counts_everything_behind_its_line() -> None:
@@ -74,12 +68,6 @@ def test_a_stream_cut_at_every_byte_gives_the_same_messages() -> None:
     assert StreamReader().feed(stream) == sent
 
 
-@pytest.mark.parametrize("stream", [b"x" * 20000, b"Content-length: 99999\r\n", b"1200 Redirection\r\n" + b"<" * 20000])
-def test_a_stream_without_end_is_given_up(stream: bytes) -> None:
-    with pytest.raises(WireError):
-        StreamReader().feed(stream)
-
-
 def test_a_broker_s_words_are_shown_short_and_printable() -> None:
     assert quoted(b"evil\x1b[31m\r\n") == "'evil?[31m??'"
-    assert len(quoted("x" * 1000)) < 210
+    assert quoted("x" * 1000) == repr("x" * QUOTE_MAX)

@@ -7,11 +7,12 @@ import pytest
 from pydantic import ValidationError
 from tests.tsp_world.broker_desk import BrokerDesk
 from tests.tsp_world.internets import broker_settings
-from tests.tsp_world.talking import ACCEPT, ANONYMOUS, VERSION, create, set_up
+from tests.tsp_world.talking import ACCEPT, create, log_in, set_up
 
 from tunnelmgr.api.events import Down
 from tunnelmgr.api.hostconfig import ProxiedNeighbour
 from tunnelmgr.api.network import Endpoint, Network
+from tunnelmgr_tsp.constants import HOST_INTERVAL, SWEEP_INTERVAL, TUNNEL_SILENCE_MIN
 
 HERE = Network(native_ipv6=True, native_source=IPv6Address("2001:db8:7::10"), native_interface="eth0")
 ELSEWHERE = replace(HERE, native_source=IPv6Address("2001:db8:8::10"))
@@ -37,9 +38,9 @@ def test_addresses_are_given_apart_from_those_of_the_link_s_other_hosts() -> Non
 def test_each_client_is_answered_for_while_it_has_a_tunnel() -> None:
     broker = desk()
     set_up(broker)
-    broker.run(1)
+    broker.run(HOST_INTERVAL)
     assert broker.wishes[-1].proxied == (ProxiedNeighbour("eth0", IPv6Address(f"{CLIENTS}:2")),)
-    broker.run(200)
+    broker.run(TUNNEL_SILENCE_MIN + SWEEP_INTERVAL)
     assert neighbours(broker) == []
 
 
@@ -48,19 +49,19 @@ def test_many_clients_at_once_are_one_piece_of_work_a_second() -> None:
     for number in range(10):
         set_up(broker, Endpoint(IPv4Address(f"203.0.113.{number}"), 40000))
     assert len(broker.wishes) == 1, "the first was told this very moment"
-    broker.run(1)
+    broker.run(HOST_INTERVAL)
     assert len(neighbours(broker)) == 10
-    broker.run(3)
+    broker.run(3 * HOST_INTERVAL)
     assert len(broker.wishes) == 2
 
 
 def test_a_client_that_comes_back_from_elsewhere_changes_nothing() -> None:
     broker = desk()
     set_up(broker)
-    broker.run(5)
+    broker.run(2 * HOST_INTERVAL)
     told = len(broker.wishes)
     set_up(broker)
-    broker.run(5)
+    broker.run(2 * HOST_INTERVAL)
     assert len(broker.wishes) == told
 
 
@@ -70,8 +71,7 @@ def test_without_ipv6_there_is_nothing_to_give_until_there_is() -> None:
     assert "no IPv6 address" in down.reason
     broker.move(Network())
     assert sum(isinstance(event, Down) for event in broker.said) == 1
-    for sequence, text in ((240, VERSION), (241, ANONYMOUS)):
-        broker.say(text, sequence)
+    log_in(broker)
     assert b"310" in broker.say(create(), 242)[0]
     broker.move(HERE)
     assert len(broker.wishes) == 1
@@ -80,8 +80,8 @@ def test_without_ipv6_there_is_nothing_to_give_until_there_is() -> None:
 
 def test_an_offer_made_on_a_link_that_was_left_gives_no_tunnel() -> None:
     broker = desk()
-    for sequence, text in ((240, VERSION), (241, ANONYMOUS), (242, create())):
-        broker.say(text, sequence)
+    log_in(broker)
+    broker.say(create(), 242)
     broker.move(ELSEWHERE)
     assert broker.say(ACCEPT, 243) == []
     assert broker.broker.status(broker.now).peers_total == 0
@@ -91,9 +91,9 @@ def test_an_offer_made_on_a_link_that_was_left_gives_no_tunnel() -> None:
 def test_on_another_link_the_addresses_are_others_and_the_old_tunnels_are_gone() -> None:
     broker = desk()
     set_up(broker)
-    broker.run(5)
+    broker.run(2 * HOST_INTERVAL)
     broker.move(ELSEWHERE)
-    broker.run(5)
+    broker.run(2 * HOST_INTERVAL)
     assert broker.wishes[-1].routes == (IPv6Network("2001:db8:8:0:7473:7000::/96"),)
     assert neighbours(broker) == []
     assert broker.broker.status(broker.now).peers_total == 0
@@ -102,7 +102,7 @@ def test_on_another_link_the_addresses_are_others_and_the_old_tunnels_are_gone()
 def test_a_link_of_one_s_own_choice_is_used() -> None:
     broker = BrokerDesk(prefix="on-link", link="2001:db8:7:0:c::/80", network=HERE)
     set_up(broker)
-    broker.run(1)
+    broker.run(HOST_INTERVAL)
     assert neighbours(broker) == ["2001:db8:7:0:c::2"]
 
 
