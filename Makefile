@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help test lint unit netns test-vm demo requirements nat-matrix mutants shape clean system-packages
+.PHONY: help test lint unit netns test-vm demo requirements manual nat-matrix mutants shape clean system-packages
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -40,6 +40,9 @@ demo: .venv/installed system-packages  ## a host behind a NAT gets IPv6, shown o
 
 requirements: .venv/installed  ## numbered requirements of docs/protocols and the tests that show them
 	@$(BIN)/python tools/requirements.py
+
+manual: .venv/installed  ## write docs/profile.md from the settings models
+	@$(BIN)/python -m tools.profile_manual
 
 nat-matrix: .venv/installed system-packages  ## Teredo clients behind every kind of NAT call each other (3 minutes)
 	@$(BIN)/python -m tools.nat_matrix

@@ -39,8 +39,9 @@ def spans(text: str) -> list[str]:
 
 def blocks(text: str) -> list[str]:
     """Return the blocks of code, indented or fenced, without their indentation."""
-    found = [fenced or indented for fenced, indented in _BLOCK.findall(f"{text}\n")]
-    return [re.sub(r"^ {4}", "", block, flags=re.MULTILINE).strip("\n") for block in found if block.strip()]
+    read = _BLOCK.findall(f"{text}\n")
+    found = [fenced or re.sub(r"^ {4}", "", indented, flags=re.MULTILINE) for fenced, indented in read]
+    return [block.strip("\n") for block in found if block.strip()]
 
 
 def code(text: str) -> list[str]:

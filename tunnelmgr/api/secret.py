@@ -82,7 +82,7 @@ class Secret:
             {"type": "object", "properties": {name: {"type": "string"}}, "required": [name], "additionalProperties": False}
             for name in _NAMED
         ]
-        return {"oneOf": [*named, {"type": "string"}]}
+        return {"format": "secret", "oneOf": [*named, {"type": "string"}]}
 
 
 _NAMED = tuple(source.value for source in SecretSource if source is not SecretSource.INLINE)

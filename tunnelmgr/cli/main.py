@@ -17,6 +17,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "status": "Show how tunnels stand.",
         "detect": "Find out what kind of network this is, and which method suits it.",
         "check": "Check profiles without using them.",
+        "explain": "Explain a key of a profile, or list all keys.",
     },
     "Look inside": {
         "trace": "Watch the packets of a tunnel, and what each is for.",

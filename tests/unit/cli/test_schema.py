@@ -12,6 +12,7 @@ from tests.unit.cli.test_status import METHODS, SIXINFOUR, UP
 from tunnelmgr.cli import render
 from tunnelmgr.cli.commands.check import check
 from tunnelmgr.cli.commands.cleanup import Leftovers
+from tunnelmgr.cli.commands.explain import explain
 from tunnelmgr.cli.commands.plugins import plugins
 from tunnelmgr.cli.commands.schema import NAMES, OUTPUTS, PROFILE, schema, schema_of
 from tunnelmgr.cli.overview import ProfileStatus, Statuses
@@ -57,6 +58,11 @@ def test_check_follows_its_schema(tmp_path: Path) -> None:
     done = CliRunner().invoke(check, ["--json", str(good), str(bad), str(tmp_path / "none.yaml")], standalone_mode=False)
     assert_follows("check", done.output)
     assert [file["valid"] for file in json.loads(done.output)["data"]["files"]] == [True, False, False]
+
+
+@pytest.mark.parametrize("words", [[], ["lan.share"], ["teredo.server"]])
+def test_explain_follows_its_schema(words: list[str]) -> None:
+    assert_follows("explain", CliRunner().invoke(explain, ["--json", *words]).output)
 
 
 def test_plugins_follows_its_schema() -> None:

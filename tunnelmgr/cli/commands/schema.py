@@ -17,6 +17,7 @@ _ORIGINS: Mapping[str, tuple[str, str]] = {
     "status": ("tunnelmgr.cli.overview", "Statuses"),
     "detect": ("tunnelmgr.cli.detecting", "Detected"),
     "check": ("tunnelmgr.cli.commands.check", "Checks"),
+    "explain": ("tunnelmgr.core.profiles.manual", "Explained"),
     "plugins": ("tunnelmgr.cli.commands.plugins", "Plugins"),
     "decode": ("tunnelmgr.cli.packets", "Decoded"),
     "trace": ("tunnelmgr.cli.packets", "Decoded"),

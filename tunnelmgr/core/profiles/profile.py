@@ -84,6 +84,7 @@ class FirewallSettings(Settings):
         default=Inbound.ESTABLISHED,
         description="What may come in through the tunnel. `established` lets answers, ICMPv6 errors and pings pass. "
         "`open` lets everything pass.",
+        examples=["open"],
     )
 
 
@@ -118,6 +119,7 @@ class LanSettings(Settings):
         default=LanShare.PREFIX,
         description="Where their addresses come from. `prefix` takes the prefixes that the method brings. `nat66` is for a "
         "method that brings none, such as Teredo: the hosts share the tunnel's address and can call out, not be called.",
+        examples=["nat66"],
     )
     dns: Literal["offered"] | tuple[IPv6Address, ...] = Field(
         default=(), description="IPv6 resolvers the hosts are told. `offered` stands for those of the method."
@@ -177,7 +179,7 @@ class DetectSettings(Settings):
 class MethodKeys(Settings):
     """What every method has, beside the keys of its transport."""
 
-    type: str = Field(description="Transport of the method; `tunnelmgr plugins` lists them.", examples=["teredo"])
+    type: str = Field(description="Transport of the method; `tunnelmgr plugins` lists them.")
     role: str | None = Field(
         default=None,
         description="Which end of the tunnel this is. Left out, it is the first role that `tunnelmgr plugins` names.",

@@ -150,7 +150,7 @@ class ClientSettings(Settings):
         examples=[["10.0.0.0/8"]],
     )
     accept_obsolete_prefix: bool = Field(
-        default=False, description="take 3ffe:831f::/32 from very old servers for 2001::/32"
+        default=False, description="Take 3ffe:831f::/32 from very old servers for 2001::/32."
     )
     peers_max: int = Field(default=PEERS_MAX, ge=16, le=1_048_576, description="How many peers are remembered at most.")
 

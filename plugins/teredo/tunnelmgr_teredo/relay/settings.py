@@ -73,7 +73,7 @@ class RelayServiceSettings(Settings):
     )
     limits: Limits = Field(
         default=Limits.ON,
-        description="on, or off for benchmarks: what native hosts can make this relay remember and send",
+        description="Limit what native hosts can make this relay remember and send; `off` is for benchmarks.",
     )
 
     @model_validator(mode="after")

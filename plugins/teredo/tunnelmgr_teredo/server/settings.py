@@ -81,7 +81,7 @@ class ServerSettings(Settings):
         description="How many clients the relay remembers at most. Each takes about a kilobyte.",
     )
     limits: Limits = Field(
-        default=Limits.ON, description="on, or off for benchmarks: what strangers can make this server send is limited"
+        default=Limits.ON, description="Limit what strangers can make this server send; `off` is for benchmarks."
     )
 
     @model_validator(mode="after")

@@ -54,7 +54,10 @@ def _checked_broker(text: str) -> str:
     return text
 
 
-_Brokers = Annotated[tuple[Annotated[str, AfterValidator(_checked_broker)], ...], BeforeValidator(_as_list)]
+_Brokers = Annotated[
+    tuple[Annotated[str, AfterValidator(_checked_broker)], ...],
+    BeforeValidator(_as_list, json_schema_input_type=str | tuple[str, ...]),
+]
 
 
 class TspClientSettings(Settings):
@@ -65,7 +68,6 @@ class TspClientSettings(Settings):
         description="Name or IPv4 address of a broker, with `:port` unless it is 3653. A list is in order of preference; "
         "the broker that gave the last tunnel is asked first, since each has addresses of its own.",
         examples=["broker.example.net"],
-        json_schema_extra={"type": ["array", "string"]},
     )
     user: str | None = Field(
         default=None,
