@@ -53,13 +53,13 @@ ROOMS = [
     Room(
         "tunnelmgr_tsp",
         "client",
-        ("constants", "outbox", "wire"),
+        ("constants", "wire"),
         "a client that borrows from the broker agrees with its mistakes",
     ),
     Room(
         "tunnelmgr_tsp",
         "broker",
-        ("constants", "outbox", "wire"),
+        ("constants", "wire"),
         "a broker that borrows from the client agrees with its mistakes",
     ),
 ]

@@ -188,6 +188,21 @@ def test_tcp_channels_connect_talk_and_end_in_good_order(tmp_path: Path) -> None
     asyncio.run(story())
 
 
+def test_what_is_said_in_the_turn_that_closes_a_connection_arrives_first(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with bench(tmp_path) as b:
+            local = await b.open(OpenChannel("broker", ChannelKind.TCP_LISTEN, Endpoint(LOOPBACK, 0)))
+            b.say(OpenChannel("client", ChannelKind.TCP_CONNECT, remote=local))
+            await until(lambda: any(isinstance(event, Accepted) for event in b.tunnel.channel_events))
+            accepted = next(event for event in b.tunnel.channel_events if isinstance(event, Accepted))
+            b.tunnel.outbox.say(CloseChannel(accepted.connection))
+            b.send(Datagram(accepted.connection, b"530 Going away\r\n", accepted.remote))
+            await until(lambda: Closed("client") in b.tunnel.channel_events)
+            assert [seen.data for seen in b.tunnel.datagrams] == [b"530 Going away\r\n"]
+
+    asyncio.run(story())
+
+
 def test_a_refused_tcp_connection_is_a_failed_channel(tmp_path: Path) -> None:
     async def story() -> None:
         with socket.socket() as taken:

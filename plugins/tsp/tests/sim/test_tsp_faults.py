@@ -7,6 +7,8 @@ from tests.tsp_world.internets import (
     ALICE,
     BROKER,
     NAME,
+    REPLACED,
+    SET_UP,
     add_broker,
     add_client,
     broker_settings,
@@ -23,7 +25,7 @@ from tunnelmgr.api.network import Endpoint
 from tunnelmgr.lab.simulated import Internet, SimulatedHost
 from tunnelmgr.lab.vocabulary import Link, Nat, NatKind
 from tunnelmgr_tsp.broker.leases import Leases
-from tunnelmgr_tsp.constants import PORT
+from tunnelmgr_tsp.constants import BACKOFF_MAX, PORT, SWEEP_INTERVAL, TUNNEL_SILENCE_MIN
 
 SECOND = "192.0.2.2"
 
@@ -79,11 +81,11 @@ def test_a_restarted_broker_gives_the_same_addresses_and_the_host_is_not_touched
     internet, kept = Internet(seed=1), database()
     broker = add_broker(internet, leases=kept)
     home = add_client(internet, NatKind.PORT_RESTRICTED, **ALICE, prefix_length=56)
-    internet.run(2)
+    internet.run(SET_UP)
     address = home.ipv6_address
     broker.restart()
     assert not carries(internet, home)
-    internet.run(90)
+    internet.run(REPLACED)
     assert carries(internet, home)
     assert home.ipv6_address == address
     assert ups(home) == 1, "what is configured stayed as it was"
@@ -97,14 +99,14 @@ def test_a_nat_that_forgets_us_ends_in_a_new_session(kind: NatKind) -> None:
     internet = Internet(seed=2)
     broker = add_broker(internet)
     home = add_client(internet, kind, **ALICE)
-    internet.run(2)
+    internet.run(SET_UP)
     assert home.site is not None
     home.site.change_address("203.0.113.200")
     before = broker.status().peers[0].endpoint
     home.send_ping(to=internet.ipv6_host())
     internet.run(1)
     assert broker.status().peers[0].endpoint == before, "a tunnel does not move because a packet came from elsewhere"
-    internet.run(90)
+    internet.run(REPLACED)
     assert carries(internet, home)
     assert broker.status().peers[0].endpoint != before
     assert broker.status().peers_total == 1
@@ -126,10 +128,10 @@ def test_a_changed_address_is_told_to_the_broker_at_once() -> None:
     internet = Internet(seed=1)
     add_broker(internet)
     home = add_client(internet, **ALICE)
-    internet.run(2)
+    internet.run(SET_UP)
     address = home.ipv6_address
     home.change_address("203.0.113.77")
-    internet.run(2)
+    internet.run(SET_UP)
     assert carries(internet, home)
     assert home.ipv6_address == address
     assert ups(home) == 1
@@ -139,7 +141,7 @@ def test_moving_behind_a_nat_turns_protocol_41_into_udp() -> None:
     internet = Internet(seed=1)
     add_broker(internet)
     home = add_client(internet, **ALICE)
-    internet.run(2)
+    internet.run(SET_UP)
     assert home.status().facts["tunnel"] == "v6v4"
     internet.move(home, behind=NatKind.SYMMETRIC)
     internet.run(3)
@@ -151,12 +153,12 @@ def test_waking_up_makes_a_new_session() -> None:
     internet = Internet(seed=1)
     broker = add_broker(internet)
     home = add_client(internet, NatKind.PORT_RESTRICTED, **ALICE)
-    internet.run(2)
+    internet.run(SET_UP)
     home.suspend()
-    internet.run(4000)
+    internet.run(TUNNEL_SILENCE_MIN + SWEEP_INTERVAL)
     assert broker.status().peers_total == 0, "a silent tunnel is taken down"
     home.resume()
-    internet.run(2)
+    internet.run(SET_UP)
     assert carries(internet, home)
     assert ups(home) == 1
 
@@ -182,7 +184,7 @@ def test_a_tunnel_is_renewed_in_the_background() -> None:
     internet = Internet(seed=1)
     broker = add_broker(internet, lifetime=10)
     home = add_client(internet, NatKind.PORT_RESTRICTED, **ALICE)
-    internet.run(2)
+    internet.run(SET_UP)
     sent = []
     for _ in range(30):
         sent.append(home.send_ping(to=internet.ipv6_host()))
@@ -197,7 +199,7 @@ def test_a_tunnel_that_cannot_be_renewed_goes_on() -> None:
     internet = Internet(seed=1)
     broker = add_broker(internet, lifetime=10)
     home = add_client(internet, NatKind.PORT_RESTRICTED, **ALICE)
-    internet.run(2)
+    internet.run(SET_UP)
     broker.command("drain")
     internet.run(1200)
     assert "tsp.not-renewed" in home.notices
@@ -210,7 +212,7 @@ def test_a_wrong_password_is_permanent() -> None:
     internet = Internet(seed=1)
     broker = add_broker(internet)
     home = add_client(internet, **(ALICE | {"password": "blunder"}))
-    internet.run(600)
+    internet.run(2 * BACKOFF_MAX)
     (down,) = downs(home)
     assert (down.permanent, down.code) == (True, ExitCode.NO_PERMISSION)
     assert "refused user 'alice'" in down.reason
@@ -223,12 +225,12 @@ def test_a_password_is_not_sent_in_plain_text_without_consent() -> None:
         internet = Internet(seed=1)
         add_broker(internet, plain=True)
         home = add_client(internet, auth="any", allow_plain=consent, **ALICE)
-        internet.run(2)
+        internet.run(SET_UP)
         assert home.status().facts["authentication"] == "DIGEST-MD5"
     internet = Internet(seed=1)
     add_broker(internet, users=None)
     home = add_client(internet, **ALICE)
-    internet.run(2)
+    internet.run(SET_UP)
     assert "offers authentication ANONYMOUS; the profile allows DIGEST-MD5" in downs(home)[0].reason
 
 
@@ -250,11 +252,19 @@ def test_behind_a_nat_that_drops_udp_it_is_said_and_tried_again() -> None:
     internet = Internet(seed=1)
     broker = add_broker(internet)
     home = add_client(internet, NatKind.UDP_BLOCKED)
-    internet.run(400)
+    internet.run(400)  # 1 + 2 + 4 s over UDP, 10 s over TCP, then 5, 10, 20 ... s in between
     assert not home.up
     assert 4 <= len(downs(home)) <= 12
     assert not any(down.permanent for down in downs(home))
     assert leases(broker) == []
+
+
+def test_over_tcp_the_last_word_of_a_broker_arrives_before_it_closes_the_connection() -> None:
+    internet = Internet(seed=1)
+    add_broker(internet).command("drain")
+    home = add_client(internet, signalling="tcp")
+    internet.run(SET_UP)
+    assert "is busy" in downs(home)[0].reason, "530 was read: a connection that only closes is a silent broker"
 
 
 @pytest.mark.requirement("TSP-18")
@@ -265,7 +275,7 @@ def test_a_drained_broker_sends_newcomers_to_another_which_is_remembered() -> No
     internet.name(NAME, BROKER)
     first.command("drain")
     home = add_client(internet, NatKind.PORT_RESTRICTED)
-    internet.run(2)
+    internet.run(SET_UP)
     assert home.up
     assert home.status().facts["broker"] == SECOND
     assert (len(leases(first)), len(leases(second))) == (0, 1)
@@ -305,7 +315,7 @@ def test_an_anonymous_client_goes_on_without_the_prefix_it_asked_for() -> None:
     internet = Internet(seed=1)
     add_broker(internet)
     home = add_client(internet, NatKind.PORT_RESTRICTED, prefix_length=56, name_servers=["ns.example.net"])
-    internet.run(2)
+    internet.run(SET_UP)
     assert home.up
     assert prefix_of(home) is None
     assert {"tsp.asking-for-less", "tsp.no-prefix"} <= set(home.notices)
@@ -317,7 +327,7 @@ def test_a_user_gets_the_broker_s_prefix_whatever_was_asked(asked: int) -> None:
     internet = Internet(seed=1)
     add_broker(internet)
     home = add_client(internet, NatKind.PORT_RESTRICTED, prefix_length=asked, **ALICE)
-    internet.run(2)
+    internet.run(SET_UP)
     assert str(prefix_of(home)) == "2001:db8:100:100::/56"
 
 
@@ -327,10 +337,10 @@ def test_a_tunnel_is_given_back_when_the_profile_says_so(delete: bool) -> None:
     internet = Internet(seed=1)
     broker = add_broker(internet)
     home = add_client(internet, NatKind.PORT_RESTRICTED, delete_on_stop=delete, **ALICE)
-    internet.run(2)
+    internet.run(SET_UP)
     sent = broker.status().counters["requests"]
     home.stop()
-    internet.run(2)
+    internet.run(SET_UP)
     assert not home.running
     assert len(leases(broker)) == (0 if delete else 1)
     assert (broker.status().counters["requests"] > sent) is delete
@@ -340,12 +350,13 @@ def test_anonymous_leases_are_taken_back_five_minutes_after_their_tunnels_die() 
     internet = Internet(seed=1)
     broker = add_broker(internet)
     home = add_client(internet, NatKind.PORT_RESTRICTED)
-    internet.run(2)
+    internet.run(SET_UP)
     home.kill()
-    internet.run(300)
+    internet.run(TUNNEL_SILENCE_MIN + SWEEP_INTERVAL)
     assert broker.status().peers_total == 0
+    internet.run(300 - 2 * SWEEP_INTERVAL)
     assert len(leases(broker)) == 1
-    internet.run(300)
+    internet.run(3 * SWEEP_INTERVAL)
     assert leases(broker) == []
 
 
@@ -353,9 +364,9 @@ def test_the_newest_accept_of_a_user_wins() -> None:
     internet = Internet(seed=1)
     broker = add_broker(internet)
     first = add_client(internet, NatKind.PORT_RESTRICTED, name="first", **ALICE)
-    internet.run(2)
+    internet.run(SET_UP)
     second = add_client(internet, name="second", **ALICE)
-    internet.run(2)
+    internet.run(SET_UP)
     assert second.ipv6_address == first.ipv6_address
     assert broker.status().peers_total == 1
     assert carries(internet, second)
@@ -366,7 +377,7 @@ def test_all_tunnels_share_one_server_address_and_clients_reach_each_other() -> 
     internet = Internet(seed=1)
     add_broker(internet)
     clients = [add_client(internet, NatKind.SYMMETRIC, name=f"client{number}") for number in range(3)]
-    internet.run(2)
+    internet.run(SET_UP)
     assert sorted(str(client.ipv6_address) for client in clients) == [f"2001:db8:100::{n}" for n in (2, 3, 4)]
     ping = clients[0].send_ping(to=clients[2])
     internet.run(1)
@@ -378,7 +389,7 @@ def test_a_spoofed_inner_source_goes_nowhere() -> None:
     broker = add_broker(internet)
     victim = add_client(internet, NatKind.PORT_RESTRICTED, name="victim")
     home = add_client(internet, NatKind.PORT_RESTRICTED)
-    internet.run(2)
+    internet.run(SET_UP)
     echo = victim.inner.pinger.ask(victim.ipv6_address, internet.ipv6_host().ipv6_address, 8, 0.0)[1]
     home.outer.send(Datagram("tsp-1", echo, Endpoint(broker.address, PORT)))
     internet.run(1)

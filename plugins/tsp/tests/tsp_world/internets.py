@@ -16,11 +16,14 @@ from tunnelmgr_tsp.broker.leases import Leases
 from tunnelmgr_tsp.broker.settings import TspBrokerSettings
 from tunnelmgr_tsp.broker.users import account_line
 from tunnelmgr_tsp.client.settings import TspClientSettings
+from tunnelmgr_tsp.constants import KEEPALIVE_DEFAULT
 from tunnelmgr_tsp.transport import Tsp
 
 NAME = "broker.example.net"
 BROKER = "192.0.2.1"
 PREFIX = "2001:db8:100::/40"
+SET_UP = 2.0  # seconds that suffice for a session on these links
+REPLACED = 3 * KEEPALIVE_DEFAULT  # seconds that suffice to find a tunnel silent and to have another
 ALICE: dict[str, Any] = {"user": "alice", "password": "wonder"}
 USERS = f"{account_line('alice', 'tunnelmgr', 'wonder')}\n{account_line('bob', 'tunnelmgr', 'builder')}\n"
 
