@@ -21,7 +21,7 @@ from tunnelmgr.core.running.probe import Pace, ProbeResult
 from tunnelmgr.core.running.snapshot import State
 from tunnelmgr.core.runtime import Runtime
 from tunnelmgr.host.fake import FakeHost
-from tunnelmgr.host.items import Firewall, Item, Route
+from tunnelmgr.host.items import Item, Purpose, Route, Table
 
 ADDRESS = IPv6Interface("2001:0:c000:201:0:efff:3fff:fdfe/32")
 OTHER = IPv6Interface("2001:0:c000:201:0:dfff:3fff:fdfe/32")
@@ -135,7 +135,7 @@ async def living(
     stage = Stage(folder, network=network, methods=methods, lan=lan, host=host)
     stage.host.outer = Network(native_ipv6=native_ipv6)
     running = asyncio.create_task(stage.life.run())
-    await until(lambda: stage.has(Firewall) or running.done())
+    await until(lambda: stage.has(Table, purpose=Purpose.INBOUND) or running.done())
     yield stage
     stage.life.stop()
     async with asyncio.timeout(GENEROUS):

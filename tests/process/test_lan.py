@@ -18,7 +18,8 @@ from tunnelmgr.core.running.snapshot import LanStatus, State
 from tunnelmgr.daemon.health import Severity, conditions
 from tunnelmgr.host.constants import FORWARDING
 from tunnelmgr.host.fake import FakeHost
-from tunnelmgr.host.items import Address, Advertisement, Firewall, Sharing, Sysctl, Unreachable
+from tunnelmgr.host.firewall import inbound_rules, lan_rules
+from tunnelmgr.host.items import Address, Advertisement, Purpose, Sysctl, Table, Unreachable
 
 PREFIX = IPv6Network("2001:db8:5::/48")
 OTHER = IPv6Network("2001:db8:9::/48")
@@ -65,11 +66,13 @@ def test_the_lan_is_told_when_packets_flow_and_not_before(tmp_path: Path) -> Non
             await until(lambda: "prefix 2001:db8:5::/64" in told(stage))
             assert "AdvLinkMTU 1400;" in told(stage)
             assert WITHDRAWN not in told(stage)
-            assert stage.has(Sharing, segment_size=1340, hidden=())
+            assert stage.has(Table, mark=Table.of("tm-home", Purpose.LAN, lan_rules("tm-home", 1340, ())).mark)
             assert stage.has(Unreachable, prefix=PREFIX)
             assert stage.has(Sysctl, path=FORWARDING, value="1")
             assert stage.has(Sysctl, path="net/ipv6/conf/br-lan/mtu", value="1400")
-            assert stage.has(Firewall, hooks=("input", "forward"))
+            assert stage.has(
+                Table, mark=Table.of("tm-home", Purpose.INBOUND, inbound_rules("tm-home", ("input", "forward"))).mark
+            )
             await until(lambda: "LAN br-lan: 2001:db8:5::/64 advertised" in stage.story)
 
     run(story())
@@ -183,7 +186,7 @@ def test_translation_is_said_and_its_prefix_stays_the_same(tmp_path: Path) -> No
             await until(lambda: status(stage).advertised)
             prefixes.append(prefix := IPv6Network(status(stage).prefix or ""))
             assert prefix.subnet_of(IPv6Network("fd00::/8"))
-            assert stage.has(Sharing, hidden=(prefix,))
+            assert any(f"ip6 saddr {prefix} " in line and "masquerade" in line for line in stage.host.history)
             await until(lambda: "its hosts can call out, not be called" in stage.story[-1])
 
     run(story())

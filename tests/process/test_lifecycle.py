@@ -23,7 +23,7 @@ from tunnelmgr.api.status import PeerStatus, TunnelStatus
 from tunnelmgr.core.profiles.profile import DefaultRouteWish, NetworkSettings
 from tunnelmgr.core.running.snapshot import State
 from tunnelmgr.host.fake import FakeHost
-from tunnelmgr.host.items import Address, Firewall, Resolvers, Rule, Unreachable
+from tunnelmgr.host.items import Address, Purpose, Resolvers, Rule, Table, Unreachable
 from tunnelmgr.host.resolvers import ResolverHelper
 
 
@@ -71,7 +71,7 @@ def test_the_far_end_is_asked_before_slow_modules_are_imported(tmp_path: Path) -
                 Datagram("service", b"solicitation", remote)
             )
             running = asyncio.create_task(stage.life.run())
-            await until(lambda: stage.has(Firewall))
+            await until(lambda: stage.has(Table, purpose=Purpose.INBOUND))
             stage.life.stop()
             await running
 
@@ -146,7 +146,7 @@ def test_a_tunnel_that_goes_down_loses_its_addresses_and_gets_them_back(tmp_path
             assert not stage.has(Address)
             assert not stage.has(Rule)
             assert not stage.default_route
-            assert stage.has(Firewall)
+            assert stage.has(Table, purpose=Purpose.INBOUND)
             snapshot = stage.life.snapshot()
             assert (snapshot.reason, snapshot.hint) == ("no answer from 192.0.2.1:3544", "check it")
             stage.say(up(OTHER))

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.host.desired import Desired
-from tunnelmgr.host.guards import Guard
 from tunnelmgr.host.interface import Host
-from tunnelmgr.host.items import Advertisement, Fate, Guarding, Item, KernelTunnel, Resolvers, Sysctl
+from tunnelmgr.host.items import Advertisement, Fate, Item, KernelTunnel, Purpose, Resolvers, Sysctl, Table
 from tunnelmgr.host.journal import Journal
 from tunnelmgr.host.plan import Step, beyond_the_device, is_beyond, plan, taken_back
 from tunnelmgr.host.resolvers import ResolverHelper
@@ -167,8 +166,8 @@ class Configurator:
 def _dispensable(step: Step, device: str) -> bool:
     """Whether the tunnel works without: /proc/sys is read-only in most containers, and older kernels lack some switches;
     nftables may be missing, and the errors that would be kept from leaving are a nuisance."""
-    if isinstance(step.after, Guarding):
-        return step.after.guard is Guard.ERRORS
+    if isinstance(step.after, Table):
+        return step.after.purpose is Purpose.ERRORS
     return isinstance(step.after, Sysctl) and (step.after.interface == device or is_beyond(step.after, device))
 
 

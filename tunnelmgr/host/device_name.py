@@ -30,30 +30,16 @@ def route_table(device: str) -> int:
     return ROUTE_TABLE_BASE + int(_digest(device), 16)
 
 
-def nft_table(device: str) -> str:
-    """Return the name of the device's nft table. Two devices never share one.
+def nft_table(device: str, purpose: str = "") -> str:
+    """Return the name of the device's nft table for one purpose. Two devices never share one.
 
     nft allows letters, digits and `_` only (and `/`, `\\`, `.`); a name that had others carries a hash.
     """
     bare = device.removeprefix(DEVICE_PREFIX)
-    if re.fullmatch(r"[A-Za-z0-9]+", bare) and bare != device:
-        return NFT_TABLE_PREFIX + bare
-    return f"{NFT_TABLE_PREFIX}{re.sub(r'[^A-Za-z0-9]', '_', bare)}_{_digest(device)}"
-
-
-def translation_table(device: str) -> str:
-    """Return the name of the device's second nft table, which translates source addresses where that is wished."""
-    return f"{nft_table(device)}_exit"
-
-
-def sharing_table(device: str) -> str:
-    """Return the name of the device's third nft table, for what a LAN sends through the tunnel."""
-    return f"{nft_table(device)}_lan"
-
-
-def guard_table(device: str, purpose: str) -> str:
-    """Return the name of the device's nft table for one purpose of the data path."""
-    return f"{nft_table(device)}_{purpose}"
+    name = NFT_TABLE_PREFIX + bare
+    if not re.fullmatch(r"[A-Za-z0-9]+", bare) or bare == device:
+        name = f"{NFT_TABLE_PREFIX}{re.sub(r'[^A-Za-z0-9]', '_', bare)}_{_digest(device)}"
+    return f"{name}_{purpose}" if purpose else name
 
 
 def _digest(text: str) -> str:

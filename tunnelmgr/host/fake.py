@@ -14,8 +14,6 @@ from tunnelmgr.host.device_name import is_ours, route_table
 from tunnelmgr.host.items import (
     Address,
     Advertisement,
-    Firewall,
-    Guarding,
     Item,
     KernelTunnel,
     Mtu,
@@ -23,9 +21,8 @@ from tunnelmgr.host.items import (
     Resolvers,
     Route,
     Rule,
-    Sharing,
     Sysctl,
-    Translation,
+    Table,
     Unreachable,
 )
 from tunnelmgr.host.plan import Step, is_beyond
@@ -211,18 +208,7 @@ def _fail(code: int) -> None:
 def _device(item: Item) -> str | None:
     """Return the interface a thing cannot be without."""
     match item:
-        case (
-            Rule()
-            | NeighbourProxy()
-            | Unreachable()
-            | KernelTunnel()
-            | Firewall()
-            | Guarding()
-            | Translation()
-            | Sharing()
-            | Advertisement()
-            | Resolvers()
-        ):
+        case Rule() | NeighbourProxy() | Unreachable() | KernelTunnel() | Table() | Advertisement() | Resolvers():
             return None
         case Sysctl():
             return item.interface if is_ours(item.interface) else None

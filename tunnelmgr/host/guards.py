@@ -1,4 +1,4 @@
-"""The nft tables that stand by the data path, as lines for nft.
+"""What is in the nft tables that stand by the data path.
 
 *errors*: once the kernel's tunnel4 is loaded, each packet of protocol 41 that a raw socket takes also draws an ICMP error
 to its sender (seen with Linux 6.1).
@@ -10,15 +10,11 @@ section 3.2.1 may have it otherwise.
 what is dropped is counted by reason.
 """
 
-import hashlib
 from collections.abc import Sequence
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Network
 
 from tunnelmgr.api.events import EVERYWHERE, PathUp
-from tunnelmgr.host.device_name import guard_table
-
-MARK = "tunnelmgr "  # the comment of each rule; a digest of all of them follows
 
 _IPV6 = 41  # the protocol number
 _QUOTED_PROTOCOL = f"@th,{8 * (8 + 9)},8"  # of the packet an ICMP error is about: header of the error, then that packet's
@@ -26,18 +22,7 @@ _QUOTED_DESTINATION = f"@th,{8 * (8 + 16)},32"
 _NESTED_TOO_DEEP = " ".join(f"@nh,{8 * (40 * level + 6)},8 {_IPV6}" for level in range(4))  # the next header of each level
 _SOURCES_NEVER = "{ ::/8, ff00::/8 }"
 _LINK = "fe80::/10"
-
-
-class Guard(StrEnum):
-    """What a table is for; the value is part of its name."""
-
-    ERRORS = "errors"
-    OUTER = "outer"
-    PATHS = "paths"
-
-    @property
-    def family(self) -> str:
-        return "ip6" if self is Guard.PATHS else "ip"
+_OUTPUT = "chain output { type filter hook output priority mangle; policy accept; }"
 
 
 class Barred(StrEnum):
@@ -56,42 +41,22 @@ class Barred(StrEnum):
         return f"counter name {self.value} drop"
 
 
-def table_lines(device: str, guard: Guard, rules: Sequence[str]) -> tuple[str, ...]:
-    """Return the lines that give a table these rules, one nft command each, to be run as one transaction.
-
-    Named counters go on counting.
-    """
-    table = f"{guard.family} {guard_table(device, guard.value)}"
-    hook, priority = ("prerouting", "raw") if guard is Guard.PATHS else ("output", "mangle")
-    mark = mark_of(rules)
-    return (
-        f"add table {table}",
-        *(f"add counter {table} {reason}" for reason in (Barred if guard is Guard.PATHS else ())),
-        f"add chain {table} {hook} {{ type filter hook {hook} priority {priority}; policy accept; }}",
-        f"flush chain {table} {hook}",
-        *(f'add rule {table} {hook} {rule} comment "{mark}"' for rule in rules),
-    )
-
-
-def mark_of(rules: Sequence[str]) -> str:
-    """Return what tells these rules from others in a table of the same name."""
-    return MARK + hashlib.sha256("\n".join(rules).encode()).hexdigest()[:8]
-
-
 def no_errors_about(addresses: Sequence[IPv4Address]) -> list[str]:
     """Return rules that keep errors about protocol 41 sent to these addresses of ours from leaving, and no others."""
-    return [
-        f"ip saddr {address} icmp type destination-unreachable icmp code port-unreachable "
+    errors = [
+        f"rule output ip saddr {address} icmp type destination-unreachable icmp code port-unreachable "
         f"{_QUOTED_PROTOCOL} {_IPV6} {_QUOTED_DESTINATION} {int(address):#010x} counter drop"
         for address in addresses
     ]
+    return [_OUTPUT, *errors] if errors else []
 
 
 def outer_header(local: IPv4Address, remote: IPv4Address, *, clear_ecn: bool, clear_df: bool) -> list[str]:
     """Return rules that clear what a kernel tunnel writes into the outer header unasked."""
-    match = f"ip protocol {_IPV6} ip saddr {local} ip daddr {remote}"
+    match = f"rule output ip protocol {_IPV6} ip saddr {local} ip daddr {remote}"
     rules = [f"{match} ip ecn set not-ect"] if clear_ecn else []
-    return [*rules, f"{match} ip frag-off set 0"] if clear_df else rules
+    rules += [f"{match} ip frag-off set 0"] if clear_df else []
+    return [_OUTPUT, *rules] if rules else []
 
 
 def let_in(device: str, paths: Sequence[PathUp]) -> list[str]:
@@ -117,7 +82,12 @@ def let_in(device: str, paths: Sequence[PathUp]) -> list[str]:
         target = "" if EVERYWHERE in ours else f"ip6 daddr {_set((*ours, IPv6Network('ff00::/8')))} "
         # The longest prefix alone decides, as in the forwarding table.
         rules += [f"{source}{target}accept", f"{source}{Barred.DESTINATION.words}"]
-    return rules if rules[-1] == Barred.DESTINATION.words else [*rules, Barred.INGRESS.words]
+    rules += [] if rules[-1] == Barred.DESTINATION.words else [Barred.INGRESS.words]
+    return [
+        *(f"counter {reason}" for reason in Barred),
+        "chain prerouting { type filter hook prerouting priority raw; policy accept; }",
+        *(f"rule prerouting {rule}" for rule in rules),
+    ]
 
 
 def _set(prefixes: Sequence[IPv6Network]) -> str:

@@ -20,24 +20,24 @@ from tunnelmgr.host.constants import (
 )
 from tunnelmgr.host.desired import Desired, Forwarding, Inbound
 from tunnelmgr.host.device_name import route_table
-from tunnelmgr.host.guards import Guard, let_in, no_errors_about, outer_header
+from tunnelmgr.host.firewall import exit_rules, inbound_rules, lan_rules
+from tunnelmgr.host.guards import let_in, no_errors_about, outer_header
 from tunnelmgr.host.items import (
+    ORDER,
     Address,
     Advertisement,
     Fate,
-    Firewall,
-    Guarding,
     Item,
     KernelTunnel,
     LinkUp,
     Mtu,
     NeighbourProxy,
+    Purpose,
     Resolvers,
     Route,
     Rule,
-    Sharing,
     Sysctl,
-    Translation,
+    Table,
     Unreachable,
 )
 from tunnelmgr.host.resolvers import ResolverHelper
@@ -56,10 +56,9 @@ class Step:
 
     def lines(self) -> list[str]:
         """Return the change as a user would type it."""
-        if isinstance(self.before, KernelTunnel) and isinstance(self.after, KernelTunnel):
-            return self.after.change_lines()
-        removed = self.before.remove_lines() if self.before else []
-        return removed + (self.after.add_lines() if self.after else [])
+        if self.after:
+            return self.after.change_lines(self.before) if self.before else self.after.add_lines()
+        return self.before.remove_lines() if self.before else []
 
 
 def plan(desired: Desired, actual: Collection[Item], helper: ResolverHelper | None = None) -> list[Step]:
@@ -106,35 +105,14 @@ def _taken_back(item: Item, before: Item | None) -> Step | None:
             return None
 
 
-_ORDER = (
-    Firewall,
-    Translation,
-    Sharing,
-    Guarding,
-    KernelTunnel,
-    Sysctl,
-    Mtu,
-    LinkUp,
-    Address,
-    Route,
-    Unreachable,
-    Rule,
-    NeighbourProxy,
-    Advertisement,
-    Resolvers,
-)
-
-
 def _in_order(items: Iterable[Item]) -> list[Item]:
-    return sorted(items, key=lambda item: (_ORDER.index(type(item)), str(item)))
+    return sorted(items, key=lambda item: (ORDER.index(type(item)), str(item)))
 
 
 def _wanted(desired: Desired, actual: Collection[Item]) -> list[Item]:
     device = desired.device
     return [
-        *_firewall(desired),
-        *([Translation(device, desired.translate)] if desired.translate else []),
-        *_guards(desired),
+        *_tables(desired),
         *_kernel_tunnel(desired),
         *(Sysctl(f"net/ipv6/conf/{device}/{name}", value) for name, value in DEVICE_SYSCTLS.items()),
         Mtu(device, desired.mtu),
@@ -152,9 +130,9 @@ def beyond_the_device(desired: Desired) -> list[Item]:
     """Return what is wanted of the LAN: things that bear no mark of ours, so that the journal alone tells them from those
     of others."""
     advertisement = desired.advertisement
-    table = Sharing(desired.device, desired.mtu - TCP_IPV6_HEADERS, desired.hidden)
+    rules = lan_rules(desired.device, desired.mtu - TCP_IPV6_HEADERS, desired.hidden)
     return [
-        *([table] if desired.lan else []),
+        *([Table.of(desired.device, Purpose.LAN, rules)] if desired.lan else []),
         # radvd sets it to what it advertises, and would leave it so.
         *(Sysctl(f"net/ipv6/conf/{link.interface}/mtu", str(link.mtu)) for link in desired.lan),
         *map(Unreachable, desired.delegated),
@@ -168,7 +146,9 @@ def is_beyond(item: Item, device: str) -> bool:
     match item:
         case Address():
             return item.device != device
-        case Sharing() | Unreachable() | Advertisement():
+        case Table():
+            return item.purpose is Purpose.LAN
+        case Unreachable() | Advertisement():
             return True
         case Sysctl():
             return item.path.endswith("/mtu")
@@ -176,21 +156,21 @@ def is_beyond(item: Item, device: str) -> bool:
             return False
 
 
-def _firewall(desired: Desired) -> list[Item]:
-    if desired.inbound is Inbound.OPEN:
-        return []
-    hooks = ("input",) if desired.forwarding is Forwarding.OPEN else ("input", "forward")
-    return [Firewall(desired.device, hooks)]
-
-
-def _guards(desired: Desired) -> list[Item]:
+def _tables(desired: Desired) -> list[Item]:
+    """Return the tables of the device itself."""
     device, kernel = desired.device, desired.kernel
-    rules = {Guard.ERRORS: no_errors_about(desired.raw41)}
+    rules: dict[Purpose, list[str]] = {}
+    if desired.inbound is Inbound.ESTABLISHED:
+        hooks = ("input",) if desired.forwarding is Forwarding.OPEN else ("input", "forward")
+        rules[Purpose.INBOUND] = inbound_rules(device, hooks)
+    if desired.translate:
+        rules[Purpose.EXIT] = exit_rules(device, desired.translate)
+    rules[Purpose.ERRORS] = no_errors_about(desired.raw41)
     if kernel is not None:
         clear_ecn, clear_df = not kernel.copies_ecn, not kernel.dont_fragment
-        rules[Guard.OUTER] = outer_header(kernel.local, kernel.remote, clear_ecn=clear_ecn, clear_df=clear_df)
-        rules[Guard.PATHS] = let_in(device, kernel.paths)
-    return [Guarding.by(device, guard, tuple(lines)) for guard, lines in rules.items() if lines]
+        rules[Purpose.OUTER] = outer_header(kernel.local, kernel.remote, clear_ecn=clear_ecn, clear_df=clear_df)
+        rules[Purpose.PATHS] = let_in(device, kernel.paths)
+    return [Table.of(device, purpose, lines) for purpose, lines in rules.items() if lines]
 
 
 def _kernel_tunnel(desired: Desired) -> list[Item]:

@@ -22,7 +22,8 @@ from tunnelmgr.api.network import DefaultRoute, LocalAddress
 from tunnelmgr.host.apply import Configurator
 from tunnelmgr.host.cleanup import Leftover, cleanup
 from tunnelmgr.host.desired import Desired, Destination, Forwarding, Inbound
-from tunnelmgr.host.items import Address, Firewall, Rule
+from tunnelmgr.host.firewall import inbound_rules
+from tunnelmgr.host.items import Address, Purpose, Rule, Table, TableState, state_of_table
 from tunnelmgr.host.journal import Journal
 from tunnelmgr.host.linux import tun as tun_module
 from tunnelmgr.host.linux.host import LinuxHost
@@ -39,6 +40,7 @@ HOME = Desired(
     destinations=(Destination(IPv6Network("::/0"), 1029),),
     sources=(IPv6Network(ADDRESS.ip),),
 )
+FIREWALL = Table.of("tm-home", Purpose.INBOUND, inbound_rules("tm-home", ("input", "forward")))
 MOVED = replace(HOME, addresses=(IPv6Interface("2001:db8:3::2/64"),), sources=(IPv6Network("2001:db8:3::2"),))
 
 
@@ -171,11 +173,66 @@ def test_what_somebody_flushed_is_put_back(journal: Journal) -> None:
     sh("nft flush ruleset")
     sh("ip -6 address flush dev tm-home")
     assert {step.after for step in applied(journal, HOME)} >= {
-        Firewall("tm-home", ("input", "forward")),
+        FIREWALL,
         Address("tm-home", ADDRESS),
     }
     sh("nft flush chain ip6 tunnelmgr_home input")
-    assert Step(Firewall("tm-home", ()), Firewall("tm-home", ("input", "forward"))) in applied(journal, HOME)
+    assert Step(replace(FIREWALL, mark=""), FIREWALL) in applied(journal, HOME)
+
+
+@pytest.mark.parametrize(
+    ("done", "state"),
+    [
+        ("true", TableState.AS_LEFT),
+        ("nft flush chain ip6 tunnelmgr_home input", TableState.CHANGED),
+        ("nft insert rule ip6 tunnelmgr_home input accept", TableState.CHANGED),
+        ("nft delete rule ip6 tunnelmgr_home forward handle {handle}", TableState.CHANGED),
+        ("nft add chain ip6 tunnelmgr_home input {{ policy drop; }}", TableState.CHANGED),
+        ("nft delete table ip6 tunnelmgr_home", TableState.GONE),
+        ("nft flush ruleset", TableState.GONE),
+    ],
+)
+@pytest.mark.usefixtures("tun")
+def test_what_somebody_did_to_a_table_is_seen_and_mended(journal: Journal, done: str, state: TableState) -> None:
+    async def story(host: LinuxHost) -> None:
+        configurator = Configurator(host, journal)
+        await configurator.apply(HOME)
+        left = sh(LIST)
+        sh(done.format(handle=last_handle("forward")))
+        assert state_of_table(FIREWALL, found(LIST), left) is state
+        seen = {TableState.AS_LEFT: [FIREWALL], TableState.CHANGED: [replace(FIREWALL, mark="")], TableState.GONE: []}[state]
+        assert [item for item in await host.actual("tm-home") if isinstance(item, Table)] == seen
+        mending = await configurator.apply(HOME)
+        assert mending == ([] if state is TableState.AS_LEFT else [Step(seen[0] if seen else None, FIREWALL)])
+        assert sh(LIST) == left
+
+    on_this_machine(story)
+
+
+LIST = "nft --stateless list table ip6 tunnelmgr_home"
+
+
+def found(command: str) -> str | None:
+    """What a command says; None when it fails."""
+    done = subprocess.run(command.split(), capture_output=True, text=True, check=False)
+    return None if done.returncode else done.stdout
+
+
+def last_handle(chain: str) -> int:
+    rules = json.loads(sh(f"nft -j list chain ip6 tunnelmgr_home {chain}"))["nftables"]
+    return int(rules[-1]["rule"]["handle"])
+
+
+def test_packets_and_other_tables_change_nothing_of_ours(journal: Journal, tun: LinuxTun, listening: int) -> None:
+    async def story(host: LinuxHost) -> None:
+        configurator = Configurator(host, journal)
+        await configurator.apply(HOME)
+        os.write(tun.fd, syn(listening))
+        wait_for("the drop", lambda: dropped() == 1)
+        sh("nft add table ip6 other")
+        assert await configurator.apply(HOME) == []
+
+    on_this_machine(story)
 
 
 def test_clearing_leaves_nothing(journal: Journal) -> None:

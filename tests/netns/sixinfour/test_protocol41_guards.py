@@ -28,9 +28,11 @@ from tunnelmgr.api.packets import (
     UdpDatagram,
     icmpv4_packet,
 )
-from tunnelmgr.host.guards import Guard, let_in, outer_header, table_lines
+from tunnelmgr.host.guards import let_in, outer_header
+from tunnelmgr.host.items import Purpose, Table
 from tunnelmgr.host.linux.host import LinuxHost
 from tunnelmgr.host.linux.tun import open_tun
+from tunnelmgr.host.plan import Step
 from tunnelmgr.lab.namespaces import Host, NamespaceInternet
 from tunnelmgr.lab.waiting import wait_for
 
@@ -74,10 +76,18 @@ def errors_in(capture: Capture) -> list[bytes]:
     return [packet.payload for packet in capture.ipv4(IpProtocol.ICMPV4) if packet.source == HOME]
 
 
+def load(host: Host, step: Step) -> None:
+    host.run(["nft", "-f", "-"], stdin="\n".join(line.removeprefix("nft ") for line in step.lines()))
+
+
+def paths_table(rules: list[str]) -> Table:
+    return Table.of("tm-home", Purpose.PATHS, rules)
+
+
 @contextmanager
 def tun_with(host: Host, rules: list[str]) -> Iterator[int]:
     """The descriptor of a device behind a table of paths."""
-    host.run(["nft", "-f", "-"], stdin="\n".join(table_lines("tm-home", Guard.PATHS, rules)))
+    load(host, Step(None, paths_table(rules)))
     with host.enter():
         tun = open_tun("tm-home")
     for words in (["link", "set", "tm-home", "up"], ["address", "add", f"{HOME6}/64", "dev", "tm-home", "nodad"]):
@@ -127,7 +137,7 @@ def test_out_of_a_kernel_tunnel_comes_what_its_paths_authorise(internet: Namespa
     # The kernel itself has dropped ::1 and ff02::1, before any table.
     drops = {"dropped-ingress": 4, "dropped-source": 1, "dropped-destination": 1, "dropped-nested": 1}
     assert barred(host) == drops
-    host.run(["nft", "-f", "-"], stdin="\n".join(table_lines("tm-home", Guard.PATHS, let_in("tm-home", paths[:1]))))
+    load(host, Step(paths_table(let_in("tm-home", paths)), paths_table(let_in("tm-home", paths[:1]))))
     assert barred(host) == drops, "other rules count on"
     host.run(["nft", "delete", "table", "ip6", "tunnelmgr_home_paths"])
     assert barred(host) == {}
@@ -152,7 +162,7 @@ def test_what_is_written_unasked_into_the_outer_header_is_cleared_and_for_this_f
 ) -> None:
     home, others = internet.host("home", HOME), [internet.host("far", FAR), internet.host("other", "198.51.100.9")]
     rules = outer_header(HOME, FAR, clear_ecn=True, clear_df=True)
-    home.run(["nft", "-f", "-"], stdin="\n".join(table_lines("tm-home", Guard.OUTER, rules)))
+    load(home, Step(None, Table.of("tm-home", Purpose.OUTER, rules)))
     seen: list[IPv4Packet] = []
     for other in others:
         with capturing(other, "eth0") as capture:

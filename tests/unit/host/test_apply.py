@@ -14,13 +14,15 @@ from tunnelmgr.host.apply import Configurator
 from tunnelmgr.host.constants import FORWARDING
 from tunnelmgr.host.desired import Desired, Destination, Forwarding, Inbound
 from tunnelmgr.host.fake import FakeHost
-from tunnelmgr.host.items import Firewall, Resolvers, Rule, Sysctl
+from tunnelmgr.host.firewall import inbound_rules
+from tunnelmgr.host.items import Purpose, Resolvers, Rule, Sysctl, Table
 from tunnelmgr.host.journal import Journal
 from tunnelmgr.host.plan import Step, taken_back
 from tunnelmgr.host.resolvers import ResolverHelper
 
 HERE = "boot-1/1"
 ADDRESS = IPv6Interface("2001:db8::2/64")
+FIREWALL = Table.of("tm-home", Purpose.INBOUND, inbound_rules("tm-home", ("input", "forward")))
 HOME = Desired(
     "tm-home",
     addresses=(ADDRESS,),
@@ -55,8 +57,8 @@ def test_what_somebody_took_away_is_put_back(journal: Journal) -> None:
     host.open_tun("tm-home")
     home = Configurator(host, journal)
     asyncio.run(home.apply(HOME))
-    asyncio.run(host.run(Step(Firewall("tm-home", ("input", "forward")), None)))
-    assert asyncio.run(home.apply(HOME)) == [Step(None, Firewall("tm-home", ("input", "forward")))]
+    asyncio.run(host.run(Step(FIREWALL, None)))
+    assert asyncio.run(home.apply(HOME)) == [Step(None, FIREWALL)]
 
 
 def test_clearing_leaves_the_machine_as_it_was(journal: Journal) -> None:
@@ -160,7 +162,7 @@ def test_a_failed_change_goes_back_to_what_was_before_it(journal: Journal) -> No
     # The rules of the new address are what could not be removed; taking everything back removes them too.
     assert before.items() <= host.items.items()
     asyncio.run(home.clear())
-    assert not any(isinstance(item, Rule | Firewall) for item in host.items.values())
+    assert not any(isinstance(item, Rule | Table) for item in host.items.values())
 
 
 def test_without_privilege_the_exit_code_says_so(journal: Journal) -> None:
@@ -213,9 +215,7 @@ def test_what_cannot_be_taken_back_stays_in_the_journal(journal: Journal) -> Non
     host.failures["nft delete"] = errno.EPERM
     with pytest.raises(TunnelError, match="nft delete table ip6 tunnelmgr_home: Operation not permitted"):
         asyncio.run(home.clear())
-    assert [step.after for step in journal.net() if isinstance(step.after, Firewall | Rule)] == [
-        Firewall("tm-home", ("input", "forward"))
-    ]
+    assert [step.after for step in journal.net() if isinstance(step.after, Table | Rule)] == [FIREWALL]
     host.failures.clear()
     asyncio.run(home.clear())
     assert journal.net() == []
@@ -324,7 +324,7 @@ def test_a_helper_that_fails_is_a_shortfall_and_not_the_end(journal: Journal, mi
     asyncio.run(home.apply(RESOLVED))
     assert bool(home.shortfalls) is (beginning == "printf")
     asyncio.run(home.apply(HOME))
-    assert Firewall("tm-home", ("input", "forward")) in minded.items.values()
+    assert FIREWALL in minded.items.values()
     minded.failures.clear()
     asyncio.run(home.clear())
     assert resolvers(minded) == []

@@ -12,7 +12,7 @@ from tunnelmgr.host.apply import Configurator
 from tunnelmgr.host.cleanup import Leftover, cleanup, leftovers
 from tunnelmgr.host.desired import Desired
 from tunnelmgr.host.fake import FakeHost
-from tunnelmgr.host.items import Firewall, Rule
+from tunnelmgr.host.items import Rule, Table
 from tunnelmgr.host.journal import Journal
 
 
@@ -36,7 +36,7 @@ def test_the_dead_are_cleaned_up_and_the_living_left_alone(tmp_path: Path) -> No
     left = asyncio.run(cleanup(host, tmp_path))
     assert [leftover.profile for leftover in left] == ["home"]
     assert left[0].lines[-1] == "nft delete table ip6 tunnelmgr_home"
-    assert [item.device for item in host.items.values() if isinstance(item, Firewall)] == ["tm-work"]
+    assert [item.device for item in host.items.values() if isinstance(item, Table)] == ["tm-work"]
     assert [str(item.source) for item in host.items.values() if isinstance(item, Rule)] == ["2001:db8::2/128"] * 2
     assert not (tmp_path / "home.journal").exists()
     work.close()

@@ -8,23 +8,20 @@ import pytest
 
 from tunnelmgr.api.errors import TunnelError
 from tunnelmgr.host.constants import JOURNAL_MAX
-from tunnelmgr.host.guards import Guard
 from tunnelmgr.host.items import (
     Address,
     Advertisement,
-    Firewall,
-    Guarding,
     Item,
     KernelTunnel,
     LinkUp,
     Mtu,
     NeighbourProxy,
+    Purpose,
     Resolvers,
     Route,
     Rule,
-    Sharing,
     Sysctl,
-    Translation,
+    Table,
     Unreachable,
 )
 from tunnelmgr.host.journal import Journal, JournalInUseError
@@ -33,10 +30,9 @@ from tunnelmgr.host.resolvers import ResolverHelper
 
 HERE = "boot-1/4026531840"
 ITEMS: list[Item] = [
-    Firewall("tm-home", ("input", "forward")),
+    Table.of("tm-home", Purpose.INBOUND, ["chain input { }", "rule input drop"]),
     Sysctl("net/ipv6/conf/all/forwarding", "1"),
-    Translation("tm-home", (IPv6Network("2001::/32"),)),
-    Guarding.by("tm-home", Guard.PATHS, ("counter drop",)),
+    Table.of("tm-home", Purpose.PATHS, ["rule prerouting counter drop"]),
     KernelTunnel("tm-home", IPv4Address("203.0.113.1"), IPv4Address("192.0.2.80"), 64, 0),
     Mtu("tm-home", 1280),
     LinkUp("tm-home"),
@@ -45,7 +41,7 @@ ITEMS: list[Item] = [
     Rule(IPv6Network("2001:db8::2/128"), 254, 7200, 0),
     Rule(IPv6Network("2001:db8::2/128"), 1953330794, 7201),
     NeighbourProxy("tm-home", "eth0", IPv6Address("2001:db8::3")),
-    Sharing("tm-home", 1220, (IPv6Network("fd12:3456:789a::/64"),)),
+    Table("tm-home", Purpose.LAN, ""),
     Unreachable(IPv6Network("2001:db8:5::/48")),
     Unreachable(IPv6Network("::/0"), 1, 1953330794),
     Resolvers("tm-home", ResolverHelper.RESOLVCONF, (IPv6Address("2001:db8::53"), IPv4Address("192.0.2.53"))),
@@ -76,6 +72,7 @@ def test_everything_comes_back_as_it_was_written(path: Path) -> None:
     steps = [Step(None, item) for item in ITEMS]
     left_by_a_dead_process(path, *steps)
     assert read(path) == steps
+    assert [step.lines() for step in read(path)] == [step.lines() for step in steps]
 
 
 def test_a_living_owner_is_named(path: Path) -> None:

@@ -1,5 +1,6 @@
 """From what is to what shall be, as text."""
 
+import re
 from dataclasses import replace
 from ipaddress import IPv6Address, IPv6Interface, IPv6Network
 
@@ -16,7 +17,8 @@ from tunnelmgr.host.desired import (
     LanLink,
 )
 from tunnelmgr.host.dry_run import dry_run
-from tunnelmgr.host.items import Address, Advertisement, Firewall, Item, LinkUp, Mtu, Route, Rule, Sysctl, Unreachable
+from tunnelmgr.host.firewall import inbound_rules
+from tunnelmgr.host.items import Address, Advertisement, Item, LinkUp, Mtu, Purpose, Route, Rule, Sysctl, Table, Unreachable
 from tunnelmgr.host.plan import Step, beyond_the_device, is_beyond, net, plan, taken_back
 from tunnelmgr.host.resolvers import ResolverHelper
 
@@ -39,13 +41,13 @@ nft add rule ip6 tunnelmgr_home input iifname != "tm-home" accept
 nft add rule ip6 tunnelmgr_home input ct state established,related accept
 nft add rule ip6 tunnelmgr_home input icmpv6 type { destination-unreachable, packet-too-big, time-exceeded, \
 parameter-problem, echo-request } accept
-nft add rule ip6 tunnelmgr_home input counter drop comment "tunnelmgr 03e810fd"
+nft add rule ip6 tunnelmgr_home input counter drop
 nft add chain ip6 tunnelmgr_home forward { type filter hook forward priority filter; policy accept; }
 nft add rule ip6 tunnelmgr_home forward iifname != "tm-home" accept
 nft add rule ip6 tunnelmgr_home forward ct state established,related accept
 nft add rule ip6 tunnelmgr_home forward icmpv6 type { destination-unreachable, packet-too-big, time-exceeded, \
 parameter-problem, echo-request } accept
-nft add rule ip6 tunnelmgr_home forward counter drop comment "tunnelmgr 03e810fd"
+nft add rule ip6 tunnelmgr_home forward counter drop
 """
 DEVICE = """\
 sysctl -w net/ipv6/conf/tm-home/disable_ipv6=0
@@ -65,7 +67,8 @@ ip -6 route append default dev tm-home proto 116 metric 1029
 
 
 def text(steps: list[Step]) -> str:
-    return "".join(f"{line}\n" for step in steps for line in step.lines())
+    """What is done, without the marks of rules."""
+    return "".join(re.sub(' comment "tunnelmgr [^"]+"$', "", line) + "\n" for step in steps for line in step.lines())
 
 
 def after(steps: list[Step], actual: frozenset[Item] = frozenset()) -> frozenset[Item]:
@@ -73,6 +76,7 @@ def after(steps: list[Step], actual: frozenset[Item] = frozenset()) -> frozenset
     return (actual | {step.after for step in steps if step.after}) - {step.before for step in steps if step.before}
 
 
+CLOSED = Table.of("tm-home", Purpose.INBOUND, inbound_rules("tm-home", ("input", "forward")))
 EXISTING = after(plan(HOME, ()))
 
 
@@ -106,8 +110,7 @@ nft add table ip6 tunnelmgr_home_exit
 nft delete table ip6 tunnelmgr_home_exit
 nft add table ip6 tunnelmgr_home_exit
 nft add chain ip6 tunnelmgr_home_exit postrouting { type nat hook postrouting priority srcnat; policy accept; }
-nft add rule ip6 tunnelmgr_home_exit postrouting ip6 saddr 2001::/32 oifname != "tm-home" masquerade \
-comment "tunnelmgr 2001::/32"
+nft add rule ip6 tunnelmgr_home_exit postrouting ip6 saddr 2001::/32 oifname != "tm-home" masquerade
 """
     steps = plan(exit_nat66, ())
     assert text(steps) == translation + DEVICE
@@ -210,8 +213,9 @@ ip -6 address add 2001:db8::2/128 dev tm-home nodad
 
 
 def test_a_firewall_of_another_version_is_replaced() -> None:
-    strange = frozenset(EXISTING - {Firewall("tm-home", ("input", "forward"))} | {Firewall("tm-home", ())})
-    assert text(plan(HOME, strange)) == "nft delete table ip6 tunnelmgr_home\n" + FIREWALL
+    assert CLOSED in EXISTING
+    strange = frozenset(EXISTING - {CLOSED} | {replace(CLOSED, mark="")})
+    assert text(plan(HOME, strange)) == FIREWALL
 
 
 def test_forwarding_does_not_cost_the_host_its_native_ipv6() -> None:
@@ -278,8 +282,7 @@ nft delete table ip6 tunnelmgr_home
 
 
 def test_taking_back_does_not_bring_back_what_was_stale_before() -> None:
-    stale = Firewall("tm-home", ())
-    assert taken_back([Step(stale, Firewall("tm-home", ("input",)))]) == [Step(Firewall("tm-home", ("input",)), None)]
+    assert taken_back([Step(replace(CLOSED, mark=""), CLOSED)]) == [Step(CLOSED, None)]
 
 
 def test_taking_back_does_not_bring_back_what_was_found_and_removed() -> None:
@@ -410,8 +413,7 @@ def test_a_lan_that_nobody_knows_appears_as_this_host() -> None:
         LAN_TABLE
         + """\
 nft add chain ip6 tunnelmgr_home_lan postrouting { type nat hook postrouting priority srcnat; policy accept; }
-nft add rule ip6 tunnelmgr_home_lan postrouting ip6 saddr fd12:3456:789a::/64 oifname "tm-home" masquerade \
-comment "tunnelmgr fd12:3456:789a::/64"
+nft add rule ip6 tunnelmgr_home_lan postrouting ip6 saddr fd12:3456:789a::/64 oifname "tm-home" masquerade
 """
         in lines
     )

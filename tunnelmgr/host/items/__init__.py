@@ -1,19 +1,15 @@
-"""The things we put on this machine, one class for each, with their text in the words of `ip`, `sysctl` and `nft`.
+"""The things we put on this machine, one class for each, with their text in the words of `ip`, `sysctl` and `nft`."""
 
-Two items with the same `key` are two values of one thing: the newer replaces the older.
-"""
+from typing import Final, get_args
 
-from tunnelmgr.host.items.fate import Fate
 from tunnelmgr.host.items.links import KernelTunnel, LinkUp, Mtu, Sysctl
 from tunnelmgr.host.items.routing import Address, NeighbourProxy, Route, Rule, Unreachable
 from tunnelmgr.host.items.services import Advertisement, Resolvers
-from tunnelmgr.host.items.tables import Firewall, Guarding, Sharing, Translation
+from tunnelmgr.host.items.tables import Purpose, Table, TableState, state_of_table
+from tunnelmgr.host.items.thing import Fate
 
 Item = (
-    Firewall
-    | Translation
-    | Sharing
-    | Guarding
+    Table
     | KernelTunnel
     | Sysctl
     | Mtu
@@ -26,23 +22,26 @@ Item = (
     | Advertisement
     | Resolvers
 )
+ORDER: Final[tuple[type[Item], ...]] = get_args(Item)
+"""What is needed first comes first; it goes last."""
 
 __all__ = [
+    "ORDER",
     "Address",
     "Advertisement",
     "Fate",
-    "Firewall",
-    "Guarding",
     "Item",
     "KernelTunnel",
     "LinkUp",
     "Mtu",
     "NeighbourProxy",
+    "Purpose",
     "Resolvers",
     "Route",
     "Rule",
-    "Sharing",
     "Sysctl",
-    "Translation",
+    "Table",
+    "TableState",
     "Unreachable",
+    "state_of_table",
 ]

@@ -3,14 +3,14 @@
 from collections.abc import Hashable
 from dataclasses import dataclass
 from ipaddress import IPv4Address
-from typing import ClassVar
+from typing import Any
 
 from tunnelmgr.host.device_name import is_ours
-from tunnelmgr.host.items.fate import Fate
+from tunnelmgr.host.items.thing import Fate, Thing
 
 
 @dataclass(frozen=True, slots=True)
-class KernelTunnel:
+class KernelTunnel(Thing):
     """The device as one of the kernel's own: IPv6 in IPv4 to one far end, device type `sit`. It outlives its maker."""
 
     device: str
@@ -21,8 +21,6 @@ class KernelTunnel:
     tos: int
     """DSCP of the outer header in its upper six bits; the lower two are 0."""
 
-    fate: ClassVar[Fate] = Fate.REMOVED
-
     @property
     def key(self) -> Hashable:
         return KernelTunnel, self.device
@@ -30,8 +28,7 @@ class KernelTunnel:
     def add_lines(self) -> list[str]:
         return [f"ip link add dev {self.device} {self._text()}"]
 
-    def change_lines(self) -> list[str]:
-        """Return the lines that make another tunnel into this one, in place."""
+    def change_lines(self, before: Any) -> list[str]:
         return [f"ip link set dev {self.device} {self._text()}"]
 
     def remove_lines(self) -> list[str]:
@@ -42,7 +39,7 @@ class KernelTunnel:
 
 
 @dataclass(frozen=True, slots=True)
-class Sysctl:
+class Sysctl(Thing):
     """A switch of the kernel, named by its path below /proc/sys; below net/ipv6/conf."""
 
     path: str
@@ -65,18 +62,17 @@ class Sysctl:
         # Slashes stay: a device's name may hold dots.
         return [f"sysctl -w {self.path}={self.value}"]
 
-    def remove_lines(self) -> list[str]:
-        return []
-
 
 @dataclass(frozen=True, slots=True)
-class Mtu:
+class Mtu(Thing):
     """The MTU of the device, in bytes."""
 
     device: str
     mtu: int
 
-    fate: ClassVar[Fate] = Fate.LEFT
+    @property
+    def fate(self) -> Fate:
+        return Fate.LEFT
 
     @property
     def key(self) -> Hashable:
@@ -85,17 +81,16 @@ class Mtu:
     def add_lines(self) -> list[str]:
         return [f"ip link set dev {self.device} mtu {self.mtu}"]
 
-    def remove_lines(self) -> list[str]:
-        return []
-
 
 @dataclass(frozen=True, slots=True)
-class LinkUp:
+class LinkUp(Thing):
     """The device is switched on."""
 
     device: str
 
-    fate: ClassVar[Fate] = Fate.LEFT
+    @property
+    def fate(self) -> Fate:
+        return Fate.LEFT
 
     @property
     def key(self) -> Hashable:

@@ -3,20 +3,17 @@
 from collections.abc import Hashable
 from dataclasses import dataclass
 from ipaddress import IPv6Address, IPv6Interface, IPv6Network
-from typing import ClassVar
 
 from tunnelmgr.host.constants import MAIN_TABLE, ROUTE_PROTOCOL, UNREACHABLE_METRIC
-from tunnelmgr.host.items.fate import Fate
+from tunnelmgr.host.items.thing import Thing
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class Address(Thing):
     """An address, usable at once: there is nobody on a tunnel to ask for duplicates, and on a LAN the prefix is ours."""
 
     device: str
     interface: IPv6Interface
-
-    fate: ClassVar[Fate] = Fate.REMOVED
 
     @property
     def key(self) -> Hashable:
@@ -31,19 +28,13 @@ class Address:
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
+class Route(Thing):
     """A route into the device."""
 
     device: str
     prefix: IPv6Network
     metric: int
     table: int = MAIN_TABLE
-
-    fate: ClassVar[Fate] = Fate.REMOVED
-
-    @property
-    def key(self) -> Hashable:
-        return self
 
     def add_lines(self) -> list[str]:
         # Not "add": another tunnel may have a route of the same metric, and then the older one is used.
@@ -58,7 +49,7 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Thing):
     """Which table decides over packets from `source`."""
 
     source: IPv6Network
@@ -66,12 +57,6 @@ class Rule:
     priority: int
     suppress_prefixlength: int | None = None
     """Routes of this length and shorter do not count: 0 leaves out the default route."""
-
-    fate: ClassVar[Fate] = Fate.REMOVED
-
-    @property
-    def key(self) -> Hashable:
-        return self
 
     def add_lines(self) -> list[str]:
         return [f"ip -6 rule add {self._text()}"]
@@ -86,7 +71,7 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
-class NeighbourProxy:
+class NeighbourProxy(Thing):
     """This host answers neighbour solicitations for an address behind the device (RFC 4861 section 7.2.8)."""
 
     device: str
@@ -94,8 +79,6 @@ class NeighbourProxy:
     interface: str
     """On whose link we answer."""
     address: IPv6Address
-
-    fate: ClassVar[Fate] = Fate.REMOVED
 
     @property
     def key(self) -> Hashable:
@@ -109,18 +92,12 @@ class NeighbourProxy:
 
 
 @dataclass(frozen=True, slots=True)
-class Unreachable:
+class Unreachable(Thing):
     """Where packets end that must not be routed further: whoever sends them is told at once."""
 
     prefix: IPv6Network
     metric: int = UNREACHABLE_METRIC
     table: int = MAIN_TABLE
-
-    fate: ClassVar[Fate] = Fate.REMOVED
-
-    @property
-    def key(self) -> Hashable:
-        return self
 
     def add_lines(self) -> list[str]:
         return [f"ip -6 route append {self._text()}"]

@@ -2,14 +2,13 @@
 
 from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import ClassVar
 
-from tunnelmgr.host.items.fate import Fate
+from tunnelmgr.host.items.thing import Thing
 from tunnelmgr.host.resolvers import Resolver, ResolverHelper, handing_over, taking_back
 
 
 @dataclass(frozen=True, slots=True)
-class Advertisement:
+class Advertisement(Thing):
     """A radvd of our own that tells the LAN of a tunnel about routers and prefixes. It dies with this process."""
 
     device: str
@@ -17,8 +16,6 @@ class Advertisement:
     """Of its configuration; absolute."""
     config: str
     """As `advertising.radvd_config` makes it."""
-
-    fate: ClassVar[Fate] = Fate.REMOVED
 
     @property
     def key(self) -> Hashable:
@@ -37,14 +34,12 @@ class Advertisement:
 
 
 @dataclass(frozen=True, slots=True)
-class Resolvers:
+class Resolvers(Thing):
     """Whom the programs of this host ask for names. Nobody can be asked what it is: the journal alone knows ours."""
 
     device: str
     helper: ResolverHelper
     servers: tuple[Resolver, ...]
-
-    fate: ClassVar[Fate] = Fate.REMOVED
 
     @property
     def key(self) -> Hashable:

@@ -1,103 +1,113 @@
-"""The nft tables, one class for each kind."""
+"""The nft tables of one tunnel: one class, whatever they are for."""
 
-from collections.abc import Hashable
+import hashlib
+import re
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
-from ipaddress import IPv6Network
-from typing import ClassVar
+from enum import Enum, StrEnum
+from typing import Any, Self
 
-from tunnelmgr.host.device_name import guard_table, nft_table, sharing_table, translation_table
-from tunnelmgr.host.firewall import FIREWALL_FAMILY, firewall_rules, sharing_rules, translation_rules
-from tunnelmgr.host.guards import Guard, mark_of, table_lines
-from tunnelmgr.host.items.fate import Fate
+from tunnelmgr.host.device_name import nft_table
+from tunnelmgr.host.items.thing import Thing
 
 
-@dataclass(frozen=True, slots=True)
-class Firewall:
-    """The nft table that lets nobody begin a conversation through the device."""
+class Purpose(StrEnum):
+    """What a table is for; the value is the end of its name."""
 
-    device: str
-    hooks: tuple[str, ...]
-    """Where it filters: "input" for this host itself, "forward" for what this host would pass on. Empty: a table of this
-    name exists, and it is not as this version makes it."""
-
-    fate: ClassVar[Fate] = Fate.REMOVED
-
-    @property
-    def key(self) -> Hashable:
-        return Firewall, self.device
-
-    def add_lines(self) -> list[str]:
-        return [f"nft {line}" for line in firewall_rules(self.device, self.hooks)]
-
-    def remove_lines(self) -> list[str]:
-        return [f"nft delete table {FIREWALL_FAMILY} {nft_table(self.device)}"]
-
-
-@dataclass(frozen=True, slots=True)
-class Translation:
-    """The nft table that gives this host's own address to what leaves it from other people's prefixes (NAPT66)."""
-
-    device: str
-    prefixes: tuple[IPv6Network, ...]
-
-    fate: ClassVar[Fate] = Fate.REMOVED
+    INBOUND = ""
+    """Strangers may not begin a conversation through the device."""
+    EXIT = "exit"
+    """A far end gives its own address to what leaves it from its clients' prefixes (NAPT66)."""
+    LAN = "lan"
+    """What a LAN sends through the device is made to fit, and translated where nobody outside knows its prefix."""
+    ERRORS = "errors"
+    """The kernel's errors about what a raw socket takes stay here."""
+    OUTER = "outer"
+    """What a kernel tunnel writes unasked into the outer header is cleared."""
+    PATHS = "paths"
+    """Out of a kernel tunnel comes what its paths authorise; the rest is counted by reason."""
 
     @property
-    def key(self) -> Hashable:
-        return Translation, self.device
-
-    def add_lines(self) -> list[str]:
-        return [f"nft {line}" for line in translation_rules(self.device, self.prefixes)]
-
-    def remove_lines(self) -> list[str]:
-        return [f"nft delete table {FIREWALL_FAMILY} {translation_table(self.device)}"]
+    def family(self) -> str:
+        """The address family. Never inet: a rule that asks for a connection's state makes the kernel track all connections
+        of the rule's families, and the outer IPv4 datagrams of a busy relay would fill the table of connections."""
+        return "ip" if self in {Purpose.ERRORS, Purpose.OUTER} else "ip6"
 
 
-@dataclass(frozen=True, slots=True)
-class Sharing:
-    """The nft table for what a LAN sends through the device."""
+class TableState(Enum):
+    """How a table stands that we have made."""
 
-    device: str
-    segment_size: int
-    """Bytes TCP may put into one segment. 0: a table of this name exists, and it is not as this version makes it."""
-    hidden: tuple[IPv6Network, ...] = ()
-    """Prefixes of the LAN that nobody outside knows: they appear there as this host itself (NAPT66)."""
-
-    fate: ClassVar[Fate] = Fate.REMOVED
-
-    @property
-    def key(self) -> Hashable:
-        return Sharing, self.device
-
-    def add_lines(self) -> list[str]:
-        return [f"nft {line}" for line in sharing_rules(self.device, self.segment_size, self.hidden)]
-
-    def remove_lines(self) -> list[str]:
-        return [f"nft delete table {FIREWALL_FAMILY} {sharing_table(self.device)}"]
+    AS_LEFT = "as left"
+    CHANGED = "changed"
+    """By somebody else."""
+    GONE = "gone"
 
 
 @dataclass(frozen=True, slots=True)
-class Guarding:
-    """An nft table beside the data path. Two are the same when their marks are."""
+class Table(Thing):
+    """One nft table. Two are the same when their marks are."""
 
     device: str
-    guard: Guard
+    purpose: Purpose
     mark: str
+    """The comment of each rule. Empty: there is such a table, but somebody changed it."""
     rules: tuple[str, ...] = field(default=(), compare=False)
-    """Empty for a table that was found."""
-
-    fate: ClassVar[Fate] = Fate.REMOVED
+    """What is added to the table, as "chain input { ... }", "rule input ..." or "counter NAME", in this order. Empty for a
+    table that another process made."""
 
     @classmethod
-    def by(cls, device: str, guard: Guard, rules: tuple[str, ...]) -> "Guarding":
-        return cls(device, guard, mark_of(rules), rules)
+    def of(cls, device: str, purpose: Purpose, rules: Sequence[str]) -> Self:
+        """Return the table that consists of these rules."""
+        return cls(device, purpose, _mark_of(rules), tuple(rules))
 
     @property
     def key(self) -> Hashable:
-        return Guarding, self.device, self.guard
+        return Table, self.device, self.purpose
+
+    @property
+    def name(self) -> str:
+        """Family and name, as nft wants them."""
+        return f"{self.purpose.family} {nft_table(self.device, self.purpose)}"
 
     def add_lines(self) -> list[str]:
-        return [f"nft {line}" for line in table_lines(self.device, self.guard, self.rules)]
+        if not self.rules:
+            return []  # back to one whose rules are not known: what is there is better than none
+        # Whatever was in a table of this name is dropped.
+        return [f"nft {word} table {self.name}" for word in ("add", "delete", "add")] + [*map(self._line, self.rules)]
 
     def remove_lines(self) -> list[str]:
-        return [f"nft delete table {self.guard.family} {guard_table(self.device, self.guard.value)}"]
+        return [f"nft delete table {self.name}"]
+
+    def change_lines(self, before: Any) -> list[str]:
+        if not self.rules or not before.mark or self.purpose is not Purpose.PATHS:
+            return self.add_lines()
+        # In place, so that what was dropped goes on being counted.
+        return [f"nft flush table {self.name}", *(self._line(rule) for rule in self.rules if rule.startswith("rule "))]
+
+    def _line(self, rule: str) -> str:
+        kind, _, rest = rule.partition(" ")
+        return f"nft add {kind} {self.name} {rest}" + (f' comment "{self.mark}"' if kind == "rule" else "")
+
+
+def mark_in(listing: str) -> str:
+    """Return the mark of the table that nft lists so; empty unless all its rules are there that were made."""
+    found = re.findall(r'comment "(tunnelmgr [0-9a-f]{8}/(\d+))"', listing)
+    return found[0][0] if len(set(found)) == 1 and len(found) == int(found[0][1]) else ""
+
+
+def state_of_table(table: Table, listing: str | None, left: str | None = None) -> TableState:
+    """Return how a table stands, by what nft lists of it: without counters and handles, and None when there is none.
+
+    `left` is the listing from when it was made. Where that is not known the marks decide, which do not show what somebody
+    has added.
+    """
+    if listing is None:
+        return TableState.GONE
+    same = mark_in(listing) == table.mark != "" if left is None else listing == left
+    return TableState.AS_LEFT if same else TableState.CHANGED
+
+
+def _mark_of(rules: Sequence[str]) -> str:
+    """Return a digest of the rules, and how many have it as their comment."""
+    marked = sum(rule.startswith("rule ") for rule in rules)
+    return f"tunnelmgr {hashlib.sha256(chr(10).join(rules).encode()).hexdigest()[:8]}/{marked}"

@@ -6,25 +6,14 @@ from collections.abc import Callable, Collection, Mapping
 from ipaddress import IPv4Address
 
 from tunnelmgr.api.network import Network
-from tunnelmgr.host.device_name import guard_table
-from tunnelmgr.host.guards import Guard
-from tunnelmgr.host.items import (
-    Advertisement,
-    Firewall,
-    Guarding,
-    Item,
-    KernelTunnel,
-    Resolvers,
-    Sharing,
-    Sysctl,
-    Translation,
-)
+from tunnelmgr.host.device_name import nft_table
+from tunnelmgr.host.items import Advertisement, Item, KernelTunnel, Purpose, Resolvers, Sysctl, Table
 from tunnelmgr.host.linux import facts
 from tunnelmgr.host.linux.links import links
 from tunnelmgr.host.linux.modules import lacks_module
 from tunnelmgr.host.linux.monitor import watch
 from tunnelmgr.host.linux.netlink import LinkItem, Netlink
-from tunnelmgr.host.linux.nft import check_nft, run_nft, sharing_of, tables_of
+from tunnelmgr.host.linux.nft import Tables, check_nft
 from tunnelmgr.host.linux.nft_counters import counters
 from tunnelmgr.host.linux.radvd import Radvd
 from tunnelmgr.host.linux.resolver_helper import find_helper, hand_over
@@ -40,6 +29,7 @@ class LinuxHost:
     def __init__(self) -> None:
         self._netlink = Netlink()
         self._radvd = Radvd()
+        self._tables = Tables()
 
     def network(self) -> Network:
         return facts.network()
@@ -61,7 +51,7 @@ class LinuxHost:
 
     def barred(self, device: str) -> Mapping[str, int]:
         try:
-            counted = counters(guard_table(device, Guard.PATHS))
+            counted = counters(nft_table(device, Purpose.PATHS))
         except OSError:  # who asks how things stand shall hear all the rest
             return {}
         return {name: packets for name, packets in counted.items() if packets}
@@ -73,7 +63,7 @@ class LinuxHost:
         return find_helper()
 
     async def actual(self, device: str, beyond: Collection[Item] = ()) -> frozenset[Item]:
-        own = [*await tables_of(device), *sysctls_of(device), *await self._netlink.actual(device, beyond)]
+        own = [*await self._tables.of(device), *sysctls_of(device), *await self._netlink.actual(device, beyond)]
         return frozenset([*own, *await self._found(beyond)])
 
     async def _found(self, items: Collection[Item]) -> list[Item]:
@@ -81,8 +71,6 @@ class LinuxHost:
         found: list[Item | None] = []
         for item in items:
             match item:
-                case Sharing(device):
-                    found.append(await sharing_of(device))
                 case Sysctl(path):
                     found.append(read_sysctl(path))
                 case Advertisement():
@@ -99,11 +87,8 @@ class LinuxHost:
                 set_sysctl(switch)
             case Sysctl(), None:
                 pass  # what it was is not known
-            case (_, Firewall() | Translation() | Sharing() | Guarding()) | (
-                Firewall() | Translation() | Sharing() | Guarding(),
-                None,
-            ):
-                await run_nft([line.removeprefix("nft ") for line in step.lines()])
+            case (Table() | None as before, Table() as after) | (Table() as before, None as after):
+                await self._tables.run(before, after)
             case (_, Resolvers()) | (Resolvers(), None):
                 await hand_over(step.before, step.after)
             case before, after:

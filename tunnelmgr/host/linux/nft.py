@@ -1,21 +1,18 @@
-"""Runs nft: firewall tables in, and how they stand out."""
+"""Runs nft: puts our tables there, and tells how they stand."""
 
 import asyncio
 import errno
 import os
-import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable
+from dataclasses import replace
 
 from tunnelmgr.api.errors import TunnelError
-from tunnelmgr.host.device_name import guard_table, nft_table, sharing_table, translation_table
-from tunnelmgr.host.firewall import FIREWALL_FAMILY, clamped_size, firewall_mark, translated_prefixes
-from tunnelmgr.host.guards import MARK, Guard
-from tunnelmgr.host.items import Firewall, Guarding, Sharing, Translation
+from tunnelmgr.host.items.tables import Purpose, Table, TableState, mark_in, state_of_table
+from tunnelmgr.host.plan import Step
 
 # What nft says for a failed system call is strerror's text; these are the ones somebody decides by.
 _TOLD_APART = (errno.ENOENT, errno.EPERM, errno.EEXIST, errno.EBUSY, errno.EOPNOTSUPP)
-_HOOKS = (("input", "forward"), ("input",))
 
 
 SEARCH_PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
@@ -31,65 +28,43 @@ def check_nft(path: str = SEARCH_PATH) -> None:
         )
 
 
-async def run_nft(lines: Sequence[str]) -> None:
-    """Carry out nft commands, all or none. Raises OSError with the errno behind what nft says."""
-    await _nft("-f", "-", script="\n".join(lines) + "\n")
+class Tables:
+    """Our nft tables on this machine, and what nft showed of each right after we made it."""
+
+    def __init__(self) -> None:
+        self._left: dict[Hashable, tuple[Table, str | None]] = {}
+
+    async def run(self, before: Table | None, after: Table | None) -> None:
+        """Carry out one change, all of it or none. Raises OSError with the errno behind what nft says."""
+        lines = Step(before, after).lines()
+        await _nft("-f", "-", script="".join(f"{line.removeprefix('nft ')}\n" for line in lines))
+        if after and after.rules:
+            self._left[after.key] = after, await _listing(after.name)
+        elif before:
+            self._left.pop(before.key, None)
+
+    async def of(self, device: str) -> list[Table]:
+        """Return the device's tables that there are, without a mark where somebody changed one."""
+        if not shutil.which("nft", path=SEARCH_PATH):
+            return []
+        # Nearly always there are none or few: one process says which.
+        names = {line.removeprefix("table ") for line in (await _nft("list", "tables")).splitlines()}
+        looked_for = [table for purpose in Purpose if (table := Table(device, purpose, "")).name in names]
+        # Side by side: most of each is starting a process.
+        listings = await asyncio.gather(*(_listing(table.name) for table in looked_for))
+        return [
+            self._found(table, listing) for table, listing in zip(looked_for, listings, strict=True) if listing is not None
+        ]
+
+    def _found(self, unmarked: Table, listing: str) -> Table:
+        made, left = self._left.get(unmarked.key) or (replace(unmarked, mark=mark_in(listing)), None)
+        return made if state_of_table(made, listing, left) is TableState.AS_LEFT else unmarked
 
 
-async def tables_of(device: str) -> list[Firewall | Translation | Guarding]:
-    """Return the device's tables as far as there are any."""
-    if not shutil.which("nft", path=SEARCH_PATH):
-        return []
-    guards = [(guard, guard.family, guard_table(device, guard.value)) for guard in Guard]
-    names = [(FIREWALL_FAMILY, nft_table(device)), (FIREWALL_FAMILY, translation_table(device))]
-    # Side by side: most of each is starting a process.
-    listings = await _listings([*names, *((family, name) for _, family, name in guards)])
-    filtering, translating = (listings.get(name) for name in names)
-    found: list[Firewall | Translation | Guarding] = []
-    if filtering is not None:
-        found.append(Firewall(device, _hooks_in(device, filtering)))
-    if translating is not None:
-        found.append(Translation(device, translated_prefixes(translating)))
-    for guard, family, name in guards:
-        if (listing := listings.get((family, name))) is not None:
-            found.append(Guarding(device, guard, _mark_in(listing)))
-    return found
-
-
-async def sharing_of(device: str) -> Sharing | None:
-    """Return the table of the device's LAN; None when there is none."""
-    if not shutil.which("nft", path=SEARCH_PATH):
-        return None
-    listing = await _listing(FIREWALL_FAMILY, sharing_table(device))
-    return None if listing is None else Sharing(device, clamped_size(listing), translated_prefixes(listing))
-
-
-def _hooks_in(device: str, listing: str) -> tuple[str, ...]:
-    """Return where the listed firewall filters; nothing when it is not as this version makes it."""
-    for hooks in _HOOKS:
-        if listing.count(firewall_mark(device, hooks)) == len(hooks):
-            return hooks
-    return ()
-
-
-def _mark_in(listing: str) -> str:
-    """Return the mark that all rules of a table bear; nothing when they differ."""
-    marks = set(re.findall(rf'comment "({MARK}[0-9a-f]+)"', listing))
-    return marks.pop() if len(marks) == 1 else ""
-
-
-async def _listings(tables: Sequence[tuple[str, str]]) -> Mapping[tuple[str, str], str]:
-    """Return the content of those tables that exist, by family and name."""
-    # Nearly always there are none or few: one process says which.
-    names = {tuple(line.split()[1:3]) for line in (await _nft("list", "tables")).splitlines()}
-    existing = [table for table in tables if table in names]
-    listed = await asyncio.gather(*(_listing(*table) for table in existing))
-    return {table: listing for table, listing in zip(existing, listed, strict=True) if listing is not None}
-
-
-async def _listing(family: str, table: str) -> str | None:
+async def _listing(table: str) -> str | None:
+    """Return what nft says of a table, but counters and handles; None when there is none."""
     try:
-        return await _nft("list", "table", family, table)
+        return await _nft("--stateless", "list", "table", *table.split())
     except FileNotFoundError:
         return None
 
