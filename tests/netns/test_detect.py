@@ -50,10 +50,15 @@ def stun(coturn_programs: None, internet: NamespaceInternet, tmp_path: Path) -> 
     return server
 
 
+def found_by(home: Tunnelmgr, *options: str) -> dict[str, Any]:
+    """Return what `detect` finds, and how it ranks the methods."""
+    told = json.loads(home.run("detect", home.profile, "--json", *options).stdout)["data"]
+    return {**told["findings"], "methods": told["methods"]}
+
+
 def detect(internet: NamespaceInternet, kind: NatKind, folder: Path) -> dict[str, Any]:
     home = Tunnelmgr(internet.site("home", kind).inside, folder, PROFILE)
-    told: dict[str, Any] = json.loads(home.run("detect", home.profile, "--json").stdout)["data"]
-    return told
+    return found_by(home)
 
 
 @pytest.mark.usefixtures("stun")
@@ -106,8 +111,7 @@ def port_control(internet: NamespaceInternet, tmp_path: Path) -> Callable[[Site]
 
 def detect_in(site: Site, folder: Path, *options: str) -> dict[str, Any]:
     home = Tunnelmgr(site.inside, folder, PROFILE)
-    told: dict[str, Any] = json.loads(home.run("detect", home.profile, "--json", *options).stdout)["data"]
-    return told
+    return found_by(home, *options)
 
 
 @pytest.mark.usefixtures("stun")
@@ -234,7 +238,7 @@ def test_native_ipv6_is_proven_or_found_broken(internet: NamespaceInternet, tmp_
         native.run(["nft", "add table ip6 t; add chain ip6 t i { type filter hook input priority 0; policy drop; }"])
     profile = f'{PROFILE.replace("[stun.example.net]", "[]")}network: {{probe: ["{native.ipv6}"]}}\n'
     tunnelmgr = Tunnelmgr(home, tmp_path, profile)
-    ipv6 = json.loads(tunnelmgr.run("detect", tunnelmgr.profile, "--json").stdout)["data"]["ipv6"]
+    ipv6 = found_by(tunnelmgr)["ipv6"]
     assert (ipv6["default_route"], ipv6["reach"], ipv6["address"]) == (True, answers, "2001:db8:7::1")
 
 
@@ -296,5 +300,5 @@ def test_protocol_41_is_really_tried_with_the_far_end(internet: NamespaceInterne
     site = internet.site("home", Nat(passes_protocol41=passes))
     wait_for("the far end listens", lambda: "tm-home" in far.host.run(["ip", "-6", "address"]).stdout)
     home = Tunnelmgr(site.inside, tmp_path, SIXINFOUR)
-    found = json.loads(home.run("detect", home.profile, "--json").stdout)["data"]
+    found = found_by(home)
     assert (found["protocol41"], [one["suits"] for one in found["methods"]]) == (passes, [passes])

@@ -16,13 +16,13 @@ import pytest
 from tests.sim.stun_server import StunServer
 from tests.sim.test_detection import CONTROLLED, LAB, SLOW, STUN, detect
 from tunnelmgr.cli import render
+from tunnelmgr.cli.commands.detect import commented
 from tunnelmgr.cli.commands.schema import schema_of
-from tunnelmgr.cli.detect_profile import commented
 from tunnelmgr.cli.detect_screen import explained, screen
-from tunnelmgr.cli.detecting import Detected
 from tunnelmgr.core.plugins import PluginRegistry
 from tunnelmgr.core.profiles.loading import load_profile
 from tunnelmgr.core.profiles.profile import Profile
+from tunnelmgr.detect.advice import Advice
 from tunnelmgr.detect.plan import Plan, plan_for
 from tunnelmgr.lab.simulated import Internet
 from tunnelmgr.lab.simulated.internet import Behind
@@ -59,7 +59,7 @@ class Scene:
     native_ipv6: bool = False
     silent_stun: bool = False
     lifetime: float | None = None
-    text: Callable[[Detected], str] = screen
+    text: Callable[[Advice], str] = screen
 
 
 def kind(lab: LAB) -> Callable[[Internet], Behind]:
@@ -117,12 +117,12 @@ def read(text: str, folder: Path) -> Profile:
     return load_profile(file, PluginRegistry.from_environment())
 
 
-def detected(scene: Scene, folder: Path) -> Detected:
+def detected(scene: Scene, folder: Path) -> Advice:
     internet, profile = network(silent_stun=scene.silent_stun), read(scene.profile, folder)
     plan = plan_for(profile, Random(1), scene.lifetime)
     within = 7 + (scene.lifetime or 0.0)
     found = detect(internet, scene.behind(internet), plan, native_ipv6=scene.native_ipv6, within=within)
-    return Detected.of(found, profile)
+    return Advice.of(found, profile)
 
 
 @pytest.mark.parametrize("name", SCENES)
@@ -136,7 +136,7 @@ SOMEBODY_KEEPS_SILENT = {"udp-blocked", "protocol-41-blocked", "stun-dead", "nob
 
 @pytest.mark.parametrize("name", sorted(SCENES.keys() - {"mapping-lifetime"}))
 def test_it_takes_three_seconds_where_everybody_answers_and_six_where_somebody_does_not(name: str, tmp_path: Path) -> None:
-    assert detected(SCENES[name], tmp_path).took < (6.0 if name in SOMEBODY_KEEPS_SILENT else 3.0)
+    assert detected(SCENES[name], tmp_path).findings.took < (6.0 if name in SOMEBODY_KEEPS_SILENT else 3.0)
 
 
 def test_no_text_is_left_of_a_scene_that_is_gone() -> None:
@@ -144,7 +144,7 @@ def test_no_text_is_left_of_a_scene_that_is_gone() -> None:
 
 
 def test_without_a_profile_it_says_what_this_host_and_its_router_know() -> None:
-    found = Detected.of(detect(network(silent_stun=False), CONTROLLED, Plan()), None)
+    found = Advice.of(detect(network(silent_stun=False), CONTROLLED, Plan()), None)
     assert screen(found) + "\n" == (TEXTS / "without-a-profile.txt").read_text()
 
 
@@ -152,7 +152,7 @@ def test_without_a_profile_it_says_what_this_host_and_its_router_know() -> None:
 def test_the_json_follows_its_schema(name: str, tmp_path: Path) -> None:
     told = json.loads(render.envelope("detect", detected(SCENES[name], tmp_path)))
     jsonschema.Draft202012Validator(schema_of("detect")).validate(told)
-    assert told["data"]["nat"].keys() >= {"kind", "mapping", "filtering", "candidates", "evidence"}
+    assert told["data"]["findings"]["nat"].keys() >= {"kind", "mapping", "filtering", "candidates", "evidence"}
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_the_json_follows_its_schema(name: str, tmp_path: Path) -> None:
     ],
 )
 def test_the_kind_in_json_is_one_of_the_words(name: str, kind: str, tmp_path: Path) -> None:
-    assert json.loads(render.envelope("detect", detected(SCENES[name], tmp_path)))["data"]["nat"]["kind"] == kind
+    assert json.loads(render.envelope("detect", detected(SCENES[name], tmp_path)))["data"]["findings"]["nat"]["kind"] == kind
 
 
 def test_a_written_profile_is_the_same_profile_with_what_was_found_before_it(tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ def _write() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for name, scene in SCENES.items():
             (TEXTS / f"{name}.txt").write_text(scene.text(detected(scene, Path(folder))) + "\n")
-    found = Detected.of(detect(network(silent_stun=False), CONTROLLED, Plan()), None)
+    found = Advice.of(detect(network(silent_stun=False), CONTROLLED, Plan()), None)
     (TEXTS / "without-a-profile.txt").write_text(screen(found) + "\n")
 
 

@@ -15,14 +15,16 @@ class Endpoint(NamedTuple):
         return f"{self.address}:{self.port}"
 
 
-class LocalAddress(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class LocalAddress:
     """An IPv4 address of this host, with the prefix of the link it is on."""
 
     interface: str
     address: IPv4Interface
 
 
-class DefaultRoute(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class DefaultRoute:
     """Where IPv4 traffic to the internet leaves this host."""
 
     interface: str

@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from tunnelmgr.api.report import NatKind
-from tunnelmgr.cli.detect_words import SUITS, plain_words
-from tunnelmgr.cli.detecting import Detected, RankedMethod
 from tunnelmgr.cli.render import Row, aligned, columns
+from tunnelmgr.detect.advice import Advice, RankedMethod
 from tunnelmgr.detect.findings import (
     Evidence,
     FarEndFindings,
+    Findings,
     Ipv4Findings,
     Ipv6Findings,
     NatFindings,
@@ -23,23 +23,90 @@ _SCOPES = {
     Scope.LINK_LOCAL: "link-local, so no network gave an address",
     Scope.OTHER: "not of the internet",
 }
+_SUITS = {True: "suits", None: "may suit", False: "does not suit"}
+_KINDS = {
+    NatKind.NONE: "This host is on the internet itself: no router translates its address.",
+    NatKind.FULL_CONE: "This host is behind a router (NAT) that lets in whoever knows the port.",
+    NatKind.ADDRESS_RESTRICTED: "This host is behind a router (NAT) that lets in only whom this host has spoken to.",
+    NatKind.PORT_RESTRICTED: "This host is behind a router (NAT) that lets in answers only, as most at home do.",
+    NatKind.SYMMETRIC: "This host is behind a router (NAT) that takes another port for every peer: few reach it directly.",
+    NatKind.BLOCKED: "No UDP leaves this network: what needs it, as Teredo does, cannot work here.",
+}
 
 
-def screen(found: Detected) -> str:
+def screen(advice: Advice) -> str:
     """Return what matters: first in plain words, then in those of the trade."""
-    return "\n".join([*plain_words(found), "", *aligned(_rows(found))])
+    return "\n".join([*_plain_words(advice), "", *aligned(_rows(advice))])
 
 
-def explained(found: Detected) -> str:
+def explained(advice: Advice) -> str:
     """Return the screen, why each method ranks as it does, and the evidence."""
-    methods = ["", "  methods, in the order `up` tries them", *_method_lines(found.methods)] if found.methods else []
+    found, listed = advice.findings, advice.methods
+    methods = ["", "  methods, in the order `up` tries them", *_method_lines(listed)] if listed else []
     evidence = [*found.nat.evidence, *found.path.evidence, *found.ipv6.evidence]
     seen = ["", "  evidence", *_evidence_lines(evidence)] if evidence else []
-    return "\n".join([screen(found), *methods, *seen])
+    return "\n".join([screen(advice), *methods, *seen])
 
 
-def _rows(found: Detected) -> Iterator[Row]:
-    for link in found.links:
+def _plain_words(advice: Advice) -> Iterator[str]:
+    """Yield what `up` would do, and why, a sentence a line, for people who know no NATs."""
+    found = advice.findings
+    yield _choice(advice)
+    yield f"  {_about_nat(found.nat, found.ipv4.scope)}"
+    if found.nat.kind is not None and len(found.nat.candidates) > 1:
+        yield "  It may let in more than that: only a STUN server with two addresses could tell."
+    if found.ipv4.scope is Scope.SHARED:
+        yield "  That router is the provider's: nobody here can open ports in it."
+    elif found.nat.several:
+        yield "  There is another NAT beyond it, often the provider's: nobody here can open ports in that one."
+    if found.udp is None and advice.methods:
+        yield "  Whether UDP passes is not known: nobody who was asked answered."
+    yield f"  {_about_ipv6(found.ipv6)}"
+
+
+def _choice(advice: Advice) -> str:
+    if not advice.methods:
+        return "no profile is named, so nobody but this host and its router was asked"
+    best = next((method for method in advice.methods if method.suits is not False), None)
+    if best is not None:
+        return f"{advice.profile}: {_praise(best, advice.findings)}"
+    needless = advice.findings.ipv6.reach is True
+    return f"{advice.profile}: " + ("no tunnel is needed" if needless else "no method of this profile suits this network")
+
+
+def _praise(best: RankedMethod, found: Findings) -> str:
+    ends = [far_end.reached for far_end in found.far_ends if far_end.method == best.method]
+    words = f"{best.method}, {best.described}, {_SUITS[best.suits]}"
+    return f"{words}, but nobody there answers" if ends and not any(ends) and None not in ends else f"{words} this network"
+
+
+def _about_nat(nat: NatFindings, scope: Scope | None) -> str:
+    if nat.kind is not None:
+        return _KINDS[nat.kind]
+    if nat.candidates:
+        return "This host is behind a router (NAT), and nothing shows of which kind."
+    if scope is None:
+        return "This host has no way to the internet."
+    if scope in {Scope.PRIVATE, Scope.SHARED} or nat.several:
+        return "This host has no public address, so a router (NAT) is on the way; of which kind, nothing shows."
+    return "Whether a router (NAT) is on the way is not known."
+
+
+def _about_ipv6(ipv6: Ipv6Findings) -> str:
+    if ipv6.reach:
+        return "IPv6 works here without a tunnel."
+    if ipv6.default_route and ipv6.reach is False:
+        return "IPv6 is set up here, but nobody answers over it: it is broken, and a tunnel helps."
+    if ipv6.default_route:
+        return "IPv6 is set up here; whether it works was not tried, since nobody is named to ask."
+    if ipv6.default_route is None:
+        return "Whether there is IPv6 without a tunnel is not known."
+    return "There is no IPv6 here without a tunnel."
+
+
+def _rows(advice: Advice) -> Iterator[Row]:
+    found = advice.findings
+    for link in found.network.addresses:
         yield "link", f"{link.interface} {link.address}"
     yield "IPv4", _ipv4(found.ipv4)
     if found.nat.mapped:
@@ -56,7 +123,7 @@ def _rows(found: Detected) -> Iterator[Row]:
     yield "IPv6", _ipv6(found.ipv6)
     for far_end in found.far_ends:
         yield "far ends", _far_end(far_end)
-    for method in found.methods:
+    for method in advice.methods:
         if method.suits is False:
             yield "left out", f"{method.method}, {method.described}: {method.reason}"
     if found.strays:
@@ -138,7 +205,7 @@ def _method_lines(methods: Sequence[RankedMethod]) -> Iterable[str]:
         (
             f"{number}." if method.suits is not False else "-",
             f"{method.method}, {method.described}",
-            SUITS[method.suits],
+            _SUITS[method.suits],
             method.reason,
         )
         for number, method in enumerate(methods, 1)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from tunnelmgr.api.plain import as_plain
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Raised when a change breaks readers; a new key does not."""
 
 Row = tuple[str, str]

@@ -35,15 +35,6 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
-    """An IPv4 address of this host on one of its links."""
-
-    interface: str
-    address: str
-    """With the length of its prefix."""
-
-
-@dataclass(frozen=True, slots=True)
 class Ipv4Findings:
     """How this host is on the IPv4 internet."""
 
@@ -130,25 +121,24 @@ class FarEndFindings:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """All of it."""
+    """What is known of a network."""
 
     network: Network
     ipv4: Ipv4Findings = field(default_factory=Ipv4Findings)
     nat: NatFindings = field(default_factory=NatFindings)
     udp: bool | None = None
+    """Whether UDP passes."""
     protocol41: bool | None = None
+    """Whether protocol 41 passes to the far ends of the profile and back."""
     ipv6: Ipv6Findings = field(default_factory=Ipv6Findings)
     far_ends: tuple[FarEndFindings, ...] = ()
+    """Those that answered first, the fastest in front."""
     path: PathFindings = field(default_factory=PathFindings)
     router: RouterFindings = field(default_factory=RouterFindings)
     strays: int = 0
     """Datagrams that answered nothing that was asked."""
     took: float = 0.0
     """Seconds."""
-
-    @property
-    def links(self) -> tuple[Link, ...]:
-        return tuple(Link(one.interface, str(one.address)) for one in self.network.addresses)
 
     def report(self) -> NetworkReport:
         """Return what methods are judged by."""

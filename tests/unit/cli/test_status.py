@@ -269,7 +269,7 @@ def test_json_is_one_line_in_an_envelope() -> None:
     text = render.envelope("status", Statuses((ProfileStatus.of(UP),)))
     assert "\n" not in text
     told = json.loads(text)
-    assert (told["schema"], told["schema_version"]) == ("tunnelmgr.status", 1)
+    assert (told["schema"], told["schema_version"]) == ("tunnelmgr.status", 2)
     (profile,) = told["data"]["profiles"]
     assert (profile["state"], profile["snapshot"]["mtu"], profile["snapshot"]["facts"]["hairpin"]) == ("up", 1280, None)
 

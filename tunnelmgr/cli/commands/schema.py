@@ -15,7 +15,7 @@ from tunnelmgr.core.profiles.schema import profile_schema
 
 _ORIGINS: Mapping[str, tuple[str, str]] = {
     "status": ("tunnelmgr.cli.overview", "Statuses"),
-    "detect": ("tunnelmgr.cli.detecting", "Detected"),
+    "detect": ("tunnelmgr.detect.advice", "Advice"),
     "check": ("tunnelmgr.cli.commands.check", "Checks"),
     "explain": ("tunnelmgr.core.profiles.manual", "Explained"),
     "plugins": ("tunnelmgr.cli.commands.plugins", "Plugins"),

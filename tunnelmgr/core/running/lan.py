@@ -48,7 +48,8 @@ class Surroundings:
     @property
     def uplinks(self) -> set[str | None]:
         """Those that lead to the internet, by IPv4 or by IPv6."""
-        return {self.network.native_interface, self.network.default_route and self.network.default_route.interface}
+        route = self.network.default_route
+        return {self.network.native_interface, route.interface if route else None}
 
     @classmethod
     def of(cls, host: Host) -> Self:
