@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 import pytest
 
+from tests.netns.host.machine import add_link, sh
 from tunnelmgr.api.errors import TunnelError
 from tunnelmgr.api.hostconfig import ProxiedNeighbour
 from tunnelmgr.api.network import DefaultRoute, LocalAddress
@@ -29,7 +30,6 @@ from tunnelmgr.host.linux import tun as tun_module
 from tunnelmgr.host.linux.host import LinuxHost
 from tunnelmgr.host.linux.tun import LinuxTun, open_by_ioctl
 from tunnelmgr.host.plan import Step
-from tunnelmgr.lab.namespaces.entering import entered
 from tunnelmgr.lab.waiting import wait_for
 
 ADDRESS = IPv6Interface("2001:db8:1::2/64")
@@ -45,16 +45,8 @@ MOVED = replace(HOME, addresses=(IPv6Interface("2001:db8:3::2/64"),), sources=(I
 
 
 @pytest.fixture(autouse=True)
-def machine(lab_name: Callable[[], str]) -> Iterator[str]:
-    """A namespace with nothing but loopback; the test's thread is inside."""
-    name = f"{lab_name()}-machine"
-    sh(f"ip netns add {name}")
-    try:
-        with entered(name):
-            sh("ip link set lo up")
-            yield name
-    finally:
-        sh(f"ip netns delete {name}")
+def _in_a_machine(machine: str) -> None:
+    pass
 
 
 @pytest.fixture
@@ -69,12 +61,6 @@ def tun() -> Iterator[LinuxTun]:
     tun = LinuxHost().open_tun("tm-home")
     yield tun
     tun.close()
-
-
-def sh(command: str) -> str:
-    done = subprocess.run(command.split(), capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"{command}: {done.stderr}"
-    return done.stdout
 
 
 def refused(command: str) -> str:
@@ -118,13 +104,6 @@ def cleared(journal: Journal) -> None:
 
 def clean(runtime_dir: Path) -> list[Leftover]:
     return on_this_machine(lambda host: cleanup(host, runtime_dir))
-
-
-def add_link(name: str) -> None:
-    """Add an interface that is up; its other end leads nowhere."""
-    sh(f"ip link add {name} type veth peer name {name}-far")
-    sh(f"ip link set {name} up")
-    sh(f"ip link set {name}-far up")
 
 
 @pytest.mark.requirement("T-TX-017")

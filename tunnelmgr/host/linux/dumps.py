@@ -1,4 +1,4 @@
-"""Netlink dumps in a dozen lines (netlink(7)), for what is read too early or too often to import a library for it."""
+"""Netlink questions in a dozen lines (netlink(7)), for what is read too early or too often to import a library for it."""
 
 import os
 import socket
@@ -11,10 +11,19 @@ _NLM_F_REQUEST, _NLM_F_DUMP = 1, 0x300
 _TYPE = 0x3FFF  # NLA_TYPE_MASK
 
 
+def ask(family: int, request: int, body: bytes) -> bytes:
+    """Return the content of the one message that answers a request. Raises OSError with the errno of the kernel."""
+    return next(message for _, message in _answers(family, request, _NLM_F_REQUEST, body))
+
+
 def dump(family: int, request: int, body: bytes) -> Iterator[tuple[int, bytes]]:
     """Yield type and content of each message of a dump. Raises OSError with the errno of the kernel."""
+    return _answers(family, request, _NLM_F_REQUEST | _NLM_F_DUMP, body)
+
+
+def _answers(family: int, request: int, flags: int, body: bytes) -> Iterator[tuple[int, bytes]]:
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, family) as netlink:
-        netlink.sendto(struct.pack("=IHHII", 16 + len(body), request, _NLM_F_REQUEST | _NLM_F_DUMP, 1, 0) + body, (0, 0))
+        netlink.sendto(struct.pack("=IHHII", 16 + len(body), request, flags, 1, 0) + body, (0, 0))
         while True:
             data = netlink.recv(65536)
             while data:
