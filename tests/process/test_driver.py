@@ -277,7 +277,7 @@ def test_only_https_is_fetched(tmp_path: Path) -> None:
 def test_a_bug_in_what_carries_effects_out_is_answered_too(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async def story() -> EffectResult:
         async with bench(tmp_path) as b:
-            return await b.answer(Remember("key", "no bytes"))  # type: ignore[arg-type]  # a bug it shall be
+            return await b.answer(Remember("key", b"value", "no number"))  # type: ignore[arg-type]  # a bug it shall be
 
     result = asyncio.run(story())
     assert failure_of(result) is FailureCode.CRASHED

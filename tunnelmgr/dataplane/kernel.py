@@ -1,4 +1,4 @@
-"""What a tunnel of the kernel's own carried, from the counters of its device. Packets are none of our business here."""
+"""What the kernel's own tunnel carried, read from the counters of its device: its packets never come to this process."""
 
 from collections.abc import Sequence
 from ipaddress import IPv6Network

@@ -1,4 +1,9 @@
-"""The plain data path: one packet a system call, up to 64 a wake-up. The reference the faster ones must agree with."""
+"""The plain data path: one packet a system call, some packets a wake-up.
+
+It reads the TUN device and the channels, carries what the forwarding table authorises, and hands the rest back: packets and
+datagrams for the Tunnel. It also sends and delivers what the Tunnel itself says. The driver uses the public methods alone,
+so that a path which carries in the kernel can stand in its place, and must agree with it packet for packet.
+"""
 
 import os
 import socket
@@ -13,9 +18,9 @@ from typing import Final
 
 from tunnelmgr.api.datagrams import ChannelEvent, ChannelFailed, ChannelKind, Datagram
 from tunnelmgr.api.network import Endpoint
-from tunnelmgr.dataplane.path import BATCH
 from tunnelmgr.dataplane.table import ForwardingTable, RawEndpoint, ecn_is_plain
 
+_BATCH: Final = 64  # packets taken from one descriptor at once: a burst is done soon, and the others are not kept waiting
 _DATAGRAM_MAX: Final = 65535  # bytes; no IPv4 datagram is larger
 _IP_PKTINFO: Final = 8  # linux/in.h; the socket module has no name for it before Python 3.14
 _PKTINFO: Final = struct.Struct("=I4s4s")  # struct in_pktinfo: interface index, local address, destination address
@@ -53,12 +58,12 @@ class PlainPath:
             known.pop(name, None)
 
     def read_device(self, now: float) -> list[bytes]:
-        """Carry what waits in the TUN device; return the packets for the Tunnel."""
+        """Carry what waits in the TUN device; return the packets for the Tunnel. Raises OSError when the device is gone."""
         for_tunnel = []
         device, outward, send, sockets = self._device, self._table.outward, self._send, self._sockets
         if device is None:
             return []
-        for _ in range(BATCH):
+        for _ in range(_BATCH):
             try:
                 packet = os.read(device, _DATAGRAM_MAX)
             except BlockingIOError:
@@ -73,7 +78,7 @@ class PlainPath:
                 try:
                     sockets[path.channel].sendto(packet, path.remote)
                 except (OSError, KeyError):
-                    send(path.channel, packet, path.remote)  # once more, and its failure is counted
+                    send(path.channel, packet, path.remote)  # again: see there why the first error may be another packet's
         return for_tunnel
 
     def read_channel(self, name: str, now: float) -> list[Datagram]:
@@ -93,7 +98,7 @@ class PlainPath:
     def _read_udp(self, name: str, now: float) -> list[Datagram]:
         for_tunnel = []
         receive, inward, device = self._sockets[name].recvfrom, self._table.inward, self._device
-        for count in range(BATCH):
+        for count in range(_BATCH):
             try:
                 data, remote = receive(_DATAGRAM_MAX)
             except BlockingIOError:
@@ -108,13 +113,16 @@ class PlainPath:
                 try:
                     os.write(device, data)
                 except OSError:
-                    self._write(data)  # once more, and its failure is counted
+                    self._write(data)  # again, and a failure is counted
         return for_tunnel
 
     def _read_raw41(self, name: str, now: float) -> list[Datagram]:
-        """As for UDP, with the outer header that raw sockets leave in front (raw(7))."""
+        """As for UDP, with the outer header that raw sockets leave in front (raw(7)).
+
+        A congestion mark that no router makes is for the Tunnel to judge (RFC 6040 section 4.2).
+        """
         for_tunnel = []
-        for count in range(BATCH):
+        for count in range(_BATCH):
             try:
                 packet, remote = self._sockets[name].recvfrom(_DATAGRAM_MAX)
             except BlockingIOError:
@@ -132,9 +140,9 @@ class PlainPath:
         return for_tunnel
 
     def _read_multicast(self, name: str) -> list[Datagram]:
-        """Nothing sent to a group is ever on a path; what matters is where it arrived and what it was sent to."""
+        """Return all datagrams: none to a group is on a path. Each tells its interface and the group it was sent to."""
         for_tunnel = []
-        for count in range(BATCH):
+        for count in range(_BATCH):
             try:
                 data, ancillary, _, remote = self._sockets[name].recvmsg(_DATAGRAM_MAX, _ANCILLARY_MAX)
             except BlockingIOError:
@@ -171,14 +179,15 @@ class PlainPath:
         return failures
 
     def counters(self) -> Mapping[str, int]:
-        """Return how many packets were dropped since the beginning, by reason."""
+        """Return how many packets were dropped since the beginning, by reason: `dropped-<reason>`."""
         return dict(self._dropped)
 
     def _send(self, channel: str, data: bytes, remote: RawEndpoint, ancillary: _Ancillary = ()) -> None:
         if (sock := self._sockets.get(channel)) is None:
             self._dropped["dropped-no-channel"] += 1
             return
-        for _ in range(2):  # an ICMP error waiting on the socket is reported by the next send, whoever it is for
+        # The next send reports a waiting ICMP error, even to another peer: only a second error is about this datagram.
+        for _ in range(2):
             try:
                 if ancillary:
                     sock.sendmsg([data], ancillary, 0, remote)
@@ -191,7 +200,7 @@ class PlainPath:
         self._failed(channel, remote, failure)
 
     def _failed(self, channel: str, remote: RawEndpoint, failure: OSError) -> None:
-        if failure.errno in _FULL:
+        if failure.errno in _FULL:  # congestion of this host, as a router drops too: no news for the Tunnel
             self._dropped["dropped-send-buffer-full"] += 1
             return
         self._dropped["dropped-send-failed"] += 1
@@ -204,7 +213,7 @@ class PlainPath:
             return
         try:
             os.write(self._device, packet)
-        except OSError:  # EINVAL: not IPv6; EIO: the device is down; ENOBUFS
+        except OSError:  # EINVAL: not IPv6; EIO: the device is down; ENOBUFS: its queue is full
             self._dropped["dropped-device-write"] += 1
 
 

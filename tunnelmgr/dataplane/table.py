@@ -4,9 +4,9 @@ A path says: packets between inner prefix and our side of it travel to and from 
 table is filled from `PathUp` and `PathDown` alone. A packet that no entry fully authorises goes to the Tunnel, so the
 table may refuse anything at any time; it must never let a packet pass that the Tunnel would not.
 
-Never on a path, whatever the entry says: inner next headers that need a look (hop-by-hop and destination options,
-routing, fragment, no next header: bubbles; IPv4 and IPv6: tunnels in the tunnel), Neighbour Discovery, and the martians
-below.
+Some packets never use a path, whatever the entry says: those with a next header that needs a look (hop-by-hop and
+destination options, routing, fragment; no next header, which is a bubble; IPv4 and IPv6, which are tunnels in the tunnel),
+Neighbour Discovery, and those with a martian address.
 """
 
 from collections.abc import Sequence
@@ -32,13 +32,13 @@ _DSCP: Final = 0xFC
 
 
 def _martian(address: bytes) -> bool:
-    """Whether an inner address may not appear on a path: ::/8 (unspecified, loopback, mapped), link-local, multicast."""
+    """True if an inner address must not appear on a path: ::/8 (unspecified, loopback, mapped), link-local, multicast."""
     first = address[0]
     return first in {0x00, 0xFF} or (first == 0xFE and address[1] & 0xC0 == 0x80)
 
 
 def ecn_is_plain(packet: bytes, outer_tos: int) -> bool:
-    """Whether the outer ECN field makes no packet of a path suspicious; such as are go to the Tunnel (RFC 6040)."""
+    """True if the outer ECN field agrees with the inner one. Else the Tunnel decides (RFC 6040 section 4.2)."""
     if not outer_tos & _ECN or len(packet) < 2:
         return True
     inner, outer = Ecn(traffic_class(packet) & _ECN), Ecn(outer_tos & _ECN)
@@ -67,13 +67,13 @@ class _Within:
 
 @lru_cache(maxsize=64)
 def _within(prefix: IPv6Network) -> _Within:
-    """One for all paths that name the same prefix, too."""
+    """Return the same object for all paths that name the same prefix."""
     return _Within(prefix)
 
 
 @lru_cache(maxsize=16)
 def _within_any(prefixes: tuple[IPv6Network, ...]) -> tuple[_Within, ...]:
-    """One tuple for all paths that say the same: a relay has a hundred thousand."""
+    """Return the same tuple for all paths that say the same: a relay has a hundred thousand of them."""
     return tuple(map(_within, prefixes))
 
 
@@ -117,7 +117,7 @@ class Path:
         self.received_at: float | None = None
         self.sent_at: float | None = None
         self._ingress = _within_any(event.ingress)
-        # Most paths have one address on our side: comparing it beats arithmetic.
+        # Most paths have one address on our side: comparing bytes is faster than arithmetic.
         self._local_address = (
             event.local.network_address.packed if event.local.prefixlen == 128 and not event.local_also else None
         )
@@ -125,11 +125,11 @@ class Path:
         self._local_also = _within_any(event.local_also)
         self._local_except = _within_any(event.local_except)
         self.only = self._only_address()
-        """The one inner address on our side of a path to one host, when nothing else is to be asked of a packet."""
+        """Our inner address, where a path between two hosts asks nothing else of a packet; else None."""
         self._watch_echo = event.watch_echo
         self._tos = event.tos
         self.marks = any(event.tos)
-        """Whether packets that go out have an outer TOS octet other than 0: see `outer_tos`."""
+        """True if packets that go out have an outer TOS octet other than 0: see `outer_tos`."""
         self.packets_received = self.bytes_received = self.packets_sent = self.bytes_sent = 0
 
     def _only_address(self) -> bytes | None:
@@ -143,7 +143,7 @@ class Path:
         return IPv6Network((self.packed, self.prefix_length))
 
     def is_local(self, address: bytes) -> bool:
-        """Whether an inner address is on our side of this path."""
+        """True if an inner address is on our side of this path."""
         if self._local_address is not None:
             return address == self._local_address
         if not self._local(address) and not any(within(address) for within in self._local_also):
@@ -156,22 +156,22 @@ class Path:
         return traffic_class(packet) & inherited | value & ~inherited if inherited else value
 
     def marked(self, packet: bytes, outer_tos: int) -> bytes:
-        """Return a packet that was let in with the marks of its outer header: see `ecn_mark`, which comes first."""
+        """Return a packet that was let in, with the congestion mark and the DSCP of its outer header taken over."""
         inherited = self._tos.inherited & _DSCP
         inner = ecn_mark(packet, outer_tos)
         value = outer_tos & inherited | inner & ~inherited
         return packet if value == traffic_class(packet) else with_traffic_class(packet, value)
 
     def refuses(self, source: bytes) -> bool:
-        """Whether an inner source within the prefix is excluded all the same."""
+        """True if an inner source is excluded although the prefix holds it."""
         return bool(self._ingress) and any(within(source) for within in self._ingress)
 
     def leaves_to_tunnel(self, icmpv6_type: int) -> bool:
-        """Whether an ICMPv6 message that comes in is for the Tunnel to see."""
+        """True if an ICMPv6 message that comes in is for the Tunnel to see."""
         return icmpv6_type in _NEIGHBOUR_DISCOVERY or (self._watch_echo and icmpv6_type == _ECHO_REPLY)
 
     def received(self, size: int, now: float) -> None:
-        """Count a packet let in: the path is good for `valid_for` from here."""
+        """Count a packet let in. It shows that the far end is there: the path is good for another `valid_for`."""
         self.received_at = now
         self.usable_until = now + self.valid_for
         self.packets_received += 1
@@ -210,7 +210,7 @@ class ForwardingTable:
         """The same, longest prefix first."""
         self._used: set[Path] = set()
         self._ended: list[PathUse] = []
-        """What paths carried that are gone or were entered anew since."""
+        """Use of paths that are gone, or were replaced, since the last `uses`."""
 
     def __len__(self) -> int:
         return len(self._hosts) + len(self._paths)
@@ -227,7 +227,7 @@ class ForwardingTable:
             self._prefixes.sort(key=lambda entry: -entry[1].prefix_length)
 
     def remove(self, prefix: IPv6Network) -> None:
-        """Take the path of exactly this prefix out; one that is not there is no failure."""
+        """Take out the path of exactly this prefix, if there is one."""
         if prefix.prefixlen == 128:
             path = self._hosts.pop(prefix.network_address.packed, None)
         elif path := self._paths.pop(prefix, None):
@@ -254,7 +254,7 @@ class ForwardingTable:
 
     def outward(self, packet: bytes, now: float) -> Path | None:
         """Return the path that carries a packet from this host; None gives it to the Tunnel. Counts it as sent."""
-        # Nearly every packet of Teredo is one of these, and this is the loop that decides its speed: no calls.
+        # Nearly every packet of Teredo is decided here, and each Python call would cost as much as all of these comparisons.
         path = self._hosts.get(packet[24:40])
         if path is not None and path.only == packet[8:24] and now < path.usable_until and packet[6] not in _TO_TUNNEL:
             path.sent_at = now
@@ -278,6 +278,7 @@ class ForwardingTable:
     def inward(self, channel: str, data: bytes, remote: RawEndpoint, now: float) -> Path | None:
         """Return the path that lets a datagram's payload in; None gives it to the Tunnel. Counts it as received."""
         path = self._hosts.get(data[8:24])
+        # As in `outward`, without calls. Bytes that the header does not count are for the Tunnel to judge.
         if (
             path is not None
             and path.only == data[24:40]

@@ -22,7 +22,7 @@ from tunnelmgr.api.datagrams import (
 from tunnelmgr.api.effects import OpenChannel
 from tunnelmgr.api.network import Endpoint
 from tunnelmgr.core.running.snapshot import OuterSocket
-from tunnelmgr.dataplane.path import DataPath
+from tunnelmgr.dataplane.plain import PlainPath
 from tunnelmgr.host.linux.packet_filter import Program, attach
 
 BUFFER_SIZE: Final = 4 * 1024 * 1024
@@ -49,7 +49,7 @@ class Channels:
 
     def __init__(
         self,
-        datapath: DataPath,
+        datapath: PlainPath,
         *,
         received: Callable[[list[Datagram]], None],
         changed: Callable[[ChannelEvent], None],
