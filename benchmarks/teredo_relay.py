@@ -3,7 +3,8 @@
     python -m benchmarks.teredo_relay [--repeats 1] [--seconds 3] [--clients 100000]
 
 As root; four minutes a repeat. All clients and their server are one program on one host: see `teredo_clients`. Floods are
-more than either relay can carry; what arrives is counted by the receiver's device. Our limits are off.
+more than either relay can carry; what arrives is counted by the receiver's device. `benchmarks.unlimited` puts our
+limits out of reach.
 """
 
 import argparse
@@ -15,7 +16,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
-from benchmarks.contestants import TUNNELMGR
 from benchmarks.processes import cpu_time, packets, resident
 from benchmarks.results import record
 from benchmarks.teredo_clients import CLIENTS, FIRST_PORT, NATIVE_PORT, SERVER, Clients, client_address
@@ -26,7 +26,7 @@ from tunnelmgr.lab.waiting import wait_for
 RELAY = "198.51.100.1"
 PROFILE = f"""\
 name: bench
-method: {{type: teredo, role: relay, address: {RELAY}, port: {RELAY_PORT}, limits: off, peers_max: 1000000}}
+method: {{type: teredo, role: relay, address: {RELAY}, port: {RELAY_PORT}, peers_max: 1000000}}
 """
 SIZES = {"1280 bytes": 1232, "64 bytes": 16}
 """Sizes of the IPv6 packets -> bytes of UDP payload."""
@@ -34,10 +34,10 @@ SETTLING = 1.0  # seconds of a flood before counting begins
 PROBE_INTERVAL = 0.001  # seconds
 PROBES_FROM, PROBES_TO = 20.0, 50.0  # seconds after the last client was met: they fall silent at 30
 REFRESH_INTERVAL = 5.0  # seconds between signs of life of the client that is probed
-ABOUT = """Relay between one native host and clients that are one program; veth offloads off, limits off. CPU is user and
-system time of the relay's processes. A stall is the longest time a packet to a known client took while all
-others fell silent, probed every millisecond. Memory is resident: with the clients just met, and once they are
-silent; floors: no stall above 20 ms, under 1000 bytes per silent client.
+ABOUT = """Relay between one native host and clients that are one program; veth offloads off, limits out of reach. CPU is
+user and system time of the relay's processes. A stall is the longest time a packet to a known client took while
+all others fell silent, probed every millisecond. Memory is resident: with the clients just met, and once they
+are silent; floors: no stall above 20 ms, under 1000 bytes per silent client.
 
 What would lift each. Throughput: carrying known clients' packets in the kernel, which is what a data path of
 eBPF is for; a new client costs a dozen Python objects and two datagrams, and takes code that is no Python to
@@ -71,7 +71,7 @@ class Ours:
         self._environment = {"TUNNELMGR_RUNTIME_DIR": str(folder / "run"), "TUNNELMGR_STATE_DIR": str(folder / "state")}
 
     def start(self) -> None:
-        command = [str(TUNNELMGR), "up", "-f", str(self._profile)]
+        command = [sys.executable, "-m", "benchmarks.unlimited", "up", "-f", str(self._profile)]
         self._program = self._host.popen(command, environment=self._environment)
         wait_for("our relay", lambda: self._host.run(["ip", "-6", "route", "show", str(TEREDO)]).stdout)
 

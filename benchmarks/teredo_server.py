@@ -3,7 +3,8 @@
     python -m benchmarks.teredo_server [--repeats 3] [--seconds 5]
 
 As root. One host floods the server with the solicitation every client sends, more than either can answer; what leaves the
-server's sockets is counted by the kernel. Our limits are off: with them nobody gets more than a few answers a second.
+server's sockets is counted by the kernel. `benchmarks.unlimited` puts our limits out of reach: within them a
+client gets a few answers a second.
 """
 
 import argparse
@@ -15,7 +16,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
-from benchmarks.contestants import TUNNELMGR
 from benchmarks.processes import cpu_time, udp_datagrams_sent
 from benchmarks.results import record
 from tests.peers.miredo import SERVER_PORT, MiredoServer
@@ -23,7 +23,7 @@ from tunnelmgr.lab.namespaces import Host, NamespaceInternet, Offload
 from tunnelmgr.lab.waiting import wait_for
 
 ADDRESSES = ("192.0.2.1", "192.0.2.2")
-PROFILE = f"name: bench\nmethod: {{type: teredo, role: server, addresses: [{', '.join(ADDRESSES)}], limits: off}}\n"
+PROFILE = f"name: bench\nmethod: {{type: teredo, role: server, addresses: [{', '.join(ADDRESSES)}]}}\n"
 SOLICITATION = (
     "00010000112233445566778800"
     "6000000000083afffe800000000000000000ffffffffffffff020000000000000000000000000002"
@@ -32,7 +32,7 @@ SOLICITATION = (
 """The vector rs-restricted-nonce of docs/protocols/teredo.md."""
 SETTLING = 1.0  # seconds of the flood before counting begins
 ABOUT = """Router solicitations with a nonce, all of one client, more than the server can answer; veth offloads off, limits
-off. CPU is user and system time of the server's processes. Floor: an eighth of miredo-server's rate.
+out of reach. CPU is user and system time of the server's processes. Floor: an eighth of miredo-server's rate.
 
 What would lift it: a process for each core, on sockets that share the port (a server has no state to share);
 taking and sending many datagrams in one system call, which Python's sockets cannot; answering in the kernel, as
@@ -63,7 +63,7 @@ class Ours:
         self._environment = {"TUNNELMGR_RUNTIME_DIR": str(folder / "run"), "TUNNELMGR_STATE_DIR": str(folder / "state")}
 
     def start(self) -> None:
-        command = [str(TUNNELMGR), "up", "-f", str(self._profile)]
+        command = [sys.executable, "-m", "benchmarks.unlimited", "up", "-f", str(self._profile)]
         self._program = self._host.popen(command, environment=self._environment)
         wait_for("our server", lambda: _listens(self._host))
 

@@ -1,7 +1,6 @@
 """Which router advertisements qualify a client (RFC 4380 section 5.2.1; the order is teredo.md section 4.4)."""
 
 from dataclasses import dataclass
-from ipaddress import IPv6Network
 
 from tunnelmgr.api.errors import WireError
 from tunnelmgr.api.network import Endpoint
@@ -10,9 +9,9 @@ from tunnelmgr.api.packets.discovery_options import PrefixInformation
 from tunnelmgr.api.packets.icmpv6 import parse_icmpv6
 from tunnelmgr.api.packets.ipv6 import IPv6Packet
 from tunnelmgr_teredo.client.servers import Server
-from tunnelmgr_teredo.constants import CLIENT_LINK_LOCAL, LINK_MTU, MTU_MAX, OBSOLETE_PREFIX, TEREDO_PREFIX
+from tunnelmgr_teredo.constants import CLIENT_LINK_LOCAL, LINK_MTU, MTU_MAX
 from tunnelmgr_teredo.drops import Drop, Refused
-from tunnelmgr_teredo.wire.address import GlobalUnicast
+from tunnelmgr_teredo.wire.address import GlobalUnicast, server_prefix
 from tunnelmgr_teredo.wire.datagram import Payload
 
 
@@ -26,25 +25,18 @@ class Advertisement:
     """Of the tunnel, in bytes."""
 
 
-def read_advertisement(
-    payload: Payload, server: Server, unicast: GlobalUnicast, accepted_prefixes: tuple[IPv6Network, ...] = (TEREDO_PREFIX,)
-) -> Advertisement:
+def read_advertisement(payload: Payload, server: Server, unicast: GlobalUnicast) -> Advertisement:
     """Check all that can be told from the payload; nonce and signature are the solicitation's to check. Raises Refused."""
     if payload.origin is None or not unicast.has_endpoint(payload.origin.endpoint):
         raise Refused(Drop.RA_ORIGIN)
     advertisement = _router_advertisement(payload)
     if len(advertisement.prefixes) != 1:
         raise Refused(Drop.RA_PREFIX)
-    _require_prefix(advertisement.prefixes[0], server, accepted_prefixes)
+    _require_prefix(advertisement.prefixes[0], server)
     mtu = LINK_MTU if advertisement.mtu is None else advertisement.mtu
     if not LINK_MTU <= mtu <= MTU_MAX:
         raise Refused(Drop.RA_MTU)
     return Advertisement(payload.origin.endpoint, mtu)
-
-
-def accepted_prefixes(*, obsolete: bool) -> tuple[IPv6Network, ...]:
-    """Return the prefixes a server may advertise; servers of Windows XP's time still say the obsolete one."""
-    return (TEREDO_PREFIX, OBSOLETE_PREFIX) if obsolete else (TEREDO_PREFIX,)
 
 
 def _router_advertisement(payload: Payload) -> RouterAdvertisement:
@@ -60,11 +52,9 @@ def _router_advertisement(payload: Payload) -> RouterAdvertisement:
     return message
 
 
-def _require_prefix(option: PrefixInformation, server: Server, prefixes: tuple[IPv6Network, ...]) -> None:
-    network = option.prefix
-    teredo = any(network.network_address in prefix for prefix in prefixes)
-    # The primary address, also when the secondary one answers.
-    if network.prefixlen != 64 or not teredo or network.network_address.packed[4:8] != server.primary.packed:
+def _require_prefix(option: PrefixInformation, server: Server) -> None:
+    # Made of the primary address, also when the secondary one answers.
+    if option.prefix != server_prefix(server.primary):
         raise Refused(Drop.RA_PREFIX)
 
 

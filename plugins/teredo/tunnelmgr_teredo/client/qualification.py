@@ -24,7 +24,7 @@ from tunnelmgr.api.network import Endpoint
 from tunnelmgr.api.outbox import Outbox
 from tunnelmgr.api.report import NatKind
 from tunnelmgr.api.tunnel import earliest
-from tunnelmgr_teredo.client.advertisement import Advertisement, accepted_prefixes, read_advertisement
+from tunnelmgr_teredo.client.advertisement import Advertisement, read_advertisement
 from tunnelmgr_teredo.client.servers import Server, ServerName, ServerOrder
 from tunnelmgr_teredo.client.settings import ClientSettings
 from tunnelmgr_teredo.client.solicitation import KeyRefused, Outcome, Solicitation
@@ -90,7 +90,6 @@ class Qualification:
         self._unicast = unicast
         self._random = random
         self._outbox = outbox
-        self._prefixes = accepted_prefixes(obsolete=settings.accept_obsolete_prefix)
         self._servers = ServerOrder(settings.server_names)
         self._primary = Solicitation(random, outbox, settings.shared_secret)
         self._secondary = Solicitation(random, outbox, settings.shared_secret)
@@ -198,7 +197,7 @@ class Qualification:
             text = f"server {self.server} says that the key of this client is no longer valid"
             self._fail(Lost(text, "get a new secret for `secure`", ExitCode.NO_PERMISSION), now)
             raise
-        advertisement = read_advertisement(payload, self.server, self._unicast, self._prefixes)
+        advertisement = read_advertisement(payload, self.server, self._unicast)
         asked.answered(now)
         if asked is self._primary:
             self._primary_answered(self.server, advertisement, now)

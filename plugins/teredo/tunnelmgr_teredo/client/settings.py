@@ -149,9 +149,6 @@ class ClientSettings(Settings):
         description="Private IPv4 prefixes to use as if they were public: a Teredo network of your own.",
         examples=[["10.0.0.0/8"]],
     )
-    accept_obsolete_prefix: bool = Field(
-        default=False, description="Take 3ffe:831f::/32 from very old servers for 2001::/32."
-    )
     peers_max: int = Field(default=PEERS_MAX, ge=16, le=1_048_576, description="How many peers are remembered at most.")
 
     @model_validator(mode="after")

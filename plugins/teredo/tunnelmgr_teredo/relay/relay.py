@@ -11,12 +11,11 @@ from tunnelmgr.api.status import PathUse, TunnelStatus
 from tunnelmgr.api.tunnel import Tunnel, earliest
 from tunnelmgr_teredo.constants import SERVICE_PORTS
 from tunnelmgr_teredo.relay.guests import Everybody
-from tunnelmgr_teredo.relay.limits import NoShares, RelayLimits, Shares
+from tunnelmgr_teredo.relay.limits import RelayLimits
 from tunnelmgr_teredo.relay.listening import Listening
 from tunnelmgr_teredo.relay.relaying import RELAY, RelayIdentity, Relaying
 from tunnelmgr_teredo.relay.served import Everyone, Prefixes, Served, ThisHost
 from tunnelmgr_teredo.relay.settings import RelayServiceSettings
-from tunnelmgr_teredo.server.settings import Limits
 from tunnelmgr_teredo.wire.address import GlobalUnicast
 
 
@@ -34,7 +33,7 @@ class TeredoRelay(Tunnel):
             RelayIdentity(own, settings.bubble_source, _behind_nat(settings)),
             _served(settings, self._unicast),
             settings.peers_max,
-            _limits(settings),
+            RelayLimits(1.0) if settings.is_for_this_host else RelayLimits(),
             Everybody(),
             self._unicast,
             random,
@@ -107,9 +106,3 @@ def _behind_nat(settings: RelayServiceSettings) -> bool | None:
     if settings.behind_nat is None and not settings.is_for_this_host:
         return False
     return settings.behind_nat
-
-
-def _limits(settings: RelayServiceSettings) -> RelayLimits:
-    if settings.limits is Limits.OFF:
-        return NoShares()
-    return Shares(1.0) if settings.is_for_this_host else Shares()

@@ -15,7 +15,6 @@ from tunnelmgr_teredo.constants import (
     RELAY_PORT,
     TEREDO_PREFIX,
 )
-from tunnelmgr_teredo.server.settings import Limits
 from tunnelmgr_teredo.wire.address import GlobalUnicast
 from tunnelmgr_teredo.wire.native import is_native
 
@@ -70,10 +69,6 @@ class RelayServiceSettings(Settings):
         ge=RELAY_PEERS_MIN,
         le=4_194_304,
         description="How many clients are remembered at most. Each takes about a kilobyte.",
-    )
-    limits: Limits = Field(
-        default=Limits.ON,
-        description="Limit what native hosts can make this relay remember and send; `off` is for benchmarks.",
     )
 
     @model_validator(mode="after")

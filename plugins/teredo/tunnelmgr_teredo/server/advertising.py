@@ -5,7 +5,7 @@ Nothing is remembered of any client.
 
 from collections.abc import Mapping
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv6Address, IPv6Network
+from ipaddress import IPv4Address, IPv6Address
 from typing import NamedTuple
 
 from tunnelmgr.api.datagrams import Datagram
@@ -15,11 +15,11 @@ from tunnelmgr.api.packets.discovery import RouterAdvertisement, RouterSolicitat
 from tunnelmgr.api.packets.discovery_options import LIFETIME_INFINITE, MtuOption, PrefixInformation
 from tunnelmgr.api.packets.icmpv6 import icmpv6_packet, parse_icmpv6
 from tunnelmgr.api.packets.ipv6 import IPv6Packet
-from tunnelmgr_teredo.constants import SERVER_RETRANSMIT_TIMER, SOLICITATIONS_KEPT, TEREDO_PREFIX
+from tunnelmgr_teredo.constants import SERVER_RETRANSMIT_TIMER, SOLICITATIONS_KEPT
 from tunnelmgr_teredo.drops import Drop, Refused
 from tunnelmgr_teredo.relay.guests import Guests
 from tunnelmgr_teredo.server.limits import ServerLimits
-from tunnelmgr_teredo.wire.address import InterfaceIdentifier, server_link_local
+from tunnelmgr_teredo.wire.address import InterfaceIdentifier, server_link_local, server_prefix
 from tunnelmgr_teredo.wire.datagram import Authentication, OriginIndication, Payload, SharedSecret
 
 PRIMARY, SECONDARY = "primary", "secondary"
@@ -45,7 +45,7 @@ class Advertising:
         other address, where there is one.
         """
         self._link_local = server_link_local(primary)
-        self._prefix = _prefix_of(primary)
+        self._prefix = server_prefix(primary)
         self._mtu = mtu
         self._secrets = secrets
         self._others = others
@@ -112,7 +112,3 @@ def _answer(packet: bytes, asked: Authentication | None, origin: OriginIndicatio
     if secret is not None:
         return secret.sign(packet, asked.nonce, origin)
     return Payload(packet, Authentication(asked.nonce, asked.client_id), origin)
-
-
-def _prefix_of(primary: IPv4Address) -> IPv6Network:
-    return IPv6Network((int(TEREDO_PREFIX.network_address) | int(primary) << 64, 64))

@@ -5,7 +5,6 @@ reflect floods. Forwarded bubbles and released echo requests do not grow, yet hi
 """
 
 from ipaddress import IPv4Address
-from typing import Protocol
 
 from tunnelmgr_teredo.constants import (
     ECHOES_PER_SOURCE,
@@ -19,21 +18,8 @@ from tunnelmgr_teredo.constants import (
 from tunnelmgr_teredo.token_bucket import TokenBucket, TokenBuckets
 
 
-class ServerLimits(Protocol):
-    """Each says whether one more may go, and counts it as gone."""
-
-    def allows_answer(self, client: IPv4Address, now: float) -> bool:
-        """An answer to whoever claims to be at this address."""
-
-    def allows_forwarding(self, destination: IPv4Address, now: float) -> bool:
-        """A packet of one client, or relay, to another."""
-
-    def allows_release(self, source: IPv4Address, now: float) -> bool:
-        """A packet of a client into native IPv6."""
-
-
-class Budgets:
-    """The limits of a server on the internet. Their memory is bounded whoever asks."""
+class ServerLimits:
+    """Each method returns whether one more may go, and counts it as gone. Their memory is bounded whoever asks."""
 
     def __init__(self) -> None:
         self._answers_per_address: TokenBuckets[int] = TokenBuckets(*SOLICITATIONS_PER_ADDRESS, SERVER_BUDGETS_MAX)
@@ -43,6 +29,7 @@ class Budgets:
         self._released: TokenBuckets[int] = TokenBuckets(*ECHOES_PER_SOURCE, SERVER_BUDGETS_MAX)
 
     def allows_answer(self, client: IPv4Address, now: float) -> bool:
+        """Count an answer to whoever claims to be at this address."""
         # The narrowest first: a flood that one address cannot have must not use up what others may.
         number = int(client)
         return (
@@ -52,20 +39,9 @@ class Budgets:
         )
 
     def allows_forwarding(self, destination: IPv4Address, now: float) -> bool:
+        """Count a packet of one client, or relay, to another."""
         return self._forwarded.take(int(destination), now)
 
     def allows_release(self, source: IPv4Address, now: float) -> bool:
+        """Count a packet of a client into native IPv6."""
         return self._released.take(int(source), now)
-
-
-class Unlimited:
-    """No limits, for benchmarks."""
-
-    def allows_answer(self, client: IPv4Address, now: float) -> bool:
-        return True
-
-    def allows_forwarding(self, destination: IPv4Address, now: float) -> bool:
-        return True
-
-    def allows_release(self, source: IPv4Address, now: float) -> bool:
-        return True

@@ -20,15 +20,15 @@ from tunnelmgr.api.tunnel import Tunnel, earliest
 from tunnelmgr_teredo.constants import ALL_ROUTERS, SERVER_PORT
 from tunnelmgr_teredo.drops import Drop, Refused
 from tunnelmgr_teredo.relay.guests import Everybody, Signatories
-from tunnelmgr_teredo.relay.limits import NoShares, Shares
+from tunnelmgr_teredo.relay.limits import RelayLimits
 from tunnelmgr_teredo.relay.listening import Listening
 from tunnelmgr_teredo.relay.relaying import RELAY, RelayIdentity, Relaying
 from tunnelmgr_teredo.relay.served import Everyone
 from tunnelmgr_teredo.server.admission import Admission, ServerIdentity, require_serverly
 from tunnelmgr_teredo.server.advertising import PRIMARY, SECONDARY, Advertising
 from tunnelmgr_teredo.server.dispatch import Dispatch
-from tunnelmgr_teredo.server.limits import Budgets, Unlimited
-from tunnelmgr_teredo.server.settings import Exit, Limits, ServerSettings
+from tunnelmgr_teredo.server.limits import ServerLimits
+from tunnelmgr_teredo.server.settings import Exit, ServerSettings
 from tunnelmgr_teredo.wire.address import TeredoAddress
 from tunnelmgr_teredo.wire.datagram import Payload
 
@@ -42,7 +42,7 @@ class TeredoServer(Tunnel):
         super().__init__()
         self._settings = settings
         self._unicast = settings.unicast
-        limits = Budgets() if settings.limits is Limits.ON else Unlimited()
+        limits = ServerLimits()
         own = frozenset((*settings.addresses, *settings.local_addresses))
         self._identity = identity = ServerIdentity(settings.addresses[0], own)
         self._listening = Listening(_channels(settings), self.outbox)
@@ -144,13 +144,12 @@ class TeredoServer(Tunnel):
 
     def _relay(self, random: Random) -> Relaying:
         settings = self._settings
-        limits = Shares() if settings.limits is Limits.ON else NoShares()
         identity = RelayIdentity(self._identity.own)
         return Relaying(
             identity,
             Everyone(self._unicast),
             settings.peers_max,
-            limits,
+            RelayLimits(),
             self._guests,
             self._unicast,
             random,
@@ -198,7 +197,7 @@ class TeredoServer(Tunnel):
         }
         if relaying is not None:
             facts |= {"relay": str(self._relay_endpoint), "exit": _EXITS[settings.exit], **relaying.facts()}
-        return {**facts, "limits": settings.limits.value, "encrypted": False}
+        return {**facts, "encrypted": False}
 
 
 _EXITS = {

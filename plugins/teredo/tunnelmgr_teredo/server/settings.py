@@ -23,14 +23,6 @@ class Exit(Enum):
     """With this host's own address: answers come home without any routing, and nobody can call a client."""
 
 
-class Limits(Enum):
-    """Whether the limits on what strangers can make us send apply."""
-
-    ON = "on"
-    OFF = "off"
-    """For benchmarks: a server like this is a gift to whoever floods others."""
-
-
 class ServerSettings(Settings):
     """A Teredo server tells clients how their NAT shows them and introduces them to each other.
 
@@ -79,9 +71,6 @@ class ServerSettings(Settings):
         ge=64,
         le=4_194_304,
         description="How many clients the relay remembers at most. Each takes about a kilobyte.",
-    )
-    limits: Limits = Field(
-        default=Limits.ON, description="Limit what strangers can make this server send; `off` is for benchmarks."
     )
 
     @model_validator(mode="after")

@@ -113,6 +113,11 @@ def server_link_local(server: IPv4Address) -> IPv6Address:
     return IPv6Address(LINK_LOCAL_PREFIX.network_address.packed[:8] + identifier.serialize())
 
 
+def server_prefix(server: IPv4Address) -> IPv6Network:
+    """Return the prefix a server advertises: that of the addresses of its clients."""
+    return IPv6Network((int(TEREDO_PREFIX.network_address) | int(server) << 64, 64))
+
+
 class GlobalUnicast:
     """Tells to which IPv4 addresses Teredo may send (RFC 4380 section 5.2.4).
 

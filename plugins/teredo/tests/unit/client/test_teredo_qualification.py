@@ -125,7 +125,7 @@ REFUSED_ADVERTISEMENTS = {
 
 
 @pytest.mark.requirement("T-CL-008", "T-CL-009", "T-CL-010", "T-CL-011", "T-CL-012")
-@pytest.mark.requirement("T-CL-013", "T-CL-014", "T-CL-015", "T-CL-016", "T-CL-031")
+@pytest.mark.requirement("T-CL-013", "T-CL-014", "T-CL-015", "T-CL-016", "T-CL-031", "T-AD-011")
 @pytest.mark.parametrize(("name", "reason"), list(REFUSED_ADVERTISEMENTS.items()))
 def test_an_advertisement_that_must_not_qualify_does_not(name: str, reason: str) -> None:
     bench = client_a()
@@ -194,14 +194,6 @@ def test_a_larger_mtu_is_taken_up_to_the_cap(cap: dict[str, object], mtu: int) -
         assert header is not None
         bench.receive(advertisement(header.nonce, MAPPED, mtu=1472), sent.remote)
     assert bench.take_events(Up)[0].config.mtu == mtu
-
-
-@pytest.mark.requirement("T-AD-011", "T-CL-031")
-def test_the_obsolete_prefix_is_taken_for_the_real_one_only_with_the_knob() -> None:
-    bench = client_a(accept_obsolete_prefix=True)
-    receive(bench, "ra-obsolete-prefix")
-    receive(bench, "ra-secondary-same-mapping")
-    assert bench.take_events(Up)[0].config.addresses == (IPv6Interface(CLIENT_A),)
 
 
 @pytest.mark.requirement("T-CL-017")

@@ -105,12 +105,6 @@ def test_a_server_remembers_nobody_but_for_its_limits() -> None:
     assert meet(18_000, 6_000) <= after_18_000 + 10
 
 
-def test_limits_can_be_off_for_benchmarks() -> None:
-    bench = server_bench(limits="off")
-    assert flood(bench, [STRANGER], 100, solicitation) == 100
-    assert bench.tunnel.status(0).facts["limits"] == "off"
-
-
 # -- with a relay beside it -------------------------------------------------------------------------------------------
 
 
