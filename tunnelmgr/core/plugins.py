@@ -1,4 +1,7 @@
-"""Plugins: found by entry points, imported only when a profile needs them, and kept apart when they break."""
+"""Plugins: found by entry points, imported only when a profile needs them, and kept apart when they break.
+
+What a plugin does wrong never ends this program. It is the reason why that plugin is not used.
+"""
 
 import logging
 import os
@@ -9,12 +12,14 @@ from enum import Enum
 from importlib.metadata import EntryPoint, entry_points
 from typing import Self
 
+import pluggy
+
+from tunnelmgr.api import hookspecs
 from tunnelmgr.api.effects import Cancel, Effect
 from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.api.events import Event
-from tunnelmgr.api.transport import Transport
+from tunnelmgr.api.transport import API_VERSION, Transport
 from tunnelmgr.core.guess import closest
-from tunnelmgr.core.plugin import Plugin
 
 PLUGINS = "tunnelmgr"
 """Entry points: plugin id -> module."""
@@ -22,12 +27,13 @@ TRANSPORTS = "tunnelmgr.transports"
 """Entry points: transport type -> the same module."""
 LOAD_VARIABLE = "TUNNELMGR_LOAD_PLUGINS"
 DISABLE_VARIABLE = "TUNNELMGR_DISABLE_PLUGINS"
+_TRANSPORT_MEMBERS = ("type_name", "summary", "roles", "describe", "suits", "tunnel")
 
 log = logging.getLogger(__name__)
 
 
 class PluginState(Enum):
-    """What became of a plugin."""
+    """Whether a plugin can be used."""
 
     READY = "ready"
     DISABLED = "disabled"
@@ -60,6 +66,97 @@ class PluginInfo:
     transports: tuple[TransportInfo, ...]
 
 
+class Plugin:
+    """A plugin named by an entry point. Making one imports nothing."""
+
+    def __init__(self, entry_point: EntryPoint) -> None:
+        self._entry_point = entry_point
+        self._manager: pluggy.PluginManager | None = None
+        self.name = entry_point.name
+        self.module = entry_point.value
+        self.distribution = entry_point.dist.name if entry_point.dist else ""
+        self.version = entry_point.dist.version if entry_point.dist else ""
+        self.claimed: set[str] = set()
+        """Types its entry points promise."""
+        self.transports: dict[str, type[Transport]] = {}
+        """By type; filled by `load`, empty when broken."""
+        self.reason = ""
+        """Why it is broken, in one line."""
+        self._error: Exception | None = None
+
+    def __str__(self) -> str:
+        """Return its name with what tells it from another plugin of that name."""
+        return f"{self.name} ({self.distribution} {self.version})" if self.distribution else f"{self.name} ({self.module})"
+
+    def load(self) -> None:
+        """Import it and ask for its transports, the first time. Never raises: see `reason`."""
+        if self._manager is not None:
+            return
+        # Each has a manager of its own: what one plugin raises must not keep another one from being called.
+        self._manager = pluggy.PluginManager(hookspecs.PROJECT)
+        try:
+            self._manager.add_hookspecs(hookspecs)
+            self._register(self._manager)
+        except Exception as error:
+            self._break(f"{type(error).__name__}: {error}", error)
+        except SystemExit as error:
+            self._break(f"it ended the program (SystemExit: {error})", None)
+
+    def transport(self, type_name: str) -> type[Transport]:
+        """Return one of its transports. Raises TunnelError BUG, caused by what the plugin raised, when it is broken."""
+        self.load()
+        if self.reason:
+            raise TunnelError(
+                f"plugin {self}, which provides {type_name!r}, is broken: {self.reason}",
+                hint="update or uninstall it",
+                exit_code=ExitCode.BUG,
+            ) from self._error
+        return self.transports[type_name]
+
+    def tunnel_event(self, profile: str, event: Event) -> None:
+        """Call its event listener, if it is loaded and has one. Raises what the listener raises."""
+        if self.transports and self._manager is not None:
+            self._manager.hook.tunnelmgr_tunnel_event(profile=profile, event=event)
+
+    def info(self, state: PluginState, reason: str) -> PluginInfo:
+        """Describe it. Of a plugin that is not ready only the claims are known."""
+        if state is PluginState.READY:
+            known = sorted(self.transports.items())
+            transports = tuple(TransportInfo(name, tuple(one.roles), one.summary) for name, one in known)
+        else:
+            transports = tuple(TransportInfo(name, (), "") for name in sorted(self.claimed))
+        return PluginInfo(self.name, self.module, self.distribution, self.version, state, reason, transports)
+
+    def _register(self, manager: pluggy.PluginManager) -> None:
+        module = self._entry_point.load()
+        wanted = getattr(module, "TUNNELMGR_API", API_VERSION)
+        if wanted != API_VERSION:
+            self._break(f"written for plugin API {wanted}, this is API {API_VERSION}", None)
+            return
+        manager.register(module, name=self.name)
+        answers: list[list[type[Transport]]] = manager.hook.tunnelmgr_register_transports()
+        transports = [transport for answer in answers for transport in answer]
+        if fault := self._fault(transports):
+            self._break(fault, None)
+            return
+        self.transports = {transport.type_name: transport for transport in transports}
+
+    def _fault(self, transports: list[type[Transport]]) -> str:
+        for transport in transports:
+            if missing := [member for member in _TRANSPORT_MEMBERS if not hasattr(transport, member)]:
+                return f"{transport!r} is not a transport: it has no {', '.join(missing)}"
+            if not transport.roles:
+                return f"transport {transport.type_name!r} has no roles"
+        registered = {transport.type_name for transport in transports}
+        if registered != self.claimed:
+            return f"its entry points promise {_listing(self.claimed)}, it registers {_listing(registered)}"
+        return ""
+
+    def _break(self, reason: str, error: Exception | None) -> None:
+        self.reason = reason
+        self._error = error
+
+
 class PluginRegistry:
     """The plugins of this installation. Making one imports no plugin."""
 
@@ -77,7 +174,7 @@ class PluginRegistry:
         self._allowed = allowed
         self._denied = denied
         self._plugins: dict[str, Plugin] = {}  # by module
-        self._claims: defaultdict[str, set[Plugin]] = defaultdict(set)  # transport type -> who provides it
+        self._claims: defaultdict[str, set[Plugin]] = defaultdict(set)  # by transport type
         # Plugin ids first: a transport's entry point then finds the plugin it belongs to.
         for entry in sorted(entry_points, key=lambda entry: (entry.group, entry.name)):
             plugin = self._plugins.setdefault(entry.value, Plugin(entry))
@@ -101,8 +198,8 @@ class PluginRegistry:
     def transport(self, type_name: str) -> type[Transport]:
         """Return the transport of that type, importing its plugin.
 
-        Raises TunnelError: INVALID for a type nobody or more than one plugin provides or whose plugin is disabled,
-        BUG when its plugin is broken.
+        Raises TunnelError: INVALID when no plugin provides the type, when several do, or when its plugin is
+        disabled; BUG when its plugin is broken.
         """
         match self._claimants(type_name):
             case []:
@@ -117,11 +214,11 @@ class PluginRegistry:
                 )
 
     def list(self) -> tuple[PluginInfo, ...]:
-        """Import every plugin that is not disabled and tell what became of each, sorted by id."""
+        """Import every plugin that is not disabled; return the state of each, sorted by id."""
         return tuple(self._info(plugin) for plugin in sorted(self._plugins.values(), key=lambda plugin: plugin.name))
 
     def tunnel_event(self, profile: str, event: Event) -> None:
-        """Tell loaded plugins of an event (effects are left out); what they raise is logged."""
+        """Tell loaded plugins of an event that is not an effect; what they raise is logged."""
         if isinstance(event, Effect | Cancel):
             return
         for plugin in self._plugins.values():
@@ -135,7 +232,7 @@ class PluginRegistry:
         return sorted((plugin for plugin in claims if not self._disabled(plugin)), key=lambda plugin: plugin.name)
 
     def _disabled(self, plugin: Plugin) -> str:
-        """Return why the user does not want this plugin, or nothing."""
+        """Return why this plugin is disabled; nothing when it is not."""
         if plugin.name in self._denied:
             return f"named in {DISABLE_VARIABLE}"
         if self._allowed is not None and plugin.name not in self._allowed:
@@ -154,24 +251,12 @@ class PluginRegistry:
 
     def _info(self, plugin: Plugin) -> PluginInfo:
         if reason := self._disabled(plugin):
-            return plugin_info(plugin, PluginState.DISABLED, reason)
+            return plugin.info(PluginState.DISABLED, reason)
         for type_name in sorted(plugin.claimed):
             if len(plugins := self._claimants(type_name)) > 1:
-                return plugin_info(plugin, PluginState.BROKEN, _conflict(type_name, plugins))
+                return plugin.info(PluginState.BROKEN, _conflict(type_name, plugins))
         plugin.load()
-        return plugin_info(plugin, PluginState.BROKEN if plugin.reason else PluginState.READY, plugin.reason)
-
-
-def plugin_info(plugin: Plugin, state: PluginState, reason: str) -> PluginInfo:
-    """Describe a plugin; of one that is not ready nothing is known but its claims."""
-    if state is PluginState.READY:
-        transports = tuple(
-            TransportInfo(name, tuple(transport.roles), transport.summary)
-            for name, transport in sorted(plugin.transports.items())
-        )
-    else:
-        transports = tuple(TransportInfo(name, (), "") for name in sorted(plugin.claimed))
-    return PluginInfo(plugin.name, plugin.module, plugin.distribution, plugin.version, state, reason, transports)
+        return plugin.info(PluginState.BROKEN if plugin.reason else PluginState.READY, plugin.reason)
 
 
 def _names(text: str) -> frozenset[str]:
@@ -180,3 +265,7 @@ def _names(text: str) -> frozenset[str]:
 
 def _conflict(type_name: str, plugins: Sequence[Plugin]) -> str:
     return f"transport type {type_name!r} is provided by more than one plugin: {', '.join(map(str, plugins))}"
+
+
+def _listing(names: Iterable[str]) -> str:
+    return ", ".join(map(repr, sorted(names))) or "no transport"

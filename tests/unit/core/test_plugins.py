@@ -127,7 +127,7 @@ def test_only_the_plugin_that_is_needed_is_imported(write: Write) -> None:
         ("", "its entry points promise 'bad', it registers no transport"),
         (WORKING.format(name="good"), "its entry points promise 'bad', it registers 'good'"),
         (BAD.replace("return [bad]", "raise KeyError('x')"), "KeyError: 'x'"),
-        (BAD.replace("return [bad]", "return [dict]"), "<class 'dict'> is no transport: it has no type_name"),
+        (BAD.replace("return [bad]", "return [dict]"), "<class 'dict'> is not a transport: it has no type_name"),
         (BAD.replace('{"client": Settings, "server": Settings}', "{}"), "transport 'bad' has no roles"),
     ],
 )

@@ -1,10 +1,10 @@
-"""One captured frame, and the IP packet in it."""
+"""What a capture consists of: a stream of bytes that knows its place, and frames with IP packets in them."""
 
 import struct
 from enum import IntEnum
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple, NoReturn
 
-from tunnelmgr.api.errors import WireError
+from tunnelmgr.api.errors import TunnelError, WireError
 
 FRAME_BYTES_MAX = 262_144
 """Of one frame, as in tcpdump and Wireshark: a file that says more is damaged."""
@@ -27,6 +27,36 @@ class LinkType(IntEnum):
     IPV4 = 228
     IPV6 = 229
     LINUX_COOKED_2 = 276
+
+
+class CaptureSource:
+    """A capture file, read forward only, so that it may be a pipe. A failure names the place reached."""
+
+    def __init__(self, stream: BinaryIO, name: str) -> None:
+        self._stream = stream
+        self._name = name
+        self.offset = 0
+        """Bytes read."""
+
+    def take(self, size: int, what: str) -> bytes:
+        """Return the next `size` bytes. Raises TunnelError when there are fewer."""
+        data = self._stream.read(size)
+        if len(data) < size:
+            self.fail(f"it ends within {what}: {len(data)} of {size} bytes are there", "it was cut short")
+        self.offset += size
+        return data
+
+    def take_or_end(self, size: int, what: str) -> bytes:
+        """Return the next `size` bytes, nothing at the end of the file. Raises TunnelError for anything between."""
+        data = self._stream.read(1)
+        if not data:
+            return b""
+        self.offset += 1
+        return data + self.take(size - 1, what)
+
+    def fail(self, what: str, hint: str = "the file is damaged, or not of this format") -> NoReturn:
+        """Raise TunnelError about the place reached."""
+        raise TunnelError(f"{self._name}, byte {self.offset}: {what}", hint=hint)
 
 
 class Frame(NamedTuple):

@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Literal
 
-from tunnelmgr.core.capture.frame import FRAME_BYTES_MAX, Frame
-from tunnelmgr.core.capture.source import CaptureSource
+from tunnelmgr.core.capture.frame import FRAME_BYTES_MAX, CaptureSource, Frame
 
 MAGIC = b"\x0a\x0d\x0d\x0a"
 """The type of the first block, the same in both byte orders."""

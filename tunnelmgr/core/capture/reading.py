@@ -1,12 +1,20 @@
-"""Reads a capture of any format known."""
+"""Reads a capture of the formats known: pcapng, and here the classic one (draft-ietf-opsawg-pcap)."""
 
+import struct
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
-from tunnelmgr.core.capture import pcap, pcapng
-from tunnelmgr.core.capture.frame import Frame
-from tunnelmgr.core.capture.source import CaptureSource
+from tunnelmgr.core.capture import pcapng
+from tunnelmgr.core.capture.frame import FRAME_BYTES_MAX, CaptureSource, Frame
 
+_PCAP_MAGICS: dict[bytes, tuple[Literal["<", ">"], float]] = {
+    b"\xd4\xc3\xb2\xa1": ("<", 1e-6),
+    b"\xa1\xb2\xc3\xd4": (">", 1e-6),
+    b"\x4d\x3c\xb2\xa1": ("<", 1e-9),
+    b"\xa1\xb2\x3c\x4d": (">", 1e-9),
+}
+"""The first four bytes -> the byte order, and the unit of the fractions of seconds."""
+_LINK_TYPE = 0x0FFF_FFFF  # the upper bits tell of frame check sequences
 _COMPRESSED = {b"\x1f\x8b": "gzip", b"\x28\xb5": "zstd", b"\xfd\x37": "xz"}
 
 
@@ -17,11 +25,27 @@ def read_capture(stream: BinaryIO, name: str) -> Iterator[Frame]:
     """
     source = CaptureSource(stream, name)
     magic = source.take(4, "the first number")
-    if magic in pcap.MAGICS:
-        yield from pcap.read_pcap(source, magic)
+    if magic in _PCAP_MAGICS:
+        yield from _read_pcap(source, magic)
     elif magic == pcapng.MAGIC:
         yield from pcapng.read_pcapng(source)
     elif magic[:2] in _COMPRESSED:
         source.fail(f"it is compressed with {_COMPRESSED[magic[:2]]}", "unpack it first")
     else:
         source.fail(f"it begins with {magic.hex()}", "pcap and pcapng are read; is it a capture at all?")
+
+
+def _read_pcap(source: CaptureSource, magic: bytes) -> Iterator[Frame]:
+    """Yield the frames behind the magic number."""
+    order, unit = _PCAP_MAGICS[magic]
+    major, minor, _, _, _, link_type = struct.unpack(f"{order}HHiIII", source.take(20, "the file header"))
+    if major != 2:
+        source.fail(f"version {major}.{minor}, this program reads 2.4")
+    number = 0
+    while header := source.take_or_end(16, "a frame's header"):
+        seconds, fraction, captured, length = struct.unpack(f"{order}IIII", header)
+        number += 1
+        if captured > FRAME_BYTES_MAX:
+            source.fail(f"frame {number} of {captured} bytes, {FRAME_BYTES_MAX} at most")
+        data = source.take(captured, f"frame {number}")
+        yield Frame(number, seconds + fraction * unit, link_type & _LINK_TYPE, data, length)
