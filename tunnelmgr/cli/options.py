@@ -15,5 +15,5 @@ timeout = click.option("--timeout", default=30.0, show_default=True, type=click.
 
 
 def colour_wanted() -> bool:
-    """Say whether to print in colours: on a terminal, unless NO_COLOR says otherwise (no-color.org)."""
+    """Return True if colours are wanted: on a terminal, unless NO_COLOR says otherwise (no-color.org)."""
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR")

@@ -30,7 +30,7 @@ def require_net_admin(purpose: str) -> None:
 
 
 def become_root(purpose: str) -> None:
-    """Replace this process by the same command line under sudo; raise TunnelError NO_PERMISSION when nobody can be asked."""
+    """Replace this process by the same command line under sudo; raise TunnelError NO_PERMISSION without a terminal."""
     line = sudo_line(_own_words(), os.environ, [folder for folder in profile_folders() if os.path.isdir(folder)])
     if not sys.stdin.isatty() or not shutil.which("sudo"):
         raise TunnelError(f"needs root to {purpose}", hint=f"run: {shlex.join(line)}", exit_code=ExitCode.NO_PERMISSION)
@@ -39,7 +39,7 @@ def become_root(purpose: str) -> None:
 
 
 def may_configure(status: str) -> bool:
-    """Say whether a process with this text in /proc/<pid>/status holds CAP_NET_ADMIN."""
+    """Return True if a process with this text in /proc/<pid>/status holds CAP_NET_ADMIN."""
     for line in status.splitlines():
         if line.startswith("CapEff:"):
             return bool(int(line.split()[1], 16) >> _CAP_NET_ADMIN & 1)

@@ -26,7 +26,7 @@ _LOOK_INTERVAL = 1.0  # seconds between looks at the profile: does it run, has i
 _LOOPBACK = "lo"
 
 
-class Side(Enum):
+class TunnelSide(Enum):
     """Of a tunnel."""
 
     OUTER = "outer"
@@ -38,7 +38,7 @@ class Side(Enum):
 class Tap(NamedTuple):
     """One interface to listen on, and for what; without ends for everything."""
 
-    side: Side
+    side: TunnelSide
     interface: str
     ends: tuple[OuterEnd, ...] = ()
 
@@ -46,19 +46,19 @@ class Tap(NamedTuple):
 class Traced(NamedTuple):
     """A packet that passed."""
 
-    side: Side
+    side: TunnelSide
     packet: SeenPacket
 
 
-def taps_of(snapshot: Snapshot, here: Network, sides: Iterable[Side]) -> frozenset[Tap]:
+def taps_of(snapshot: Snapshot, here: Network, sides: Iterable[TunnelSide]) -> frozenset[Tap]:
     """Return where the packets of a profile pass. Pure."""
     taps: set[Tap] = set()
-    if Side.INNER in sides and snapshot.device:
-        taps.add(Tap(Side.INNER, snapshot.device))
-    if Side.OUTER in sides:
+    if TunnelSide.INNER in sides and snapshot.device:
+        taps.add(Tap(TunnelSide.INNER, snapshot.device))
+    if TunnelSide.OUTER in sides:
         for interface in {_LOOPBACK, *(local.interface for local in here.addresses)}:
             ends = tuple(_end(sock) for sock in snapshot.sockets if interface in _interfaces(sock, here))
-            taps |= {Tap(Side.OUTER, interface, ends)} if ends else set()
+            taps |= {Tap(TunnelSide.OUTER, interface, ends)} if ends else set()
     return frozenset(taps)
 
 
@@ -81,7 +81,7 @@ def _end(sock: OuterSocket) -> OuterEnd:
 class Tracer:
     """Listens on the taps of one profile, which may change. To be used in a `with`."""
 
-    def __init__(self, client: ControlClient, sides: Iterable[Side], tell: Callable[[str], None]) -> None:
+    def __init__(self, client: ControlClient, sides: Iterable[TunnelSide], tell: Callable[[str], None]) -> None:
         """`tell` hears what the user should know beside the packets."""
         self._client = client
         self._sides = tuple(sides)
@@ -187,7 +187,7 @@ class Tracer:
 
 
 def _order(tap: Tap) -> tuple[bool, str]:
-    return tap.side is Side.INNER, tap.interface
+    return tap.side is TunnelSide.INNER, tap.interface
 
 
 def _in_words(tap: Tap) -> str:

@@ -17,6 +17,7 @@ from tunnelmgr.api.tunnel import Tunnel, earliest
 from tunnelmgr.core.choosing.choice import is_public
 from tunnelmgr.detect import hops, nat_probe, path_mtu, router_probe
 from tunnelmgr.detect.addresses import ipv4_findings
+from tunnelmgr.detect.conclusions import Conclusions
 from tunnelmgr.detect.constants import DETECTION_TIMEOUT, RESOLVE_TIMEOUT, STUN_PORT
 from tunnelmgr.detect.far_ends import FarEnds
 from tunnelmgr.detect.findings import Findings
@@ -26,11 +27,10 @@ from tunnelmgr.detect.lifetime import Lifetime
 from tunnelmgr.detect.nat_probe import NatProbe
 from tunnelmgr.detect.native_ipv6 import NativeIpv6
 from tunnelmgr.detect.observed import Observed
-from tunnelmgr.detect.path_mtu import PathMtu
+from tunnelmgr.detect.path_mtu import PathMtuProbe
 from tunnelmgr.detect.plan import Plan
 from tunnelmgr.detect.router_probe import RouterProbe
 from tunnelmgr.detect.strangers import Strangers
-from tunnelmgr.detect.verdict import Verdict
 
 DONE: Final = "detect.done"
 
@@ -49,7 +49,7 @@ class Detection(Tunnel):
         self._strangers = Strangers(strangers, self._inquiries, self.outbox)
         self._hops = Hops(self.outbox)
         self._router = RouterProbe(self._inquiries)
-        self._path_mtu = PathMtu(random, self._inquiries)
+        self._path_mtu = PathMtuProbe(random, self._inquiries)
         self._lifetime = Lifetime(plan.lifetime, random, self._inquiries)
         self._ipv6 = NativeIpv6(plan.ipv6, self.outbox)
         self._network = Network()
@@ -73,17 +73,17 @@ class Detection(Tunnel):
             lifetime=self._lifetime,
             ports=self._ports,
         )
-        verdict = Verdict(observed)
+        conclusions = Conclusions(observed)
         return Findings(
             network=self._network,
             ipv4=ipv4_findings(self._network),
-            nat=verdict.nat(),
-            udp=verdict.udp,
-            protocol41=verdict.protocol41,
+            nat=conclusions.nat(),
+            udp=conclusions.udp,
+            protocol41=conclusions.protocol41,
             ipv6=self._ipv6.findings(),
-            far_ends=verdict.far_ends(),
-            path=verdict.path(),
-            router=verdict.router(),
+            far_ends=conclusions.far_ends(),
+            path=conclusions.path(),
+            router=conclusions.router(),
             strays=self._inquiries.strays,
             took=0.0 if self._ended_at is None else self._ended_at - self._began_at,
         )
@@ -169,7 +169,7 @@ class Detection(Tunnel):
     def _begin_with_stun(self, now: float) -> None:
         """Once: when all STUN servers are known, or known not to be."""
         servers = self._plan.stun
-        if self._nat.stage is not nat_probe.Stage.WAITING or any(one.name not in self._addresses for one in servers):
+        if self._nat.stage is not nat_probe.ProbeStage.WAITING or any(one.name not in self._addresses for one in servers):
             return
         known = [(self._addresses[one.name], one.port or STUN_PORT) for one in servers]
         own = frozenset(one.address.ip for one in self._network.addresses)
@@ -213,11 +213,11 @@ class Detection(Tunnel):
             and not self._path_mtu.asked
             and (heard := self._far_ends.first_heard()) is not None
         ):
-            self._path_mtu.ask_nobody(heard, now)
+            self._path_mtu.ask_closed_port(heard, now)
         if self._nat.done and self._nat.filtering() is None:
             self._strangers.begin(self._far_ends, now)
         if self._nat.done and not self._lifetime.begun:
-            self._lifetime.give_up()  # nobody answers, or nobody translates
+            self._lifetime.give_up()  # no server answers, or no NAT translates
 
     @property
     def _ends_by(self) -> float:

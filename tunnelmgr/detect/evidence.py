@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from tunnelmgr.detect.addresses import BEHIND_A_NAT, scope_of
 from tunnelmgr.detect.far_ends import FarEnd
 from tunnelmgr.detect.findings import Evidence, Scope
-from tunnelmgr.detect.inquiries import FRAGMENTATION_NEEDED, Inquiry, Outcome
+from tunnelmgr.detect.inquiries import FRAGMENTATION_NEEDED, Inquiry, InquiryState
 from tunnelmgr.detect.observed import Observed
 from tunnelmgr.detect.router_probe import offered
 from tunnelmgr.detect.strangers import came_in
@@ -62,7 +62,7 @@ def _about_addresses(observed: Observed) -> Iterator[Evidence]:
 def _about_router(observed: Observed) -> Iterator[Evidence]:
     probe = observed.router
     for name, inquiry in probe.asked.items():
-        does = {Outcome.REFUSED: "refuses", Outcome.ANSWERED: "speaks"}.get(inquiry.outcome, "does not answer")
+        does = {InquiryState.REFUSED: "refuses", InquiryState.ANSWERED: "speaks"}.get(inquiry.state, "does not answer")
         does = "does not speak" if offered(inquiry) is False and inquiry.answer is not None else does
         yield Evidence("router", f"{inquiry.remote.address} {does} {name}", observed.at(inquiry))
     if probe.nat_pmp is None or probe.pcp is None:
@@ -93,11 +93,11 @@ def _about_filtering(observed: Observed) -> Iterator[Evidence]:
         return
     if nat.ignores_changes:
         yield Evidence("filtering", f"{far.remote} does not answer from elsewhere when asked to", observed.at(far))
-    elif nat.fence.outcome is not Outcome.ANSWERED:
+    elif nat.fence.state is not InquiryState.ANSWERED:
         yield Evidence("filtering", f"{far.remote} fell silent: not measured", observed.at(nat.fence))
     else:
         for inquiry, what in ((far, "another address"), (near, "another port")):
-            passes = "passes" if inquiry.outcome is Outcome.ANSWERED else "does not pass"
+            passes = "passes" if inquiry.state is InquiryState.ANSWERED else "does not pass"
             found = f"an answer from {what} of {inquiry.remote.address} {passes}"
             yield Evidence("filtering", found, observed.at(inquiry))
 
@@ -106,7 +106,7 @@ def _about_lifetime(observed: Observed) -> Iterator[Evidence]:
     if not observed.lifetime.begun:
         return
     for seconds, echo in observed.lifetime.echoes:
-        was = "there" if echo.outcome is Outcome.ANSWERED else "gone"
+        was = "there" if echo.state is InquiryState.ANSWERED else "gone"
         if observed.lifetime.obeyed:
             yield Evidence("lifetime", f"a mapping left alone for {seconds:.0f} s was {was}", observed.at(echo))
     if not observed.lifetime.obeyed:
@@ -118,16 +118,16 @@ def _what_became(inquiry: Inquiry) -> str:
     if inquiry.mapped is not None and inquiry.round_trip is not None:
         return f"sees us as {inquiry.mapped} ({inquiry.round_trip * 1000:.0f} ms)"
     return {
-        Outcome.WAITING: "was not asked to the end",
-        Outcome.ANSWERED: "answered",
-        Outcome.REFUSED: "cannot be reached (ICMP)",
-        Outcome.SILENT: f"did not answer {inquiry.transmissions} requests",
-    }[inquiry.outcome]
+        InquiryState.WAITING: "was not asked to the end",
+        InquiryState.ANSWERED: "answered",
+        InquiryState.REFUSED: "cannot be reached (ICMP)",
+        InquiryState.SILENT: f"did not answer {inquiry.transmissions} requests",
+    }[inquiry.state]
 
 
 def _about_size(mtu: int, inquiry: Inquiry) -> str:
     subject = f"{mtu} bytes to {inquiry.remote.address}"
-    if inquiry.outcome is Outcome.ANSWERED or inquiry.refused_there:
+    if inquiry.state is InquiryState.ANSWERED or inquiry.refused_there:
         return f"{subject} pass"
     if inquiry.icmp is not None and inquiry.icmp.code == FRAGMENTATION_NEEDED:
         reporter = inquiry.icmp.reporter

@@ -9,7 +9,7 @@ from tunnelmgr.api.network import Endpoint
 from tunnelmgr.api.outbox import Outbox
 from tunnelmgr.api.reach import Heard, ReachProbe
 from tunnelmgr.detect.behaviour import Sighting
-from tunnelmgr.detect.inquiries import PATIENT, Inquiries, Inquiry, Outcome
+from tunnelmgr.detect.inquiries import PATIENT, Inquiries, Inquiry, InquiryState
 
 
 @dataclass(slots=True, eq=False)
@@ -48,7 +48,7 @@ class FarEnd:
             return self.connected
         if self.inquiry is None or not self.inquiry.settled:
             return None
-        return self.inquiry.outcome is Outcome.ANSWERED
+        return self.inquiry.state is InquiryState.ANSWERED
 
     @property
     def round_trip(self) -> float | None:
@@ -103,7 +103,7 @@ class FarEnds:
                 self._ask(far_end, now)
 
     def channel_changed(self, event: ChannelEvent, now: float) -> None:
-        """Hear how connecting went."""
+        """Note whether connecting succeeded."""
         for far_end in self.all:
             if far_end.channel != event.channel or far_end.kind is not ChannelKind.TCP_CONNECT or far_end.settled:
                 continue

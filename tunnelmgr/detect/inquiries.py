@@ -26,7 +26,7 @@ _UNREACHABLE = 3  # ICMPv4 type; RFC 792
 PORT_UNREACHABLE, FRAGMENTATION_NEEDED = 3, 4  # codes of it
 
 
-class Outcome(Enum):
+class InquiryState(Enum):
     """What became of a question."""
 
     WAITING = "waiting"
@@ -48,7 +48,7 @@ PATIENT = Schedule(
     at=tuple(accumulate((RETRANSMISSION_TIMEOUT * 2**n for n in range(REQUESTS_MAX - 1)), initial=0.0)),
     give_up=RETRANSMISSION_TIMEOUT * (2**REQUESTS_MAX - 1),
 )
-"""For a server nobody has heard yet."""
+"""For a server that has not answered yet."""
 
 
 def brisk(round_trip: float) -> Schedule:
@@ -67,7 +67,7 @@ class Inquiry:
     understand: Callable[[Datagram], Answer | None] = field(repr=False)
     schedule: Schedule
     begun_at: float
-    outcome: Outcome = Outcome.WAITING
+    state: InquiryState = InquiryState.WAITING
     transmissions: int = 0
     sent_at: float = 0.0
     settled_at: float | None = None
@@ -87,7 +87,7 @@ class Inquiry:
 
     @property
     def settled(self) -> bool:
-        return self.outcome is not Outcome.WAITING
+        return self.state is not InquiryState.WAITING
 
     @property
     def refused_there(self) -> bool:
@@ -126,7 +126,7 @@ class Inquiries:
         *,
         answered_on: str = "",
     ) -> Inquiry:
-        """Begin to ask. `understand` returns None for whatever is no answer to this very question."""
+        """Begin to ask. `understand` returns None for anything but an answer to this very question."""
         inquiry = Inquiry(channel, remote, request, understand, schedule, now, answered_on=answered_on or channel)
         self._all.append(inquiry)
         self.handle_timeout(now)
@@ -137,14 +137,14 @@ class Inquiries:
         return next((inquiry for inquiry in self._all if inquiry.request == data), None)
 
     def receive(self, datagram: Datagram, now: float) -> None:
-        """Take what may be an answer; what is none is counted and dropped."""
+        """Take what may be an answer; anything else is counted and dropped."""
         for inquiry in self._all:
             if inquiry.answered_on != datagram.channel or (answer := inquiry.understand(datagram)) is None:
                 continue
             if not inquiry.settled:  # else it answers a repeated question a second time
                 inquiry.answer, inquiry.answered_from = answer, datagram.remote
                 inquiry.round_trip = now - inquiry.sent_at
-                inquiry.outcome, inquiry.settled_at = Outcome.ANSWERED, now
+                inquiry.state, inquiry.settled_at = InquiryState.ANSWERED, now
             return
         self.strays += 1
 
@@ -152,14 +152,14 @@ class Inquiries:
         """Take an ICMP error: a far end that cannot be reached need not be asked again."""
         for inquiry in self._waiting():
             if event.type == _UNREACHABLE and inquiry.channel == event.channel and _concerns(event, inquiry):
-                inquiry.icmp, inquiry.outcome, inquiry.settled_at = event, Outcome.REFUSED, now
+                inquiry.icmp, inquiry.state, inquiry.settled_at = event, InquiryState.REFUSED, now
 
     def handle_timeout(self, now: float) -> None:
         for inquiry in self._waiting():
             if now < inquiry.due_at:
                 continue
             if inquiry.transmissions == len(inquiry.schedule.at):
-                inquiry.outcome, inquiry.settled_at = Outcome.SILENT, now
+                inquiry.state, inquiry.settled_at = InquiryState.SILENT, now
                 continue
             inquiry.transmissions += 1
             inquiry.sent_at = now
@@ -173,7 +173,7 @@ class Inquiries:
 
 
 def _concerns(event: IcmpReceived, inquiry: Inquiry) -> bool:
-    """Say whether an ICMP error on the channel of a question is about it."""
+    """Return True if an ICMP error on the channel of a question is about it."""
     if event.code != FRAGMENTATION_NEEDED:
         return event.remote == inquiry.remote
     # All that is too large goes no further, whichever it is about; and what Linux itself finds too large it reports without

@@ -13,7 +13,7 @@ from tunnelmgr.api.effects import Effect, OpenChannel
 from tunnelmgr.api.network import Endpoint
 from tunnelmgr.api.tunnel import earliest
 from tunnelmgr.detect.constants import LIFETIME_STEPS
-from tunnelmgr.detect.inquiries import Inquiries, Inquiry, Outcome, brisk
+from tunnelmgr.detect.inquiries import Inquiries, Inquiry, InquiryState, brisk
 from tunnelmgr.detect.stun import TRANSACTION_ID_LENGTH, BindingRequest, answer_to
 
 _ASKER = "lifetime"
@@ -64,18 +64,20 @@ class Lifetime:
     @property
     def kept(self) -> float | None:
         """Seconds after which a mapping was still there; None where that was not found out."""
-        return max(self._seconds(Outcome.ANSWERED)) if self.obeyed else None
+        return max(self._seconds(InquiryState.ANSWERED)) if self.obeyed else None
 
     @property
     def lost(self) -> float | None:
         """Seconds after which it was gone."""
         kept = self.kept
-        return None if kept is None else min((gone for gone in self._seconds(Outcome.SILENT) if gone > kept), default=None)
+        return (
+            None if kept is None else min((gone for gone in self._seconds(InquiryState.SILENT) if gone > kept), default=None)
+        )
 
     @property
     def obeyed(self) -> bool:
         """Whether the server answers where it is told to."""
-        return 0.0 in self._seconds(Outcome.ANSWERED)
+        return 0.0 in self._seconds(InquiryState.ANSWERED)
 
     def channels(self) -> list[Effect]:
         names = [_ASKER, *(wait.channel for wait in self._waits)] if self._waits else []
@@ -123,8 +125,8 @@ class Lifetime:
             answered_on=to.channel if to is not None else "",
         )
 
-    def _seconds(self, outcome: Outcome) -> list[float]:
-        return [wait.seconds for wait in self._waits if wait.echo is not None and wait.echo.outcome is outcome]
+    def _seconds(self, state: InquiryState) -> list[float]:
+        return [wait.seconds for wait in self._waits if wait.echo is not None and wait.echo.state is state]
 
 
 def _due_at(wait: _Wait) -> float | None:

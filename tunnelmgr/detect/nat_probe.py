@@ -16,13 +16,13 @@ from tunnelmgr.api.effects import OpenChannel
 from tunnelmgr.api.network import Endpoint
 from tunnelmgr.api.outbox import Outbox
 from tunnelmgr.detect.behaviour import Filtering, Sighting
-from tunnelmgr.detect.inquiries import PATIENT, Inquiries, Inquiry, Outcome, Schedule, brisk
+from tunnelmgr.detect.inquiries import PATIENT, Inquiries, Inquiry, InquiryState, Schedule, brisk
 from tunnelmgr.detect.stun import (
     TRANSACTION_ID_LENGTH,
     BindingError,
     BindingRequest,
     BindingResponse,
-    Change,
+    ChangeRequest,
     answer_to,
 )
 
@@ -30,7 +30,7 @@ MAPPING, FILTERING, HAIRPIN = CHANNELS = ("mapping", "filtering", "hairpin")
 CONFIRMING = "confirming"  # opened when there is something to confirm
 
 
-class Stage(Enum):
+class ProbeStage(Enum):
     """Where the tests are.
 
     WAITING --begin--> CHOOSING --a server answers--> EXPLORING --all is asked--> DONE
@@ -52,7 +52,7 @@ class NatProbe:
         self._inquiries = inquiries
         self._own: frozenset[IPv4Address] = frozenset()
         self._outbox = outbox
-        self.stage = Stage.WAITING
+        self.stage = ProbeStage.WAITING
         self.servers: list[Inquiry] = []
         """The first question to each server."""
         self.explored: Inquiry | None = None
@@ -74,31 +74,31 @@ class NatProbe:
 
     @property
     def done(self) -> bool:
-        return self.stage is Stage.DONE
+        return self.stage is ProbeStage.DONE
 
     def begin(self, servers: Sequence[Endpoint], own: frozenset[IPv4Address], now: float) -> None:
         """Ask all servers; `own` are this host's addresses. No server makes an end at once."""
-        self.stage, self._own = Stage.CHOOSING, own
+        self.stage, self._own = ProbeStage.CHOOSING, own
         self.servers = [self._ask(MAPPING, server, now, PATIENT) for server in servers]
         self.advance(now)
 
     def receive(self, datagram: Datagram) -> bool:
-        """Say whether a datagram is a question of ours that the NAT turned round, and remember it."""
+        """Return True if a datagram is a question of ours that the NAT turned round, and remember it."""
         turned = (inquiry := self._inquiries.asked(datagram.data)) is not None and inquiry in self.turned
         self.turned_round |= turned
         return turned
 
     def advance(self, now: float) -> None:
         """Do what the answers so far allow."""
-        if self.stage is Stage.CHOOSING and (chosen := self._choose()) is not None:
+        if self.stage is ProbeStage.CHOOSING and (chosen := self._choose()) is not None:
             self._explore(chosen, now)
-        if self.stage is Stage.CHOOSING and all(inquiry.settled for inquiry in self.servers):
-            self.stage = Stage.DONE
-        if self.stage is Stage.EXPLORING:
+        if self.stage is ProbeStage.CHOOSING and all(inquiry.settled for inquiry in self.servers):
+            self.stage = ProbeStage.DONE
+        if self.stage is ProbeStage.EXPLORING:
             self._turn_round(now)
             self._confirm(now)
             if all(inquiry.settled for inquiry in self._asked()):
-                self.stage = Stage.DONE
+                self.stage = ProbeStage.DONE
 
     def _asked(self) -> Iterator[Inquiry]:
         yield from self.servers
@@ -110,13 +110,13 @@ class NatProbe:
 
     def _choose(self) -> Inquiry | None:
         """A server with two addresses as soon as one is heard; any other only when none is left to wait for."""
-        answered = [inquiry for inquiry in self.servers if inquiry.outcome is Outcome.ANSWERED and inquiry.mapped]
+        answered = [inquiry for inquiry in self.servers if inquiry.state is InquiryState.ANSWERED and inquiry.mapped]
         if best := [inquiry for inquiry in answered if other_address(inquiry)]:
             return best[0]
         return answered[0] if answered and all(inquiry.settled for inquiry in self.servers) else None
 
     def _explore(self, chosen: Inquiry, now: float) -> None:
-        self.stage, self.explored = Stage.EXPLORING, chosen
+        self.stage, self.explored = ProbeStage.EXPLORING, chosen
         schedule = brisk(chosen.round_trip or 0.0)
         if self._is_translated(chosen):
             self.hairpin = self._ask(HAIRPIN, chosen.remote, now, schedule)
@@ -125,8 +125,8 @@ class NatProbe:
         for remote in (Endpoint(other.address, chosen.remote.port), other):
             self.elsewhere.append(self._ask(MAPPING, remote, now, schedule))
         self.fence = self._ask(FILTERING, chosen.remote, now, schedule)
-        self.from_other_address = self._ask(FILTERING, chosen.remote, now, schedule, Change.ADDRESS_AND_PORT)
-        self.from_other_port = self._ask(FILTERING, chosen.remote, now, schedule, Change.PORT)
+        self.from_other_address = self._ask(FILTERING, chosen.remote, now, schedule, ChangeRequest.ADDRESS_AND_PORT)
+        self.from_other_port = self._ask(FILTERING, chosen.remote, now, schedule, ChangeRequest.PORT)
 
     def _is_translated(self, inquiry: Inquiry) -> bool:
         """Whether there is a NAT on the way: elsewhere nothing turns round, and everything comes in."""
@@ -142,15 +142,15 @@ class NatProbe:
 
     def _confirm(self, now: float) -> None:
         far, explored = self.from_other_address, self.explored
-        if self.confirmation is not None or explored is None or far is None or far.outcome is not Outcome.ANSWERED:
+        if self.confirmation is not None or explored is None or far is None or far.state is not InquiryState.ANSWERED:
             return
         if self._is_translated(explored):
             self._outbox.say(OpenChannel(CONFIRMING, ChannelKind.UDP))
             schedule = brisk(explored.round_trip or 0.0)
-            self.confirmation = self._ask(CONFIRMING, explored.remote, now, schedule, Change.ADDRESS_AND_PORT)
+            self.confirmation = self._ask(CONFIRMING, explored.remote, now, schedule, ChangeRequest.ADDRESS_AND_PORT)
 
     def _ask(
-        self, channel: str, remote: Endpoint, now: float, schedule: Schedule, change: Change = Change.NOTHING
+        self, channel: str, remote: Endpoint, now: float, schedule: Schedule, change: ChangeRequest = ChangeRequest.NOTHING
     ) -> Inquiry:
         request = BindingRequest(self._random.randbytes(TRANSACTION_ID_LENGTH), change)
 
@@ -168,19 +168,19 @@ class NatProbe:
     def filtering(self) -> Filtering | None:
         """Return what the NAT lets in; None where no server could or would show it."""
         far, near = self.answer_from_elsewhere, self.from_other_port
-        if far is None or near is None or self.fence is None or self.fence.outcome is not Outcome.ANSWERED:
+        if far is None or near is None or self.fence is None or self.fence.state is not InquiryState.ANSWERED:
             return None
         if self.ignores_changes:
             return None
-        if far.outcome is Outcome.ANSWERED:
+        if far.state is InquiryState.ANSWERED:
             return Filtering.ENDPOINT_INDEPENDENT
-        return Filtering.ADDRESS if near.outcome is Outcome.ANSWERED else Filtering.ADDRESS_AND_PORT
+        return Filtering.ADDRESS if near.state is InquiryState.ANSWERED else Filtering.ADDRESS_AND_PORT
 
     @property
     def answer_from_elsewhere(self) -> Inquiry | None:
         """The question that tells whether an answer from another address comes in: the second one if that was lost."""
         again = self.confirmation
-        return again if again is not None and again.outcome is Outcome.SILENT else self.from_other_address
+        return again if again is not None and again.state is InquiryState.SILENT else self.from_other_address
 
     @property
     def ignores_changes(self) -> bool:

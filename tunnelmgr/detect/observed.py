@@ -10,7 +10,7 @@ from tunnelmgr.detect.hops import Hops
 from tunnelmgr.detect.inquiries import Inquiry
 from tunnelmgr.detect.lifetime import Lifetime
 from tunnelmgr.detect.nat_probe import NatProbe
-from tunnelmgr.detect.path_mtu import PathMtu
+from tunnelmgr.detect.path_mtu import PathMtuProbe
 from tunnelmgr.detect.router_probe import RouterProbe
 from tunnelmgr.detect.strangers import Strangers
 
@@ -26,7 +26,7 @@ class Observed:
     strangers: Strangers
     hops: Hops
     router: RouterProbe
-    path_mtu: PathMtu
+    path_mtu: PathMtuProbe
     lifetime: Lifetime
     ports: Mapping[str, int]
     """Those our sockets have, by channel."""

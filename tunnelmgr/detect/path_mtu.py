@@ -1,6 +1,6 @@
 """How large packets may be on the way out: questions of several sizes side by side, none of which may be fragmented.
 
-A STUN server answers questions of any size. Where there is none, a port nobody listens on at a far end does: its host says
+A STUN server answers questions of any size. Where there is none, a port without a listener does, at a far end: its host says
 so (ICMP port unreachable), unless a firewall keeps it from doing so.
 """
 
@@ -10,13 +10,13 @@ from random import Random
 from tunnelmgr.api.datagrams import Datagram
 from tunnelmgr.api.network import Endpoint
 from tunnelmgr.detect.constants import HOPS, MTUS, TRACEROUTE_PORT, UDP_HEADERS
-from tunnelmgr.detect.inquiries import FRAGMENTATION_NEEDED, Answer, Inquiries, Inquiry, Outcome, brisk
+from tunnelmgr.detect.inquiries import FRAGMENTATION_NEEDED, Answer, Inquiries, Inquiry, InquiryState, brisk
 from tunnelmgr.detect.stun import TRANSACTION_ID_LENGTH, BindingRequest, answer_to
 
 CHANNEL = "path-mtu"
 
 
-class PathMtu:
+class PathMtuProbe:
     """Asks once."""
 
     def __init__(self, random: Random, inquiries: Inquiries) -> None:
@@ -35,8 +35,8 @@ class PathMtu:
             request = BindingRequest(self._random.randbytes(TRANSACTION_ID_LENGTH), length=mtu - UDP_HEADERS)
             self._ask(mtu, heard.remote, request.serialize(), answer_to(request.transaction_id), heard, now)
 
-    def ask_nobody(self, heard: Inquiry, now: float) -> None:
-        """Ask where nobody listens, at a far end that was heard. The port tells the sizes apart."""
+    def ask_closed_port(self, heard: Inquiry, now: float) -> None:
+        """Ask a port without a listener, at a far end that was heard. The port tells the sizes apart."""
         for number, mtu in enumerate(MTUS):
             remote = Endpoint(heard.remote.address, TRACEROUTE_PORT + HOPS + number)
             self._ask(mtu, remote, bytes(mtu - UDP_HEADERS), lambda _: None, heard, now)
@@ -44,7 +44,7 @@ class PathMtu:
     @property
     def passed(self) -> int | None:
         """Bytes of the largest packet that passed; None where none did."""
-        passed = [mtu for mtu, one in self.asked.items() if one.outcome is Outcome.ANSWERED or one.refused_there]
+        passed = [mtu for mtu, one in self.asked.items() if one.state is InquiryState.ANSWERED or one.refused_there]
         return max(passed, default=None)
 
     @property

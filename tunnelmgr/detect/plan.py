@@ -10,7 +10,7 @@ from tunnelmgr.core.profiles.profile import Profile, ServerName
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Nobody is asked who is not named here."""
+    """All the servers and far ends that are asked."""
 
     stun: tuple[ServerName, ...] = ()
     probes: tuple[tuple[str, ReachProbe], ...] = ()
@@ -28,7 +28,7 @@ class Plan:
 
 
 def plan_for(profile: Profile, random: Random, lifetime: float | None = None) -> Plan:
-    """Return whom a profile gives to ask."""
+    """Return the servers and far ends that a profile names."""
     return Plan(
         stun=profile.detect.servers,
         probes=tuple((method.type, probe) for method in profile.methods for probe in method.transport.probes(random)),

@@ -17,7 +17,7 @@ from tunnelmgr.api.packets.port_control import (
     PcpResult,
 )
 from tunnelmgr.detect.constants import ROUTER_ASKED_AT, ROUTER_GIVE_UP
-from tunnelmgr.detect.inquiries import Inquiries, Inquiry, Outcome, Schedule
+from tunnelmgr.detect.inquiries import Inquiries, Inquiry, InquiryState, Schedule
 from tunnelmgr.detect.upnp import SSDP_PORT, GatewayFound, GatewaySearch
 
 CHANNEL = "router"
@@ -104,9 +104,9 @@ class RouterProbe:
 
 def offered(inquiry: Inquiry | None) -> bool | None:
     """Return whether the router speaks the protocol of this question; None where it kept silent, or was not asked."""
-    if inquiry is None or not inquiry.settled or inquiry.outcome is Outcome.SILENT:
+    if inquiry is None or not inquiry.settled or inquiry.state is InquiryState.SILENT:
         return None
     answer = inquiry.answer
     if isinstance(answer, AnnounceResponse):
         return answer.result is not PcpResult.UNSUPP_VERSION
-    return inquiry.outcome is Outcome.ANSWERED
+    return inquiry.state is InquiryState.ANSWERED

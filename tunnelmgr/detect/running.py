@@ -41,7 +41,7 @@ class _Detecting(Transport):
 
 
 async def survey(profile: Profile, network: Network) -> Survey:
-    """Ask whom a profile names; return what its methods are judged by."""
+    """Ask the servers that a profile names; return what its methods are judged by."""
     findings = await detect(plan_for(profile, SystemRandom()), network)
     return Survey(findings.report(), frozenset(_unreached(profile, findings)), close=True)
 

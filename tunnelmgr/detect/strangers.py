@@ -1,4 +1,4 @@
-"""Whether the NAT lets in packets from whom nobody inside has spoken to, where no STUN server with two addresses tells.
+"""Whether the NAT lets in packets from addresses this host has not sent to, where no STUN server with two addresses tells.
 
 Some far ends answer from another address when asked to (`ReachProbe.stranger`). Each is asked on a socket of its own, once
 it is known to answer at all: then silence is the filter's.
@@ -11,7 +11,7 @@ from tunnelmgr.api.effects import OpenChannel
 from tunnelmgr.api.outbox import Outbox
 from tunnelmgr.api.reach import Heard, ReachProbe
 from tunnelmgr.detect.far_ends import FarEnds
-from tunnelmgr.detect.inquiries import Inquiries, Inquiry, Outcome, brisk
+from tunnelmgr.detect.inquiries import Inquiries, Inquiry, InquiryState, brisk
 
 _CHANNEL = "stranger"
 
@@ -56,8 +56,8 @@ class Strangers:
 
 def came_in(inquiry: Inquiry) -> bool | None:
     """Return whether the answer came from elsewhere and got in; None where that is not known."""
-    if inquiry.outcome is Outcome.SILENT:
+    if inquiry.state is InquiryState.SILENT:
         return False
-    if inquiry.outcome is not Outcome.ANSWERED or inquiry.answered_from is None:
+    if inquiry.state is not InquiryState.ANSWERED or inquiry.answered_from is None:
         return None
     return True if inquiry.answered_from.address != inquiry.remote.address else None

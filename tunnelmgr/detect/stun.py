@@ -20,7 +20,7 @@ _FILLING = 0xBFFF
 _ATTRIBUTE_HEADER = 4  # bytes
 
 
-class Change(Enum):
+class ChangeRequest(Enum):
     """From where the server is asked to answer: the flags of CHANGE-REQUEST (RFC 5780 section 7.2)."""
 
     NOTHING = 0
@@ -33,14 +33,14 @@ class BindingRequest:
     """Asks a server where it sees us."""
 
     transaction_id: bytes
-    change: Change = Change.NOTHING
+    change: ChangeRequest = ChangeRequest.NOTHING
     response_port: int | None = None
     """To which port of ours the answer shall go (RFC 5780 section 7.5); None for the one asked from."""
     length: int = 0
     """Bytes the message shall have at least: a multiple of 4, 24 or more."""
 
     def serialize(self) -> bytes:
-        attributes = {"CHANGE-REQUEST": self.change.value} if self.change is not Change.NOTHING else {}
+        attributes = {"CHANGE-REQUEST": self.change.value} if self.change is not ChangeRequest.NOTHING else {}
         message = bytes(Message(Method.BINDING, Class.REQUEST, self.transaction_id, attributes))
         if self.response_port is not None:  # aioice does not know it
             message += struct.pack("!HHHH", _RESPONSE_PORT, 2, self.response_port, 0)

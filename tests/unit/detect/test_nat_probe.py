@@ -10,7 +10,7 @@ from tunnelmgr.api.effects import OpenChannel
 from tunnelmgr.api.network import Endpoint
 from tunnelmgr.api.outbox import Outbox
 from tunnelmgr.detect.behaviour import Filtering
-from tunnelmgr.detect.inquiries import Inquiries, Inquiry, Outcome
+from tunnelmgr.detect.inquiries import Inquiries, Inquiry, InquiryState
 from tunnelmgr.detect.nat_probe import CONFIRMING, NatProbe
 from tunnelmgr.detect.stun import BindingResponse
 
@@ -20,7 +20,7 @@ MAPPED = Endpoint(IPv4Address("203.0.113.1"), 40000)
 
 def answer(inquiry: Inquiry | None, source: Endpoint = SERVER) -> None:
     assert inquiry is not None
-    inquiry.outcome, inquiry.answered_from = Outcome.ANSWERED, source
+    inquiry.state, inquiry.answered_from = InquiryState.ANSWERED, source
     inquiry.answer = BindingResponse(b"", MAPPED, ELSEWHERE)
 
 
@@ -37,21 +37,21 @@ def exploring(outbox: Outbox, *own: IPv4Address) -> NatProbe:
 
 
 @pytest.mark.parametrize(
-    ("outcome", "filtering"),
+    ("state", "filtering"),
     [
-        (Outcome.ANSWERED, Filtering.ENDPOINT_INDEPENDENT),
-        (Outcome.WAITING, Filtering.ENDPOINT_INDEPENDENT),
-        (Outcome.SILENT, Filtering.ADDRESS_AND_PORT),
+        (InquiryState.ANSWERED, Filtering.ENDPOINT_INDEPENDENT),
+        (InquiryState.WAITING, Filtering.ENDPOINT_INDEPENDENT),
+        (InquiryState.SILENT, Filtering.ADDRESS_AND_PORT),
     ],
 )
-def test_a_nat_that_lets_everybody_in_is_believed_on_a_second_socket(outcome: Outcome, filtering: Filtering) -> None:
+def test_a_nat_that_lets_everybody_in_is_believed_on_a_second_socket(state: InquiryState, filtering: Filtering) -> None:
     outbox = Outbox()
     probe = exploring(outbox)
     assert outbox.drain_events() == [OpenChannel(CONFIRMING, ChannelKind.UDP)]
     assert probe.confirmation is not None
     assert probe.confirmation.channel == CONFIRMING
     assert not probe.done
-    probe.confirmation.outcome = outcome
+    probe.confirmation.state = state
     probe.advance(0.3)
     assert outbox.drain_events() == [], "once"
     assert probe.filtering() is filtering

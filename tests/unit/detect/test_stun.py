@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tunnelmgr.api.errors import WireError
 from tunnelmgr.api.network import Endpoint
-from tunnelmgr.detect.stun import BindingError, BindingRequest, BindingResponse, Change, parse_answer
+from tunnelmgr.detect.stun import BindingError, BindingRequest, BindingResponse, ChangeRequest, parse_answer
 
 # RFC 5769 section 2.2, its MESSAGE-INTEGRITY and FINGERPRINT left out: 192.0.2.1, port 32853.
 SAMPLE = bytes.fromhex("0101000c2112a442b7e7a701bc34d686fa87dfae002000080001a147e112a643")
@@ -34,9 +34,13 @@ def test_the_sample_of_rfc_5769_maps_to_192_0_2_1_port_32853() -> None:
 
 @pytest.mark.parametrize(
     ("change", "attribute"),
-    [(Change.NOTHING, ""), (Change.PORT, "0003000400000002"), (Change.ADDRESS_AND_PORT, "0003000400000006")],
+    [
+        (ChangeRequest.NOTHING, ""),
+        (ChangeRequest.PORT, "0003000400000002"),
+        (ChangeRequest.ADDRESS_AND_PORT, "0003000400000006"),
+    ],
 )
-def test_a_request_asks_for_the_change_of_rfc_5780(change: Change, attribute: str) -> None:
+def test_a_request_asks_for_the_change_of_rfc_5780(change: ChangeRequest, attribute: str) -> None:
     sent = BindingRequest(TRANSACTION, change).serialize()
     assert sent.hex() == f"0001{len(attribute) // 2:04x}2112a442{TRANSACTION.hex()}{attribute}"
 

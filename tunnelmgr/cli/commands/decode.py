@@ -59,7 +59,7 @@ def _decoded(word: str, dissectors: Callable[[], Sequence[Dissector]]) -> Iterat
 
 
 def _address(word: str, address: IPv6Address, decoder: Decoder) -> Decoded:
-    nothing = Dissection("ipv6", "address", "no address that a tunnel makes of an IPv4 address: it tells nothing")
+    nothing = Dissection("ipv6", "address", "not made of an IPv4 address by a tunnel: it tells nothing")
     return Decoded.of(word, Explained(decoder.address(address) or nothing), len(address.packed))
 
 
@@ -86,11 +86,11 @@ def _opened(file: Path) -> BinaryIO:
 def _bytes(word: str) -> bytes:
     if not _HEXADECIMAL.fullmatch(word.strip()):
         raise TunnelError(
-            f"{word!r} is no IPv6 address, no bytes in hexadecimal and no file",
+            f"{word!r} is not an IPv6 address, bytes in hexadecimal or a file",
             hint="give one of them; a file by its path",
             exit_code=ExitCode.USAGE,
         )
     digits = re.sub(r"[\s:]", "", word.strip().removeprefix("0x"))
     if len(digits) % 2:
-        raise TunnelError(f"{len(digits)} hexadecimal digits are no whole bytes", exit_code=ExitCode.USAGE)
+        raise TunnelError(f"{len(digits)} hexadecimal digits are not whole bytes", exit_code=ExitCode.USAGE)
     return bytes.fromhex(digits)

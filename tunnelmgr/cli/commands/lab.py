@@ -23,7 +23,7 @@ from tunnelmgr.lab.readymade.state import HostState, LabState, RouterState, stat
 from tunnelmgr.lab.vocabulary import LINK_MTU, NatKind
 
 DEFAULT_LAB = "lab"
-"""What a lab is called that nobody has named."""
+"""The name of a lab whose maker gave none."""
 _say = partial(click.echo, err=True)
 _WORDS_WIDTH = 60  # characters of a command line
 _NATS = click.Choice([kind.value for kind in NatKind])

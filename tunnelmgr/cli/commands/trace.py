@@ -19,11 +19,11 @@ from tunnelmgr.core.capture.frame import Frame, LinkType
 from tunnelmgr.core.capture.writing import PcapngWriter
 from tunnelmgr.core.plugins import PluginRegistry
 from tunnelmgr.core.runtime import Runtime
-from tunnelmgr.daemon.tracer import Side, Tracer
+from tunnelmgr.daemon.tracer import Tracer, TunnelSide
 
 _say = partial(click.echo, err=True)
 STANDARD_OUTPUT = "-"
-_SIDES = {"outer": (Side.OUTER,), "inner": (Side.INNER,), "both": (Side.OUTER, Side.INNER)}
+_SIDES = {"outer": (TunnelSide.OUTER,), "inner": (TunnelSide.INNER,), "both": (TunnelSide.OUTER, TunnelSide.INNER)}
 
 
 @click.command()
@@ -50,7 +50,7 @@ def trace(profile: str, *, sides: str, output: str | None, count: int | None, ve
     show = partial(render.envelope, "trace") if as_json else lines
     with ExitStack() as stack:
         capture = stack.enter_context(_opened(output)) if output is not None else None
-        writer = PcapngWriter(capture, [side.value for side in Side]) if capture else None
+        writer = PcapngWriter(capture, [side.value for side in TunnelSide]) if capture else None
         tracer = stack.enter_context(Tracer(client, _SIDES[sides], _say))
         with _until_interrupted():
             for number, (side, packet) in enumerate(islice(tracer.packets(), count), 1):
@@ -79,7 +79,7 @@ def _opened(output: str) -> Iterator[BinaryIO]:
     if output == STANDARD_OUTPUT:
         if sys.stdout.isatty():
             hint = "write to a file, or to a program: `-o - | wireshark -k -i -`"
-            raise TunnelError("a capture is nothing for a terminal", hint=hint, exit_code=ExitCode.USAGE)
+            raise TunnelError("a capture cannot be shown on a terminal", hint=hint, exit_code=ExitCode.USAGE)
         yield sys.stdout.buffer
         return
     try:

@@ -7,8 +7,8 @@ from typing import Self
 
 from tunnelmgr.api.errors import TunnelError
 from tunnelmgr.lab.namespaces import naming, wiring
-from tunnelmgr.lab.namespaces.destruction import destroy
 from tunnelmgr.lab.namespaces.host import Host
+from tunnelmgr.lab.namespaces.programs import kill_programs
 from tunnelmgr.lab.namespaces.shell import run_script
 from tunnelmgr.lab.namespaces.site import LAN, Site
 from tunnelmgr.lab.namespaces.wiring import Offload
@@ -150,3 +150,18 @@ class NamespaceInternet:
     def _site(self, name: str, nat: NatKind | Nat | None, address: IPv4Address, link: Link) -> Site:
         description = nat.nat if isinstance(nat, NatKind) else nat
         return Site(self.name, name, address, description, link, self.offload)
+
+
+def destroy(lab: str) -> None:
+    """Remove all that there is of `lab`, whoever made it and however that one ended; it may be nothing.
+
+    Devices, rules and flows vanish with the namespaces. What has to be done by hand: the programs, which would keep the
+    namespaces alive unseen, and the name files. Raises TunnelError when a program does not die.
+    """
+    namespaces = naming.namespaces_of(lab)
+    files = [naming.NAMESPACES / name for name in namespaces]
+    kill_programs(namespaces)
+    # Somebody else may be removing it at the same time: what is gone is gone.
+    run_script("".join(f"test ! -e {file} || ip netns del {file.name} || test ! -e {file}\n" for file in files))
+    for name in namespaces:
+        naming.remove_files(name)

@@ -26,7 +26,7 @@ _SWITCHES: Mapping[str, tuple[str, str]] = {
 
 
 def may_build(status: str) -> bool:
-    """Say whether a process with this text in /proc/<pid>/status can build a lab where it is."""
+    """Return True if a process with this text in /proc/<pid>/status can build a lab where it is."""
     for line in status.splitlines():
         if line.startswith("CapEff:"):
             held = int(line.split()[1], 16)
@@ -126,7 +126,7 @@ def _lines_until_ready(output: Iterable[str]) -> list[str]:
 
 
 def why_not(settings: Mapping[str, str], said: str) -> str:
-    """Say why no user namespace could be used, from the kernel's settings and from what the failure said. Pure."""
+    """Return why no user namespace could be used, from the kernel's settings and from what the failure said. Pure."""
     for name, (forbidding, meaning) in _SWITCHES.items():
         if settings.get(name) == forbidding:
             return f"this machine does not let users make user namespaces: {meaning} (/proc/sys/{name} is {forbidding})"

@@ -1,10 +1,13 @@
 """A site: a router with a public address, and hosts behind it."""
 
+import errno
+import os
+import socket
+import struct
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 from tunnelmgr.api.errors import TunnelError
 from tunnelmgr.lab.namespaces import naming, wiring
-from tunnelmgr.lab.namespaces.flows import forget_flows
 from tunnelmgr.lab.namespaces.host import Host
 from tunnelmgr.lab.namespaces.nat_rules import flow_settings, nat_rules
 from tunnelmgr.lab.namespaces.shell import run_script
@@ -12,6 +15,10 @@ from tunnelmgr.lab.vocabulary import Link, Nat
 
 LAN = IPv4Interface("192.168.1.1/24")  # the router's inside, the same in most sites as in the field
 ROUTER_OFFSET = 128  # where nothing is translated the router has its own address: that of its host, and this
+_CT_DELETE = 0x0102  # NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_DELETE; without a tuple: all of the family
+_REQUEST_ACK = 0x0005  # NLM_F_REQUEST | NLM_F_ACK
+_NETLINK_NETFILTER = 12
+_SHORT = struct.calcsize("=IHHII")  # bytes of a netlink header
 
 
 class Site:
@@ -75,7 +82,7 @@ class Site:
         """Lose all mappings, as a router does that restarts."""
         self._load_rules(self.router)
         with self.router.enter():
-            forget_flows()
+            _forget_flows()
 
     def stop_programs(self) -> None:
         for host in (self.router, *self.hosts):
@@ -162,3 +169,17 @@ class Site:
             wiring.inside_host(host.namespace, self.router.namespace, port, interface, gateway, offload=self._offload)
         )
         naming.add_names(self._lab, [host.name], host.addresses)
+
+
+def _forget_flows() -> None:
+    """Remove all IPv4 flows the kernel tracks in the calling thread's namespace. Raises OSError.
+
+    `nft flush ruleset` leaves them. This is what `conntrack -F` does, without the program.
+    """
+    request = struct.pack("=IHHII", _SHORT + 4, _CT_DELETE, _REQUEST_ACK, 0, 0) + struct.pack("!BBH", socket.AF_INET, 0, 0)
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_NETFILTER) as netlink:
+        netlink.sendto(request, (0, 0))
+        (failure,) = struct.unpack_from("=i", netlink.recv(4096), _SHORT)
+    # ENOENT: nothing was tracked.
+    if failure and failure != -errno.ENOENT:
+        raise OSError(-failure, f"flushing conntrack: {os.strerror(-failure)}")

@@ -16,7 +16,7 @@ from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.lab.namespaces import Host, NamespaceInternet, Site, destroy, naming
 from tunnelmgr.lab.namespaces.programs import kill_programs
 from tunnelmgr.lab.readymade.description import Description
-from tunnelmgr.lab.readymade.scenario import Answer
+from tunnelmgr.lab.readymade.scenario import CommandOutput
 from tunnelmgr.lab.readymade.topology import (
     ALL_SERVICES,
     LAN_HOST,
@@ -24,7 +24,7 @@ from tunnelmgr.lab.readymade.topology import (
     LAN_ROUTER,
     PUBLIC_HOSTS,
     WEB_PAGE,
-    Service,
+    LabService,
 )
 from tunnelmgr.lab.vocabulary import NatKind
 from tunnelmgr.lab.waiting import wait_for
@@ -104,13 +104,13 @@ class Lab:
         settings = (f"{name}={value}" for name, value in self.environment(host).items())
         return host.command(["env", *settings, *words])
 
-    def type(self, host: str, words: Sequence[str]) -> Answer:
+    def type(self, host: str, words: Sequence[str]) -> CommandOutput:
         """Run a command on a host and return what it said, as it would stand on a terminal."""
         command = self.command(self.host(host), words)
         done = subprocess.run(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
         )
-        return Answer(done.stdout, done.returncode)
+        return CommandOutput(done.stdout, done.returncode)
 
     def start(self, name: str) -> None:
         """Start the service of a public host."""
@@ -169,7 +169,7 @@ class Lab:
         self.description.client(client)
         return next(site for site in self._internet.sites if site.name == client)
 
-    def _serve(self, host: Host, service: Service) -> None:
+    def _serve(self, host: Host, service: LabService) -> None:
         folder = self.folder / host.name
         folder.mkdir(parents=True, exist_ok=True)
         if service.port is None:
@@ -203,7 +203,7 @@ def standing(description: Description, folder: Path, tell: Tell, services: froze
 
 
 def remove(name: str, folder: Path) -> bool:
-    """Remove all that there is of a lab and say whether there was anything. Raises TunnelError when a program stays."""
+    """Remove all that there is of a lab. Return True if there was anything. Raises TunnelError when a program stays."""
     naming.check_lab_name(name)
     found = name in naming.labs() or folder.exists()
     destroy(name)

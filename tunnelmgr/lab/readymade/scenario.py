@@ -88,7 +88,7 @@ class Scenario:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class CommandOutput:
     """What a command said, and what it exited with."""
 
     text: str
@@ -98,7 +98,7 @@ class Answer:
 class Stage(Protocol):
     """Where a scenario is played."""
 
-    def type(self, host: str, words: Sequence[str]) -> Answer: ...
+    def type(self, host: str, words: Sequence[str]) -> CommandOutput: ...
 
     def change_nat(self, client: str, kind: NatKind) -> None: ...
 
@@ -111,7 +111,7 @@ class Stage(Protocol):
     def start(self, name: str) -> None: ...
 
 
-class Clock(Protocol):
+class WallClock(Protocol):
     """What waiting is measured by; the module `time` is one."""
 
     def monotonic(self) -> float: ...
@@ -119,7 +119,7 @@ class Clock(Protocol):
     def sleep(self, seconds: float, /) -> None: ...
 
 
-def play(scenario: Scenario, stage: Stage, tell: Callable[[str], None], clock: Clock = time) -> None:
+def play(scenario: Scenario, stage: Stage, tell: Callable[[str], None], clock: WallClock = time) -> None:
     """Play a scenario and tell it. Raises TunnelError when something must be seen and is not."""
     for step in scenario.steps:
         match step:
@@ -144,7 +144,7 @@ def play(scenario: Scenario, stage: Stage, tell: Callable[[str], None], clock: C
                 stage.start(host)
 
 
-def _type(step: Type, stage: Stage, tell: Callable[[str], None], clock: Clock) -> None:
+def _type(step: Type, stage: Stage, tell: Callable[[str], None], clock: WallClock) -> None:
     tell(f"{step.host}$ {step.line}")
     deadline = clock.monotonic() + step.within
     answer = stage.type(step.host, shlex.split(step.line))
@@ -157,8 +157,8 @@ def _type(step: Type, stage: Stage, tell: Callable[[str], None], clock: Clock) -
         raise TunnelError(f"{step.host}$ {step.line}: {missing}", hint="see what it said above")
 
 
-def _missing(step: Type, answer: Answer) -> str:
-    """Say what is not as it must be; nothing if all is."""
+def _missing(step: Type, answer: CommandOutput) -> str:
+    """Return what is not as it must be; empty if all is."""
     if step.fails and answer.status == 0:
         return "succeeded, and must not"
     if not step.fails and answer.status:

@@ -36,7 +36,7 @@ class HostState:
     addresses: tuple[str, ...]
     """Those it has, tunnels included; none of loopback or of a link alone."""
     router: RouterState | None
-    """None when it is no router."""
+    """None when it is not a router."""
     programs: tuple[Program, ...]
 
 

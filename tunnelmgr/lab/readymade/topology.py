@@ -19,7 +19,7 @@ WEB_PORT = 80
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
+class LabService:
     """What runs on a host.
 
     `words` return when the service is ready and has left for the background; where they stay, `port` is the TCP port they
@@ -38,7 +38,7 @@ class PublicHost:
     purpose: str
     addresses: tuple[str, ...]
     names: tuple[str, ...] = ()
-    service: Service | None = None
+    service: LabService | None = None
     routes: tuple[str, ...] = ()
 
 
@@ -48,14 +48,14 @@ PUBLIC_HOSTS = (
         "Teredo server",
         ("192.0.2.1", "192.0.2.2", "2001:db8:1::1"),
         ("teredo.example.net",),
-        Service(("tunnelmgr", "up", "teredo-server")),
+        LabService(("tunnelmgr", "up", "teredo-server")),
     ),
     PublicHost(
         "relay",
         "Teredo relay",
         ("198.51.100.1", "2001:db8:2::1"),
         ("relay.example.net",),
-        Service(("tunnelmgr", "up", "teredo-relay")),
+        LabService(("tunnelmgr", "up", "teredo-relay")),
         ("2001::/32",),
     ),
     PublicHost(
@@ -63,13 +63,13 @@ PUBLIC_HOSTS = (
         "Teredo server and relay, exit nat66",
         ("192.0.2.17", "192.0.2.18", "2001:db8:3::1"),
         ("far-end.example.net",),
-        Service(("tunnelmgr", "up", "far-end")),
+        LabService(("tunnelmgr", "up", "far-end")),
     ),
     PublicHost(
         "sixinfour",
         "far end of a 6in4 tunnel to public",
         ("192.0.2.80", "2001:db8:80::1"),
-        service=Service(("tunnelmgr", "up", "sixinfour-far-end")),
+        service=LabService(("tunnelmgr", "up", "sixinfour-far-end")),
         routes=("2001:db8:41::/64", "2001:db8:5::/48"),
     ),
     PublicHost(
@@ -77,14 +77,14 @@ PUBLIC_HOSTS = (
         "TSP broker",
         ("192.0.2.33", "2001:db8:7::1"),
         ("broker.example.net",),
-        Service(("tunnelmgr", "up", "tsp-broker")),
+        LabService(("tunnelmgr", "up", "tsp-broker")),
         ("2001:db8:100::/40",),
     ),
     PublicHost(
         "sixrd",
         "6rd border relay",
         ("192.0.2.48", "2001:db8:48::1"),
-        service=Service(("tunnelmgr", "up", "sixrd-border-relay")),
+        service=LabService(("tunnelmgr", "up", "sixrd-border-relay")),
         routes=("2001:db8:6d00::/40",),
     ),
     PublicHost(
@@ -92,7 +92,7 @@ PUBLIC_HOSTS = (
         "web server, IPv6 only",
         ("2001:db8:6::1",),
         (WEB_NAME,),
-        Service((sys.executable, "-m", "http.server", str(WEB_PORT), "--bind", "::", "--directory", "."), WEB_PORT),
+        LabService((sys.executable, "-m", "http.server", str(WEB_PORT), "--bind", "::", "--directory", "."), WEB_PORT),
     ),
     PublicHost("public", "public IPv4 address, no IPv6", ("203.0.113.66",)),
 )

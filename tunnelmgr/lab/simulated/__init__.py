@@ -3,11 +3,11 @@
 A test says where hosts are and lets time pass; `Internet.ladder` tells what was sent. Hours take milliseconds.
 """
 
-from tunnelmgr.lab.simulated.echo import Ping
+from tunnelmgr.lab.simulated.echo import SentPing
 from tunnelmgr.lab.simulated.host import SimulatedHost
 from tunnelmgr.lab.simulated.inner import Received
 from tunnelmgr.lab.simulated.internet import Internet
 from tunnelmgr.lab.simulated.ipv6 import Ipv6Host
 from tunnelmgr.lab.simulated.site import Site
 
-__all__ = ["Internet", "Ipv6Host", "Ping", "Received", "SimulatedHost", "Site"]
+__all__ = ["Internet", "Ipv6Host", "Received", "SentPing", "SimulatedHost", "Site"]

@@ -46,7 +46,7 @@ class Channel:
         return packet.protocol is self.protocol and packet.source.port == self.local.port
 
 
-class Channels:
+class SimulatedChannels:
     """All datagram sockets of one host."""
 
     def __init__(self, random: Random) -> None:
@@ -58,7 +58,7 @@ class Channels:
         if wish.channel in self._open:
             return Failed(FailureCode.IN_USE, f"channel {wish.channel} is open already")
         if wish.local.address != UNSPECIFIED and wish.local.address not in held:
-            return Failed(FailureCode.NOT_FOUND, f"{wish.local.address} is no address of this host")
+            return Failed(FailureCode.NOT_FOUND, f"{wish.local.address} is not an address of this host")
         local = Endpoint(wish.local.address, self._port(wish))
         if wish.kind is ChannelKind.UDP and self._taken(local):
             return Failed(FailureCode.IN_USE, f"{local} is taken")

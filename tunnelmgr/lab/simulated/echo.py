@@ -13,7 +13,7 @@ PING_SIZE = 56  # bytes of data, as ping(8) sends
 
 
 @dataclass(slots=True)
-class Ping:
+class SentPing:
     """One echo request and what became of it. Instants are seconds on the internet's clock."""
 
     target: IPv6Address
@@ -37,17 +37,17 @@ class Pinger:
     """The echo part of one host's IPv6."""
 
     def __init__(self) -> None:
-        self.pings: list[Ping] = []
-        self._waiting: dict[tuple[IPv6Address, int], Ping] = {}
+        self.pings: list[SentPing] = []
+        self._waiting: dict[tuple[IPv6Address, int], SentPing] = {}
 
     @property
     def answered(self) -> int:
         """How many pings were answered, each counted once."""
         return sum(ping.answered for ping in self.pings)
 
-    def ask(self, source: IPv6Address, target: IPv6Address, size: int, now: float) -> tuple[Ping, bytes]:
+    def ask(self, source: IPv6Address, target: IPv6Address, size: int, now: float) -> tuple[SentPing, bytes]:
         """Return a new ping and the packet to send."""
-        ping = Ping(target, len(self.pings) + 1, now)
+        ping = SentPing(target, len(self.pings) + 1, now)
         self.pings.append(ping)
         sequence = ping.sequence & 0xFFFF
         self._waiting[target, sequence] = ping

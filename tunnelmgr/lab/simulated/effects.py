@@ -44,7 +44,7 @@ class Directory:
     service_delay: float = 0.0
 
 
-class Surroundings(Protocol):
+class EffectsHost(Protocol):
     """The host an effect is carried out on."""
 
     memory: dict[str, bytes]
@@ -62,14 +62,14 @@ class Surroundings(Protocol):
     def is_online(self) -> bool: ...
 
 
-class Effects:
+class SimulatedEffects:
     """Carries out the effects of one Tunnel. Each is begun at once and answered once, never before `begin` returns."""
 
     def __init__(
         self,
         clock: Clock,
         directory: Directory,
-        host: Surroundings,
+        host: EffectsHost,
         services: Mapping[str, Service],
         answer: Callable[[Effect, EffectResult], None],
     ) -> None:

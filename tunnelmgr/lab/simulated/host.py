@@ -5,8 +5,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv6Address
 from random import Random
 
 from tunnelmgr.api.datagrams import ChannelEvent, Datagram
-from tunnelmgr.api.effects import Cancel, Effect, EffectResult, Failed, MapPort, OpenChannel, UnmapPort
-from tunnelmgr.api.effects import Ping as PingWish
+from tunnelmgr.api.effects import Cancel, Effect, EffectResult, Failed, MapPort, OpenChannel, Ping, UnmapPort
 from tunnelmgr.api.events import Down, Event, Notice, PathDown, PathUp, PeerSilent, Stopped, Up
 from tunnelmgr.api.hostconfig import HostConfig
 from tunnelmgr.api.network import DefaultRoute, Endpoint, LocalAddress, Network
@@ -16,8 +15,8 @@ from tunnelmgr.api.transport import Service
 from tunnelmgr.api.tunnel import Tunnel
 from tunnelmgr.dataplane.table import ForwardingTable, ecn_is_plain
 from tunnelmgr.lab.simulated.clock import Alarm
-from tunnelmgr.lab.simulated.echo import PING_SIZE, Ping
-from tunnelmgr.lab.simulated.effects import Directory, Effects
+from tunnelmgr.lab.simulated.echo import PING_SIZE, SentPing
+from tunnelmgr.lab.simulated.effects import Directory, SimulatedEffects
 from tunnelmgr.lab.simulated.inner import InnerStack, Received
 from tunnelmgr.lab.simulated.ipv6 import HasIpv6Address, Ipv6Plug
 from tunnelmgr.lab.simulated.outer import INTERFACE, OuterStack
@@ -64,7 +63,7 @@ class SimulatedHost:
         self._carrier: str | None = None
         self.outer = OuterStack(name, world, self)
         self.inner = InnerStack(name, world, self._into_tunnel)
-        self._effects = Effects(world.clock, directory, self, services, self._answer)
+        self._effects = SimulatedEffects(world.clock, directory, self, services, self._answer)
         self.pump = Pump(factory(world.random), self)
 
     # What a test looks at.
@@ -116,7 +115,7 @@ class SimulatedHost:
         return self.inner.received
 
     @property
-    def pings(self) -> list[Ping]:
+    def pings(self) -> list[SentPing]:
         return self.inner.pinger.pings
 
     @property
@@ -151,8 +150,8 @@ class SimulatedHost:
 
     # What a test does.
 
-    def send_ping(self, to: IPv6Address | HasIpv6Address, size: int = PING_SIZE) -> Ping:
-        """Send an echo request with `size` bytes of data; the answer shows in the Ping returned.
+    def send_ping(self, to: IPv6Address | HasIpv6Address, size: int = PING_SIZE) -> SentPing:
+        """Send an echo request with `size` bytes of data; the answer shows in what is returned.
 
         Raises ValueError while this host has no address to send from.
         """
@@ -383,7 +382,7 @@ class SimulatedHost:
         if self.site is not None:
             self.site.unmap_port(Endpoint(self.address, wish.internal_port))
 
-    def ping(self, wish: PingWish, answered: Callable[[float], None]) -> bool:
+    def ping(self, wish: Ping, answered: Callable[[float], None]) -> bool:
         """Ping past the tunnel; False where there is no native IPv6."""
         if self.native is None:
             return False

@@ -105,7 +105,7 @@ class Internet:
         """Add a NAT with a LAN, on the backbone or (double NAT) behind another site. Raises ValueError for NatKind.NONE."""
         description = nat.nat if isinstance(nat, NatKind) else nat
         if description is None:
-            raise ValueError("NatKind.NONE is no NAT: put the host on the backbone")
+            raise ValueError("NatKind.NONE is not a NAT: put the host on the backbone")
         segment = behind.inside if behind is not None else self.backbone
         outside = IPv4Address(address) if address else self.next_address(behind)
         network = IPv4Network(lan or f"192.168.{_depth(behind) + 1}.0/24")

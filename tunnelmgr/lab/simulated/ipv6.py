@@ -6,7 +6,7 @@ from typing import Protocol
 
 from tunnelmgr.api.errors import WireError
 from tunnelmgr.api.packets import DestinationUnreachable, IPv6Packet, PacketTooBig, UnreachableCode, icmpv6_error
-from tunnelmgr.lab.simulated.echo import PING_SIZE, Ping, Pinger
+from tunnelmgr.lab.simulated.echo import PING_SIZE, Pinger, SentPing
 from tunnelmgr.lab.simulated.link import OneWay
 from tunnelmgr.lab.simulated.segment import World
 from tunnelmgr.lab.vocabulary import Link
@@ -137,7 +137,7 @@ class Ipv6Host:
         self._plug = internet.attach(self, [IPv6Network(address)], link)
 
     @property
-    def pings(self) -> list[Ping]:
+    def pings(self) -> list[SentPing]:
         return self._pinger.pings
 
     @property
@@ -148,8 +148,8 @@ class Ipv6Host:
         """Choose the nearest of several gateways with the same prefix."""
         self._plug.nearest = gateway
 
-    def send_ping(self, to: "IPv6Address | HasIpv6Address", size: int = PING_SIZE) -> Ping:
-        """Send an echo request; the answer shows in the Ping returned."""
+    def send_ping(self, to: "IPv6Address | HasIpv6Address", size: int = PING_SIZE) -> SentPing:
+        """Send an echo request; the answer shows in what is returned."""
         target = to if isinstance(to, IPv6Address) else to.ipv6_address
         ping, packet = self._pinger.ask(self.address, target, size, self._world.clock.now)
         self.send_packet(packet)

@@ -10,7 +10,7 @@ from tunnelmgr.api.datagrams import ChannelEvent, ChannelFailed, ChannelKind, Da
 from tunnelmgr.api.effects import Failed, FailureCode, OpenChannel
 from tunnelmgr.api.network import Endpoint
 from tunnelmgr.api.packets import IpProtocol
-from tunnelmgr.lab.simulated.channels import UNSPECIFIED, Channel, Channels
+from tunnelmgr.lab.simulated.channels import UNSPECIFIED, Channel, SimulatedChannels
 from tunnelmgr.lab.simulated.packet import (
     DEFAULT_TTL,
     PORT_UNREACHABLE,
@@ -37,7 +37,7 @@ class Above(Protocol):
         """Take the next piece of a stream."""
 
     def channel_changed(self, event: ChannelEvent) -> None:
-        """Hear what became of a channel, in the middle of whatever is going on."""
+        """Take what became of a channel, in the middle of a turn."""
 
 
 class OuterStack:
@@ -50,7 +50,7 @@ class OuterStack:
         self._world = world
         self._above = above
         self._plug: Plug | None = None
-        self._channels = Channels(world.random)
+        self._channels = SimulatedChannels(world.random)
         self._streams = Streams(world.clock, world.random, self._emit, above.channel_changed, above.stream_arrived)
 
     @property
@@ -120,7 +120,7 @@ class OuterStack:
     def _emit(self, packet: OuterPacket) -> None:
         signed = replace(packet, origin=self.name)
         if packet.source.address not in self.addresses:
-            self._world.ladder.dropped(self._world.clock.now, self.name, signed, "its source is no address of this host")
+            self._world.ladder.dropped(self._world.clock.now, self.name, signed, "its source is not an address of this host")
             return
         self._world.ladder.sent(self._world.clock.now, self.name, signed)
         self.plug.send(signed)

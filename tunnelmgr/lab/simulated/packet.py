@@ -11,7 +11,7 @@ DEFAULT_TTL = 64  # what Linux sends
 _HEADERS = {IpProtocol.UDP: 8, IpProtocol.TCP: 20, IpProtocol.ICMPV4: 8, IpProtocol.IPV6: 0}  # bytes
 
 
-class Segment(Enum):
+class TcpSegment(Enum):
     """What a TCP segment does to its connection. Acknowledgements do not exist: streams here lose nothing."""
 
     SYN = "SYN"
@@ -37,7 +37,7 @@ class OuterPacket:
     ttl: int = DEFAULT_TTL
     dont_fragment: bool = True
     """Off, the packet passes links it is too large for: it is taken apart and put together out of sight."""
-    segment: Segment | None = None
+    segment: TcpSegment | None = None
     error: "IcmpError | None" = None
 
     @property

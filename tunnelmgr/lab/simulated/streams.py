@@ -16,7 +16,7 @@ from tunnelmgr.api.network import Endpoint
 from tunnelmgr.api.packets import IpProtocol
 from tunnelmgr.lab.simulated.channels import EPHEMERAL_PORTS, UNSPECIFIED
 from tunnelmgr.lab.simulated.clock import Clock
-from tunnelmgr.lab.simulated.packet import OuterPacket, Segment
+from tunnelmgr.lab.simulated.packet import OuterPacket, TcpSegment
 
 CONNECT_TIMEOUT = 127.0  # seconds; what Linux takes for its six repeated SYNs
 
@@ -74,34 +74,34 @@ class Streams:
         connection = self._connections.get(channel)
         if connection is None or not connection.established:
             return False
-        self._segment(connection, Segment.DATA, data)
+        self._segment(connection, TcpSegment.DATA, data)
         return True
 
     def close(self, channel: str) -> None:
         self._listeners.pop(channel, None)
         if (connection := self._connections.pop(channel, None)) is not None:
-            self._segment(connection, Segment.FIN)
+            self._segment(connection, TcpSegment.FIN)
 
     def receive(self, packet: OuterPacket) -> None:
         """Take a TCP segment that arrived."""
         connection = self._find(packet)
-        if packet.segment is Segment.SYN:
+        if packet.segment is TcpSegment.SYN:
             self._accept(packet)
         elif connection is None:
             self._refuse(packet)
-        elif packet.segment is Segment.SYN_ACK:
+        elif packet.segment is TcpSegment.SYN_ACK:
             connection.established = True
             self._changed(Connected(connection.channel, connection.local, connection.remote))
-        elif packet.segment is Segment.DATA:
+        elif packet.segment is TcpSegment.DATA:
             self._received(Datagram(connection.channel, packet.payload, connection.remote, connection.local))
-        elif packet.segment is Segment.FIN:
+        elif packet.segment is TcpSegment.FIN:
             self._lose(connection, Closed(connection.channel))
         else:
             number = errno.ECONNRESET if connection.established else errno.ECONNREFUSED
             self._lose(connection, ChannelFailed(connection.channel, number, connection.remote))
 
     def unreachable(self, about: OuterPacket) -> None:
-        """Hear an ICMP error about a segment sent: it ends an attempt to connect (RFC 1122 section 4.2.3.9)."""
+        """Handle an ICMP error about a segment sent: it ends an attempt to connect (RFC 1122 section 4.2.3.9)."""
         ends = (about.source, about.destination)
         connection = next((one for one in self._connections.values() if (one.local, one.remote) == ends), None)
         if connection is not None:
@@ -123,7 +123,7 @@ class Streams:
             failure = ChannelFailed(wish.channel, errno.ENETUNREACH, wish.remote)
             self._clock.after(0.0, lambda: self._give_up(connection, failure))
         else:
-            self._segment(connection, Segment.SYN)
+            self._segment(connection, TcpSegment.SYN)
             failure = ChannelFailed(wish.channel, errno.ETIMEDOUT, wish.remote)
             self._clock.after(CONNECT_TIMEOUT, lambda: self._give_up(connection, failure))
         return local
@@ -145,18 +145,18 @@ class Streams:
         channel = f"{listener.channel}/{listener.accepted}"
         connection = _Connection(channel, packet.destination, packet.source, established=True)
         self._connections[channel] = connection
-        self._segment(connection, Segment.SYN_ACK)
+        self._segment(connection, TcpSegment.SYN_ACK)
         self._changed(Accepted(listener.channel, channel, packet.source))
 
     def _refuse(self, packet: OuterPacket) -> None:
-        if packet.segment is not Segment.RST:
-            self._emit(OuterPacket(IpProtocol.TCP, packet.destination, packet.source, segment=Segment.RST))
+        if packet.segment is not TcpSegment.RST:
+            self._emit(OuterPacket(IpProtocol.TCP, packet.destination, packet.source, segment=TcpSegment.RST))
 
     def _find(self, packet: OuterPacket) -> _Connection | None:
         ends = (packet.destination, packet.source)
         return next((found for found in self._connections.values() if (found.local, found.remote) == ends), None)
 
-    def _segment(self, connection: _Connection, segment: Segment, data: bytes = b"") -> None:
+    def _segment(self, connection: _Connection, segment: TcpSegment, data: bytes = b"") -> None:
         self._emit(OuterPacket(IpProtocol.TCP, connection.local, connection.remote, data, segment=segment))
 
 

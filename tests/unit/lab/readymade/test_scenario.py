@@ -10,8 +10,8 @@ from tunnelmgr.api.errors import TunnelError
 from tunnelmgr.lab.readymade.description import CLIENTS
 from tunnelmgr.lab.readymade.scenario import (
     LOOK_INTERVAL,
-    Answer,
     ChangeNat,
+    CommandOutput,
     Kill,
     Move,
     Restart,
@@ -30,11 +30,11 @@ from tunnelmgr.lab.vocabulary import NatKind
 class NotingStage:
     """Notes what is done; its commands answer what they are told to, the last answer for ever."""
 
-    def __init__(self, *answers: Answer) -> None:
+    def __init__(self, *answers: CommandOutput) -> None:
         self.done: list[tuple[str, ...]] = []
-        self._answers = iter([*answers[:-1], *repeat(answers[-1], 10_000)] if answers else repeat(Answer("", 0)))
+        self._answers = iter([*answers[:-1], *repeat(answers[-1], 10_000)] if answers else repeat(CommandOutput("", 0)))
 
-    def type(self, host: str, words: Sequence[str]) -> Answer:
+    def type(self, host: str, words: Sequence[str]) -> CommandOutput:
         self.done.append(("type", host, *words))
         return next(self._answers)
 
@@ -75,7 +75,7 @@ def told(stage: NotingStage, *steps: Step) -> str:
 
 
 def test_the_story_of_everything_that_can_happen() -> None:
-    stage = NotingStage(Answer("PONG\n", 0))
+    stage = NotingStage(CommandOutput("PONG\n", 0))
     story = told(
         stage,
         Say("It begins:"),
@@ -113,12 +113,14 @@ PONG
 @pytest.mark.parametrize(
     ("step", "answer", "complaint"),
     [
-        (Type("client1", "ping web"), Answer("no", 2), r"client1\$ ping web: exited with 2"),
-        (Type("client1", "ping web", fails=True), Answer("yes", 0), r"client1\$ ping web: succeeded, and must not"),
-        (Type("client1", "ping web", shows="0% loss"), Answer("50% packet loss", 0), "does not show '0% loss'"),
+        (Type("client1", "ping web"), CommandOutput("no", 2), r"client1\$ ping web: exited with 2"),
+        (Type("client1", "ping web", fails=True), CommandOutput("yes", 0), r"client1\$ ping web: succeeded, and must not"),
+        (Type("client1", "ping web", shows="0% loss"), CommandOutput("50% packet loss", 0), "does not show '0% loss'"),
     ],
 )
-def test_what_is_not_as_it_must_be_ends_the_story_behind_its_output(step: Type, answer: Answer, complaint: str) -> None:
+def test_what_is_not_as_it_must_be_ends_the_story_behind_its_output(
+    step: Type, answer: CommandOutput, complaint: str
+) -> None:
     lines: list[str] = []
     with pytest.raises(TunnelError, match=complaint):
         play(Scenario("x", "x", (step, Say("never"))), NotingStage(answer), lines.append, JumpingClock())
@@ -126,14 +128,14 @@ def test_what_is_not_as_it_must_be_ends_the_story_behind_its_output(step: Type, 
 
 
 def test_what_may_take_time_is_typed_again_until_it_is_as_it_must_be() -> None:
-    stage = NotingStage(Answer("NAT  full-cone", 0), Answer("", 3), Answer("NAT  symmetric", 0))
+    stage = NotingStage(CommandOutput("NAT  full-cone", 0), CommandOutput("", 3), CommandOutput("NAT  symmetric", 0))
     story = told(stage, Type("client1", "look", shows="NAT +symmetric", within=60.0))
     assert story == "client1$ look\nNAT  symmetric"
     assert len(stage.done) == 3
 
 
 def test_it_is_given_up_after_its_time() -> None:
-    stage = NotingStage(Answer("no", 1))
+    stage = NotingStage(CommandOutput("no", 1))
     with pytest.raises(TunnelError, match="exited with 1"):
         told(stage, Type("client1", "look", within=5.0))
     assert len(stage.done) == 1 + 5.0 / LOOK_INTERVAL

@@ -7,7 +7,7 @@ from tunnelmgr.detect.addresses import BEHIND_A_NAT, scope_of
 from tunnelmgr.detect.behaviour import Filtering, Mapping, kinds_of, mapping_of, strictest
 from tunnelmgr.detect.evidence import about_nat, about_path, reason_of
 from tunnelmgr.detect.findings import FarEndFindings, NatFindings, PathFindings, RouterFindings, Scope
-from tunnelmgr.detect.inquiries import Inquiry, Outcome
+from tunnelmgr.detect.inquiries import Inquiry, InquiryState
 from tunnelmgr.detect.observed import Observed
 from tunnelmgr.detect.router_probe import offered
 
@@ -15,7 +15,7 @@ _PROHIBITED = {9, 10, 13}  # codes of ICMPv4 type 3 that a firewall answers with
 SERVERS_FOR_BLOCKED = 2  # silent servers that make a blocked network: one alone may be down
 
 
-class Verdict:
+class Conclusions:
     """Reads the probes when they are done."""
 
     def __init__(self, observed: Observed) -> None:
@@ -27,7 +27,7 @@ class Verdict:
     def udp(self) -> bool | None:
         """Whether UDP passes. False takes two servers, or a firewall that says so."""
         asked = self._udp_inquiries()
-        if any(inquiry.outcome is Outcome.ANSWERED or inquiry.refused_there for _, inquiry in asked):
+        if any(inquiry.state is InquiryState.ANSWERED or inquiry.refused_there for _, inquiry in asked):
             return True
         if not asked or not all(inquiry.settled for _, inquiry in asked):
             return None
@@ -108,7 +108,8 @@ class Verdict:
     def _port_preserved(self) -> bool | None:
         """Whether the outside port is the inside one, by the first mapping of a socket: later ones may find it taken.
 
-        On the socket everybody is asked on, which is looked at where there is no other, the first need not be heard first.
+        Where no socket has a single task, the one all far ends are asked on is taken: there the first answer need not
+        come from the one that was asked first.
         """
         asked = [one for one in (self._nat.fence, self._nat.hairpin) if one is not None and one.mapped is not None]
         if not asked:
@@ -118,7 +119,10 @@ class Verdict:
         return all(outside == inside for outside, inside in seen) if seen else None
 
     def _hairpinning(self, mapping: Mapping | None) -> bool | None:
-        """Behind a symmetric NAT nobody inside knows the other's endpoint: nothing that is lost proves anything there."""
+        """Return whether the NAT turns packets round; None behind a symmetric NAT that lost them.
+
+        There an inside host does not know which endpoint another one has outside, so a lost packet proves nothing.
+        """
         found = self._nat.hairpins()
         return found if found or mapping is Mapping.ENDPOINT_INDEPENDENT else None
 
