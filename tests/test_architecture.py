@@ -49,6 +49,26 @@ class Room(NamedTuple):
 
 
 ROOMS = [
+    Room("tunnelmgr_teredo", "wire", ("constants",), "what both ends say belongs to neither"),
+    Room(
+        "tunnelmgr_teredo",
+        "client",
+        ("constants", "drops", "token_bucket", "unreachables", "wire"),
+        "a client that knows of servers and relays of ours agrees with their mistakes",
+    ),
+    Room(
+        "tunnelmgr_teredo",
+        "relay",
+        ("constants", "drops", "token_bucket", "unreachables", "wire", "client"),
+        "a relay contacts clients as they do each other, and works without a server beside it",
+    ),
+    Room(
+        "tunnelmgr_teredo",
+        "server",
+        ("constants", "drops", "token_bucket", "wire", "client", "relay"),
+        "the server has a relay beside it, and the roles are put together above",
+    ),
+    Room("tunnelmgr_teredo", "dissection", ("constants", "wire"), "a decoder explains bytes and runs nothing"),
     Room("tunnelmgr_tsp", "wire", ("constants",), "what both ends say belongs to neither"),
     Room(
         "tunnelmgr_tsp",

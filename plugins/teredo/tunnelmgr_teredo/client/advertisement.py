@@ -16,7 +16,7 @@ from tunnelmgr_teredo.wire.datagram import Payload
 
 
 @dataclass(frozen=True, slots=True)
-class Advertisement:
+class ServerAdvertisement:
     """What a server told a client about itself."""
 
     mapped: Endpoint
@@ -25,7 +25,7 @@ class Advertisement:
     """Of the tunnel, in bytes."""
 
 
-def read_advertisement(payload: Payload, server: Server, unicast: GlobalUnicast) -> Advertisement:
+def read_advertisement(payload: Payload, server: Server, unicast: GlobalUnicast) -> ServerAdvertisement:
     """Check all that can be told from the payload; nonce and signature are the solicitation's to check. Raises Refused."""
     if payload.origin is None or not unicast.has_endpoint(payload.origin.endpoint):
         raise Refused(Drop.RA_ORIGIN)
@@ -36,7 +36,7 @@ def read_advertisement(payload: Payload, server: Server, unicast: GlobalUnicast)
     mtu = LINK_MTU if advertisement.mtu is None else advertisement.mtu
     if not LINK_MTU <= mtu <= MTU_MAX:
         raise Refused(Drop.RA_MTU)
-    return Advertisement(payload.origin.endpoint, mtu)
+    return ServerAdvertisement(payload.origin.endpoint, mtu)
 
 
 def _router_advertisement(payload: Payload) -> RouterAdvertisement:

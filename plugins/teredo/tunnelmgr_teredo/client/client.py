@@ -21,10 +21,10 @@ from tunnelmgr_teredo.client.discovery import DISCOVERY, LocalDiscovery
 from tunnelmgr_teredo.client.errands import Errands
 from tunnelmgr_teredo.client.filtering import FilteringTest
 from tunnelmgr_teredo.client.identity import Identity
+from tunnelmgr_teredo.client.peer_book import PeerBook
 from tunnelmgr_teredo.client.qualification import Lost, NatNamed, Qualification, Qualified
 from tunnelmgr_teredo.client.reception import Reception
 from tunnelmgr_teredo.client.refresh_interval import RefreshInterval
-from tunnelmgr_teredo.client.session import Session
 from tunnelmgr_teredo.client.settings import ClientSettings, NativeMode
 from tunnelmgr_teredo.client.transmission import Transmission
 from tunnelmgr_teredo.constants import CHANNEL_ATTEMPTS, RESTART_DELAY, SERVICE, SERVICE_PORTS, TEREDO_PREFIX
@@ -44,7 +44,7 @@ _RESTRICTED = (NatKind.ADDRESS_RESTRICTED, NatKind.PORT_RESTRICTED)
 
 
 class TeredoClient(Tunnel):
-    """The Tunnel. Owns a qualification, and a session while qualified."""
+    """The Tunnel. Owns a qualification, and a peer book while qualified."""
 
     def __init__(self, settings: ClientSettings, random: Random) -> None:
         super().__init__()
@@ -64,7 +64,7 @@ class TeredoClient(Tunnel):
         self._reopen_at: float | None = None
         self._port: Endpoint | None = None
         """The service port, once it is open."""
-        self._session: Session | None = None
+        self._book: PeerBook | None = None
         self._reception: Reception | None = None
         self._transmission: Transmission | None = None
         self._teredo: TeredoAddress | None = None
@@ -114,8 +114,8 @@ class TeredoClient(Tunnel):
                 self._qualification.unreachable(now)
             case IcmpReceived(type=kind, code=code, remote=remote) if kind == _UNREACHABLE and code in _HOST_OR_PORT:
                 self._qualification.icmp_unreachable(remote)
-                if self._session is not None:
-                    self._session.icmp_unreachable(remote)
+                if self._book is not None:
+                    self._book.icmp_unreachable(remote)
             case _:
                 self.outbox.count("channel-events-ignored")
 
@@ -135,14 +135,14 @@ class TeredoClient(Tunnel):
             self._standing_down = False
             self._qualification.begin(local, now)
         elif network.resumed or (network.source, network.default_route) != (before.source, before.default_route):
-            if self._session is not None:
-                self._session.doubt()
+            if self._book is not None:
+                self._book.doubt()
             self._qualification.requalify(local, now)
         if network.native_ipv6 != before.native_ipv6:
             self._say_up()
 
     def paths_used(self, uses: Sequence[PathUse], now: float) -> None:
-        if self._session is not None and self._session.paths_used(uses, now):
+        if self._book is not None and self._book.paths_used(uses, now):
             self._qualification.server_heard(now)
 
     def effect_done(self, effect: Effect, result: EffectResult, now: float) -> None:
@@ -162,34 +162,34 @@ class TeredoClient(Tunnel):
             self._open()
         self._qualification.handle_timeout(now)
         self._act_on_news(now)
-        if self._session is not None:
-            self._session.handle_timeout(now)
+        if self._book is not None:
+            self._book.handle_timeout(now)
         if self._discovery is not None:
             self._discovery.handle_timeout(now)
         self._errands.handle_timeout(now)
 
     def next_timeout(self) -> float | None:
         timers = [self._reopen_at, self._qualification.next_timeout(), self._errands.next_timeout()]
-        if self._session is not None:
-            timers.append(self._session.next_timeout())
+        if self._book is not None:
+            timers.append(self._book.next_timeout())
         if self._discovery is not None:
             timers.append(self._discovery.next_timeout())
         return earliest(*timers)
 
     def status(self, now: float) -> TunnelStatus:
-        session = self._session
+        book = self._book
         return TunnelStatus(
             state=self._qualification.state.value,
             facts=self._facts(),
-            peers=session.peer_statuses(now) if session is not None else (),
-            peers_total=len(session.peers) if session is not None else 0,
+            peers=book.peer_statuses(now) if book is not None else (),
+            peers_total=len(book.peers) if book is not None else 0,
             counters=dict(self.outbox.counters),
         )
 
     def stop(self, now: float) -> None:
         """There is nobody to say good-bye to."""
         self._qualification.abandon()
-        self._end_session(now)
+        self._give_address_up(now)
         self._opening = self._reopen_at = None
         self.outbox.say(Stopped())
 
@@ -246,14 +246,14 @@ class TeredoClient(Tunnel):
         if is_advertisement(payload, packet):
             self._qualification.receive_advertisement(payload, remote, now)
             return
-        if self._reception is None or self._session is None:
+        if self._reception is None or self._book is None:
             raise Refused(Drop.NOT_QUALIFIED)
         if self._discovery is not None and datagram.channel == DISCOVERY:
             self._discovery.require_neighbour(packet, datagram)
             self._reception.receive_announcement(packet, datagram, now)
             return
         self._reception.receive(payload, packet, datagram, now)
-        if remote == self._session.identity.server.primary_endpoint:
+        if remote == self._book.identity.server.primary_endpoint:
             self._qualification.server_heard(now)
 
     # -- coming up and going down -------------------------------------------------------------------------------------
@@ -262,25 +262,25 @@ class TeredoClient(Tunnel):
         for news in self._qualification.news():
             match news:
                 case Qualified():
-                    self._begin_session(news, now)
+                    self._take_address(news, now)
                 case Lost():
-                    self._end_session(now)
+                    self._give_address_up(now)
                     self._up = None
                     self.outbox.say(Down(news.reason, news.hint, news.code))
                 case NatNamed():
                     self._say_up()
                     self._look_at_filtering()
 
-    def _begin_session(self, news: Qualified, now: float) -> None:
+    def _take_address(self, news: Qualified, now: float) -> None:
         identity = self._identity(news)
-        if self._session is not None and self._session.identity == identity:
+        if self._book is not None and self._book.identity == identity:
             return
-        self._end_session(now)
+        self._give_address_up(now)
         self._unreachables.source = identity.address
-        session = Session(identity, self._settings, self._discovery, self._random, self.outbox, self._unreachables, now)
-        self._session = session
-        self._reception = Reception(session, self._unicast, self._settings.relays, self.outbox)
-        self._transmission = Transmission(session, self._unicast, self._unreachables, self.outbox)
+        book = PeerBook(identity, self._settings, self._discovery, self._random, self.outbox, self._unreachables, now)
+        self._book = book
+        self._reception = Reception(book, self._unicast, self._settings.relays, self.outbox)
+        self._transmission = Transmission(book, self._unicast, self._unreachables, self.outbox)
         if self._discovery is not None:
             self._discovery.begin(identity, now)
         self._say_up()
@@ -297,21 +297,21 @@ class TeredoClient(Tunnel):
         mtu = min(news.advertisement.mtu, self._settings.mtu)
         return Identity(self._teredo.ipv6, self._teredo, news.server, self._qualification.local, mtu)
 
-    def _end_session(self, now: float) -> None:
-        if self._session is not None:
-            self._session.end(now)
+    def _give_address_up(self, now: float) -> None:
+        if self._book is not None:
+            self._book.end(now)
         if self._discovery is not None:
             self._discovery.end()
         self._errands.end()
         self._interval = self._filtering = None
         self._qualification.refresh_interval = self._settings.refresh_interval
-        self._session = self._reception = self._transmission = None
+        self._book = self._reception = self._transmission = None
 
     def _look_at_filtering(self) -> None:
         """Find out what the answers of one port cannot show, now that nothing waits for it."""
         known = self._filtering is not None or self._qualification.nat is not NatKind.PORT_RESTRICTED
-        if self._session is not None and not known:
-            server = self._session.identity.server
+        if self._book is not None and not known:
+            server = self._book.identity.server
             self._filtering = FilteringTest(server, self._settings.shared_secret, self._random, self.outbox)
             self._errands.run(self._filtering)
 
@@ -323,9 +323,9 @@ class TeredoClient(Tunnel):
 
     def _say_up(self) -> None:
         """Say how this host is to be configured, if that is news."""
-        if self._session is None:
+        if self._book is None:
             return
-        identity = self._session.identity
+        identity = self._book.identity
         config = HostConfig(
             addresses=(IPv6Interface(identity.address),),
             routes=(TEREDO_PREFIX,),
@@ -352,7 +352,7 @@ class TeredoClient(Tunnel):
             return
         self._standing_down = True
         self._qualification.abandon()
-        self._end_session(now)
+        self._give_address_up(now)
         self._up = None
         self.outbox.say(Down("this host has native IPv6, and `native: stop` is set", code=ExitCode.FAILED))
 
@@ -371,17 +371,17 @@ class TeredoClient(Tunnel):
 
     def _facts(self) -> Mapping[str, Fact]:
         qualification = self._qualification
-        server, session = qualification.server, self._session
+        server, book = qualification.server, self._book
         return {
             "server": str(server) if server is not None else None,
-            "nat": self._nat_word() if session is not None else None,
-            "nat_candidates": self._nat_candidates() if session is not None else None,
+            "nat": self._nat_word() if book is not None else None,
+            "nat_candidates": self._nat_candidates() if book is not None else None,
             "mapped": str(qualification.mapped) if qualification.mapped is not None else None,
             "local": str(qualification.local) if self._port is not None else None,
             "port_preserved": qualification.port_preserved,
-            "address": str(session.identity.address) if session is not None else None,
+            "address": str(book.identity.address) if book is not None else None,
             "round_trip_s": qualification.round_trip,
             "refresh_interval_s": qualification.refresh_interval,
-            "relay": str(session.relay) if session is not None and session.relay is not None else None,
+            "relay": str(book.relay) if book is not None and book.relay is not None else None,
             "encrypted": False,
         }

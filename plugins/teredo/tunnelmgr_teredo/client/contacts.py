@@ -27,7 +27,7 @@ from tunnelmgr_teredo.client.bubbles import BubbleBudget
 from tunnelmgr_teredo.client.discovery import LocalDiscovery
 from tunnelmgr_teredo.client.echo_test import EchoTest, with_test
 from tunnelmgr_teredo.client.identity import Identity
-from tunnelmgr_teredo.client.peers import Peer, Standing
+from tunnelmgr_teredo.client.peers import Peer, PeerStanding
 from tunnelmgr_teredo.client.return_routability import ReturnRoutability
 from tunnelmgr_teredo.client.settings import ExtensionSettings
 from tunnelmgr_teredo.constants import (
@@ -197,7 +197,7 @@ class Contacts:
         self._indirect_bubble(peer, now)
 
     def _echo_test(self, peer: Peer, now: float) -> None:
-        if peer.standing is Standing.UNSOLICITED and not self._stranger_tests.take(now):
+        if peer.standing is PeerStanding.UNSOLICITED and not self._stranger_tests.take(now):
             self._outbox.drop(Drop.ECHO_LIMIT)
             return
         test = EchoTest.draw(self._random, now)

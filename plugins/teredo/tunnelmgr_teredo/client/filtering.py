@@ -16,7 +16,7 @@ from tunnelmgr.api.network import Endpoint
 from tunnelmgr.api.outbox import Outbox
 from tunnelmgr.api.tunnel import earliest
 from tunnelmgr_teredo.client.servers import Server
-from tunnelmgr_teredo.client.solicitation import CONE_SOLICITATION, Outcome, Solicitation
+from tunnelmgr_teredo.client.solicitation import CONE_SOLICITATION, Solicitation, SolicitationOutcome
 from tunnelmgr_teredo.constants import SERVICE_PORTS
 from tunnelmgr_teredo.drops import Drop, Refused
 from tunnelmgr_teredo.wire.datagram import Payload, SharedSecret
@@ -50,7 +50,7 @@ class FilteringTest:
 
     def receive(self, datagram: Datagram, now: float) -> None:
         payload = Payload.parse(datagram.data)
-        if datagram.remote == self._server.secondary_endpoint and self._cone.outcome is Outcome.WAITING:
+        if datagram.remote == self._server.secondary_endpoint and self._cone.outcome is SolicitationOutcome.WAITING:
             self._cone.require_answer(payload)
             self._find(lets_strangers_in=True)
         elif self._plain.is_from(datagram.remote) and self._plain.is_answered_by(payload):
@@ -63,9 +63,9 @@ class FilteringTest:
     def handle_timeout(self, now: float) -> None:
         self._plain.handle_timeout(now)
         self._cone.handle_timeout(now)
-        if self._cone.outcome is not Outcome.SILENT:
+        if self._cone.outcome is not SolicitationOutcome.SILENT:
             return
-        if self._plain.outcome is Outcome.ANSWERED:
+        if self._plain.outcome is SolicitationOutcome.ANSWERED:
             self._find(lets_strangers_in=False)
         else:
             self.end()

@@ -15,7 +15,7 @@ from tunnelmgr_teredo.constants import LOCAL_PEER_MEMORY, PEER_IDLE_MAX, PEER_VA
 from tunnelmgr_teredo.wire.address import TeredoAddress
 
 
-class Standing(Enum):
+class PeerStanding(Enum):
     """How well a peer is known; evicted in this order."""
 
     UNSOLICITED = "unsolicited"
@@ -34,7 +34,7 @@ class Peer:
     teredo: TeredoAddress | None
     """The address taken apart; None for a native host."""
     created_at: float
-    standing: Standing = Standing.UNSOLICITED
+    standing: PeerStanding = PeerStanding.UNSOLICITED
     mapped: Endpoint = ANY
     """Where packets go while it is trusted: the peer's mapping, or its relay."""
     trusted: bool = False
@@ -93,7 +93,9 @@ class PeerList:
     def __init__(self, peers_max: int) -> None:
         self._peers_max = peers_max
         self._strangers_max = int(peers_max * STRANGERS_SHARE)
-        self._classes: dict[Standing, OrderedDict[IPv6Address, Peer]] = {standing: OrderedDict() for standing in Standing}
+        self._classes: dict[PeerStanding, OrderedDict[IPv6Address, Peer]] = {
+            standing: OrderedDict() for standing in PeerStanding
+        }
         self._peers: dict[IPv6Address, Peer] = {}
 
     def __len__(self) -> int:
@@ -101,7 +103,7 @@ class PeerList:
 
     def __iter__(self) -> Iterator[Peer]:
         """Go through all peers, the most recently used of the best known first."""
-        for standing in reversed(Standing):
+        for standing in reversed(PeerStanding):
             yield from reversed(self._classes[standing].values())
 
     def get(self, address: IPv6Address) -> Peer | None:
@@ -109,7 +111,7 @@ class PeerList:
 
     def add(self, peer: Peer) -> list[Peer]:
         """Enter a new peer; return those that had to go for it."""
-        stranger = peer.standing is not Standing.ESTABLISHED
+        stranger = peer.standing is not PeerStanding.ESTABLISHED
         full = len(self._peers) >= self._peers_max or (stranger and self._strangers() >= self._strangers_max)
         evicted = [self._evict()] if full else []
         self._peers[peer.address] = self._classes[peer.standing][peer.address] = peer
@@ -123,7 +125,7 @@ class PeerList:
         """Note that a peer is in use."""
         self._classes[peer.standing].move_to_end(peer.address)
 
-    def promote(self, peer: Peer, standing: Standing) -> None:
+    def promote(self, peer: Peer, standing: PeerStanding) -> None:
         """Move a peer to another class."""
         if peer.standing is not standing:
             del self._classes[peer.standing][peer.address]
@@ -135,10 +137,10 @@ class PeerList:
         return [peer for peer in self._peers.values() if peer.is_idle(now)]
 
     def _strangers(self) -> int:
-        return len(self._peers) - len(self._classes[Standing.ESTABLISHED])
+        return len(self._peers) - len(self._classes[PeerStanding.ESTABLISHED])
 
     def _evict(self) -> Peer:
-        for standing in Standing:
+        for standing in PeerStanding:
             if self._classes[standing]:
                 _, peer = self._classes[standing].popitem(last=False)
                 del self._peers[peer.address]

@@ -24,10 +24,10 @@ from tunnelmgr.api.network import Endpoint
 from tunnelmgr.api.outbox import Outbox
 from tunnelmgr.api.report import NatKind
 from tunnelmgr.api.tunnel import earliest
-from tunnelmgr_teredo.client.advertisement import Advertisement, read_advertisement
+from tunnelmgr_teredo.client.advertisement import ServerAdvertisement, read_advertisement
 from tunnelmgr_teredo.client.servers import Server, ServerName, ServerOrder
 from tunnelmgr_teredo.client.settings import ClientSettings
-from tunnelmgr_teredo.client.solicitation import KeyRefused, Outcome, Solicitation
+from tunnelmgr_teredo.client.solicitation import KeyRefused, Solicitation, SolicitationOutcome
 from tunnelmgr_teredo.constants import (
     REFRESH_SHORTEST,
     RESTART_DELAY,
@@ -45,7 +45,7 @@ LAST_GOOD_SERVER = "server"
 """The key the name of the server that worked last is remembered under."""
 
 
-class State(Enum):
+class QualificationState(Enum):
     """Where a client stands; see the drawing above."""
 
     DISABLED = "disabled"
@@ -62,7 +62,7 @@ class Qualified:
     """The server told where it sees us: for the first time, or somewhere else than before."""
 
     server: Server
-    advertisement: Advertisement
+    advertisement: ServerAdvertisement
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ class Qualification:
         self._servers = ServerOrder(settings.server_names)
         self._primary = Solicitation(random, outbox, settings.shared_secret)
         self._secondary = Solicitation(random, outbox, settings.shared_secret)
-        self.state = State.DISABLED
+        self.state = QualificationState.DISABLED
         self.server: Server | None = None
         self.local = ANY
         """The service port's own endpoint, as far as it is known."""
@@ -104,9 +104,9 @@ class Qualification:
         self.refresh_interval = settings.refresh_interval
         self._name: ServerName | None = None
         self._resolving: Resolve | None = None
-        self._advertisement: Advertisement | None = None
+        self._advertisement: ServerAdvertisement | None = None
         """The last one from the primary address."""
-        self._in_use: Advertisement | None = None
+        self._in_use: ServerAdvertisement | None = None
         """The one the address was made from."""
         self._mapped_secondary: Endpoint | None = None
         self._unfiltered: Endpoint | None = None
@@ -141,20 +141,20 @@ class Qualification:
         self._secondary.cancel()
         self._resolving = self._patient_until = self._refresh_at = self._restart_at = None
         self.mapped = self.nat = None
-        self.state = State.DISABLED
+        self.state = QualificationState.DISABLED
 
     def requalify(self, local: Endpoint, now: float) -> None:
         """Ask again because the network changed: an address in use stays until the answer says otherwise."""
         self.local = local
-        if self.server is not None and self.state in {State.QUALIFIED, State.REFRESHING}:
-            self.state = State.REFRESHING
+        if self.server is not None and self.state in {QualificationState.QUALIFIED, QualificationState.REFRESHING}:
+            self.state = QualificationState.REFRESHING
             self._ask_both(self.server, now)
-        elif self.state is not State.DISABLED:
+        elif self.state is not QualificationState.DISABLED:
             self.begin(local, now)
 
     def unreachable(self, now: float) -> None:
         """Hear that nothing can be sent at the moment: a changed route, most likely."""
-        if self.state is State.QUALIFIED:
+        if self.state is QualificationState.QUALIFIED:
             # Not at once: asking is sending, which fails likewise while the host has no route at all.
             self._refresh_at = min(self._refresh_at or now, now + UNREACHABLE_PATIENCE)
 
@@ -165,7 +165,7 @@ class Qualification:
 
     def server_heard(self, now: float) -> None:
         """Note a valid packet from the server: the mapping is alive (RFC 4380 section 5.2.5)."""
-        if self.state is State.QUALIFIED:
+        if self.state is QualificationState.QUALIFIED:
             self._schedule_refresh(now)
 
     def resolved(self, effect: Effect, result: EffectResult, now: float) -> None:
@@ -253,14 +253,14 @@ class Qualification:
         if name.literal is not None:
             self._probe(name.at(name.literal), now)
             return
-        self.state = State.RESOLVING
+        self.state = QualificationState.RESOLVING
         self._resolving = Resolve(name.name)
         self._outbox.say(self._resolving)
 
     def _probe(self, server: Server, now: float) -> None:
         self.server = server
         self._began_at = now
-        self.state = State.PROBING_PRIMARY
+        self.state = QualificationState.PROBING_PRIMARY
         self._ask_both(server, now)
 
     def _ask_both(self, server: Server, now: float) -> None:
@@ -273,12 +273,12 @@ class Qualification:
     def _probes_due(self, server: Server, now: float) -> None:
         self._primary.handle_timeout(now)
         self._secondary.handle_timeout(now)
-        if self._primary.outcome is Outcome.SILENT:
+        if self._primary.outcome is SolicitationOutcome.SILENT:
             hint = "check that UDP may leave to port 3544, and that the server runs"
             told = "; the network says it is unreachable" if self._refused else ""
             self._fail(Lost(_silence(server.primary_endpoint) + told, hint), now)
             return
-        if self._secondary.outcome is Outcome.SILENT:
+        if self._secondary.outcome is SolicitationOutcome.SILENT:
             self._secondary.cancel()
             self._secondary_silent(server, now)
         if self._patient_until is not None and now >= self._patient_until:
@@ -286,14 +286,14 @@ class Qualification:
         if self._refresh_at is not None and now >= self._refresh_at:
             self._refresh(server, now)
 
-    def _primary_answered(self, server: Server, advertisement: Advertisement, now: float) -> None:
+    def _primary_answered(self, server: Server, advertisement: ServerAdvertisement, now: float) -> None:
         self._advertisement = advertisement
-        if self.state is State.REFRESHING:
+        if self.state is QualificationState.REFRESHING:
             self._refreshed(server, advertisement, now)
-        elif self._secondary.outcome is not Outcome.WAITING:
+        elif self._secondary.outcome is not SolicitationOutcome.WAITING:
             self._settle(server, now)
         else:
-            self.state = State.PROBING_SECONDARY
+            self.state = QualificationState.PROBING_SECONDARY
             self._patient_until = None if self._settings.strict else now + SECONDARY_PATIENCE
 
     def _secondary_silent(self, server: Server, now: float) -> None:
@@ -311,7 +311,7 @@ class Qualification:
         if kind is NatKind.SYMMETRIC and self._settings.strict:
             text = f"NAT is symmetric: {self._advertisement.mapped} and {self._mapped_secondary} for one port"
             self._fail(Lost(text, "leave `strict` out to reach native hosts all the same", ExitCode.FAILED), now)
-        elif self.state in {State.PROBING_PRIMARY, State.PROBING_SECONDARY}:
+        elif self.state in {QualificationState.PROBING_PRIMARY, QualificationState.PROBING_SECONDARY}:
             self._qualify(server, now)
         else:
             self._name_nat(kind, self._advertisement.mapped)
@@ -345,8 +345,8 @@ class Qualification:
             self._outbox.say(Remember(LAST_GOOD_SERVER, server.name.encode()))
         self._use(server, self._advertisement, now)
 
-    def _use(self, server: Server, advertisement: Advertisement, now: float) -> None:
-        self.state = State.QUALIFIED
+    def _use(self, server: Server, advertisement: ServerAdvertisement, now: float) -> None:
+        self.state = QualificationState.QUALIFIED
         self.mapped = advertisement.mapped
         self._in_use = advertisement
         self._news.append(Qualified(server, advertisement))
@@ -360,10 +360,10 @@ class Qualification:
     def _refresh(self, server: Server, now: float) -> None:
         self._refresh_at = self._mapped_secondary = None
         self._refused = False
-        self.state = State.REFRESHING
+        self.state = QualificationState.REFRESHING
         self._primary.ask(server.primary_endpoint, now)
 
-    def _refreshed(self, server: Server, advertisement: Advertisement, now: float) -> None:
+    def _refreshed(self, server: Server, advertisement: ServerAdvertisement, now: float) -> None:
         moved = advertisement.mapped != self.mapped
         if moved:
             text = f"you appear as {advertisement.mapped} now, not {self.mapped}"
@@ -371,11 +371,11 @@ class Qualification:
         if advertisement != self._in_use:
             self._use(server, advertisement, now)
         else:
-            self.state = State.QUALIFIED
+            self.state = QualificationState.QUALIFIED
             self._schedule_refresh(now)
         if self._mapped_secondary is not None:
             self._settle(server, now)
-        elif moved and self._secondary.outcome is not Outcome.WAITING:
+        elif moved and self._secondary.outcome is not SolicitationOutcome.WAITING:
             # Another mapping may mean another NAT.
             self._secondary.ask(server.secondary_endpoint, now)
 
@@ -383,7 +383,7 @@ class Qualification:
 
     def _fail(self, lost: Lost, now: float) -> None:
         """This server is of no use: the next one at once, or, when all have been tried, a rest."""
-        was_qualified = self.state in {State.QUALIFIED, State.REFRESHING}
+        was_qualified = self.state in {QualificationState.QUALIFIED, QualificationState.REFRESHING}
         self._primary.cancel()
         self._secondary.cancel()
         self._patient_until = self._refresh_at = None
@@ -397,7 +397,7 @@ class Qualification:
             return
         if not was_qualified:
             self._news.append(lost)
-        self.state = State.OFFLINE
+        self.state = QualificationState.OFFLINE
         self._restart_at = now + self._restart_delay * self._random.uniform(1 - RESTART_SPREAD, 1 + RESTART_SPREAD)
         self._restart_delay = min(2 * self._restart_delay, RESTART_DELAY_MAX)
 

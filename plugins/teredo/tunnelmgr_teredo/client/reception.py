@@ -5,8 +5,8 @@ from tunnelmgr.api.network import Endpoint
 from tunnelmgr.api.outbox import Outbox
 from tunnelmgr.api.packets.ipv6 import IPv6Packet
 from tunnelmgr_teredo.client.echo_test import EchoTest, answered_by, echo_reply, with_answer
-from tunnelmgr_teredo.client.peers import Peer, Standing
-from tunnelmgr_teredo.client.session import Session
+from tunnelmgr_teredo.client.peer_book import PeerBook
+from tunnelmgr_teredo.client.peers import Peer, PeerStanding
 from tunnelmgr_teredo.client.settings import RelaySettings
 from tunnelmgr_teredo.drops import Drop, Refused
 from tunnelmgr_teredo.wire.address import GlobalUnicast, TeredoAddress, is_teredo
@@ -20,17 +20,17 @@ Trailers = tuple[Trailer, ...]
 class Reception:
     """Judges datagrams of the service port. Everything it does not accept it refuses by raising."""
 
-    def __init__(self, session: Session, unicast: GlobalUnicast, relays: RelaySettings, outbox: Outbox) -> None:
-        self._session = session
+    def __init__(self, book: PeerBook, unicast: GlobalUnicast, relays: RelaySettings, outbox: Outbox) -> None:
+        self._book = book
         self._unicast = unicast
         self._relays = relays
         self._outbox = outbox
-        self._identity = session.identity
+        self._identity = book.identity
 
     def receive(self, payload: Payload, packet: IPv6Packet, datagram: Datagram, now: float) -> None:
         """Take one datagram that is no answer to a solicitation. Raises WireError, Refused for the most part."""
         trailers = payload.trailers()  # may condemn the datagram
-        if self._session.contacts.is_proof_of_source(packet):
+        if self._book.contacts.is_proof_of_source(packet):
             self._answer_to_link_local(packet, datagram.remote, now)
             return
         if packet.destination != self._identity.address:
@@ -60,11 +60,11 @@ class Reception:
             raise Refused(Drop.INNER_SOURCE)
         if not self._relays.accepts(payload.origin.endpoint.address):
             raise Refused(Drop.RELAY_REFUSED)
-        self._session.contacts.answer_relay(packet.source, payload.origin.endpoint, now)
+        self._book.contacts.answer_relay(packet.source, payload.origin.endpoint, now)
         if is_native(packet.source):
-            peer = self._session.meet(packet.source, Standing.UNSOLICITED, now)
+            peer = self._book.meet(packet.source, PeerStanding.UNSOLICITED, now)
             if not peer.is_valid(now):
-                self._session.contacts.begin(peer, now)
+                self._book.contacts.begin(peer, now)
 
     def _indirect_bubble(self, payload: Payload, packet: IPv6Packet, trailers: Trailers, now: float) -> None:
         teredo = TeredoAddress.parse(packet.source)
@@ -73,33 +73,33 @@ class Reception:
             raise Refused(Drop.INNER_SOURCE)
         if not self._unicast.has_endpoint(origin) or not self._unicast.has_client(teredo):
             raise Refused(Drop.ORIGIN)
-        self._session.contacts.answer(self._session.meet(packet.source, Standing.UNSOLICITED, now), trailers, now)
+        self._book.contacts.answer(self._book.meet(packet.source, PeerStanding.UNSOLICITED, now), trailers, now)
 
     def receive_announcement(self, packet: IPv6Packet, datagram: Datagram, now: float) -> None:
         """Take a discovery bubble that was found to be a neighbour's."""
-        peer = self._session.meet(packet.source, Standing.UNSOLICITED, now)
+        peer = self._book.meet(packet.source, PeerStanding.UNSOLICITED, now)
         peer.local, peer.discovered_at = datagram.remote, now
-        self._session.contacts.answer_neighbour(peer, now)
+        self._book.contacts.answer_neighbour(peer, now)
 
     # -- packets of peers ---------------------------------------------------------------------------------------------
 
     def _from_teredo(self, payload: Payload, packet: IPv6Packet, trailers: Trailers, remote: Endpoint, now: float) -> None:
-        peer = self._session.peers.get(packet.source)
+        peer = self._book.peers.get(packet.source)
         if peer is not None and peer.trusted and peer.mapped == remote:
-            self._session.heard(peer, now)
+            self._book.heard(peer, now)
         elif TeredoAddress.parse(packet.source).mapped == remote and self._unicast.has_endpoint(remote):
-            peer = self._session.meet(packet.source, Standing.UNSOLICITED, now)
-            self._session.trust(peer, remote, now)
+            peer = self._book.meet(packet.source, PeerStanding.UNSOLICITED, now)
+            self._book.trust(peer, remote, now)
         elif peer is not None and peer.is_local(now) and peer.local == remote:
-            self._session.trust(peer, remote, now)
-        elif peer is not None and is_bubble(packet) and self._session.contacts.is_proof(peer, trailers):
+            self._book.trust(peer, remote, now)
+        elif peer is not None and is_bubble(packet) and self._book.contacts.is_proof(peer, trailers):
             self._trust_elsewhere(peer, remote, now)
         else:
             raise Refused(Drop.MISMATCH)
         self._pass_up(payload.packet, packet)
 
     def _answer_to_link_local(self, packet: IPv6Packet, remote: Endpoint, now: float) -> None:
-        peer = self._session.peers.get(packet.source)
+        peer = self._book.peers.get(packet.source)
         if peer is None:
             raise Refused(Drop.UNPROVEN)
         self._trust_elsewhere(peer, remote, now)
@@ -108,7 +108,7 @@ class Reception:
         """A bubble has proven that the peer's NAT gave it another mapping towards us than towards its server."""
         if not self._unicast.has_endpoint(remote):
             raise Refused(Drop.ORIGIN)
-        self._session.trust(peer, remote, now)
+        self._book.trust(peer, remote, now)
         self._outbox.count("bubbles-received")
 
     def _from_native(self, payload: Payload, packet: IPv6Packet, remote: Endpoint, now: float) -> None:
@@ -116,13 +116,13 @@ class Reception:
             raise Refused(Drop.RELAY_REFUSED)
         if not self._unicast.has_endpoint(remote):
             raise Refused(Drop.OUTER_SOURCE)
-        peer = self._session.peers.get(packet.source)
+        peer = self._book.peers.get(packet.source)
         reply = echo_reply(packet)
         test = answered_by(reply, peer.echo_tests, now) if reply is not None and peer is not None else None
         if peer is not None and test is not None:
             self._test_answered(peer, test, remote, now)
         elif peer is not None and peer.trusted and peer.mapped == remote:
-            self._session.heard(peer, now)
+            self._book.heard(peer, now)
             self._pass_up(payload.packet, packet)
         elif reply is not None and (peer is None or not peer.trusted):
             # Held and tested it would only provoke the next test: nothing of ours is answered by it.
@@ -134,8 +134,8 @@ class Reception:
         if test.answered:
             raise Refused(Drop.ECHO_REPLY)  # a copy, which is no proof, and not the host's either
         peer.echo_tests = with_answer(peer.echo_tests, test)
-        self._session.trust(peer, remote, now)
-        for held in self._session.release_inward(peer, remote):
+        self._book.trust(peer, remote, now)
+        for held in self._book.release_inward(peer, remote):
             self._pass_up(held, IPv6Packet.parse(held))
 
     def _test_stranger(self, data: bytes, packet: IPv6Packet, remote: Endpoint, now: float) -> None:
@@ -143,11 +143,11 @@ class Reception:
         if is_bubble(packet):
             raise Refused(Drop.UNPROVEN)
         self._require_harmless(packet)
-        peer = self._session.meet(packet.source, Standing.UNSOLICITED, now)
-        if not self._session.contacts.begin(peer, now):
+        peer = self._book.meet(packet.source, PeerStanding.UNSOLICITED, now)
+        if not self._book.contacts.begin(peer, now):
             raise Refused(Drop.ECHO_LIMIT)
-        self._session.watch_for_replies(now)
-        self._session.hold_inward(peer, data, remote)
+        self._book.watch_for_replies(now)
+        self._book.hold_inward(peer, data, remote)
 
     # -- to the host --------------------------------------------------------------------------------------------------
 

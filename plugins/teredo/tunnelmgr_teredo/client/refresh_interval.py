@@ -22,7 +22,7 @@ from tunnelmgr.api.packets.ipv6 import IPv6Packet
 from tunnelmgr.api.tunnel import earliest
 from tunnelmgr_teredo.client.advertisement import read_advertisement
 from tunnelmgr_teredo.client.identity import Identity
-from tunnelmgr_teredo.client.solicitation import Outcome, Solicitation
+from tunnelmgr_teredo.client.solicitation import Solicitation, SolicitationOutcome
 from tunnelmgr_teredo.constants import (
     INTERVAL_CLOSE_ENOUGH,
     INTERVAL_FIRST_GUESS,
@@ -41,7 +41,7 @@ SECOND = "second"
 """The channel of the second port, used for nothing else."""
 
 
-class Phase(Enum):
+class SecondPortPhase(Enum):
     """What the second port is doing; drawn above."""
 
     OPENING = "opening"
@@ -70,7 +70,7 @@ class RefreshInterval:
         self._due_at: float | None = None
         self._longest = INTERVAL_MAX
         self._candidate = INTERVAL_FIRST_GUESS
-        self.phase = Phase.OPENING
+        self.phase = SecondPortPhase.OPENING
         self.interval = REFRESH_INTERVAL
         """The longest interval that has worked so far, in seconds."""
 
@@ -84,8 +84,8 @@ class RefreshInterval:
 
     def end(self) -> None:
         """Give the second port back."""
-        if self.phase is not Phase.DONE:
-            self.phase = Phase.DONE
+        if self.phase is not SecondPortPhase.DONE:
+            self.phase = SecondPortPhase.DONE
             self._due_at = None
             self._solicitation.cancel()
             self._outbox.say(CloseChannel(SECOND))
@@ -93,24 +93,24 @@ class RefreshInterval:
     def receive(self, datagram: Datagram, now: float) -> None:
         """Take what arrived on the second port. Raises WireError."""
         payload = Payload.parse(datagram.data)
-        if self.phase is Phase.QUALIFYING and self._solicitation.is_from(datagram.remote):
+        if self.phase is SecondPortPhase.QUALIFYING and self._solicitation.is_from(datagram.remote):
             self._solicitation.require_answer(payload)
             mapped = read_advertisement(payload, self._identity.server, self._unicast).mapped
             self._solicitation.answered(now)
             self._idle(mapped, now)
-        elif self.phase is Phase.KNOCKING and self._is_ours(IPv6Packet.parse(payload.packet)):
+        elif self.phase is SecondPortPhase.KNOCKING and self._is_ours(IPv6Packet.parse(payload.packet)):
             self._came_through(now)
         else:
             raise Refused(Drop.MISMATCH)
 
     def handle_timeout(self, now: float) -> None:
         self._solicitation.handle_timeout(now)
-        if self._solicitation.outcome is Outcome.SILENT:
+        if self._solicitation.outcome is SolicitationOutcome.SILENT:
             self.end()  # REFRESH_INTERVAL, which always works, stays
         if self._due_at is None or now < self._due_at:
             return
-        if self.phase is Phase.IDLING:
-            self.phase = Phase.KNOCKING
+        if self.phase is SecondPortPhase.IDLING:
+            self.phase = SecondPortPhase.KNOCKING
             self._knocks = 0
         if self._knocks < KNOCKS_MAX:
             self._knock(now)
@@ -121,12 +121,12 @@ class RefreshInterval:
         return earliest(self._due_at, self._solicitation.next_timeout())
 
     def _qualify(self, now: float) -> None:
-        self.phase = Phase.QUALIFYING
+        self.phase = SecondPortPhase.QUALIFYING
         self._due_at = None
         self._solicitation.ask(self._identity.server.primary_endpoint, now)
 
     def _idle(self, mapped: Endpoint, now: float) -> None:
-        self.phase = Phase.IDLING
+        self.phase = SecondPortPhase.IDLING
         self._address = TeredoAddress.build(self._identity.server.primary, mapped, self._random)
         self._due_at = now + self._candidate
 

@@ -29,7 +29,7 @@ CONE_SOLICITATION = icmpv6_packet(RouterSolicitation(), CLIENT_LINK_LOCAL_CONE, 
 """The one that is answered from the server's other address."""
 
 
-class Outcome(Enum):
+class SolicitationOutcome(Enum):
     """What became of the question."""
 
     UNASKED = "unasked"
@@ -62,7 +62,7 @@ class Solicitation:
         self._nonce = b""
         self._transmissions = 0
         self._sent_at = 0.0
-        self.outcome = Outcome.UNASKED
+        self.outcome = SolicitationOutcome.UNASKED
         self.round_trip: float | None = None
         """Seconds between the question that was answered and its answer."""
 
@@ -70,15 +70,15 @@ class Solicitation:
         """Begin, whatever was going on before."""
         self._remote = remote
         self._transmissions = 0
-        self.outcome = Outcome.WAITING
+        self.outcome = SolicitationOutcome.WAITING
         self._send(now)
 
     def cancel(self) -> None:
-        self.outcome = Outcome.UNASKED
+        self.outcome = SolicitationOutcome.UNASKED
 
     def is_from(self, remote: Endpoint) -> bool:
         """Whether an answer is awaited from there."""
-        return self.outcome is Outcome.WAITING and remote == self._remote
+        return self.outcome is SolicitationOutcome.WAITING and remote == self._remote
 
     def is_answered_by(self, payload: Payload) -> bool:
         """Whether a payload has the nonce of the question last sent."""
@@ -97,11 +97,11 @@ class Solicitation:
 
     def answered(self, now: float) -> None:
         """Note that the answer was a good one."""
-        self.outcome = Outcome.ANSWERED
+        self.outcome = SolicitationOutcome.ANSWERED
         self.round_trip = now - self._sent_at
 
     def next_timeout(self) -> float | None:
-        return self._sent_at + SOLICITATION_TIMEOUT if self.outcome is Outcome.WAITING else None
+        return self._sent_at + SOLICITATION_TIMEOUT if self.outcome is SolicitationOutcome.WAITING else None
 
     def handle_timeout(self, now: float) -> None:
         at = self.next_timeout()
@@ -110,7 +110,7 @@ class Solicitation:
         if self._transmissions < SOLICITATIONS_MAX:
             self._send(now)
         else:
-            self.outcome = Outcome.SILENT
+            self.outcome = SolicitationOutcome.SILENT
 
     def _send(self, now: float) -> None:
         # A nonce of its own for each transmission: a late answer to an earlier one tells nothing about the round trip.

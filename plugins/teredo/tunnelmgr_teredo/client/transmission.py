@@ -7,8 +7,8 @@ from ipaddress import IPv6Address
 
 from tunnelmgr.api.outbox import Outbox
 from tunnelmgr.api.packets.ipv6 import IPV6_DESTINATION, IPV6_SOURCE
-from tunnelmgr_teredo.client.peers import Standing
-from tunnelmgr_teredo.client.session import Session
+from tunnelmgr_teredo.client.peer_book import PeerBook
+from tunnelmgr_teredo.client.peers import PeerStanding
 from tunnelmgr_teredo.drops import Drop
 from tunnelmgr_teredo.unreachables import Unreachables
 from tunnelmgr_teredo.wire.address import GlobalUnicast, TeredoAddress, is_teredo
@@ -18,12 +18,12 @@ from tunnelmgr_teredo.wire.native import is_native
 class Transmission:
     """Sends packets, or holds them while their destination is being contacted."""
 
-    def __init__(self, session: Session, unicast: GlobalUnicast, unreachables: Unreachables, outbox: Outbox) -> None:
-        self._session = session
+    def __init__(self, book: PeerBook, unicast: GlobalUnicast, unreachables: Unreachables, outbox: Outbox) -> None:
+        self._book = book
         self._unicast = unicast
         self._unreachables = unreachables
         self._outbox = outbox
-        self._identity = session.identity
+        self._identity = book.identity
 
     def transmit(self, packet: bytes, now: float) -> None:
         """Take one whole IPv6 packet."""
@@ -52,13 +52,13 @@ class Transmission:
         self._to_peer(destination, packet, now)
 
     def _to_peer(self, destination: IPv6Address, packet: bytes, now: float) -> None:
-        peer = self._session.peers.get(destination)
+        peer = self._book.peers.get(destination)
         if peer is not None and peer.is_valid(now):
-            self._session.send(peer, packet, now)
+            self._book.send(peer, packet, now)
             return
-        peer = self._session.meet(destination, Standing.SOLICITED, now)
-        if self._session.contacts.begin(peer, now):
-            self._session.hold_outward(peer, packet)
+        peer = self._book.meet(destination, PeerStanding.SOLICITED, now)
+        if self._book.contacts.begin(peer, now):
+            self._book.hold_outward(peer, packet)
         else:
             self._outbox.drop(Drop.UNREACHABLE)
             self._unreachables.unreachable(packet, now)

@@ -15,7 +15,7 @@ from tunnelmgr.api.packets.echo import EchoReply, EchoRequest
 from tunnelmgr.api.packets.icmpv6 import parse_icmpv6
 from tunnelmgr_teredo.constants import DISSECTOR_MEMORY, OBSOLETE_PREFIX, SERVER_PORT
 from tunnelmgr_teredo.dissection.fields import Parts, address_fields, address_remark
-from tunnelmgr_teredo.dissection.purposes import Sighting, Way, echo_reply_purpose, echo_request_purpose, purpose_of
+from tunnelmgr_teredo.dissection.purposes import SeenDatagram, Way, echo_reply_purpose, echo_request_purpose, purpose_of
 from tunnelmgr_teredo.wire.address import TeredoAddress
 
 PROTOCOL = "teredo"
@@ -42,7 +42,7 @@ class TeredoDissector(Dissector):
         if parts.packet is None or parts.fault or parts.inner_kind == MALFORMED:
             reason = parts.fault or parts.inner_purpose.removeprefix("malformed: ")
             return Dissection(PROTOCOL, MALFORMED, f"malformed: {reason}", parts.fields)
-        sighting = Sighting(parts, parts.packet, outer)
+        sighting = SeenDatagram(parts, parts.packet, outer)
         self._remember_speaker(sighting)
         kind, purpose = self._echo(sighting) or purpose_of(sighting)
         return Dissection(PROTOCOL, kind, purpose, parts.fields)
@@ -70,13 +70,13 @@ class TeredoDissector(Dissector):
         packet = parts.packet
         return packet is not None and any(map(address_remark, (packet.source, packet.destination)))
 
-    def _remember_speaker(self, sighting: Sighting) -> None:
+    def _remember_speaker(self, sighting: SeenDatagram) -> None:
         if sighting.outer is not None and sighting.way is Way.TO_SERVER:
             self._speakers.add(sighting.outer.source)
         elif sighting.outer is not None and sighting.way is Way.FROM_SERVER:
             self._speakers.add(sighting.outer.destination)
 
-    def _echo(self, sighting: Sighting) -> tuple[str, str] | None:
+    def _echo(self, sighting: SeenDatagram) -> tuple[str, str] | None:
         if sighting.parts.inner_kind not in {"echo-request", "echo-reply"}:
             return None
         packet = sighting.packet

@@ -30,7 +30,7 @@ class Way(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
+class SeenDatagram:
     """A datagram in good order, with its envelope where that is known."""
 
     parts: Parts
@@ -54,7 +54,7 @@ class Sighting:
         return self.way is Way.TO_SERVER and from_client and not to_client
 
 
-def purpose_of(sighting: Sighting) -> Purpose:
+def purpose_of(sighting: SeenDatagram) -> Purpose:
     """Return what a datagram that is no echo is for."""
     if sighting.parts.inner_kind == "router-solicitation":
         return "router-solicitation", _solicitation(sighting)
@@ -65,7 +65,7 @@ def purpose_of(sighting: Sighting) -> Purpose:
     return "data", _data(sighting)
 
 
-def echo_request_purpose(sighting: Sighting, request: EchoRequest) -> Purpose:
+def echo_request_purpose(sighting: SeenDatagram, request: EchoRequest) -> Purpose:
     """Return what an echo request is for."""
     host = sighting.packet.destination
     if sighting.is_echo_test:
@@ -75,7 +75,7 @@ def echo_request_purpose(sighting: Sighting, request: EchoRequest) -> Purpose:
     return "data", _data(sighting)
 
 
-def echo_reply_purpose(sighting: Sighting, reply: EchoReply, *, answers_test: bool) -> Purpose:
+def echo_reply_purpose(sighting: SeenDatagram, reply: EchoReply, *, answers_test: bool) -> Purpose:
     """Return what an echo reply is for; `answers_test` when the request was seen on its way to a server."""
     host = sighting.packet.source
     if answers_test and sighting.outer is not None:
@@ -94,7 +94,7 @@ def is_client(address: IPv6Address) -> bool:
     return True
 
 
-def _solicitation(sighting: Sighting) -> str:
+def _solicitation(sighting: SeenDatagram) -> str:
     purpose = "router solicitation: asks the server how our NAT shows us"
     try:
         cone = link_local_identifier(sighting.packet.source).cone
@@ -105,7 +105,7 @@ def _solicitation(sighting: Sighting) -> str:
     return purpose + ("; cone bit set: the server's other address shall answer" if cone else "")
 
 
-def _advertisement(sighting: Sighting) -> str:
+def _advertisement(sighting: SeenDatagram) -> str:
     header, origin = sighting.parts.authentication, sighting.parts.origin
     if header is not None and header.confirmation:
         return "router advertisement: the server refuses the key, get a new one"
@@ -115,7 +115,7 @@ def _advertisement(sighting: Sighting) -> str:
     return f"router advertisement: {seen}" + (f", your prefix is {', '.join(prefixes)}" if prefixes else "")
 
 
-def _bubble(sighting: Sighting) -> Purpose:
+def _bubble(sighting: SeenDatagram) -> Purpose:
     packet = sighting.packet
     if packet.destination == ALL_NODES:
         return "discovery-bubble", "discovery bubble: looks for Teredo clients on the same link"
@@ -132,12 +132,12 @@ def _bubble(sighting: Sighting) -> Purpose:
             return "bubble", f"bubble {ends}: direct, or on its way to a server; only the envelope tells"
 
 
-def _caller(sighting: Sighting) -> str:
+def _caller(sighting: SeenDatagram) -> str:
     asker, origin = _asker(sighting.packet), sighting.parts.origin
     return asker if origin is None or asker == str(origin.endpoint) else f"{asker} at {origin.endpoint}"
 
 
-def _direct_bubble(sighting: Sighting) -> str:
+def _direct_bubble(sighting: SeenDatagram) -> str:
     discovery = first_trailer(sighting.parts.trailers, NeighbourDiscovery)
     if discovery is not None and discovery.discovery is Discovery.SOLICITATION:
         return "direct bubble: asks whether this path still works"
@@ -149,7 +149,7 @@ def _direct_bubble(sighting: Sighting) -> str:
     return f"direct bubble: opens the sender's NAT to {where}"
 
 
-def _data(sighting: Sighting) -> str:
+def _data(sighting: SeenDatagram) -> str:
     packet = sighting.packet
     through = " by way of a server" if sighting.way in {Way.TO_SERVER, Way.FROM_SERVER} else ""
     return f"data{through}: {sighting.parts.inner_purpose}, {packet.source} > {packet.destination}"

@@ -16,7 +16,7 @@ _HINTS = {
 }
 
 
-class Listening:
+class ListeningPorts:
     """Says `Down` while a port is missing; its owner says `Up`."""
 
     def __init__(self, channels: Mapping[str, Endpoint], outbox: Outbox) -> None:

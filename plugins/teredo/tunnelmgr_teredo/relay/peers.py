@@ -29,7 +29,7 @@ from tunnelmgr_teredo.drops import Drop, Refused
 from tunnelmgr_teredo.relay.limits import RelayLimits
 
 
-class Standing(Enum):
+class ClientStanding(Enum):
     """Where a client stands with the relay; drawn above."""
 
     CONTACTING = "contacting"
@@ -45,7 +45,7 @@ class RelayPeer:
     """Its Teredo address."""
     network: int
     """The native network on whose behalf it was entered."""
-    standing: Standing = Standing.CONTACTING
+    standing: ClientStanding = ClientStanding.CONTACTING
     mapped: Endpoint | None = None
     """Where it answers from, if that is not the mapping in its address: it is behind a symmetric NAT."""
     received_at: float = float("-inf")
@@ -62,7 +62,7 @@ class RelayPeer:
 
     def is_valid(self, now: float) -> bool:
         """Whether packets may be sent at once (RFC 4380 section 5.4.1)."""
-        return self.standing is Standing.TRUSTED and now - self.received_at < PEER_VALIDITY
+        return self.standing is ClientStanding.TRUSTED and now - self.received_at < PEER_VALIDITY
 
 
 class RelayPeers:
@@ -120,14 +120,14 @@ class RelayPeers:
         self._per_network[network] += 1
         return peer
 
-    def move(self, peer: RelayPeer, standing: Standing) -> None:
+    def move(self, peer: RelayPeer, standing: ClientStanding) -> None:
         """Change a client's standing."""
         self._leave(peer)
         peer.standing = standing
-        if standing is Standing.SILENT:
+        if standing is ClientStanding.SILENT:
             self._silent += 1
             self._silences.append((peer.received_at, peer))
-        elif standing is Standing.CONTACTING:
+        elif standing is ClientStanding.CONTACTING:
             self._contacting += 1
 
     def remove(self, peer: RelayPeer) -> None:
@@ -141,7 +141,7 @@ class RelayPeers:
         """Return who is silent longest. None: nobody, or so many were heard since that the look goes on the next time."""
         for _ in range(min(RELAY_CHORES_MAX, len(self._silences))):
             received_at, peer = self._silences[0]
-            if peer.standing is Standing.SILENT and peer.received_at == received_at and peer in self:
+            if peer.standing is ClientStanding.SILENT and peer.received_at == received_at and peer in self:
                 return peer
             self._silences.popleft()
         return None
@@ -156,9 +156,9 @@ class RelayPeers:
         return self._silences[0][0] if self._silences else None
 
     def _leave(self, peer: RelayPeer) -> None:
-        if peer.standing is Standing.SILENT:
+        if peer.standing is ClientStanding.SILENT:
             self._silent -= 1
-        elif peer.standing is Standing.CONTACTING:
+        elif peer.standing is ClientStanding.CONTACTING:
             self._contacting -= 1
 
 

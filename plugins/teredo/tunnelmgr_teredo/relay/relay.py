@@ -12,7 +12,7 @@ from tunnelmgr.api.tunnel import Tunnel, earliest
 from tunnelmgr_teredo.constants import SERVICE_PORTS
 from tunnelmgr_teredo.relay.guests import Everybody
 from tunnelmgr_teredo.relay.limits import RelayLimits
-from tunnelmgr_teredo.relay.listening import Listening
+from tunnelmgr_teredo.relay.listening import ListeningPorts
 from tunnelmgr_teredo.relay.relaying import RELAY, RelayIdentity, Relaying
 from tunnelmgr_teredo.relay.served import Everyone, Prefixes, Served, ThisHost
 from tunnelmgr_teredo.relay.settings import RelayServiceSettings
@@ -27,7 +27,7 @@ class TeredoRelay(Tunnel):
         self._settings = settings
         self._unicast = settings.unicast
         self._local = Endpoint(settings.address, settings.port or random.choice(SERVICE_PORTS))
-        self._listening = Listening({RELAY: self._local}, self.outbox)
+        self._listening = ListeningPorts({RELAY: self._local}, self.outbox)
         own = frozenset({settings.address} if int(settings.address) else ())
         self._relaying = Relaying(
             RelayIdentity(own, settings.bubble_source, _behind_nat(settings)),

@@ -42,7 +42,7 @@ from tunnelmgr_teredo.constants import (
 from tunnelmgr_teredo.drops import Drop, Refused
 from tunnelmgr_teredo.relay.guests import Guests
 from tunnelmgr_teredo.relay.limits import RelayLimits
-from tunnelmgr_teredo.relay.peers import RelayPeer, RelayPeers, Standing
+from tunnelmgr_teredo.relay.peers import ClientStanding, RelayPeer, RelayPeers
 from tunnelmgr_teredo.relay.served import Served
 from tunnelmgr_teredo.unreachables import Unreachables
 from tunnelmgr_teredo.wire.address import GlobalUnicast, TeredoAddress, is_teredo
@@ -118,8 +118,8 @@ class Relaying:
     def _doubt(self) -> None:
         """This host has moved: the NATs of clients know nothing of its new address, so each must be asked again."""
         for peer in self.peers:
-            if peer.standing is Standing.TRUSTED:
-                self._leave_trust(peer, Standing.SILENT)
+            if peer.standing is ClientStanding.TRUSTED:
+                self._leave_trust(peer, ClientStanding.SILENT)
 
     # -- from native IPv6 to clients (RFC 4380 section 5.4.1) ---------------------------------------------------------
 
@@ -164,10 +164,10 @@ class Relaying:
         """Ask a client to answer us, unless that is being done. Raises Refused."""
         if peer is None:
             peer = self.peers.enter(packet[IPV6_DESTINATION], packet[IPV6_SOURCE], now)
-        elif peer.standing is Standing.CONTACTING:
+        elif peer.standing is ClientStanding.CONTACTING:
             return peer
         else:
-            self._leave_trust(peer, Standing.CONTACTING)
+            self._leave_trust(peer, ClientStanding.CONTACTING)
         peer.bubbles = 0
         self._round(peer, client, now)
         return peer
@@ -257,8 +257,8 @@ class Relaying:
         if moved:
             peer.mapped = remote
         peer.received_at = now
-        if peer.standing is not Standing.TRUSTED:
-            self.peers.move(peer, Standing.TRUSTED)
+        if peer.standing is not ClientStanding.TRUSTED:
+            self.peers.move(peer, ClientStanding.TRUSTED)
             if peer.check_at is None:
                 self._check_later(peer, now)
             self._report_at = min(self._report_at, now + self._report_interval)
@@ -330,7 +330,7 @@ class Relaying:
 
     def _continue(self, peer: RelayPeer, now: float) -> None:
         """A bubble has gone unanswered: send another, or give up."""
-        if peer.standing is not Standing.CONTACTING or peer not in self.peers:
+        if peer.standing is not ClientStanding.CONTACTING or peer not in self.peers:
             return
         if peer.bubbles < RELAY_CONTACT_ROUNDS:
             self._round(peer, TeredoAddress.parse(peer.address), now)
@@ -346,15 +346,15 @@ class Relaying:
 
     def _check(self, peer: RelayPeer, now: float) -> None:
         peer.check_at = None
-        if peer.standing is not Standing.TRUSTED or peer not in self.peers:
+        if peer.standing is not ClientStanding.TRUSTED or peer not in self.peers:
             return
         if peer.is_valid(now):
             self._check_later(peer, now)
         else:
-            self._leave_trust(peer, Standing.SILENT)
+            self._leave_trust(peer, ClientStanding.SILENT)
 
-    def _leave_trust(self, peer: RelayPeer, standing: Standing) -> None:
-        if peer.standing is Standing.TRUSTED:
+    def _leave_trust(self, peer: RelayPeer, standing: ClientStanding) -> None:
+        if peer.standing is ClientStanding.TRUSTED:
             self._outbox.say(PathDown(IPv6Network(peer.packed)))
         self.peers.move(peer, standing)
 

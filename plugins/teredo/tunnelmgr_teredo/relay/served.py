@@ -13,7 +13,7 @@ SIX_TO_FOUR = IPv6Network("2002::/16")  # RFC 3056
 _NOBODY = IPv6Address("::")
 
 
-class Side(NamedTuple):
+class NativeSide(NamedTuple):
     """The native side of a path, in the words of `PathUp`."""
 
     local: IPv6Network
@@ -31,7 +31,7 @@ class Served(Protocol):
         """Whether this host, or one it forwards for, may send from there; being asked is being told."""
 
     @property
-    def side(self) -> Side:
+    def side(self) -> NativeSide:
         """What the data plane may carry without asking: never more than is served."""
 
 
@@ -48,8 +48,8 @@ class Everyone:
         return address in self
 
     @property
-    def side(self) -> Side:
-        return Side(GLOBAL, exceptions=(TEREDO_PREFIX, SIX_TO_FOUR, OBSOLETE_PREFIX))
+    def side(self) -> NativeSide:
+        return NativeSide(GLOBAL, exceptions=(TEREDO_PREFIX, SIX_TO_FOUR, OBSOLETE_PREFIX))
 
 
 class Prefixes:
@@ -66,9 +66,9 @@ class Prefixes:
         return address in self
 
     @property
-    def side(self) -> Side:
+    def side(self) -> NativeSide:
         first, *others = self._prefixes
-        return Side(first, tuple(others), exceptions=(SIX_TO_FOUR,))
+        return NativeSide(first, tuple(others), exceptions=(SIX_TO_FOUR,))
 
 
 class ThisHost:
@@ -90,6 +90,6 @@ class ThisHost:
         return True
 
     @property
-    def side(self) -> Side:
+    def side(self) -> NativeSide:
         latest, *others = (IPv6Network(address) for address in reversed(self._addresses or [_NOBODY]))
-        return Side(latest, tuple(others))
+        return NativeSide(latest, tuple(others))

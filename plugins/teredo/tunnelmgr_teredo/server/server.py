@@ -21,7 +21,7 @@ from tunnelmgr_teredo.constants import ALL_ROUTERS, SERVER_PORT
 from tunnelmgr_teredo.drops import Drop, Refused
 from tunnelmgr_teredo.relay.guests import Everybody, Signatories
 from tunnelmgr_teredo.relay.limits import RelayLimits
-from tunnelmgr_teredo.relay.listening import Listening
+from tunnelmgr_teredo.relay.listening import ListeningPorts
 from tunnelmgr_teredo.relay.relaying import RELAY, RelayIdentity, Relaying
 from tunnelmgr_teredo.relay.served import Everyone
 from tunnelmgr_teredo.server.admission import Admission, ServerIdentity, require_serverly
@@ -45,7 +45,7 @@ class TeredoServer(Tunnel):
         limits = ServerLimits()
         own = frozenset((*settings.addresses, *settings.local_addresses))
         self._identity = identity = ServerIdentity(settings.addresses[0], own)
-        self._listening = Listening(_channels(settings), self.outbox)
+        self._listening = ListeningPorts(_channels(settings), self.outbox)
         others = {PRIMARY: SECONDARY, SECONDARY: PRIMARY} if len(settings.addresses) > 1 else {}
         self._guests = guests = Signatories() if settings.secure else Everybody()
         self._advertising = Advertising(

@@ -9,7 +9,7 @@ from tunnelmgr.api.network import Endpoint
 from tunnelmgr.api.status import PathUse
 from tunnelmgr_teredo.client.bubbles import RoundLimit
 from tunnelmgr_teredo.client.packet_queue import PacketQueue, QueueSpace
-from tunnelmgr_teredo.client.peers import Peer, PeerList, Standing
+from tunnelmgr_teredo.client.peers import Peer, PeerList, PeerStanding
 from tunnelmgr_teredo.constants import (
     BUBBLE_INTERVAL,
     BUBBLES_MAX,
@@ -23,7 +23,7 @@ from tunnelmgr_teredo.wire.address import TeredoAddress
 from tunnelmgr_teredo.wire.datagram import bubble
 
 
-def peer(number: int, standing: Standing = Standing.UNSOLICITED, at: float = 0.0) -> Peer:
+def peer(number: int, standing: PeerStanding = PeerStanding.UNSOLICITED, at: float = 0.0) -> Peer:
     return Peer(IPv6Address(number), None, at, standing)
 
 
@@ -33,24 +33,24 @@ def peer(number: int, standing: Standing = Standing.UNSOLICITED, at: float = 0.0
 @pytest.mark.requirement("T-PE-002")
 def test_a_full_list_evicts_the_peer_used_longest_ago() -> None:
     peers = PeerList(4)
-    known = [peer(number, Standing.ESTABLISHED) for number in range(4)]
+    known = [peer(number, PeerStanding.ESTABLISHED) for number in range(4)]
     for one in known:
         peers.add(one)
     peers.touch(known[0])
-    assert peers.add(peer(9, Standing.ESTABLISHED)) == [known[1]]
+    assert peers.add(peer(9, PeerStanding.ESTABLISHED)) == [known[1]]
     assert len(peers) == 4
 
 
 @pytest.mark.requirement("T-PE-002")
 def test_strangers_go_before_peers_this_host_wants_and_those_before_established_ones() -> None:
     peers = PeerList(6)
-    established = [peer(number, Standing.ESTABLISHED) for number in range(3)]
-    wanted, stranger = peer(10, Standing.SOLICITED), peer(11)
+    established = [peer(number, PeerStanding.ESTABLISHED) for number in range(3)]
+    wanted, stranger = peer(10, PeerStanding.SOLICITED), peer(11)
     for one in (*established, wanted, stranger):
         peers.add(one)
     peers.touch(stranger)
-    peers.add(peer(12, Standing.ESTABLISHED))
-    evicted = [peers.add(peer(number, Standing.ESTABLISHED))[0] for number in range(20, 23)]
+    peers.add(peer(12, PeerStanding.ESTABLISHED))
+    evicted = [peers.add(peer(number, PeerStanding.ESTABLISHED))[0] for number in range(20, 23)]
     assert evicted == [stranger, wanted, established[0]]
 
 
@@ -58,14 +58,14 @@ def test_strangers_go_before_peers_this_host_wants_and_those_before_established_
 def test_strangers_have_half_of_the_list_at_most() -> None:
     peers = PeerList(10)
     for number in range(100):
-        peers.add(peer(number, Standing.SOLICITED if number % 2 else Standing.UNSOLICITED))
+        peers.add(peer(number, PeerStanding.SOLICITED if number % 2 else PeerStanding.UNSOLICITED))
     assert len(peers) == 5
 
 
 @pytest.mark.requirement("T-PE-006")
 def test_a_flood_of_strangers_leaves_a_hundred_friends() -> None:
     peers = PeerList(4096)
-    friends = [peer(number, Standing.ESTABLISHED) for number in range(100)]
+    friends = [peer(number, PeerStanding.ESTABLISHED) for number in range(100)]
     for friend in friends:
         peers.add(friend)
     for number in range(1000, 21_000):  # each one finds the list as the one before left it: a million would not differ

@@ -12,7 +12,7 @@ from tunnelmgr.api.errors import WireError
 from tunnelmgr.api.network import Endpoint
 from tunnelmgr.api.outbox import Outbox
 from tunnelmgr_teredo.client.identity import Identity
-from tunnelmgr_teredo.client.refresh_interval import SECOND, Phase, RefreshInterval
+from tunnelmgr_teredo.client.refresh_interval import SECOND, RefreshInterval, SecondPortPhase
 from tunnelmgr_teredo.client.servers import ServerName
 from tunnelmgr_teredo.constants import INTERVAL_FIRST_GUESS, REFRESH_INTERVAL
 from tunnelmgr_teredo.wire.address import GlobalUnicast, TeredoAddress
@@ -66,8 +66,8 @@ def test_only_the_server_s_answer_to_the_question_qualifies_the_second_port() ->
     ):
         with pytest.raises(WireError):
             port.receive(data, remote)
-        assert port.interval.phase is Phase.QUALIFYING
-    assert port.idle().interval.phase is Phase.IDLING
+        assert port.interval.phase is SecondPortPhase.QUALIFYING
+    assert port.idle().interval.phase is SecondPortPhase.IDLING
 
 
 def test_an_answer_that_comes_twice_counts_once() -> None:

@@ -34,7 +34,7 @@ from tunnelmgr_teredo.constants import (
 )
 from tunnelmgr_teredo.drops import Refused
 from tunnelmgr_teredo.relay.limits import RelayLimits
-from tunnelmgr_teredo.relay.peers import RelayPeers, Standing
+from tunnelmgr_teredo.relay.peers import ClientStanding, RelayPeers
 from tunnelmgr_teredo.relay.settings import RelayServiceSettings
 from tunnelmgr_teredo.wire.address import TeredoAddress
 from tunnelmgr_teredo.wire.datagram import is_bubble
@@ -136,9 +136,9 @@ def test_a_thousand_silent_clients_that_speak_again_are_passed_over_in_small_pie
     peers = RelayPeers(1000, RelayLimits())
     for number in range(1000):
         peer = peers.enter(number.to_bytes(16), (NATIVE_HOST + (number << 64)).packed, now=0.0)
-        peers.move(peer, Standing.SILENT)
+        peers.move(peer, ClientStanding.SILENT)
     for peer in peers:
-        peers.move(peer, Standing.TRUSTED)
+        peers.move(peer, ClientStanding.TRUSTED)
     looks = 0
     while peers.silent_since is not None:
         assert peers.longest_silent() is None

@@ -15,7 +15,7 @@ from tunnelmgr_teredo.client.discovery import LocalDiscovery
 from tunnelmgr_teredo.client.echo_test import awaits_reply
 from tunnelmgr_teredo.client.identity import Identity
 from tunnelmgr_teredo.client.packet_queue import PacketQueue, QueueSpace, Waiting
-from tunnelmgr_teredo.client.peers import Peer, PeerList, Standing
+from tunnelmgr_teredo.client.peers import Peer, PeerList, PeerStanding
 from tunnelmgr_teredo.client.settings import ClientSettings
 from tunnelmgr_teredo.constants import (
     ICMP_STRIKES,
@@ -32,7 +32,7 @@ from tunnelmgr_teredo.unreachables import Unreachables
 from tunnelmgr_teredo.wire.address import TeredoAddress, is_teredo
 
 
-class Session:
+class PeerBook:
     """One identity's peers, queues and paths."""
 
     def __init__(
@@ -62,14 +62,14 @@ class Session:
 
     # -- peers --------------------------------------------------------------------------------------------------------
 
-    def meet(self, address: IPv6Address, standing: Standing, now: float) -> Peer:
+    def meet(self, address: IPv6Address, standing: PeerStanding, now: float) -> Peer:
         """Return the entry of a peer, made if need be; being wanted by this host raises its standing."""
         peer = self.peers.get(address)
         if peer is None:
             peer = Peer(address, TeredoAddress.parse(address) if is_teredo(address) else None, now, standing)
             for evicted in self.peers.add(peer):
                 self._forget(evicted)
-        elif standing is Standing.SOLICITED and peer.standing is Standing.UNSOLICITED:
+        elif standing is PeerStanding.SOLICITED and peer.standing is PeerStanding.UNSOLICITED:
             self.peers.promote(peer, standing)
         self.peers.touch(peer)
         return peer
@@ -80,8 +80,8 @@ class Session:
         peer.mapped = mapped
         if peer.teredo is None:
             self.relay = mapped
-        if peer.standing is Standing.SOLICITED:
-            self.peers.promote(peer, Standing.ESTABLISHED)
+        if peer.standing is PeerStanding.SOLICITED:
+            self.peers.promote(peer, PeerStanding.ESTABLISHED)
         self.heard(peer, now)
 
     def heard(self, peer: Peer, now: float) -> None:
@@ -221,8 +221,8 @@ class Session:
 
     def _used(self, peer: Peer, now: float) -> None:
         self.peers.touch(peer)
-        if peer.standing is Standing.UNSOLICITED and peer.is_proven(now):
-            self.peers.promote(peer, Standing.ESTABLISHED)
+        if peer.standing is PeerStanding.UNSOLICITED and peer.is_proven(now):
+            self.peers.promote(peer, PeerStanding.ESTABLISHED)
         if peer.received_at is not None:
             self._paths_valid_until = max(self._paths_valid_until, peer.received_at + PEER_VALIDITY)
 
