@@ -12,7 +12,7 @@ from tunnelmgr.core.choosing.choice import judge
 from tunnelmgr.core.profiles.profile import Method
 from tunnelmgr.core.profiles.unreachable import Written, unreachable
 from tunnelmgr.core.profiles.when import When, WhenSettings
-from tunnelmgr.core.profiles.yamlfile import Mapping, Place, plain, read_yaml
+from tunnelmgr.core.profiles.yamlfile import MappingNode, Span, plain, read_yaml
 
 INTERFACES = ("eth0", "eth1", "wlan0", "w?", "w*an0")
 PATTERNS = ("*", "eth*", "eth?", "eth0", "w*", "w?an0", "w*an0", "[ew]*", "wlan0")
@@ -50,7 +50,7 @@ def holds(when: When, report: NetworkReport) -> bool:
 
 
 def written(line: int, when: When) -> Written:
-    return Written(Place(line, 1), "scripted", "client", {}, when)
+    return Written(Span(line, 1), "scripted", "client", {}, when)
 
 
 @given(conditions, conditions, reports)
@@ -68,9 +68,9 @@ def test_what_is_said_to_be_unreachable_never_is(first: When, second: When, repo
 def test_a_condition_means_what_it_is_told_to_be(when: When, report: NetworkReport) -> None:
     assume(when.nat is None or when.nat)  # no words say "none of them"
     root = read_yaml(f"when: {when}\n").root
-    assert isinstance(root, Mapping)
+    assert isinstance(root, MappingNode)
     [(_, told)] = root.items
-    assert isinstance(told, Mapping)
+    assert isinstance(told, MappingNode)
     again = WhenSettings.model_validate(plain(told)).resolve()
     assert holds(again, report) == holds(when, report)
     assert str(again) == str(when)

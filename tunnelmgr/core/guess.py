@@ -1,4 +1,4 @@
-"""What a mistyped word was probably meant to be."""
+"""Guesses which known word a mistyped one was meant to be."""
 
 import difflib
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""Where a profile's process keeps what others look for: sockets, journals and logs, and what it remembers."""
+"""Where the process of a profile keeps its files: socket, journal and log, and its memory."""
 
 import os
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ STATE_DIR = Path("/var/lib/tunnelmgr")
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """The two directories of this system. Both are made, mode 0755, when first written to."""
+    """The two directories of this system. Each is made, with mode 0755, when something is first written to it."""
 
     runtime_dir: Path = RUNTIME_DIR
-    """Gone after a reboot: `<name>.sock`, `<name>.journal`, `<name>.log`, `<name>.radvd`."""
+    """Empty after a reboot: `<name>.sock`, `<name>.journal`, `<name>.log`, `<name>.radvd`."""
     state_dir: Path = STATE_DIR
-    """Kept: `<name>.memory`, what methods asked to be remembered."""
+    """Kept for ever: `<name>.memory`, what methods asked to be remembered."""
 
     @classmethod
     def from_environment(cls) -> "Runtime":
@@ -34,7 +34,7 @@ class Runtime:
         return self.runtime_dir / f"{name}.journal"
 
     def radvd(self, name: str) -> Path:
-        """Return the path of what a profile's radvd shall advertise to the LAN."""
+        """Return the path of the radvd configuration for a profile's LAN."""
         return self.runtime_dir / f"{name}.radvd"
 
     def log(self, name: str) -> Path:
@@ -42,5 +42,5 @@ class Runtime:
         return self.runtime_dir / f"{name}.log"
 
     def memory(self, name: str) -> Path:
-        """Return the path of what a profile's methods asked to be remembered."""
+        """Return the path of the memory of a profile's methods."""
         return self.state_dir / f"{name}.memory"

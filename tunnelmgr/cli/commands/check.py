@@ -9,7 +9,7 @@ from tunnelmgr.cli import options, render
 from tunnelmgr.core.plugins import PluginRegistry
 from tunnelmgr.core.profiles.loading import load_profile
 from tunnelmgr.core.profiles.paths import find_profile
-from tunnelmgr.core.profiles.problem import Problem, ProfileError, Severity
+from tunnelmgr.core.profiles.problem import Problem, ProblemSeverity, ProfileError
 from tunnelmgr.core.profiles.profile import Method
 
 
@@ -56,7 +56,7 @@ def _checked(word: str, plugins: PluginRegistry) -> CheckedFile:
     except ProfileError as error:
         return CheckedFile(word, False, error.exit_code, None, (), error.problems)
     except TunnelError as error:
-        problem = Problem(word, 0, 0, Severity.ERROR, error.message, error.hint)
+        problem = Problem(word, 0, 0, ProblemSeverity.ERROR, error.message, error.hint)
         return CheckedFile(word, False, error.exit_code, None, (), (problem,))
     methods = tuple(map(_described, profile.methods))
     return CheckedFile(str(profile.file), True, ExitCode.DONE, profile.name, methods, profile.warnings)

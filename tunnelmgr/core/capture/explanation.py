@@ -1,4 +1,4 @@
-"""Explains packets, payloads and addresses by asking the dissectors of all transports; what none knows is named plainly."""
+"""Explains packets, payloads and addresses by asking the dissectors of all transports, and names what none of them knows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -57,7 +57,7 @@ class Decoder:
         return self._ipv4(data) if data[:1] and data[0] >> 4 == 4 else self._ipv6(data)
 
     def payload(self, data: bytes) -> Explained:
-        """Explain bytes of which nobody knows whether they are a whole packet or the payload of one."""
+        """Explain bytes that may be a whole packet, or the payload of one."""
         if data[:1] and data[0] >> 4 == 4:
             return self._ipv4(data)
         for dissector in self._dissectors:
@@ -66,7 +66,7 @@ class Decoder:
         return self._ipv6(data)
 
     def address(self, address: IPv6Address) -> Dissection | None:
-        """Explain an address some tunnel made; None for any other."""
+        """Explain an address that a tunnel made; None for any other."""
         for dissector in self._dissectors:
             if found := dissector.dissect_address(address):
                 return found
@@ -125,7 +125,8 @@ class Decoder:
 
 
 def _datagram(packet: IPv4Packet) -> UdpDatagram:
-    """Read the UDP datagram in a packet, whatever its checksum: a sending host leaves that to its network card."""
+    """Read the UDP datagram in a packet, but not its checksum."""
+    # A host that captures what it sends sees no checksum yet: its network card fills that in.
     data = packet.payload
     return UdpDatagram.parse(data[:6] + bytes(2) + data[8:] if len(data) >= 8 else data, packet.source, packet.destination)
 

@@ -112,11 +112,11 @@ def _without_cooked_2(data: bytes) -> bytes:
 
 def _of(ethertype: int, data: bytes) -> bytes:
     if ethertype not in {ETHERTYPE_IPV4, ETHERTYPE_IPV6}:
-        raise WireError("ARP, no IP" if ethertype == 0x0806 else f"Ethernet type {ethertype:#06x}, no IP")
+        raise WireError("ARP, not IP" if ethertype == 0x0806 else f"Ethernet type {ethertype:#06x}, not IP")
     return _some(data)
 
 
 def _some(data: bytes) -> bytes:
     if not data or data[0] >> 4 not in {4, 6}:
-        raise WireError(f"no IP packet: {data[:4].hex() or 'nothing'}")
+        raise WireError(f"not an IP packet: {data[:4].hex() or 'nothing'}")
     return data

@@ -8,8 +8,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from tunnelmgr.core.guess import closest
-from tunnelmgr.core.profiles.yamlfile import Fault, Node, Place, Scalar, Sequence
-from tunnelmgr.core.profiles.yamlfile import Mapping as MappingNode
+from tunnelmgr.core.profiles.yamlfile import Fault, MappingNode, Node, ScalarNode, SequenceNode, Span
 
 Location = tuple[int | str, ...]
 
@@ -46,14 +45,14 @@ class _Spot(NamedTuple):
 
     path: Location
     """Keys and indices that exist in the file."""
-    key: Scalar | None
+    key: ScalarNode | None
     """The key whose value this is or belongs to; None at the top."""
     node: Node
-    place: Place
+    place: Span
     """Of the value; of its key where the value is empty or spans lines."""
 
 
-def faults_of(error: ValidationError, root: MappingNode, model: type[BaseModel], place: Place) -> Iterator[Fault]:
+def faults_of(error: ValidationError, root: MappingNode, model: type[BaseModel], place: Span) -> Iterator[Fault]:
     """Translate what `model` found in `root`, at most one fault a value; `place` is for what concerns all of it."""
     by_path: dict[Location, list[tuple[_Spot, ErrorDetails]]] = {}
     for details in error.errors(include_url=False):
@@ -71,7 +70,7 @@ def faults_of(error: ValidationError, root: MappingNode, model: type[BaseModel],
 
 
 def _follows(details: ErrorDetails) -> bool:
-    """Say whether an error is noise when something deeper within the value is wrong.
+    """True if an error is noise when something deeper within the value is wrong.
 
     Of a union's branches, the one that got further is what the user meant; and pydantic does not count wrong items.
     """
@@ -79,25 +78,25 @@ def _follows(details: ErrorDetails) -> bool:
 
 
 def _misspelt(spot: _Spot, details: ErrorDetails) -> bool:
-    """Say whether a key is missing because it is there under a name that is close; that name is reported as unknown."""
+    """True if a missing key stands there misspelt: that name is reported as unknown already."""
     if details["type"] != "missing" or not isinstance(spot.node, MappingNode):
         return False
     name = str(details["loc"][-1])
     return any(closest(key.text, [name]) for key, _ in spot.node.items)
 
 
-def _spot(root: MappingNode, location: Location, place: Place) -> _Spot:
+def _spot(root: MappingNode, location: Location, place: Span) -> _Spot:
     spot = _Spot((), None, root, place)
     for part in location:
         node = spot.node
         if isinstance(node, MappingNode) and (item := node.get(str(part))):
             key, value = item
             spot = _Spot(
-                (*spot.path, part), key, value, value.place if isinstance(value, Scalar) and value.text else key.place
+                (*spot.path, part), key, value, value.place if isinstance(value, ScalarNode) and value.text else key.place
             )
-        elif isinstance(node, Sequence) and isinstance(part, int) and part < len(node.items):
+        elif isinstance(node, SequenceNode) and isinstance(part, int) and part < len(node.items):
             spot = _Spot((*spot.path, part), spot.key, node.items[part], node.items[part].place)
-        # Anything else names a branch of a union, which the file knows nothing of.
+        # Anything else names a branch of a union, which the file does not show.
     return spot
 
 
@@ -113,7 +112,7 @@ def _fault(spot: _Spot, errors: list[ErrorDetails], model: type[BaseModel]) -> F
         name = str(location[-1])
         return Fault(spot.key.place if spot.key else spot.place, f"unknown key {name!r}", _known(name, location[:-1], model))
     subject = repr(spot.key.text) if spot.key else "this"
-    if isinstance(spot.node, Scalar) and spot.node.value is None:
+    if isinstance(spot.node, ScalarNode) and spot.node.value is None:
         return Fault(spot.place, f"{subject} has no value", "give it one, or remove the line")
     if reasons := [reason for details in errors if (reason := _reason(details, spot))]:
         return Fault(spot.place, f"{subject}{reasons[0]}" if spot.key else reasons[0].removeprefix(": "))
@@ -139,7 +138,7 @@ def _reason(details: ErrorDetails, spot: _Spot) -> str:
 def _mismatch(subject: str, spot: _Spot, errors: list[ErrorDetails]) -> Fault:
     expected = list(dict.fromkeys(map(_expected, errors)))
     hint = ""
-    if isinstance(spot.node, Scalar):
+    if isinstance(spot.node, ScalarNode):
         if expected == ["text"]:
             hint = "put it in quotes"
         else:
@@ -163,11 +162,11 @@ def _choices(details: ErrorDetails) -> list[str]:
 
 def _shown(node: Node) -> str:
     match node:
-        case Scalar(value=str(text)):
+        case ScalarNode(value=str(text)):
             return repr(text)
-        case Scalar(text=text):
+        case ScalarNode(text=text):
             return text
-        case Sequence():
+        case SequenceNode():
             return "a list"
     return "keys and values"
 

@@ -8,15 +8,15 @@ from pathlib import Path
 
 from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.core.plugins import PluginRegistry
-from tunnelmgr.core.profiles.file_trust import untrusted
 from tunnelmgr.core.profiles.methods import MethodReader, validate
 from tunnelmgr.core.profiles.mistakes import Findings
-from tunnelmgr.core.profiles.problem import Problem, ProfileError, Severity
+from tunnelmgr.core.profiles.paths import untrusted
+from tunnelmgr.core.profiles.problem import Problem, ProblemSeverity, ProfileError
 from tunnelmgr.core.profiles.profile import Profile, ProfileFile, checked_name
-from tunnelmgr.core.profiles.yamlfile import Mapping, Place, read_yaml
+from tunnelmgr.core.profiles.yamlfile import MappingNode, Span, read_yaml
 from tunnelmgr.host.device_name import device_name
 
-_TOP = Place(1, 1)
+_TOP = Span(1, 1)
 _SILENT = AssertionError("a profile was refused without a reason")
 
 
@@ -33,7 +33,7 @@ def load_profile(path: Path, plugins: PluginRegistry, *, user: int | None = None
     if (os.geteuid() if user is None else user) == 0 and (reason := untrusted(path)):
         findings.add_about_file(reason, "chmod go-w")
     root = document.root
-    if not isinstance(root, Mapping):
+    if not isinstance(root, MappingNode):
         if not document.faults:
             findings.add(root.place, "a profile consists of keys and values", "begin with 'method: {type: ...}'")
         raise findings.error() or _SILENT
@@ -67,7 +67,7 @@ def _text(path: Path) -> str:
         ) from error
     except UnicodeDecodeError as error:
         message = f"not UTF-8 text, at byte {error.start}"
-        raise ProfileError([Problem(str(path), 0, 0, Severity.ERROR, message, "save it as UTF-8")]) from error
+        raise ProfileError([Problem(str(path), 0, 0, ProblemSeverity.ERROR, message, "save it as UTF-8")]) from error
 
 
 def _check_stem(path: Path, findings: Findings) -> None:

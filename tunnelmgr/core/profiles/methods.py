@@ -16,13 +16,13 @@ from tunnelmgr.core.profiles.profile import METHOD_KEYS, Method
 from tunnelmgr.core.profiles.secrets import ProfileSecrets
 from tunnelmgr.core.profiles.unreachable import Written, unreachable
 from tunnelmgr.core.profiles.when import When, WhenSettings
-from tunnelmgr.core.profiles.yamlfile import Mapping, Node, Place, Scalar, Sequence, plain
+from tunnelmgr.core.profiles.yamlfile import MappingNode, Node, ScalarNode, SequenceNode, Span, plain
 
 M = TypeVar("M", bound=BaseModel)
 
 
 def validate(
-    model: type[M], node: Mapping, place: Place, findings: Findings, secrets: ProfileSecrets | None = None
+    model: type[M], node: MappingNode, place: Span, findings: Findings, secrets: ProfileSecrets | None = None
 ) -> M | None:
     """Return the node as a model, or None and findings; `place` is for what concerns all of it."""
     try:
@@ -42,11 +42,11 @@ class MethodReader:
         self._secrets = ProfileSecrets(directory, findings.inline_secrets)
         self._written: list[Written] = []
 
-    def methods(self, root: Mapping) -> tuple[Method, ...]:
+    def methods(self, root: MappingNode) -> tuple[Method, ...]:
         """Return the methods without mistakes, in order."""
         one, several = root.get("method"), root.get("methods")
         nodes: list[Node] = [one[1]] if one else []
-        if several and isinstance(several[1], Sequence):
+        if several and isinstance(several[1], SequenceNode):
             nodes += several[1].items
             if not nodes:
                 self._findings.add(several[0].place, "'methods' is empty", "name at least one")
@@ -56,11 +56,11 @@ class MethodReader:
             place = root.items[0][0].place if root.items else root.place
             self._findings.add(place, "the profile has no method", "add 'method: {type: ...}' or a list 'methods:'")
         # What is no mapping is found by the model of the whole file.
-        methods = [self._method(node) for node in nodes if isinstance(node, Mapping)]
+        methods = [self._method(node) for node in nodes if isinstance(node, MappingNode)]
         self._findings.warn(unreachable(self._written))
         return tuple(method for method in methods if method is not None)
 
-    def _method(self, node: Mapping) -> Method | None:
+    def _method(self, node: MappingNode) -> Method | None:
         when = self._when(node)
         kind = self._word(node, "type", f"one of: {', '.join(self._plugins.types()) or 'none is installed'}")
         if kind is None:
@@ -69,21 +69,21 @@ class MethodReader:
         role = self._role(node, transport) if transport else None
         if transport is None or role is None:
             return None
-        settings = Mapping(kind.place, tuple(item for item in node.items if item[0].text not in METHOD_KEYS))
+        settings = MappingNode(kind.place, tuple(item for item in node.items if item[0].text not in METHOD_KEYS))
         bound = self._bound(transport, role, settings)
         place = kind.place if (item := node.get("when")) is None else item[0].place
         self._written.append(Written(place, kind.text, role, plain(settings), when))
         return Method(kind.text, role, bound, when, kind.place.line) if bound else None
 
-    def _word(self, node: Mapping, name: str, choices: str) -> Scalar | None:
+    def _word(self, node: MappingNode, name: str, choices: str) -> ScalarNode | None:
         item = node.get(name)
-        if item and isinstance(item[1], Scalar) and item[1].text:
+        if item and isinstance(item[1], ScalarNode) and item[1].text:
             return item[1]
         place = item[0].place if item else node.items[0][0].place if node.items else node.place
         self._findings.add(place, f"{name!r} has no value" if item else f"missing key {name!r}", choices)
         return None
 
-    def _transport(self, kind: Scalar) -> type[Transport] | None:
+    def _transport(self, kind: ScalarNode) -> type[Transport] | None:
         try:
             return self._plugins.transport(kind.text)
         except TunnelError as error:
@@ -93,7 +93,7 @@ class MethodReader:
                 self._findings.add_broken(error)
             return None
 
-    def _role(self, node: Mapping, transport: type[Transport]) -> str | None:
+    def _role(self, node: MappingNode, transport: type[Transport]) -> str | None:
         roles = tuple(transport.roles)
         if node.get("role") is None:
             return roles[0]
@@ -104,18 +104,18 @@ class MethodReader:
         self._findings.add(word.place, f"transport {transport.type_name!r} has no role {word.text!r}", hint)
         return None
 
-    def _when(self, node: Mapping) -> When | None:
+    def _when(self, node: MappingNode) -> When | None:
         item = node.get("when")
         if item is None:
             return None
         key, value = item
-        if not isinstance(value, Mapping):
+        if not isinstance(value, MappingNode):
             self._findings.add(key.place, "'when' expects keys and values", "as in 'when: {nat: symmetric}'")
             return None
         written = validate(WhenSettings, value, key.place, self._findings)
         return written.resolve() if written else None
 
-    def _bound(self, transport: type[Transport], role: str, node: Mapping) -> Transport | None:
+    def _bound(self, transport: type[Transport], role: str, node: MappingNode) -> Transport | None:
         """Return the transport with its settings. What a plugin raises beside its model's errors is its own fault."""
         try:
             settings: Settings | None = validate(transport.roles[role], node, node.place, self._findings, self._secrets)

@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tunnelmgr.api.errors import TunnelError
-from tunnelmgr.core.profiles.problem import Problem, ProfileError, Severity
-from tunnelmgr.core.profiles.yamlfile import Document, Fault, Place, Scalar, scalars
+from tunnelmgr.core.profiles.problem import Problem, ProblemSeverity, ProfileError
+from tunnelmgr.core.profiles.yamlfile import Document, Fault, ScalarNode, Span, scalars
 
 _SUSPECT = re.compile(
     r"""(?xi) [\w-]* (?: pass | pwd | secret | key | token | psk ) [\w-]* ["']? \s* : \s+
@@ -32,7 +32,7 @@ class Findings:
         self.inline_secrets: set[str] = set()
         """Texts that stand in the file and are not to be shown."""
 
-    def add(self, place: Place, message: str, hint: str = "") -> None:
+    def add(self, place: Span, message: str, hint: str = "") -> None:
         """Note a mistake at a place."""
         self._faults.append(Fault(place, message, hint))
 
@@ -46,7 +46,7 @@ class Findings:
 
     def add_about_file(self, message: str, hint: str) -> None:
         """Note a mistake that has no line."""
-        self._file_problems.append(Problem(str(self._path), 0, 0, Severity.ERROR, message, hint))
+        self._file_problems.append(Problem(str(self._path), 0, 0, ProblemSeverity.ERROR, message, hint))
 
     def add_broken(self, error: TunnelError) -> None:
         """Note that a plugin the file needs does not work, which is no mistake of the file's."""
@@ -56,7 +56,7 @@ class Findings:
         """Return a ProfileError with every mistake; without one, what a broken plugin said."""
         # One fault a place: what follows from the first one is noise.
         first = {(fault.place.line, fault.place.column): fault for fault in reversed(self._faults)}
-        problems = [self._problem(first[place], Severity.ERROR) for place in sorted(first)]
+        problems = [self._problem(first[place], ProblemSeverity.ERROR) for place in sorted(first)]
         if self._file_problems or problems:
             return ProfileError([*self._file_problems, *problems])
         return self._broken
@@ -66,9 +66,9 @@ class Findings:
         hint = "put it into a file of mode 0600 and write {file: NAME}"
         secrets = [Fault(node.place, "a secret stands in the profile", hint) for node in self._secret_nodes()]
         faults = sorted([*secrets, *self._oddities], key=lambda fault: (fault.place.line, fault.place.column))
-        return tuple(self._problem(fault, Severity.WARNING) for fault in faults)
+        return tuple(self._problem(fault, ProblemSeverity.WARNING) for fault in faults)
 
-    def _problem(self, fault: Fault, severity: Severity) -> Problem:
+    def _problem(self, fault: Fault, severity: ProblemSeverity) -> Problem:
         place = fault.place
         return Problem(
             file=str(self._path),
@@ -92,7 +92,7 @@ class Findings:
             line = _masked(line, match.start(1), len(match[1].rstrip()))
         return line.replace("\t", " ").rstrip()
 
-    def _secret_nodes(self) -> list[Scalar]:
+    def _secret_nodes(self) -> list[ScalarNode]:
         return [node for node in scalars(self._document.root) if node.text in self.inline_secrets]
 
 

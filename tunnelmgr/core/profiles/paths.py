@@ -1,7 +1,8 @@
-"""Where profiles are: from the word on the command line to a file."""
+"""Where profiles are: from the word on the command line to a file, and if root may believe that file."""
 
 import difflib
 import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,7 +18,7 @@ ENDINGS = (".yaml", ".yml")
 
 
 def is_path(word: str) -> bool:
-    """Say whether a word on the command line is a path; else it is a profile's name."""
+    """True if a word on the command line is a path; else it is a profile's name."""
     return "/" in word or word.endswith(ENDINGS)
 
 
@@ -25,7 +26,7 @@ def profile_folders(environment: Mapping[str, str] = os.environ, user: int | Non
     """Return the folders a name is looked up in, in order; `user` None is this process's user."""
     given = [Path(folder) for folder in environment.get(CONFIG_VARIABLE, "").split(os.pathsep) if folder]
     own = []
-    # Root has /etc: what stands in somebody's home is not for everybody on this machine.
+    # Root has /etc: a profile in the home of one user is not meant for the whole machine.
     if (os.geteuid() if user is None else user) != 0:
         home = environment.get("XDG_CONFIG_HOME") or os.path.join(environment.get("HOME") or "~", ".config")
         own = [Path(home).expanduser() / "tunnelmgr" / "profiles"]
@@ -58,12 +59,23 @@ def known_profiles(folders: tuple[Path, ...] | None = None) -> tuple[str, ...]:
     return tuple(sorted({file.stem for folder in searched for file in _files(folder)}))
 
 
+def untrusted(path: Path) -> str:
+    """Return why root must not obey a file: others may write it, or replace it in its directory. Empty when none may.
+
+    Whoever writes a profile decides where the packets of this host go.
+    """
+    for place, status in ((path, path.stat()), (path.parent, path.parent.stat())):
+        if who := _others_who_write(status):
+            return f"{place} is writable by {who} (mode {stat.S_IMODE(status.st_mode):04o}), and root would obey it"
+    return ""
+
+
 def _existing(path: Path) -> Path:
     if path.is_file():
         return path
     names = [file.name for file in _files(path.parent)]
     raise _not_found(
-        f"no profile at {path}" if not path.exists() else f"{path} is no file", path.name, names, "check the path"
+        f"no profile at {path}" if not path.exists() else f"{path} is not a file", path.name, names, "check the path"
     )
 
 
@@ -75,7 +87,7 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _not_found(message: str, word: str, names: tuple[str, ...] | list[str], nowhere: str) -> TunnelError:
-    """`nowhere` is the next step where there is no profile at all."""
+    """Return the error. `nowhere` is the hint when there is no profile at all."""
     close = difflib.get_close_matches(word, names, n=3, cutoff=0.6)
     if close:
         hint = f"did you mean {' or '.join(map(repr, close))}?"
@@ -84,3 +96,14 @@ def _not_found(message: str, word: str, names: tuple[str, ...] | list[str], nowh
     else:
         hint = f"there are: {', '.join(names)}" if names else nowhere
     return TunnelError(message, hint=hint, exit_code=ExitCode.NO_PROFILE)
+
+
+def _others_who_write(status: os.stat_result) -> str:
+    if stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX:
+        return ""  # as in /tmp, only its owner can replace a file
+    if status.st_mode & stat.S_IWOTH:
+        return "everybody"
+    # On systems where each user has a group of the same number, that group is the user alone.
+    if status.st_mode & stat.S_IWGRP and status.st_gid not in {0, status.st_uid}:
+        return f"group {status.st_gid}"
+    return ""

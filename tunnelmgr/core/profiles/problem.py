@@ -7,8 +7,8 @@ from enum import Enum
 from tunnelmgr.api.errors import ExitCode, TunnelError
 
 
-class Severity(Enum):
-    """Whether a profile with this problem can be used."""
+class ProblemSeverity(Enum):
+    """Whether the profile can be used in spite of the problem."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -23,7 +23,7 @@ class Problem:
     """From 1; 0 when the problem is the file itself."""
     column: int
     """From 1, in characters; 0 when the problem is the file itself."""
-    severity: Severity
+    severity: ProblemSeverity
     message: str
     hint: str = ""
     excerpt: str = ""

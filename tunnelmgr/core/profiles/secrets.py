@@ -11,7 +11,7 @@ SECRET_MAX = 65536  # bytes; ours
 
 
 class ProfileSecrets:
-    """The `SecretReader` of one profile."""
+    """Reads the secrets of one profile; a `SecretReader`."""
 
     def __init__(self, directory: Path, inline: set[str], environment: Mapping[str, str] = os.environ) -> None:
         """Look up relative file names in `directory`, the profile's; add to `inline` what stands in the profile itself."""
@@ -20,7 +20,7 @@ class ProfileSecrets:
         self._inline = inline
 
     def read(self, source: SecretSource, name: str) -> str:
-        """Return the secret. Raises ValueError when it cannot be had, or when others can have it too."""
+        """Return the secret. Raises ValueError when it cannot be read, or when others can read it too."""
         match source:
             case SecretSource.FILE:
                 text = _read_private(self._directory / name, f"secret file {name!r}")
@@ -41,7 +41,7 @@ class ProfileSecrets:
             raise ValueError(f"credential {name!r}: no $CREDENTIALS_DIRECTORY; use systemd's LoadCredential={name}")
         if "/" in name:
             raise ValueError(f"credential {name!r}: a credential's name contains no '/'")
-        # systemd guards it, by an access list that makes its mode look open.
+        # systemd guards it by an access list, which makes its mode look open.
         return _read(Path(folder) / name, f"credential {name!r}")
 
     def _variable(self, name: str) -> str:
@@ -56,7 +56,7 @@ def _read_private(path: Path, what: str) -> str:
     except OSError as error:
         raise ValueError(f"{what} cannot be read: {error.strerror}") from error
     if not stat.S_ISREG(status.st_mode):
-        raise ValueError(f"{what} is no file")
+        raise ValueError(f"{what} is not a file")
     if status.st_mode & 0o077:
         raise ValueError(f"{what} is open to others (mode {stat.S_IMODE(status.st_mode):04o}); chmod 600 {path}")
     return _read(path, what)

@@ -8,17 +8,17 @@ from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 from tunnelmgr.core.profiles.when import When
-from tunnelmgr.core.profiles.yamlfile import Fault, Place
+from tunnelmgr.core.profiles.yamlfile import Fault, Span
 
 
 class Written(NamedTuple):
     """One method as it stands in the profile."""
 
-    place: Place
+    place: Span
     type: str
     role: str
     settings: object
-    """What its transport is told, as plain data."""
+    """Those of its transport, as plain data."""
     when: When | None
 
 
@@ -47,7 +47,7 @@ def _contradiction(when: When) -> str:
 
 
 def _excluded(pattern: str, refused: Sequence[str]) -> bool:
-    """Say whether all that matches `pattern` matches one of `refused`.
+    """True if all that matches `pattern` matches one of `refused`.
 
     What `*` stands for may itself be a wildcard; what `?` or `[` stand for may not.
     """
@@ -61,7 +61,7 @@ def _replaces(earlier: Written, later: Written) -> bool:
 
 
 def _covers(earlier: When | None, later: When | None) -> bool:
-    """Say whether the one condition surely holds wherever the other does. None is the transport's own judgement."""
+    """True if the earlier condition holds wherever the later one does. None is the transport's own judgement."""
     if earlier is None or later is None:
         return earlier == later or earlier == When()
     return (

@@ -4,7 +4,7 @@ YAML 1.1, which PyYAML resolves by default, turns an unquoted `2001:10:20:30:40:
 boolean. Here true, false, null and decimal numbers mean what they say, and everything else is text. Tags, anchors, aliases
 and a second document have no use in a profile and are faults, as are keys given twice.
 
-This module imports PyYAML: who may not need a profile imports it late.
+This module imports PyYAML. Commands that may not need a profile import it late.
 """
 
 import re
@@ -27,7 +27,7 @@ _CONSTANTS: dict[str, bool | None] = {
     **dict.fromkeys(("true", "True", "TRUE"), True),
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
-# YAML 1.2.2 section 10.3.2, decimal forms only. Longer numbers are nothing a profile counts: they stay text.
+# YAML 1.2.2 section 10.3.2, decimal forms only. A longer number counts nothing in a profile: it stays text.
 _INTEGER = re.compile(r"[-+]?[0-9]{1,18}")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]{1,18}|[0-9]{1,18}(\.[0-9]{0,18})?)([eE][-+]?[0-9]{1,2})?")
 _NO_TAG = "for a negation write 'not', for text quote it"
@@ -45,7 +45,7 @@ _SYNTAX = [
 ]
 
 
-class Place(NamedTuple):
+class Span(NamedTuple):
     """A piece of a line. Line and column count from 1, in characters."""
 
     line: int
@@ -57,42 +57,42 @@ class Place(NamedTuple):
 class Fault(NamedTuple):
     """Something wrong at a place."""
 
-    place: Place
+    place: Span
     message: str
     hint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Scalar:
+class ScalarNode:
     """A word, with what it means."""
 
-    place: Place
+    place: Span
     value: Value
     text: str
     """As written, quotes removed."""
 
 
 @dataclass(frozen=True, slots=True)
-class Sequence:
+class SequenceNode:
     """A list."""
 
-    place: Place
+    place: Span
     items: tuple["Node", ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Mapping:
+class MappingNode:
     """Keys and values, in the order of the file."""
 
-    place: Place
-    items: tuple[tuple[Scalar, "Node"], ...]
+    place: Span
+    items: tuple[tuple[ScalarNode, "Node"], ...]
 
-    def get(self, key: str) -> "tuple[Scalar, Node] | None":
+    def get(self, key: str) -> "tuple[ScalarNode, Node] | None":
         """Return the key and the value of that name."""
         return next((item for item in self.items if item[0].text == key), None)
 
 
-Node = Scalar | Sequence | Mapping
+Node = ScalarNode | SequenceNode | MappingNode
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,23 +107,23 @@ class Document:
 def plain(node: Node) -> Plain:
     """Return the node's meaning without places."""
     match node:
-        case Scalar(value=value):
+        case ScalarNode(value=value):
             return value
-        case Sequence(items=items):
+        case SequenceNode(items=items):
             return [plain(item) for item in items]
-        case Mapping(items=pairs):
+        case MappingNode(items=pairs):
             return {key.text: plain(value) for key, value in pairs}
 
 
-def scalars(node: Node) -> Iterator[Scalar]:
+def scalars(node: Node) -> Iterator[ScalarNode]:
     """Yield every value below a node, itself included, in the order of the file."""
     match node:
-        case Scalar():
+        case ScalarNode():
             yield node
-        case Sequence(items=items):
+        case SequenceNode(items=items):
             for item in items:
                 yield from scalars(item)
-        case Mapping(items=pairs):
+        case MappingNode(items=pairs):
             for _, value in pairs:
                 yield from scalars(value)
 
@@ -131,9 +131,9 @@ def scalars(node: Node) -> Iterator[Scalar]:
 def read_yaml(text: str) -> Document:
     """Read one YAML document. What is wrong with it is in `faults`; after an error of syntax the root is empty."""
     lines = tuple(text.splitlines()) or ("",)
-    empty = Scalar(Place(1, 1), None, "")
+    empty = ScalarNode(Span(1, 1), None, "")
     if len(text) > SIZE_MAX:
-        return Document(lines, empty, (Fault(Place(1, 1), f"the file has {len(text)} characters, {SIZE_MAX} are allowed"),))
+        return Document(lines, empty, (Fault(Span(1, 1), f"the file has {len(text)} characters, {SIZE_MAX} are allowed"),))
     composer = _Composer(lines)
     try:
         root = composer.document(yaml.parse(text, Loader=yaml.SafeLoader))
@@ -142,7 +142,7 @@ def read_yaml(text: str) -> Document:
     except yaml.reader.ReaderError as error:
         return Document(lines, empty, (_character_fault(error, text),))
     except RecursionError:  # our own, see DEPTH_MAX, or PyYAML's
-        return Document(lines, empty, (Fault(Place(1, 1), "lists and mappings are too deeply nested"),))
+        return Document(lines, empty, (Fault(Span(1, 1), "lists and mappings are too deeply nested"),))
     return Document(lines, root or empty, tuple(composer.faults))
 
 
@@ -170,20 +170,20 @@ class _Composer:
             raise RecursionError
         match event:
             case yaml.ScalarEvent():
-                return Scalar(place, event.value if event.style else _meaning(event.value), event.value)
+                return ScalarNode(place, event.value if event.style else _meaning(event.value), event.value)
             case yaml.SequenceStartEvent():
                 items = tuple(self._node(child, events, depth + 1) for child in _children(events))
-                return Sequence(place, items)
+                return SequenceNode(place, items)
             case yaml.MappingStartEvent():
-                return Mapping(place, tuple(self._pairs(events, depth)))
-        return Scalar(place, None, "")  # an alias, already refused
+                return MappingNode(place, tuple(self._pairs(events, depth)))
+        return ScalarNode(place, None, "")  # an alias, already refused
 
-    def _pairs(self, events: Iterator[yaml.Event], depth: int) -> Iterator[tuple[Scalar, Node]]:
+    def _pairs(self, events: Iterator[yaml.Event], depth: int) -> Iterator[tuple[ScalarNode, Node]]:
         seen: dict[str, int] = {}
         for event in _children(events):
             key = self._node(event, events, depth + 1)
             value = self._node(next(_children(events)), events, depth + 1)
-            if not isinstance(key, Scalar):
+            if not isinstance(key, ScalarNode):
                 self.faults.append(Fault(key.place, "a list or mapping as a key", "a key is a word"))
             elif key.text in seen:
                 message = f"key {key.text!r} is given twice"
@@ -192,7 +192,7 @@ class _Composer:
                 seen[key.text] = key.place.line
                 yield key, value
 
-    def _refuse_extras(self, event: yaml.NodeEvent, place: Place) -> None:
+    def _refuse_extras(self, event: yaml.NodeEvent, place: Span) -> None:
         if isinstance(event, yaml.AliasEvent):
             self.faults.append(Fault(place, f"alias '*{event.anchor}'", "write the value itself, or quote the text"))
             return
@@ -201,17 +201,17 @@ class _Composer:
         if tag := getattr(event, "tag", None):
             self.faults.append(Fault(place, f"tag {tag!r}", _NO_TAG))
 
-    def _place(self, event: yaml.Event) -> Place:
+    def _place(self, event: yaml.Event) -> Span:
         """Return where an event is; of one that spans lines, what stands on the first."""
         start, end = event.start_mark, event.end_mark
         if start is None or end is None:  # of events made by hand only
-            return Place(1, 1)
+            return Span(1, 1)
         if end.line == start.line:
             length = end.column - start.column
         else:
             line = self._lines[start.line] if start.line < len(self._lines) else ""
             length = len(line.rstrip()) - start.column
-        return Place(start.line + 1, start.column + 1, max(length, 1))
+        return Span(start.line + 1, start.column + 1, max(length, 1))
 
 
 def _children(events: Iterator[yaml.Event]) -> Iterator[yaml.NodeEvent]:
@@ -235,7 +235,7 @@ def _meaning(text: str) -> Value:
 
 
 def _syntax_fault(error: yaml.MarkedYAMLError, lines: tuple[str, ...]) -> Fault:
-    """Say in our words what PyYAML says in the parser's."""
+    """Return an error of syntax in the words of a user; PyYAML uses those of a parser."""
     problem = error.problem or ""
     place = _point(error.problem_mark)
     opened = _point(error.context_mark or error.problem_mark)
@@ -245,7 +245,7 @@ def _syntax_fault(error: yaml.MarkedYAMLError, lines: tuple[str, ...]) -> Fault:
     if "scanning a tag" in (error.context or ""):
         return Fault(opened, "a tag", _NO_TAG)
     if "expected ':'" in problem:
-        return Fault(opened, f"{begins!r} is no 'key: value'")
+        return Fault(opened, f"{begins!r} is not 'key: value'")
     if ("cannot start any token" in problem and "\\t" not in problem) or "alphabetic or numeric" in problem:
         return Fault(opened, f"a value begins with {begins[:1]!r}", "quote it")
     for words, message, hint in _SYNTAX:
@@ -254,11 +254,11 @@ def _syntax_fault(error: yaml.MarkedYAMLError, lines: tuple[str, ...]) -> Fault:
     return Fault(place, f"not YAML: {problem or error.context}")
 
 
-def _point(mark: yaml.error.Mark | None) -> Place:
-    return Place(mark.line + 1, mark.column + 1) if mark else Place(1, 1)
+def _point(mark: yaml.error.Mark | None) -> Span:
+    return Span(mark.line + 1, mark.column + 1) if mark else Span(1, 1)
 
 
 def _character_fault(error: yaml.reader.ReaderError, text: str) -> Fault:
     before = text[: error.position]
-    place = Place(before.count("\n") + 1, len(before) - before.rfind("\n"))
+    place = Span(before.count("\n") + 1, len(before) - before.rfind("\n"))
     return Fault(place, f"the character {text[error.position]!r} is not allowed in YAML", "remove it")

@@ -147,12 +147,12 @@ def test_the_packet_is_found_behind_every_link_layer(link_type: LinkType, header
 @pytest.mark.parametrize(
     ("link_type", "data", "reason"),
     [
-        (LinkType.ETHERNET, bytes(12) + b"\x08\x06" + bytes(28), "ARP, no IP"),
-        (LinkType.ETHERNET, bytes(12) + b"\x88\xcc", "Ethernet type 0x88cc, no IP"),
+        (LinkType.ETHERNET, bytes(12) + b"\x08\x06" + bytes(28), "ARP, not IP"),
+        (LinkType.ETHERNET, bytes(12) + b"\x88\xcc", "Ethernet type 0x88cc, not IP"),
         (LinkType.ETHERNET, bytes(13), "frame of 13 bytes, too short for its header"),
         (LinkType.ETHERNET, bytes(12) + b"\x81\x00\x00\x00" * 9, "more than 4 VLAN tags"),
         (LinkType.LINUX_COOKED_2, bytes(19), "frame of 19 bytes, too short for its header"),
-        (LinkType.RAW, b"", "no IP packet: nothing"),
+        (LinkType.RAW, b"", "not an IP packet: nothing"),
         (105, IPV4, "link type 105, which this program does not read"),
     ],
 )

@@ -12,7 +12,7 @@ from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.api.report import NatKind
 from tunnelmgr.core.plugins import PluginRegistry
 from tunnelmgr.core.profiles.loading import load_profile
-from tunnelmgr.core.profiles.problem import ProfileError, Severity
+from tunnelmgr.core.profiles.problem import ProblemSeverity, ProfileError
 from tunnelmgr.core.profiles.profile import DatapathWish, DefaultRouteWish, LanShare, Method, ServerName
 from tunnelmgr.core.profiles.when import When
 from tunnelmgr.host.desired import Inbound
@@ -126,7 +126,7 @@ def test_a_secret_in_the_profile_is_a_warning_that_does_not_show_it(
 ) -> None:
     path = write_profile("method: {type: paper, server: a, login: {username: me, key: hunter2}}\n")
     (warning,) = load_profile(path, plugins).warnings
-    assert warning.severity is Severity.WARNING
+    assert warning.severity is ProblemSeverity.WARNING
     assert str(warning) == (
         f"{path}:1:61: warning: a secret stands in the profile; put it into a file of mode 0600 and write {{file: NAME}}\n"
         "method: {type: paper, server: a, login: {username: me, key: *******}}\n"

@@ -9,7 +9,7 @@ import pytest
 from tunnelmgr.api.errors import ExitCode
 from tunnelmgr.core.plugins import PluginRegistry
 from tunnelmgr.core.profiles.loading import load_profile
-from tunnelmgr.core.profiles.problem import ProfileError, Severity
+from tunnelmgr.core.profiles.problem import ProblemSeverity, ProfileError
 
 # (what is wrong, the profile, what is said)
 MISTAKES = [
@@ -501,7 +501,7 @@ def test_problems_are_plain_data_too(plugins: PluginRegistry, write_profile: Cal
     with pytest.raises(ProfileError) as raised:
         load_profile(path, plugins)
     (problem,) = raised.value.problems
-    assert problem.severity is Severity.ERROR
+    assert problem.severity is ProblemSeverity.ERROR
     assert problem.data() == {
         "file": str(path),
         "line": 1,

@@ -35,7 +35,7 @@ def test_a_file_open_to_others_is_refused(key: Path, mode: int) -> None:
 
 
 def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"secret file '\.' is no file"):
+    with pytest.raises(ValueError, match=r"secret file '\.' is not a file"):
         read(tmp_path, SecretSource.FILE, ".")
 
 

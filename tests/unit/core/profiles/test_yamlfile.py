@@ -2,7 +2,17 @@
 
 import pytest
 
-from tunnelmgr.core.profiles.yamlfile import DEPTH_MAX, SIZE_MAX, Mapping, Place, Plain, Scalar, Sequence, plain, read_yaml
+from tunnelmgr.core.profiles.yamlfile import (
+    DEPTH_MAX,
+    SIZE_MAX,
+    MappingNode,
+    Plain,
+    ScalarNode,
+    SequenceNode,
+    Span,
+    plain,
+    read_yaml,
+)
 
 
 def meaning(text: str) -> Plain:
@@ -44,29 +54,29 @@ def test_what_is_quoted_is_text(text: str) -> None:
 
 def test_every_key_and_value_knows_its_place() -> None:
     root = read_yaml("a: one\nlist:\n  - {b: [two, 'three']}\n").root
-    assert isinstance(root, Mapping)
+    assert isinstance(root, MappingNode)
     (a, one), (key, items) = root.items
-    assert (a.place, one.place) == (Place(1, 1, 1), Place(1, 4, 3))
-    assert key.place == Place(2, 1, 4)
-    assert isinstance(items, Sequence)
+    assert (a.place, one.place) == (Span(1, 1, 1), Span(1, 4, 3))
+    assert key.place == Span(2, 1, 4)
+    assert isinstance(items, SequenceNode)
     (inner,) = items.items
-    assert isinstance(inner, Mapping)
+    assert isinstance(inner, MappingNode)
     assert inner.place.column == 5
     ((_, values),) = inner.items
-    assert isinstance(values, Sequence)
-    assert [value.place for value in values.items] == [Place(3, 10, 3), Place(3, 15, 7)]
+    assert isinstance(values, SequenceNode)
+    assert [value.place for value in values.items] == [Span(3, 10, 3), Span(3, 15, 7)]
 
 
 def test_columns_count_characters() -> None:
     root = read_yaml("ключ: {é: x}").root
-    assert isinstance(root, Mapping)
+    assert isinstance(root, MappingNode)
     inner = root.items[0][1]
-    assert isinstance(inner, Mapping)
-    assert inner.items[0][1].place == Place(1, 11, 1)
+    assert isinstance(inner, MappingNode)
+    assert inner.items[0][1].place == Span(1, 11, 1)
 
 
 def test_an_empty_file_is_an_empty_word() -> None:
-    assert read_yaml("# nothing\n").root == Scalar(Place(1, 1), None, "")
+    assert read_yaml("# nothing\n").root == ScalarNode(Span(1, 1), None, "")
 
 
 @pytest.mark.parametrize(
@@ -88,7 +98,7 @@ def test_an_empty_file_is_an_empty_word() -> None:
         ("a: @b\n", 1, 4, "a value begins with '@'"),
         ("a: *\n", 1, 4, "a value begins with '*'"),
         (" a: 1\nb: 2\n", 2, 1, "this line does not belong to the lines above it"),
-        ("a: 1\nb\n", 2, 1, "'b' is no 'key: value'"),
+        ("a: 1\nb\n", 2, 1, "'b' is not 'key: value'"),
         ("a: b\x01\n", 1, 5, "the character '\\x01' is not allowed in YAML"),
         ("[" * (DEPTH_MAX + 2) + "]" * (DEPTH_MAX + 2), 1, 1, "lists and mappings are too deeply nested"),
         ("[" * 5000, 1, 1, "lists and mappings are too deeply nested"),
