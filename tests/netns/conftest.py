@@ -1,7 +1,7 @@
 """What tests with real namespaces need: a machine that has it all, and an internet of their own.
 
-A test whose machine lacks something is skipped with the reason; where all tiers are required, that is a failure (see the
-conftest.py of the project).
+A test whose machine lacks something is skipped with the reason. The conftest.py of the project makes that a failure where
+all tiers are required.
 """
 
 import itertools
@@ -9,12 +9,14 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
 
 import pytest
 
+from tests.netns.program import Tunnelmgr
 from tests.peers import debian, faketime, miredo, radvd
+from tests.peers.teredo_internet import TeredoInternet, teredo_internet
 from tunnelmgr.lab.namespaces import NamespaceInternet, destroy, labs
 
 HERE = Path(__file__).parent
@@ -28,16 +30,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.netns)
 
 
-def lacking(reason: str) -> NoReturn:
-    """End the running test because this machine lacks something."""
-    pytest.skip(reason)
+@contextmanager
+def peers_needed() -> Iterator[None]:
+    """Skip the running test where a peer of its with block cannot be had."""
+    try:
+        yield
+    except debian.Unavailable as reason:
+        pytest.skip(str(reason))
 
 
 def require_program(name: str) -> str:
     """Return the path of a program, or end the test."""
     path = shutil.which(name)
     if path is None:
-        lacking(f"needs the program {name}")
+        pytest.skip(f"needs the program {name}")
     return str(path)
 
 
@@ -45,11 +51,11 @@ def require_program(name: str) -> str:
 def _namespaces() -> None:
     """The gate before every test of this folder."""
     if os.geteuid() != 0:
-        lacking("needs root")
+        pytest.skip("needs root")
     for program in ("ip", "nft", "sysctl", "ethtool", "ping"):
         require_program(program)
     if not Path("/dev/net/tun").exists():
-        lacking("needs /dev/net/tun")
+        pytest.skip("needs /dev/net/tun")
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -79,30 +85,38 @@ def internet(lab_name: Callable[[], str]) -> Iterator[NamespaceInternet]:
 @pytest.fixture
 def miredo_programs() -> None:
     """For tests that use the classes of `tests.peers.miredo`."""
-    try:
+    with peers_needed():
         miredo.root()
-    except debian.Unavailable as reason:
-        lacking(str(reason))
+
+
+@pytest.fixture
+def far_end(miredo_programs: None, lab_name: Callable[[], str], tmp_path: Path) -> Iterator[TeredoInternet]:
+    """Miredo's server and relay, an IPv6-only host, and a home behind a port-restricted NAT."""
+    with teredo_internet(lab_name(), tmp_path) as internet:
+        yield internet
+
+
+@pytest.fixture
+def home(far_end: TeredoInternet, tmp_path: Path) -> Iterator[Tunnelmgr]:
+    """A host behind the home NAT, its tunnel taken down at the end with nothing left."""
+    tunnelmgr = Tunnelmgr(far_end.home.inside, tmp_path)
+    yield tunnelmgr
+    tunnelmgr.run("down", "home")
+    assert tunnelmgr.traces() == []
 
 
 @pytest.fixture
 def radvd_environment() -> dict[str, str]:
     """What tunnelmgr's environment must have for it to find radvd."""
-    try:
+    with peers_needed():
         return radvd.environment()
-    except debian.Unavailable as reason:
-        lacking(str(reason))
-        raise  # never: the test has ended
 
 
 @pytest.fixture
 def wall_clock(tmp_path: Path) -> Iterator[faketime.WallClock]:
     """A time of day that can jump, for programs that get its environment and end before it: ask for it first."""
-    try:
-        with faketime.wall_clock(tmp_path) as clock:
-            yield clock
-    except debian.Unavailable as reason:
-        lacking(str(reason))
+    with peers_needed(), faketime.wall_clock(tmp_path) as clock:
+        yield clock
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from tests.netns.conftest import lacking, require_program
+from tests.netns.conftest import peers_needed, require_program
 from tests.netns.program import Tunnelmgr
-from tests.peers import coturn, debian, miniupnpd
+from tests.peers import coturn, miniupnpd
 from tests.peers.coturn import Coturn
 from tests.peers.miniupnpd import Miniupnpd
 from tests.peers.miredo import MiredoServer
@@ -36,10 +36,8 @@ EIF, ADF, APDF = "endpoint-independent", "address-dependent", "address-and-port-
 @pytest.fixture
 def coturn_programs() -> None:
     require_program("ss")
-    try:
+    with peers_needed():
         coturn.root()
-    except debian.Unavailable as reason:
-        lacking(str(reason))
 
 
 @pytest.fixture
@@ -102,10 +100,8 @@ def test_where_no_udp_passes_it_says_so(internet: NamespaceInternet, tmp_path: P
 def port_control(internet: NamespaceInternet, tmp_path: Path) -> Callable[[Site], None]:
     """Let Debian's miniupnpd run on the router of a site."""
     require_program("ss")
-    try:
+    with peers_needed():
         miniupnpd.root()
-    except debian.Unavailable as reason:
-        lacking(str(reason))
     return lambda site: Miniupnpd(site, site.lan, folder=tmp_path).start()
 
 

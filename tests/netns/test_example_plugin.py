@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from tests.environment import ROOT, Unavailable, make_environment
-from tests.netns.conftest import lacking
 from tunnelmgr.lab.namespaces import Host, NamespaceInternet
 
 pytestmark = pytest.mark.xdist_group("example plugin")
@@ -23,7 +22,7 @@ def tunnelmgr(tmp_path_factory: pytest.TempPathFactory) -> str:
     try:
         return str(make_environment(tmp_path_factory.mktemp("fou"), ROOT, ROOT / "examples/tunnelmgr-fou") / "tunnelmgr")
     except Unavailable as reason:
-        lacking(str(reason))
+        pytest.skip(str(reason))
         raise
 
 

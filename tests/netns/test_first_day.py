@@ -5,15 +5,12 @@ Only what differs from run to run is replaced: `<port>`, `<time>`, `<address>`, 
 
 import re
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.netns.program import Tunnelmgr, ping
-from tests.peers.teredo_internet import TeredoInternet, teredo_internet
-
-pytestmark = pytest.mark.usefixtures("miredo_programs")
+from tests.peers.teredo_internet import TeredoInternet
 
 STORY = """
 home: starting, teredo, server teredo.example.net
@@ -62,17 +59,10 @@ home: up for <time>
 
 
 @pytest.fixture
-def far_end(lab_name: Callable[[], str], tmp_path: Path) -> Iterator[TeredoInternet]:
-    with teredo_internet(lab_name(), tmp_path) as internet:
-        yield internet
-
-
-@pytest.fixture
-def home(far_end: TeredoInternet, tmp_path: Path) -> Iterator[Tunnelmgr]:
-    tunnelmgr = Tunnelmgr(far_end.home.inside, tmp_path)
-    tunnelmgr.profile.write_text(f'{tunnelmgr.profile.read_text()}network: {{probe: ["{far_end.native.ipv6}"]}}\n')
-    yield tunnelmgr
-    tunnelmgr.run("down", "home", check=False)
+def home(home: Tunnelmgr, far_end: TeredoInternet) -> Tunnelmgr:
+    """Its profile names whom to ask for the proof."""
+    home.profile.write_text(f'{home.profile.read_text()}network: {{probe: ["{far_end.native.ipv6}"]}}\n')
+    return home
 
 
 def general(text: str, home: Tunnelmgr) -> str:

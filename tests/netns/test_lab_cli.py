@@ -32,7 +32,24 @@ BEHIND_IT = [
 ]
 AS_USER = ("unshare", "--user", "--map-user=1000", "--map-group=1000", "--")
 
-DEMO = """
+UP = """\
+client1$ tunnelmgr up home
+home: starting, teredo, server teredo.example.net
+home: NAT port-restricted, you appear as 203.0.113.1:<port>
+home: qualified in <time>
+home: tm-home <address>  MTU 1280, default route, inbound closed
+home: reach beyond the server not proven"""
+UP_SYMMETRIC = UP.replace("port-restricted", "symmetric")
+THREE_PINGS = """\
+client1$ ping -6 -c 3 -i 0.3 -W 5 ipv6-only.example.net
+3 packets transmitted, 3 received, 0% packet loss"""
+ONE_PING = """\
+client1$ ping -6 -c 1 -W 2 ipv6-only.example.net
+1 packets transmitted, 1 received, 0% packet loss"""
+STATUS = "client1$ tunnelmgr status home\n<status>"
+DOWN = "client1$ tunnelmgr down home\nhome: down"
+
+DEMO = f"""
 An internet of network namespaces, on this machine only:
 
     client1 --- NAT --- the IPv4 internet ---+--- server   teredo.example.net: tunnelmgr as Teredo server
@@ -47,17 +64,11 @@ ping: connect: Network is unreachable
 
 With a tunnel. It looks at the NAT, gets an address, and says so:
 
-client1$ tunnelmgr up home
-home: starting, teredo, server teredo.example.net
-home: NAT port-restricted, you appear as 203.0.113.1:<port>
-home: qualified in <time>
-home: tm-home <address>  MTU 1280, default route, inbound closed
-home: reach beyond the server not proven
+{UP}
 
 Now client1 reaches what has only IPv6:
 
-client1$ ping -6 -c 3 -i 0.3 -W 5 ipv6-only.example.net
-3 packets transmitted, 3 received, 0% packet loss
+{THREE_PINGS}
 client1$ <fetch http://ipv6-only.example.net/>
 <!doctype html>
 <title>IPv6 only</title>
@@ -73,8 +84,7 @@ client1$ tunnelmgr status home --peers
 
 And all of it is taken back:
 
-client1$ tunnelmgr down home
-home: down
+{DOWN}
 
 That was all real: namespaces, NAT, programs; and it is gone. Where to look next:
 
@@ -86,87 +96,51 @@ That was all real: namespaces, NAT, programs; and it is gone. Where to look next
 """
 
 STORIES = {
-    "nat-change": """
-client1$ tunnelmgr up home
-home: starting, teredo, server teredo.example.net
-home: NAT port-restricted, you appear as 203.0.113.1:<port>
-home: qualified in <time>
-home: tm-home <address>  MTU 1280, default route, inbound closed
-home: reach beyond the server not proven
-client1$ ping -6 -c 3 -i 0.3 -W 5 ipv6-only.example.net
-3 packets transmitted, 3 received, 0% packet loss
+    "nat-change": f"""
+{UP}
+{THREE_PINGS}
 *** the NAT of client1 becomes symmetric
 
 The client finds out the next time it asks its server:
 
-client1$ tunnelmgr status home
-<status>
-client1$ ping -6 -c 1 -W 2 ipv6-only.example.net
-1 packets transmitted, 1 received, 0% packet loss
-client1$ tunnelmgr down home
-home: down
+{STATUS}
+{ONE_PING}
+{DOWN}
 """,
-    "nat-restart": """
-client1$ tunnelmgr up home
-home: starting, teredo, server teredo.example.net
-home: NAT symmetric, you appear as 203.0.113.1:<port>
-home: qualified in <time>
-home: tm-home <address>  MTU 1280, default route, inbound closed
-home: reach beyond the server not proven
-client1$ ping -6 -c 3 -i 0.3 -W 5 ipv6-only.example.net
-3 packets transmitted, 3 received, 0% packet loss
+    "nat-restart": f"""
+{UP_SYMMETRIC}
+{THREE_PINGS}
 *** the NAT of client1 restarts
 
 With the mapping the Teredo address may be gone, too. Packets flow again when the client has asked its server:
 
-client1$ ping -6 -c 1 -W 2 ipv6-only.example.net
-1 packets transmitted, 1 received, 0% packet loss
-client1$ tunnelmgr down home
-home: down
+{ONE_PING}
+{DOWN}
 """,
-    "server-dies": """
-client1$ tunnelmgr up home
-home: starting, teredo, server teredo.example.net
-home: NAT port-restricted, you appear as 203.0.113.1:<port>
-home: qualified in <time>
-home: tm-home <address>  MTU 1280, default route, inbound closed
-home: reach beyond the server not proven
-client1$ ping -6 -c 3 -i 0.3 -W 5 ipv6-only.example.net
-3 packets transmitted, 3 received, 0% packet loss
+    "server-dies": f"""
+{UP}
+{THREE_PINGS}
 *** power failure at server
 
 The server carries no packets: whom the client knows already, it reaches until it misses the server.
 
-client1$ ping -6 -c 3 -i 0.3 -W 5 ipv6-only.example.net
-3 packets transmitted, 3 received, 0% packet loss
-client1$ tunnelmgr status home
-<status>
+{THREE_PINGS}
+{STATUS}
 *** server is back
 client1$ tunnelmgr wait home --timeout 90
-client1$ ping -6 -c 1 -W 2 ipv6-only.example.net
-1 packets transmitted, 1 received, 0% packet loss
-client1$ tunnelmgr down home
-home: down
+{ONE_PING}
+{DOWN}
 """,
-    "roaming": """
-client1$ tunnelmgr up home
-home: starting, teredo, server teredo.example.net
-home: NAT port-restricted, you appear as 203.0.113.1:<port>
-home: qualified in <time>
-home: tm-home <address>  MTU 1280, default route, inbound closed
-home: reach beyond the server not proven
-client1$ ping -6 -c 3 -i 0.3 -W 5 ipv6-only.example.net
-3 packets transmitted, 3 received, 0% packet loss
+    "roaming": f"""
+{UP}
+{THREE_PINGS}
 *** the NAT of client1 gets the address 203.0.113.41
 
 The Teredo address holds the router's address, so it changes with it:
 
-client1$ tunnelmgr status home
-<status>
-client1$ ping -6 -c 1 -W 2 ipv6-only.example.net
-1 packets transmitted, 1 received, 0% packet loss
-client1$ tunnelmgr down home
-home: down
+{STATUS}
+{ONE_PING}
+{DOWN}
 """,
 }
 

@@ -4,26 +4,19 @@ import os
 import random
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.netns.program import HOME, Tunnelmgr
-from tests.peers.teredo_internet import TeredoInternet, teredo_internet
+from tests.peers.teredo_internet import TeredoInternet
 from tunnelmgr.lab.waiting import wait_for
-
-pytestmark = pytest.mark.usefixtures("miredo_programs")
-
-
-@pytest.fixture
-def far_end(lab_name: Callable[[], str], tmp_path: Path) -> Iterator[TeredoInternet]:
-    with teredo_internet(lab_name(), tmp_path) as internet:
-        yield internet
 
 
 @pytest.fixture
 def home(far_end: TeredoInternet, tmp_path: Path) -> Iterator[Tunnelmgr]:
+    """Nobody says `down` at the end: each misfortune leaves nothing by itself."""
     tunnelmgr = Tunnelmgr(far_end.home.inside, tmp_path)
     yield tunnelmgr
     assert tunnelmgr.traces() == []

@@ -11,22 +11,20 @@ backbone --- 192.0.2.80     far      the other end of 6in4, forwards
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.netns.conftest import lacking
+from tests.netns.conftest import peers_needed
 from tests.netns.program import Tunnelmgr, ping
-from tests.peers import coturn, debian
+from tests.peers import coturn
 from tests.peers.coturn import Coturn
-from tests.peers.teredo_internet import TeredoInternet, teredo_internet
+from tests.peers.teredo_internet import TeredoInternet
 from tunnelmgr.api.errors import TunnelError
 from tunnelmgr.lab.namespaces import Host, Site
 from tunnelmgr.lab.vocabulary import NatKind
 from tunnelmgr.lab.waiting import wait_for
-
-pytestmark = pytest.mark.usefixtures("miredo_programs")
 
 INTERFACES = ("eth0", "wlan0", "wlan1")
 PUBLIC = "203.0.113.66"
@@ -116,26 +114,23 @@ class Laptop:
 
 
 @pytest.fixture
-def far_ends(lab_name: Callable[[], str], tmp_path: Path) -> Iterator[TeredoInternet]:
+def far_ends(far_end: TeredoInternet, tmp_path: Path) -> Iterator[TeredoInternet]:
     """Everybody whom the profile names."""
-    try:
+    with peers_needed():
         coturn.root()
-    except debian.Unavailable as reason:
-        lacking(str(reason))
-    with teredo_internet(lab_name(), tmp_path) as world:
-        internet = world.internet
-        Coturn(internet.host("stun", "192.0.2.5", "192.0.2.6"), folder=tmp_path).start()
-        far = Tunnelmgr(internet.host("far", "192.0.2.80", "2001:db8:80::1"), tmp_path, FAR)
-        internet.route("2001:db8:41::/64", far.host)
-        host = internet.host("broker", "192.0.2.33", "2001:db8:7::1", names=["broker.example.net"])
-        internet.route("2001:db8:100::/40", host)
-        broker = Tunnelmgr(host, tmp_path, BROKER % tmp_path)
-        far.start("up", "-f", far.profile)
-        broker.up()
-        wait_for("the far end", lambda: "2001:db8:41::1" in far.host.run(["ip", "-6", "address"]).stdout or None)
-        yield world
-        for one in (far, broker):
-            one.run("down", "home", check=False)
+    internet = far_end.internet
+    Coturn(internet.host("stun", "192.0.2.5", "192.0.2.6"), folder=tmp_path).start()
+    far = Tunnelmgr(internet.host("far", "192.0.2.80", "2001:db8:80::1"), tmp_path, FAR)
+    internet.route("2001:db8:41::/64", far.host)
+    host = internet.host("broker", "192.0.2.33", "2001:db8:7::1", names=["broker.example.net"])
+    internet.route("2001:db8:100::/40", host)
+    broker = Tunnelmgr(host, tmp_path, BROKER % tmp_path)
+    far.start("up", "-f", far.profile)
+    broker.up()
+    wait_for("the far end", lambda: "2001:db8:41::1" in far.host.run(["ip", "-6", "address"]).stdout or None)
+    yield far_end
+    for one in (far, broker):
+        one.run("down", "home", check=False)
 
 
 @pytest.fixture

@@ -2,31 +2,22 @@
 
 import json
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.netns.program import Tunnelmgr, ping
-from tests.peers.teredo_internet import TeredoInternet, teredo_internet
+from tests.peers.teredo_internet import TeredoInternet
 from tunnelmgr.api.errors import ExitCode
 from tunnelmgr.lab.waiting import wait_for
 
-pytestmark = pytest.mark.usefixtures("miredo_programs")
-
 
 @pytest.fixture
-def far_end(lab_name: Callable[[], str], tmp_path: Path) -> Iterator[TeredoInternet]:
-    with teredo_internet(lab_name(), tmp_path) as internet:
-        yield internet
-
-
-@pytest.fixture
-def home(far_end: TeredoInternet, tmp_path: Path) -> Iterator[Tunnelmgr]:
-    tunnelmgr = Tunnelmgr(far_end.home.inside, tmp_path)
-    tunnelmgr.up()
-    yield tunnelmgr
-    tunnelmgr.run("down", "home", check=False)
+def home(home: Tunnelmgr) -> Tunnelmgr:
+    """Its tunnel is up."""
+    home.up()
+    return home
 
 
 @pytest.fixture

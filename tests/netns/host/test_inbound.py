@@ -1,27 +1,18 @@
 """The inbound firewall stands from the first packet: nobody outside begins a conversation unless the profile says so."""
 
 import sys
-from collections.abc import Callable, Iterator
 from ipaddress import IPv6Address
 from pathlib import Path
 
 import pytest
 
 from tests.netns.program import HOME, Tunnelmgr, ping
-from tests.peers.teredo_internet import TeredoInternet, teredo_internet
+from tests.peers.teredo_internet import TeredoInternet
 from tunnelmgr.lab.namespaces import Host
 from tunnelmgr.lab.waiting import wait_for
 
-pytestmark = pytest.mark.usefixtures("miredo_programs")
-
 PORT = 8080
 CONNECT = f"import socket, sys; socket.create_connection((sys.argv[1], {PORT}), timeout=float(sys.argv[2])).close()"
-
-
-@pytest.fixture
-def far_end(lab_name: Callable[[], str], tmp_path: Path) -> Iterator[TeredoInternet]:
-    with teredo_internet(lab_name(), tmp_path) as internet:
-        yield internet
 
 
 def listen(host: Host) -> None:

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.netns.conftest import lacking
+from tests.netns.conftest import peers_needed
 from tests.netns.program import Tunnelmgr
-from tests.peers import debian
 from tests.peers.resolvconf import HostWithResolvconf
 from tests.peers.tsp_internet import ANONYMOUS, BROKER, TspInternet, tsp_internet
 from tunnelmgr.lab.vocabulary import NatKind
@@ -26,10 +25,8 @@ def far_end(lab_name: Callable[[], str], tmp_path: Path) -> Iterator[TspInternet
 @pytest.fixture(params=["resolvconf", "openresolv"])
 def home(request: pytest.FixtureRequest, far_end: TspInternet, tmp_path: Path) -> Iterator[Tunnelmgr]:
     inside = far_end.internet.site("home", NatKind.PORT_RESTRICTED).inside
-    try:
+    with peers_needed():
         host = HostWithResolvconf(inside, request.param, tmp_path)
-    except debian.Unavailable as reason:
-        lacking(str(reason))
     tunnelmgr = Tunnelmgr(host, tmp_path, ASKS)
     yield tunnelmgr
     tunnelmgr.run("down", "home", check=False)

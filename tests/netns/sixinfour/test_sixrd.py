@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from tests.netns.capture import capturing
-from tests.netns.conftest import lacking, require_program
+from tests.netns.conftest import peers_needed, require_program
 from tests.netns.program import Tunnelmgr, bulk, ping
-from tests.peers import debian, dnsmasq
+from tests.peers import dnsmasq
 from tests.peers.dnsmasq import Dnsmasq
 from tunnelmgr.api.packets import IpProtocol
 from tunnelmgr.lab.namespaces import Host, NamespaceInternet
@@ -154,10 +154,8 @@ def raw41(host: Host, *, source: str, target: IPv6Address, outer: IPv4Address) -
 
 @pytest.fixture
 def dnsmasq_program() -> None:
-    try:
+    with peers_needed():
         dnsmasq.root()
-    except debian.Unavailable as reason:
-        lacking(str(reason))
 
 
 LEARNING = "name: home\nmethod: {type: 6rd, learn: dhcp}\n"

@@ -1,32 +1,11 @@
 """`tunnelmgr up` behind a real NAT, with Debian's Miredo as server, relay and peer: software nobody here wrote."""
 
-from collections.abc import Callable, Iterator
 from pathlib import Path
-
-import pytest
 
 from tests.netns.program import Tunnelmgr, bulk, ping
 from tests.peers.miredo import MiredoClient
-from tests.peers.teredo_internet import SERVER_NAME, TeredoInternet, teredo_internet
+from tests.peers.teredo_internet import SERVER_NAME, TeredoInternet
 from tunnelmgr.lab.vocabulary import NatKind
-
-pytestmark = pytest.mark.usefixtures("miredo_programs")
-
-
-@pytest.fixture
-def far_end(lab_name: Callable[[], str], tmp_path: Path) -> Iterator[TeredoInternet]:
-    """Miredo's server and relay, an IPv6-only host, and a home behind a port-restricted NAT."""
-    with teredo_internet(lab_name(), tmp_path) as internet:
-        yield internet
-
-
-@pytest.fixture
-def home(far_end: TeredoInternet, tmp_path: Path) -> Iterator[Tunnelmgr]:
-    """A host behind the home NAT, its tunnel taken down at the end with nothing left."""
-    tunnelmgr = Tunnelmgr(far_end.home.inside, tmp_path)
-    yield tunnelmgr
-    tunnelmgr.run("down", "home")
-    assert tunnelmgr.traces() == []
 
 
 def test_none_of_fifty_pings_to_an_ipv6_only_host_is_lost_the_first_included(

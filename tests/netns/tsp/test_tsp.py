@@ -7,7 +7,7 @@ home (client) --- NAT 203.0.113.1 --- backbone --- 192.0.2.33       broker   bro
 
 import json
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,18 +21,11 @@ from tests.peers.tsp_internet import (
     PASSWORD,
     TspInternet,
     assert_carries,
-    tsp_internet,
     write_secret,
 )
 from tunnelmgr.lab.vocabulary import NatKind
 
 OTHER_NATS = [kind for kind in NatKind if kind not in {NatKind.NONE, NatKind.PORT_RESTRICTED, NatKind.UDP_BLOCKED}]
-
-
-@pytest.fixture
-def far_end(lab_name: Callable[[], str], tmp_path: Path) -> Iterator[TspInternet]:
-    with tsp_internet(lab_name(), tmp_path) as internet:
-        yield internet
 
 
 @pytest.mark.parametrize("passes", [True, False], ids=["UDP passes", "UDP blocked"])
@@ -43,16 +36,6 @@ def test_detect_reaches_a_broker_by_udp_and_tcp(far_end: TspInternet, tmp_path: 
     reached = {one["what"]: one["reached"] for one in found["far_ends"]}
     assert reached == {"broker broker.example.net, UDP 3653": passes, "broker broker.example.net, TCP 3653": True}
     assert (found["udp"], found["nat"]["kind"]) == (passes, None if passes else "blocked")
-
-
-@pytest.fixture
-def home(far_end: TspInternet, tmp_path: Path) -> Iterator[Tunnelmgr]:
-    """A client behind a port-restricted NAT, with an account, taken down at the end with nothing left."""
-    tunnelmgr = Tunnelmgr(far_end.internet.site("home", NatKind.PORT_RESTRICTED).inside, tmp_path, ACCOUNT)
-    write_secret(tunnelmgr, "password", f"{PASSWORD}\n")
-    yield tunnelmgr
-    tunnelmgr.run("down", "home")
-    assert tunnelmgr.traces() == []
 
 
 @pytest.fixture

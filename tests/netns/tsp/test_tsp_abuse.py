@@ -12,9 +12,8 @@ from random import Random
 import pytest
 
 from tests.netns.program import Tunnelmgr, ping
-from tests.peers.tsp_internet import ACCOUNT, ADDRESS, ANONYMOUS, BROKER, PASSWORD, TspInternet, tsp_internet, write_secret
+from tests.peers.tsp_internet import ACCOUNT, ADDRESS, ANONYMOUS, BROKER, PASSWORD, TspInternet, tsp_internet
 from tunnelmgr.lab.namespaces import Host
-from tunnelmgr.lab.vocabulary import NatKind
 from tunnelmgr.lab.waiting import wait_for
 
 PORT = 3653
@@ -45,14 +44,6 @@ def far_end(lab_name: Callable[[], str], tmp_path: Path) -> Iterator[TspInternet
         internet = stack.enter_context(tsp_internet(lab_name(), tmp_path, f"{BROKER}  plain: true\n"))
         resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, len(STRANGERS) * EACH + 1024), hard))
         yield internet
-
-
-@pytest.fixture
-def home(far_end: TspInternet, tmp_path: Path) -> Iterator[Tunnelmgr]:
-    tunnelmgr = Tunnelmgr(far_end.internet.site("home", NatKind.PORT_RESTRICTED).inside, tmp_path, ACCOUNT)
-    write_secret(tunnelmgr, "password", f"{PASSWORD}\n")
-    yield tunnelmgr
-    tunnelmgr.run("down", "home", check=False)
 
 
 @pytest.fixture

@@ -1,22 +1,20 @@
 """The broker's real process serves a client that speaks and reads as gogoc does (docs/protocols/tsp.md section 15)."""
 
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.netns.program import Tunnelmgr
 from tests.peers.gogoc import GaveUp, Gogoc
-from tests.peers.tsp_internet import ADDRESS, BROKER, PASSWORD, TspInternet, tsp_internet, write_secret
+from tests.peers.tsp_internet import ADDRESS, BROKER, PASSWORD, TspInternet, write_secret
 from tunnelmgr.lab.vocabulary import NatKind
 
 GENEROUS = f"{BROKER}  plain: true\n"
 
 
 @pytest.fixture
-def far_end(lab_name: Callable[[], str], tmp_path: Path) -> Iterator[TspInternet]:
-    with tsp_internet(lab_name(), tmp_path, GENEROUS) as internet:
-        yield internet
+def broker_profile() -> str:
+    return GENEROUS
 
 
 def test_behind_a_nat_it_gets_a_tunnel_over_udp_and_its_keepalives_are_answered(far_end: TspInternet) -> None:

@@ -1,15 +1,13 @@
 """What changes under a TSP tunnel (the broker restarts, the NAT forgets, the address is another one): it comes back."""
 
 import signal
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.netns.program import Tunnelmgr, ping
-from tests.peers.tsp_internet import ACCOUNT, PASSWORD, TspInternet, assert_carries, tsp_internet, write_secret
+from tests.peers.tsp_internet import ACCOUNT, PASSWORD, TspInternet, assert_carries, write_secret
 from tunnelmgr.lab.namespaces import Site
-from tunnelmgr.lab.vocabulary import NatKind
 from tunnelmgr.lab.waiting import wait_for
 
 WATCHED = f"{ACCOUNT}  keepalive: 10\n"
@@ -17,23 +15,8 @@ BACK = 90.0  # seconds; three keepalives at 10 s and the first try after them ta
 
 
 @pytest.fixture
-def far_end(lab_name: Callable[[], str], tmp_path: Path) -> Iterator[TspInternet]:
-    with tsp_internet(lab_name(), tmp_path) as internet:
-        yield internet
-
-
-@pytest.fixture
-def site(far_end: TspInternet) -> Site:
-    return far_end.internet.site("home", NatKind.PORT_RESTRICTED)
-
-
-@pytest.fixture
-def home(site: Site, tmp_path: Path) -> Iterator[Tunnelmgr]:
-    tunnelmgr = Tunnelmgr(site.inside, tmp_path, WATCHED)
-    write_secret(tunnelmgr, "password", f"{PASSWORD}\n")
-    yield tunnelmgr
-    tunnelmgr.run("down", "home")
-    assert tunnelmgr.traces() == []
+def profile() -> str:
+    return WATCHED
 
 
 def endpoint(far_end: TspInternet) -> str:

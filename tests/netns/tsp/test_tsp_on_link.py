@@ -4,9 +4,7 @@ The router of its link (the backbone) has the /64 on-link, and asks for the neig
 """
 
 import signal
-from collections.abc import Callable, Iterator
 from ipaddress import IPv6Address, IPv6Network
-from pathlib import Path
 
 import pytest
 
@@ -18,11 +16,9 @@ from tests.peers.tsp_internet import (
     PASSWORD,
     TspInternet,
     assert_carries,
-    tsp_internet,
     write_secret,
 )
 from tunnelmgr.lab.namespaces import Host
-from tunnelmgr.lab.vocabulary import NatKind
 from tunnelmgr.lab.waiting import wait_for
 
 ON_LINK = BROKER.replace("prefix: 2001:db8:100::/40", "prefix: on-link")
@@ -31,17 +27,13 @@ LINK = IPv6Network("2001:db8:7::/64")
 
 
 @pytest.fixture
-def far_end(lab_name: Callable[[], str], tmp_path: Path) -> Iterator[TspInternet]:
-    with tsp_internet(lab_name(), tmp_path, ON_LINK) as internet:
-        yield internet
+def broker_profile() -> str:
+    return ON_LINK
 
 
 @pytest.fixture
-def home(far_end: TspInternet, tmp_path: Path) -> Iterator[Tunnelmgr]:
-    tunnelmgr = Tunnelmgr(far_end.internet.site("home", NatKind.PORT_RESTRICTED).inside, tmp_path, OPEN)
-    yield tunnelmgr
-    tunnelmgr.run("down", "home")
-    assert tunnelmgr.traces() == []
+def profile() -> str:
+    return OPEN
 
 
 def answered_for(host: Host) -> list[str]:
