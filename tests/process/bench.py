@@ -1,10 +1,10 @@
 """A driver with a scripted Tunnel, to be driven by tests."""
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
+from tests.process.stage import until
 from tests.scripted_tunnel import ScriptedTransport, ScriptedTunnel
 from tunnelmgr.api.datagrams import Datagram
 from tunnelmgr.api.effects import Done, Effect, EffectResult, OpenChannel
@@ -13,8 +13,6 @@ from tunnelmgr.api.network import Endpoint, Network
 from tunnelmgr.api.transport import Service
 from tunnelmgr.core.driving.driver import Driver
 from tunnelmgr.core.driving.memory import Memory
-
-GENEROUS = 10.0  # seconds to wait for what happens at once
 
 
 class Bench:
@@ -54,12 +52,6 @@ class Bench:
         assert isinstance(result, Done), result
         assert isinstance(result.value, Endpoint)
         return result.value
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(GENEROUS):
-        while not condition():
-            await asyncio.sleep(0.001)
 
 
 @contextlib.asynccontextmanager

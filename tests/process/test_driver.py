@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.process.bench import GENEROUS, bench, until
+from tests.process.bench import bench
+from tests.process.stage import GENEROUS, until
 from tests.scripted_tunnel import say_nothing
 from tunnelmgr.api.datagrams import Accepted, ChannelFailed, ChannelKind, Closed, Connected, Datagram, IcmpReceived
 from tunnelmgr.api.effects import (

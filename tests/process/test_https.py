@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from tests.peers.https import make_certificates, requests
-from tests.process.bench import GENEROUS, bench, until
+from tests.process.bench import bench
+from tests.process.stage import GENEROUS, until
 from tunnelmgr.api.effects import EffectResult, Failed, FailureCode, Fetch, Response
 from tunnelmgr.core.driving.https import fetch
 from tunnelmgr.lab.waiting import wait_for

@@ -6,7 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from ipaddress import IPv4Address, IPv6Address, IPv6Network
 from pathlib import Path
 
-from tests.process.bench import Bench, bench, until
+from tests.process.bench import Bench, bench
+from tests.process.stage import until
 from tunnelmgr.api.datagrams import ChannelKind, Datagram, IcmpReceived
 from tunnelmgr.api.effects import OpenChannel
 from tunnelmgr.api.events import PathUp
