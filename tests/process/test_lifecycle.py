@@ -6,6 +6,7 @@ import errno
 import socket
 import subprocess
 import sys
+from collections.abc import Collection
 from ipaddress import IPv4Address, IPv6Network
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from tunnelmgr.api.status import PeerStatus, TunnelStatus
 from tunnelmgr.core.profiles.profile import DefaultRouteWish, NetworkSettings
 from tunnelmgr.core.running.snapshot import State
 from tunnelmgr.host.fake import FakeHost
-from tunnelmgr.host.items import Address, Purpose, Resolvers, Rule, Table, Unreachable
+from tunnelmgr.host.items import Address, Item, Purpose, Resolvers, Rule, Table, Unreachable
 from tunnelmgr.host.resolvers import ResolverHelper
 
 
@@ -50,12 +51,13 @@ def test_the_firewall_stands_before_the_tunnel_is_up_and_everything_is_there_whe
 
 
 def test_the_far_end_is_asked_before_slow_modules_are_imported(tmp_path: Path) -> None:
-    """`Host.prepare` is where pyroute2 is imported; importing the host itself must not do it."""
+    """`Host.actual` is where pyroute2 is imported; importing the host itself must not do it."""
 
     class ObservantHost(FakeHost):
-        async def prepare(self) -> None:
+        async def actual(self, device: str, others: Collection[Item] = ()) -> frozenset[Item]:
             with contextlib.suppress(BlockingIOError):
                 heard.append(far.recv(2048))
+            return await super().actual(device, others)
 
     heard: list[bytes] = []
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as far:

@@ -12,6 +12,7 @@ from tunnelmgr.host.items import Advertisement, Fate, Item, KernelTunnel, Purpos
 from tunnelmgr.host.journal import Journal
 from tunnelmgr.host.plan import Step, beyond_the_device, is_beyond, plan, taken_back
 from tunnelmgr.host.resolvers import ResolverHelper
+from tunnelmgr.host.surroundings import Surroundings
 
 _log = logging.getLogger(__name__)
 
@@ -49,8 +50,9 @@ class Configurator:
 
         Raises TunnelError after having gone back to what was before the call, the device's sysctls aside.
         """
+        around = self._host.surroundings()
         if desired.needs_nft:
-            await self._host.check_firewall()
+            around.require_nft()
         try:
             actual = await self._host.actual(desired.device, self._beyond(desired))
         except OSError as error:
@@ -58,7 +60,7 @@ class Configurator:
                 f"{desired.device}: cannot read what is configured: {error.strerror}", hint="run as root"
             ) from error
         self.shortfalls = ()
-        steps = plan(desired, actual | self._remembered(), self._helper(desired))
+        steps = plan(desired, actual | self._remembered(), self._helper(desired, around))
         for number, step in enumerate(steps):
             try:
                 await self._take(step)
@@ -114,17 +116,16 @@ class Configurator:
         """Return what is ours and nobody but the journal can tell."""
         return frozenset(step.after for step in self._journal.net() if isinstance(step.after, Resolvers))
 
-    def _helper(self, desired: Desired) -> ResolverHelper | None:
+    def _helper(self, desired: Desired, around: Surroundings) -> ResolverHelper | None:
         if not desired.resolvers:
             return None
-        helper = self._host.resolver_helper()
-        if helper is None:
+        if around.resolver_helper is None:
             missing = Resolvers(desired.device, ResolverHelper.RESOLVCONF, desired.resolvers)
             lines = "".join(f"nameserver {server}\\n" for server in desired.resolvers)
             hint = f"install resolvconf; or as root: printf '{lines}' >> /etc/resolv.conf"
             reason = _unused(missing, "neither does systemd-resolved run nor is resolvconf installed")
             self.shortfalls += (Shortfall(missing, reason, hint),)
-        return helper
+        return around.resolver_helper
 
     async def _take(self, step: Step) -> None:
         """Take one step so that at no moment something of ours is on the machine and not in the journal."""

@@ -27,6 +27,7 @@ from tunnelmgr.host.items import (
 )
 from tunnelmgr.host.plan import Step, is_beyond
 from tunnelmgr.host.resolvers import ResolverHelper
+from tunnelmgr.host.surroundings import Surroundings
 
 
 class FakeTun:
@@ -87,18 +88,19 @@ class FakeHost:
         """IPv4 addresses that go unless they are renewed, with the seconds left."""
         self.watchers: list[Callable[[], None]] = []
 
-    def network(self) -> Network:
-        return self.outer
+    def surroundings(self) -> Surroundings:
+        return Surroundings(
+            self.links(),
+            self.outer,
+            self.leased,
+            self.has_nft,
+            self.helper,
+            without_kernel_tunnels=self.without_kernel_tunnels,
+        )
 
     def links(self) -> Mapping[str, int]:
         tunnels = [item.device for item in self.items.values() if isinstance(item, KernelTunnel)]
         return self.lan | dict.fromkeys([*self.tuns, *tunnels], 1500)
-
-    def leases(self) -> Mapping[IPv4Address, float]:
-        return self.leased
-
-    def lacks_kernel_tunnels(self) -> str:
-        return self.without_kernel_tunnels
 
     def barred(self, device: str) -> Mapping[str, int]:
         return self.barred_packets
@@ -111,20 +113,10 @@ class FakeHost:
         self._device_made(device)
         return tun
 
-    async def check_firewall(self) -> None:
-        if not self.has_nft:
-            raise TunnelError("nft is missing", hint="install nftables")
-
-    def resolver_helper(self) -> ResolverHelper | None:
-        return self.helper
-
-    async def prepare(self) -> None:
-        pass
-
-    async def actual(self, device: str, beyond: Collection[Item] = ()) -> frozenset[Item]:
+    async def actual(self, device: str, others: Collection[Item] = ()) -> frozenset[Item]:
         table = route_table(device)
         sources = {item.source for item in self.items.values() if isinstance(item, Rule) and item.table == table}
-        asked = {item.key for item in beyond}
+        asked = {item.key for item in others}
         return frozenset(
             item
             for key, item in self.items.items()

@@ -71,6 +71,13 @@ def plan(desired: Desired, actual: Collection[Item], helper: ResolverHelper | No
     return additions + removals[::-1]
 
 
+def dry_run(desired: Desired, helper: ResolverHelper | None = None) -> list[str]:
+    """Return what `up --dry-run` prints: the lines that make the device on a machine that has nothing of it."""
+    steps = plan(desired, (), helper)
+    lines = [f"ip tuntap add dev {desired.device} mode tun", *(line for step in steps for line in step.lines())]
+    return [f"[#] {line}" for line in lines]
+
+
 def _change(before: Item | None, after: Item) -> list[Step]:
     if before == after:
         return []

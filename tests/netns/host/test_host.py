@@ -439,13 +439,13 @@ def test_two_tunnels_do_not_touch_each_other(journal: Journal, tmp_path: Path) -
 
 def test_the_network_is_read_as_iproute2_reads_it() -> None:
     host = LinuxHost()
-    assert host.network().default_route is None
-    assert host.network().native_ipv6 is False
+    assert host.surroundings().network.default_route is None
+    assert host.surroundings().network.native_ipv6 is False
     add_link("wan")
     sh("ip address add 198.51.100.7/24 dev wan")
     sh("ip address add 198.51.100.8/24 dev wan")
     sh("ip route add default via 198.51.100.1 dev wan src 198.51.100.8")
-    network = host.network()
+    network = host.surroundings().network
     assert network.addresses == (
         LocalAddress("wan", IPv4Interface("198.51.100.7/24")),
         LocalAddress("wan", IPv4Interface("198.51.100.8/24")),
@@ -454,15 +454,15 @@ def test_the_network_is_read_as_iproute2_reads_it() -> None:
     assert network.source == IPv4Address("198.51.100.8")
     sh("ip -6 address add 2001:db8:aaaa::2/64 dev wan nodad")
     sh("ip -6 route add default dev wan")
-    assert host.network().native_ipv6 is True
-    assert host.network().native_source == IPv6Address("2001:db8:aaaa::2")
-    assert host.network().native_interface == "wan"
+    assert host.surroundings().network.native_ipv6 is True
+    assert host.surroundings().network.native_source == IPv6Address("2001:db8:aaaa::2")
+    assert host.surroundings().network.native_interface == "wan"
 
 
 def test_our_own_tunnel_is_not_native_ipv6(journal: Journal, tun: LinuxTun) -> None:
     applied(journal, HOME)
     sh(f"ip address add 10.1.1.1/24 dev {tun.name}")
-    network = LinuxHost().network()
+    network = LinuxHost().surroundings().network
     assert (network.native_ipv6, network.addresses) == (False, ())
 
 
@@ -471,10 +471,10 @@ import asyncio, sys
 from tunnelmgr.host.linux.host import LinuxHost
 
 host = LinuxHost()
-host.network()
+host.surroundings().network
 host.open_tun("tm-home").close()
 print("pyroute2" in sys.modules)
-asyncio.run(host.prepare())
+asyncio.run(host.actual("tm-home"))
 print("pyroute2" in sys.modules)
 """
 

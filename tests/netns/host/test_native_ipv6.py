@@ -13,7 +13,7 @@ OUR_LAN = IPv6Network("2001:db8:1:8000::/64")
 
 
 def native() -> tuple[bool | None, IPv6Address | None, str | None]:
-    network = LinuxHost().network()
+    network = LinuxHost().surroundings().network
     return network.native_ipv6, network.native_source, network.native_interface
 
 
@@ -106,7 +106,7 @@ def test_a_gateway_of_another_family_is_a_way_without_an_ipv4_gateway() -> None:
     sh("ip address add 192.0.2.7/32 dev wan")
     sh("ip nexthop add id 5 via fe80::9 dev wan")
     sh("ip route add default nhid 5")
-    network = LinuxHost().network()
+    network = LinuxHost().surroundings().network
     assert (network.default_route, str(network.source)) == (DefaultRoute("wan", None), "192.0.2.7")
 
 
@@ -117,7 +117,7 @@ def test_a_vpn_that_halves_the_internet_is_the_way_to_it() -> None:
     sh("ip address add 10.8.0.2/24 dev vpn")
     sh("ip route add 0.0.0.0/1 dev vpn")
     sh("ip route add 128.0.0.0/1 dev vpn")
-    assert LinuxHost().network().default_route == DefaultRoute("vpn", None)
+    assert LinuxHost().surroundings().network.default_route == DefaultRoute("vpn", None)
 
 
 def test_an_interface_may_have_any_name_the_kernel_takes() -> None:
@@ -127,7 +127,7 @@ def test_an_interface_may_have_any_name_the_kernel_takes() -> None:
         )
         assert done.returncode == 0
         subprocess.run([b"ip", b"address", b"add", b"192.0.2.%d/24" % number, b"dev", name], check=True)
-    network = LinuxHost().network()
+    network = LinuxHost().surroundings().network
     assert len(network.addresses) == 4
 
 

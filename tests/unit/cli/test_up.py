@@ -8,9 +8,9 @@ from tunnelmgr.api.network import Network
 from tunnelmgr.cli.commands.up import rehearse
 from tunnelmgr.core.plugins import PluginRegistry
 from tunnelmgr.core.profiles.loading import load_profile
-from tunnelmgr.core.running.lan import Surroundings
 from tunnelmgr.core.runtime import Runtime
 from tunnelmgr.host.resolvers import ResolverHelper
+from tunnelmgr.host.surroundings import Surroundings
 
 UNKNOWN = "<address>"
 
@@ -78,9 +78,8 @@ def test_resolvers_are_handed_over_when_the_profile_asks(tmp_path: Path) -> None
     file.write_text("method: {type: tsp, broker: 192.0.2.1}\nnetwork: {dns: true}\n")
     lines = rehearse(
         load_profile(file, PluginRegistry.from_environment()),
-        Surroundings({}, Network()),
+        Surroundings({}, Network(), resolver_helper=ResolverHelper.RESOLVECTL),
         Runtime(),
-        ResolverHelper.RESOLVECTL,
     )
     assert lines[-2:] == ["[#] resolvectl dns tm-home <resolver>", "[#] resolvectl domain tm-home ~."]
 

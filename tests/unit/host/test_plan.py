@@ -16,10 +16,9 @@ from tunnelmgr.host.desired import (
     Inbound,
     LanLink,
 )
-from tunnelmgr.host.dry_run import dry_run
 from tunnelmgr.host.firewall import inbound_rules
 from tunnelmgr.host.items import Address, Advertisement, Item, LinkUp, Mtu, Purpose, Route, Rule, Sysctl, Table, Unreachable
-from tunnelmgr.host.plan import Step, beyond_the_device, is_beyond, net, plan, taken_back
+from tunnelmgr.host.plan import Step, beyond_the_device, dry_run, is_beyond, net, plan, taken_back
 from tunnelmgr.host.resolvers import ResolverHelper
 
 ADDRESS = IPv6Interface("2001:db8::2/64")

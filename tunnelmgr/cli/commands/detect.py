@@ -43,7 +43,7 @@ def detect(profile: str | None, *, as_json: bool, explain: bool, lifetime: float
     if lifetime is not None and (loaded is None or not loaded.detect.stun):
         raise click.UsageError("--lifetime needs a PROFILE that names a STUN server: add `detect: {stun: [NAME]}`")
     plan = plan_for(loaded, SystemRandom(), lifetime) if loaded else Plan()
-    advice = Advice.of(asyncio.run(running.detect(plan, LinuxHost().network())), loaded)
+    advice = Advice.of(asyncio.run(running.detect(plan, LinuxHost().surroundings().network)), loaded)
     if as_json:
         click.echo(render.envelope("detect", advice))
     else:

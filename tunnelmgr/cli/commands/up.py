@@ -12,14 +12,14 @@ from tunnelmgr.core.plugins import PluginRegistry
 from tunnelmgr.core.profiles.loading import load_profile
 from tunnelmgr.core.profiles.paths import find_profile
 from tunnelmgr.core.profiles.profile import Profile
-from tunnelmgr.core.running.lan import Lan, Surroundings
+from tunnelmgr.core.running.lan import Lan
 from tunnelmgr.core.running.wishes import wants_default_route, wished_device
 from tunnelmgr.core.runtime import Runtime
 from tunnelmgr.daemon.launch import detached, in_foreground
 from tunnelmgr.host.desired import UNKNOWN_ADDRESS, UNKNOWN_PREFIX, UNKNOWN_RESOLVER, UNKNOWN_SOURCE
-from tunnelmgr.host.dry_run import dry_run as lines_of
 from tunnelmgr.host.linux.host import LinuxHost
-from tunnelmgr.host.resolvers import ResolverHelper
+from tunnelmgr.host.plan import dry_run as lines_of
+from tunnelmgr.host.surroundings import Surroundings
 
 _say = partial(click.echo, err=True)
 
@@ -45,8 +45,7 @@ def up(profile: str, *, timeout: float, keep: bool, foreground: bool, dry_run: b
     for warning in loaded.warnings:
         _say(str(warning))
     if dry_run:
-        host = LinuxHost()
-        lines = rehearse(loaded, Surroundings.of(host), Runtime.from_environment(), host.resolver_helper())
+        lines = rehearse(loaded, LinuxHost().surroundings(), Runtime.from_environment())
         click.echo("\n".join(lines))
         return ExitCode.DONE
     if foreground:
@@ -55,7 +54,7 @@ def up(profile: str, *, timeout: float, keep: bool, foreground: bool, dry_run: b
     return ExitCode.DONE
 
 
-def rehearse(profile: Profile, around: Surroundings, runtime: Runtime, helper: ResolverHelper | None = None) -> list[str]:
+def rehearse(profile: Profile, around: Surroundings, runtime: Runtime) -> list[str]:
     """Return what `--dry-run` prints of the first method, as far as it is known before the far end has spoken.
 
     An interface of the LAN that gets nothing has a comment. A method that does not know yet is taken to bring one address,
@@ -69,7 +68,7 @@ def rehearse(profile: Profile, around: Surroundings, runtime: Runtime, helper: R
         desired = replace(desired, sources=(UNKNOWN_SOURCE, *config.delegated))
     unique_local = UNKNOWN_PREFIX if profile.lan.may_translate else None
     lan = Lan(profile.lan, unique_local, runtime.radvd(profile.name))
-    lines = lines_of(lan.shared(desired, config, around, carries=True, now=0.0), helper)
+    lines = lines_of(lan.shared(desired, config, around, carries=True, now=0.0), around.resolver_helper)
     return lines + [f"# LAN {link.interface}: {link.words}" for link in lan.status() if link.trouble]
 
 

@@ -33,11 +33,11 @@ class Scout:
 
     def network_is_new(self) -> bool:
         """Say whether addresses or routes differ from those of the last look."""
-        return self._host.network() != self._seen
+        return self._host.surroundings().network != self._seen
 
     async def look(self, *, closer: bool) -> Survey:
         """Return what is known; ask the far ends when that is not enough, or when a closer look is wanted."""
-        network = self._seen = self._host.network()
+        network = self._seen = self._host.surroundings().network
         if self._detect is None:
             return Survey(report_on(network), close=True)
         reason = reason_to_look_closer(self._profile.methods, network)

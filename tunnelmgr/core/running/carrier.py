@@ -111,7 +111,7 @@ class Carrier:
 def _without_kernel(wish: DatapathWish, host: Host) -> str:
     match wish:
         case DatapathWish.AUTO:
-            return host.lacks_kernel_tunnels()
+            return host.surroundings().without_kernel_tunnels
         case DatapathWish.KERNEL:
             return ""  # it shall be tried, whatever we believe
         case _:

@@ -5,16 +5,15 @@ lifetime of 0 for as long as a host may remember it.
 """
 
 import logging
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from ipaddress import IPv4Address, IPv6Address, IPv6Network
+from collections.abc import Iterable
+from dataclasses import replace
+from ipaddress import IPv6Address, IPv6Network
 from math import inf
 from pathlib import Path
 from random import Random
-from typing import Final, NamedTuple, Self
+from typing import Final, NamedTuple
 
 from tunnelmgr.api.hostconfig import HostConfig
-from tunnelmgr.api.network import Network
 from tunnelmgr.core.driving.memory import Memory
 from tunnelmgr.core.profiles.profile import LanSettings
 from tunnelmgr.core.running.lan_shares import Share, shares
@@ -23,8 +22,8 @@ from tunnelmgr.host.advertising import AdvertisedLink, AdvertisedPrefix, radvd_c
 from tunnelmgr.host.apply import Shortfall
 from tunnelmgr.host.constants import VALID_LIFETIME
 from tunnelmgr.host.desired import Desired, Forwarding, LanLink, first_address
-from tunnelmgr.host.interface import Host
 from tunnelmgr.host.items import Address, Advertisement, Resolvers
+from tunnelmgr.host.surroundings import Surroundings
 
 _log = logging.getLogger(__name__)
 
@@ -33,28 +32,6 @@ LEASE_PRECISION: Final = 2.0  # seconds; the kernel counts whole ones
 _MEMORY: Final = "lan"  # in the place of a method's name
 _PREFIX: Final = "unique-local-prefix"
 _GLOBAL_ID_BYTES: Final = 5  # RFC 4193 section 3.1
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What the LAN depends on beside the tunnel."""
-
-    links: Mapping[str, int]
-    """The interfaces there are, with their MTU."""
-    network: Network
-    leases: Mapping[IPv4Address, float] = field(default_factory=dict)
-    """IPv4 addresses that go unless they are renewed, with the seconds they have left."""
-
-    @property
-    def uplinks(self) -> set[str | None]:
-        """Those that lead to the internet, by IPv4 or by IPv6."""
-        route = self.network.default_route
-        return {self.network.native_interface, route.interface if route else None}
-
-    @classmethod
-    def of(cls, host: Host) -> Self:
-        """Look around."""
-        return cls(host.links(), host.network(), host.leases())
 
 
 class Told(NamedTuple):

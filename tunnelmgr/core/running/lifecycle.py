@@ -247,9 +247,10 @@ class Lifecycle:
     def _nothing_suits(self) -> None:
         """Raises that as an error unless it waits: it may change, as it has changed before."""
         listed = [f"{one.method}: {one.reason}" for one in self._preference.standings(self._loop.time())]
+        network = self._host.surroundings().network
         error = TunnelError(
             f"no method of {self._profile.file} suits this network: {'; '.join(listed)}",
-            hint="add a method that does, or change `when:`" if self._host.network().source else "connect it to a network",
+            hint="add a method that does, or change `when:`" if network.source else "connect it to a network",
             exit_code=ExitCode.NO_ANSWER,
         )
         if not self._waits:

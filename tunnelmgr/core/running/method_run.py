@@ -20,7 +20,7 @@ from tunnelmgr.core.driving.driver import Driver
 from tunnelmgr.core.driving.memory import Memory
 from tunnelmgr.core.profiles.profile import DefaultRouteWish, Method, Profile
 from tunnelmgr.core.running.carrier import Carrier
-from tunnelmgr.core.running.lan import Lan, Surroundings
+from tunnelmgr.core.running.lan import Lan
 from tunnelmgr.core.running.probe import Prober, ProbeResult
 from tunnelmgr.core.running.snapshot import NOT_PROVEN, LanStatus, OuterSocket, Progress, State, Traffic, Trouble
 from tunnelmgr.core.running.verification import Finding, Verdict, Verification
@@ -143,12 +143,11 @@ class Session:
         Raises TunnelError when this method cannot work here or failed for good.
         """
         if self._profile.firewall.inbound is Inbound.ESTABLISHED:
-            await self._host.check_firewall()
+            self._host.surroundings().require_nft()
         self._carrier.open()
         try:
-            self._driver.start(self._host.network())
+            self._driver.start(self._host.surroundings().network)
             await self._driver.spoke(FIRST_DATAGRAM_TIMEOUT)
-            await self._host.prepare()
             await self._configure()
             await self._attend()
         finally:
@@ -200,7 +199,7 @@ class Session:
         if self._up is None or not self._carries:
             return False
         wished = self._profile.network.default_route is DefaultRouteWish.IF_NO_NATIVE and self._up.config.default_route
-        return wished and self._host.network().native_ipv6 is True
+        return wished and self._host.surroundings().network.native_ipv6 is True
 
     @property
     def lan(self) -> tuple[LanStatus, ...]:
@@ -256,7 +255,7 @@ class Session:
 
     async def _follow_network(self) -> None:
         """Same method, same tunnel: nothing is torn down, but the Tunnel may speak from elsewhere from here on."""
-        network = self._host.network()
+        network = self._host.surroundings().network
         if self._driver.network_changed(network):
             self._verification.doubt(SETTLING)
         await self._refresh()
@@ -364,7 +363,7 @@ class Session:
 
     async def _configure(self) -> Desired:
         """Make the device as it shall be at this moment, and the LAN with it."""
-        now, around = asyncio.get_running_loop().time(), Surroundings.of(self._host)
+        now, around = asyncio.get_running_loop().time(), self._host.surroundings()
         if self._up is None:
             desired = self._lan.withdrawn(bare_device(self._profile), around, now=now)
         else:
@@ -377,7 +376,7 @@ class Session:
             self._listener.progress(Progress("lan", line))
 
     def _wished(self, up: Up) -> Desired:
-        default_route = self._carries and wants_default_route(self._profile, up.config, self._host.network())
+        default_route = self._carries and wants_default_route(self._profile, up.config, self._host.surroundings().network)
         return wished_device(
             self._profile, up.config, default_route=default_route, carries=self._carries, passes=self._passes
         )

@@ -1,26 +1,19 @@
 """This Linux machine as a `Host`."""
 
-import asyncio
-import importlib
 from collections.abc import Callable, Collection, Mapping
-from ipaddress import IPv4Address
 
-from tunnelmgr.api.network import Network
 from tunnelmgr.host.device_name import nft_table
 from tunnelmgr.host.items import Advertisement, Item, KernelTunnel, Purpose, Resolvers, Sysctl, Table
-from tunnelmgr.host.linux import facts
-from tunnelmgr.host.linux.links import links
-from tunnelmgr.host.linux.modules import lacks_module
 from tunnelmgr.host.linux.monitor import watch
 from tunnelmgr.host.linux.netlink import LinkItem, Netlink
-from tunnelmgr.host.linux.nft import Tables, check_nft
-from tunnelmgr.host.linux.nft_counters import counters
+from tunnelmgr.host.linux.nft import Tables, counters
 from tunnelmgr.host.linux.radvd import Radvd
-from tunnelmgr.host.linux.resolver_helper import find_helper, hand_over
+from tunnelmgr.host.linux.resolver_helper import hand_over
+from tunnelmgr.host.linux.surroundings import surroundings
 from tunnelmgr.host.linux.sysctl import read_sysctl, set_sysctl, sysctls_of
 from tunnelmgr.host.linux.tun import LinuxTun, open_tun
 from tunnelmgr.host.plan import Step
-from tunnelmgr.host.resolvers import ResolverHelper
+from tunnelmgr.host.surroundings import Surroundings
 
 
 class LinuxHost:
@@ -31,23 +24,11 @@ class LinuxHost:
         self._radvd = Radvd()
         self._tables = Tables()
 
-    def network(self) -> Network:
-        return facts.network()
-
-    def links(self) -> Mapping[str, int]:
-        return links()
-
-    def leases(self) -> Mapping[IPv4Address, float]:
-        return facts.leases()
+    def surroundings(self) -> Surroundings:
+        return surroundings()
 
     def open_tun(self, device: str) -> LinuxTun:
         return open_tun(device)
-
-    async def prepare(self) -> None:
-        await asyncio.to_thread(importlib.import_module, "pyroute2")
-
-    def lacks_kernel_tunnels(self) -> str:
-        return lacks_module("sit")
 
     def barred(self, device: str) -> Mapping[str, int]:
         try:
@@ -56,15 +37,9 @@ class LinuxHost:
             return {}
         return {name: packets for name, packets in counted.items() if packets}
 
-    async def check_firewall(self) -> None:
-        check_nft()
-
-    def resolver_helper(self) -> ResolverHelper | None:
-        return find_helper()
-
-    async def actual(self, device: str, beyond: Collection[Item] = ()) -> frozenset[Item]:
-        own = [*await self._tables.of(device), *sysctls_of(device), *await self._netlink.actual(device, beyond)]
-        return frozenset([*own, *await self._found(beyond)])
+    async def actual(self, device: str, others: Collection[Item] = ()) -> frozenset[Item]:
+        own = [*await self._tables.of(device), *sysctls_of(device), *await self._netlink.actual(device, others)]
+        return frozenset([*own, *await self._found(others)])
 
     async def _found(self, items: Collection[Item]) -> list[Item]:
         """Return which of these things are there that netlink does not know of."""

@@ -6,6 +6,7 @@ That takes a fifth of a second, and the first datagram of a tunnel must not wait
 import asyncio
 import contextlib
 import errno
+import importlib
 import os
 import socket
 import time
@@ -177,11 +178,11 @@ class Netlink:
             await asyncio.sleep(_LOCAL_ROUTE_INTERVAL)
 
     async def _call(self, thing: str, command: str, **arguments: object) -> Any:
-        from pyroute2 import AsyncIPRoute
+        if self._socket is None:
+            library = await asyncio.to_thread(importlib.import_module, "pyroute2")
+            self._socket = library.AsyncIPRoute(strict_check=True)
         from pyroute2.netlink.exceptions import NetlinkError
 
-        if self._socket is None:
-            self._socket = AsyncIPRoute(strict_check=True)
         try:
             return await getattr(self._socket, thing)(command, **arguments)
         except NetlinkError as error:

@@ -4,12 +4,22 @@ import asyncio
 import errno
 import os
 import shutil
+import socket
+import struct
 from collections.abc import Hashable
 from dataclasses import replace
 
-from tunnelmgr.api.errors import TunnelError
 from tunnelmgr.host.items.tables import Purpose, Table, TableState, mark_in, state_of_table
+from tunnelmgr.host.linux.dumps import attributes, dump
 from tunnelmgr.host.plan import Step
+
+# linux/netfilter/nfnetlink.h and nf_tables.h; numbers travel in network byte order.
+_NETLINK_NETFILTER = 12
+_NEWOBJ, _GETOBJ = 10 << 8 | 18, 10 << 8 | 19  # NFNL_SUBSYS_NFTABLES, NFT_MSG_NEWOBJ and NFT_MSG_GETOBJ
+_HEADER = struct.Struct("=BBH")  # struct nfgenmsg: family, version, resource id
+_TABLE, _NAME, _TYPE, _DATA = 1, 2, 3, 4  # NFTA_OBJ_*
+_COUNTER = 1  # NFT_OBJECT_COUNTER
+_PACKETS = 2  # NFTA_COUNTER_PACKETS
 
 # What nft says for a failed system call is strerror's text; these are the ones somebody decides by.
 _TOLD_APART = (errno.ENOENT, errno.EPERM, errno.EEXIST, errno.EBUSY, errno.EOPNOTSUPP)
@@ -19,13 +29,9 @@ SEARCH_PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 """Where system programs are looked for: a login shell of a plain user leaves the last two out."""
 
 
-def check_nft(path: str = SEARCH_PATH) -> None:
-    """Raise TunnelError when nft is not installed in any directory of `path`."""
-    if not shutil.which("nft", path=path):
-        raise TunnelError(
-            "nft is missing: without it nothing can keep strangers out of this host through the tunnel",
-            hint="install the package nftables, or write `firewall: {inbound: open}` in the profile",
-        )
+def has_nft() -> bool:
+    """Whether nft is installed."""
+    return shutil.which("nft", path=SEARCH_PATH) is not None
 
 
 class Tables:
@@ -45,7 +51,7 @@ class Tables:
 
     async def of(self, device: str) -> list[Table]:
         """Return the device's tables that there are, without a mark where somebody changed one."""
-        if not shutil.which("nft", path=SEARCH_PATH):
+        if not has_nft():
             return []
         # Nearly always there are none or few: one process says which.
         names = {line.removeprefix("table ") for line in (await _nft("list", "tables")).splitlines()}
@@ -91,3 +97,22 @@ def failure_of(complaint: str) -> OSError:
         if os.strerror(code) in complaint:
             return OSError(code, os.strerror(code))
     return OSError(errno.EINVAL, f"nft says: {complaint.strip().splitlines()[0] if complaint.strip() else 'nothing'}")
+
+
+def counters(table: str) -> dict[str, int]:
+    """Return the packets that the named counters of an `ip6` table have seen; nothing when it is not there.
+
+    Without starting nft: `status` asks whenever somebody looks.
+
+    Raises OSError: EPERM without CAP_NET_ADMIN, and what a kernel without nftables says.
+    """
+    found = {}
+    for kind, message in dump(_NETLINK_NETFILTER, _GETOBJ, _HEADER.pack(socket.AF_INET6, 0, 0)):
+        said = attributes(message[_HEADER.size :])
+        if kind == _NEWOBJ and _text(said[_TABLE]) == table and int.from_bytes(said[_TYPE], "big") == _COUNTER:
+            found[_text(said[_NAME])] = int.from_bytes(attributes(said[_DATA])[_PACKETS], "big")
+    return found
+
+
+def _text(value: bytes) -> str:
+    return value.rstrip(b"\0").decode()

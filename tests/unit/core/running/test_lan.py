@@ -8,9 +8,10 @@ import pytest
 from tunnelmgr.api.hostconfig import HostConfig
 from tunnelmgr.api.network import Network
 from tunnelmgr.core.profiles.profile import LanSettings, LanShare
-from tunnelmgr.core.running.lan import Lan, Surroundings
+from tunnelmgr.core.running.lan import Lan
 from tunnelmgr.host.constants import VALID_LIFETIME
 from tunnelmgr.host.desired import Desired
+from tunnelmgr.host.surroundings import Surroundings
 
 DEVICE = Desired("tm-home")
 AROUND = Surroundings({"lan0": 1500}, Network())

@@ -4,8 +4,7 @@ import errno
 
 import pytest
 
-from tunnelmgr.api.errors import TunnelError
-from tunnelmgr.host.linux.nft import check_nft, failure_of
+from tunnelmgr.host.linux.nft import failure_of
 
 
 @pytest.mark.parametrize(
@@ -23,8 +22,3 @@ def test_the_system_call_behind_a_complaint_is_recognised(complaint: str, code: 
 def test_other_complaints_are_quoted() -> None:
     failure = failure_of("/dev/stdin:1:1-3: Error: syntax error, unexpected string\nfoo\n^^^\n")
     assert failure.strerror == "nft says: /dev/stdin:1:1-3: Error: syntax error, unexpected string"
-
-
-def test_a_missing_nft_names_the_package_and_the_way_without() -> None:
-    with pytest.raises(TunnelError, match=r"nft is missing.*install the package nftables, or write .*inbound: open"):
-        check_nft("/nowhere")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tunnelmgr.host.linux.modules import lacks_module
+from tunnelmgr.host.linux.surroundings import lacks_module
 
 
 @pytest.mark.parametrize(
