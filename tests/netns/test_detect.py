@@ -18,8 +18,9 @@ from tests.peers.coturn import Coturn
 from tests.peers.miniupnpd import Miniupnpd
 from tests.peers.miredo import MiredoServer
 from tests.peers.teredo_internet import teredo_internet
+from tunnelmgr.api.report import Filtering
 from tunnelmgr.lab.namespaces import NamespaceInternet, Site
-from tunnelmgr.lab.vocabulary import Filtering, Link, Nat, NatKind
+from tunnelmgr.lab.vocabulary import Link, Nat, NatKind
 from tunnelmgr.lab.waiting import wait_for
 
 STUN_NAME = "stun.example.net"

@@ -16,10 +16,11 @@ import pytest
 
 from tunnelmgr.api.errors import TunnelError
 from tunnelmgr.api.network import Endpoint
+from tunnelmgr.api.report import Filtering
 from tunnelmgr.lab.namespaces import NamespaceInternet, Offload, destroy, labs
 from tunnelmgr.lab.namespaces.probing import NamespaceProbeGround, NamespaceProbeSocket
 from tunnelmgr.lab.prober import measure
-from tunnelmgr.lab.vocabulary import Filtering, Link, Nat, NatKind
+from tunnelmgr.lab.vocabulary import Link, Nat, NatKind
 from tunnelmgr.lab.waiting import wait_for
 
 

@@ -11,10 +11,10 @@ import pytest
 from aioice.stun import Class, Message, Method, parse_message
 
 from tunnelmgr.api.errors import ExitCode
+from tunnelmgr.api.names import ServerName
 from tunnelmgr.api.network import DefaultRoute, LocalAddress, Network
 from tunnelmgr.api.report import NatKind
 from tunnelmgr.cli.main import run
-from tunnelmgr.core.profiles.profile import ServerName
 from tunnelmgr.detect.plan import Plan
 from tunnelmgr.detect.running import detect
 

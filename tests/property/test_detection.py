@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from tunnelmgr.api.datagrams import ChannelEvent, ChannelFailed, Closed, Connected, Datagram, IcmpReceived
 from tunnelmgr.api.effects import Done, EffectResult, Failed, FailureCode, OpenChannel, Ping, Resolve
 from tunnelmgr.api.events import Notice
+from tunnelmgr.api.names import ServerName
 from tunnelmgr.api.network import DefaultRoute, Endpoint, LocalAddress, Network
 from tunnelmgr.api.packets.port_control import PORT_CONTROL_PORT
 from tunnelmgr.api.reach import ReachProbe
-from tunnelmgr.core.profiles.profile import ServerName
 from tunnelmgr.detect.constants import DETECTION_TIMEOUT
 from tunnelmgr.detect.detection import DONE, Detection
 from tunnelmgr.detect.plan import Plan

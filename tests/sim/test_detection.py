@@ -11,11 +11,10 @@ import pytest
 from tests.sim.echoing import Echoing, asking
 from tests.sim.stun_server import StunServer
 from tunnelmgr.api.datagrams import ChannelKind
+from tunnelmgr.api.names import ServerName
 from tunnelmgr.api.packets import EchoRequest, icmpv6_packet
 from tunnelmgr.api.reach import Heard, ReachProbe
-from tunnelmgr.api.report import NatKind
-from tunnelmgr.core.profiles.profile import ServerName
-from tunnelmgr.detect.behaviour import Filtering, Mapping
+from tunnelmgr.api.report import Filtering, Mapping, NatKind
 from tunnelmgr.detect.detection import DONE, Detection
 from tunnelmgr.detect.findings import Findings, Scope
 from tunnelmgr.detect.plan import Plan

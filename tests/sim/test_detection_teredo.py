@@ -5,8 +5,7 @@ from random import Random
 import pytest
 
 from tests.sim.test_detection import LAB, SLOW, detect
-from tunnelmgr.api.report import NatKind
-from tunnelmgr.detect.behaviour import Filtering
+from tunnelmgr.api.report import Filtering, NatKind
 from tunnelmgr.detect.plan import Plan
 from tunnelmgr.lab.simulated import Internet
 from tunnelmgr_teredo.client.settings import ClientSettings

@@ -7,6 +7,22 @@ from ipaddress import IPv4Address
 from tunnelmgr.api.network import Network
 
 
+class Mapping(Enum):
+    """Which flows from one inside endpoint share an outside endpoint (RFC 4787 section 4.1)."""
+
+    ENDPOINT_INDEPENDENT = "endpoint-independent"
+    ADDRESS = "address-dependent"
+    ADDRESS_AND_PORT = "address-and-port-dependent"
+
+
+class Filtering(Enum):
+    """From whom an existing mapping lets packets in (RFC 4787 section 5)."""
+
+    ENDPOINT_INDEPENDENT = "endpoint-independent"
+    ADDRESS = "address-dependent"
+    ADDRESS_AND_PORT = "address-and-port-dependent"
+
+
 class NatKind(Enum):
     """The NAT between this host and the internet, by the names users know; RFC 4787 words beside them."""
 

@@ -1,27 +1,10 @@
 """How a NAT behaves, in the words of RFC 4787, and which of the old names that makes. Pure."""
 
 from collections.abc import Iterable
-from enum import Enum
 from typing import NamedTuple
 
 from tunnelmgr.api.network import Endpoint
-from tunnelmgr.api.report import NatKind
-
-
-class Mapping(Enum):
-    """Which flows from one inside endpoint share an outside endpoint (RFC 4787 section 4.1)."""
-
-    ENDPOINT_INDEPENDENT = "endpoint-independent"
-    ADDRESS = "address-dependent"
-    ADDRESS_AND_PORT = "address-and-port-dependent"
-
-
-class Filtering(Enum):
-    """From whom an existing mapping lets packets in (RFC 4787 section 5)."""
-
-    ENDPOINT_INDEPENDENT = "endpoint-independent"
-    ADDRESS = "address-dependent"
-    ADDRESS_AND_PORT = "address-and-port-dependent"
+from tunnelmgr.api.report import Filtering, Mapping, NatKind
 
 
 class Sighting(NamedTuple):

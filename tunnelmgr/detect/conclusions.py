@@ -1,10 +1,10 @@
 """From what was asked and answered to what the NAT is. Pure."""
 
+from tunnelmgr.api.addresses import is_public
 from tunnelmgr.api.datagrams import ChannelKind
-from tunnelmgr.api.report import NatKind
-from tunnelmgr.core.choosing.choice import is_public
+from tunnelmgr.api.report import Filtering, Mapping, NatKind
 from tunnelmgr.detect.addresses import BEHIND_A_NAT, scope_of
-from tunnelmgr.detect.behaviour import Filtering, Mapping, kinds_of, mapping_of, strictest
+from tunnelmgr.detect.behaviour import kinds_of, mapping_of, strictest
 from tunnelmgr.detect.evidence import about_nat, about_path, reason_of
 from tunnelmgr.detect.findings import FarEndFindings, NatFindings, PathFindings, RouterFindings, Scope
 from tunnelmgr.detect.inquiries import Inquiry, InquiryState

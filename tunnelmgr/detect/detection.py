@@ -4,17 +4,18 @@ It says the notice `detect.done` when `findings` has all there is to know, and c
 """
 
 from collections.abc import Mapping
-from ipaddress import AddressValueError, IPv4Address
+from ipaddress import IPv4Address
 from random import Random
 from typing import Final
 
+from tunnelmgr.api.addresses import is_public
 from tunnelmgr.api.datagrams import ChannelEvent, ChannelKind, Datagram, IcmpReceived
 from tunnelmgr.api.effects import Done, Effect, EffectResult, Failed, OpenChannel, Ping, Resolve
 from tunnelmgr.api.events import Notice, Stopped
+from tunnelmgr.api.names import literal_address
 from tunnelmgr.api.network import Endpoint, Network
 from tunnelmgr.api.status import TunnelStatus
 from tunnelmgr.api.tunnel import Tunnel, earliest
-from tunnelmgr.core.choosing.choice import is_public
 from tunnelmgr.detect import hops, nat_probe, path_mtu, router_probe
 from tunnelmgr.detect.addresses import ipv4_findings
 from tunnelmgr.detect.conclusions import Conclusions
@@ -99,7 +100,7 @@ class Detection(Tunnel):
             self.outbox.say(OpenChannel(router_probe.CHANNEL, ChannelKind.UDP))
             self._router.begin(network, now)
         for name in self._plan.names:
-            if (literal := _literal(name)) is not None:
+            if (literal := literal_address(name)) is not None:
                 self._resolved(name, literal, now)
             else:
                 self.outbox.say(Resolve(name, RESOLVE_TIMEOUT))
@@ -169,9 +170,9 @@ class Detection(Tunnel):
     def _begin_with_stun(self, now: float) -> None:
         """Once: when all STUN servers are known, or known not to be."""
         servers = self._plan.stun
-        if self._nat.stage is not nat_probe.ProbeStage.WAITING or any(one.name not in self._addresses for one in servers):
+        if self._nat.stage is not nat_probe.ProbeStage.WAITING or any(one.host not in self._addresses for one in servers):
             return
-        known = [(self._addresses[one.name], one.port or STUN_PORT) for one in servers]
+        known = [(self._addresses[one.host], one.port or STUN_PORT) for one in servers]
         own = frozenset(one.address.ip for one in self._network.addresses)
         self._nat.begin([Endpoint(address, port) for address, port in known if address is not None], own, now)
 
@@ -222,10 +223,3 @@ class Detection(Tunnel):
     @property
     def _ends_by(self) -> float:
         return self._began_at + DETECTION_TIMEOUT + (self._plan.lifetime or 0.0)
-
-
-def _literal(name: str) -> IPv4Address | None:
-    try:
-        return IPv4Address(name)
-    except AddressValueError:
-        return None

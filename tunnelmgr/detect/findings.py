@@ -5,8 +5,7 @@ from enum import Enum
 from ipaddress import IPv4Address, IPv6Address
 
 from tunnelmgr.api.network import Network
-from tunnelmgr.api.report import NatKind, NetworkReport
-from tunnelmgr.detect.behaviour import Filtering, Mapping
+from tunnelmgr.api.report import Filtering, Mapping, NatKind, NetworkReport
 
 
 class Scope(Enum):

@@ -15,7 +15,8 @@ from tunnelmgr.api.datagrams import ChannelKind, Datagram
 from tunnelmgr.api.effects import OpenChannel
 from tunnelmgr.api.network import Endpoint
 from tunnelmgr.api.outbox import Outbox
-from tunnelmgr.detect.behaviour import Filtering, Sighting
+from tunnelmgr.api.report import Filtering
+from tunnelmgr.detect.behaviour import Sighting
 from tunnelmgr.detect.inquiries import PATIENT, Inquiries, Inquiry, InquiryState, Schedule, brisk
 from tunnelmgr.detect.stun import (
     TRANSACTION_ID_LENGTH,

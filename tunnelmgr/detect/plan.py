@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from ipaddress import IPv6Address
 from random import Random
 
+from tunnelmgr.api.names import ServerName
 from tunnelmgr.api.reach import ReachProbe
-from tunnelmgr.core.profiles.profile import Profile, ServerName
+from tunnelmgr.core.profiles.profile import Profile
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,7 @@ class Plan:
     @property
     def names(self) -> tuple[str, ...]:
         """Everybody to be looked up, each once; addresses among them."""
-        targets = [server.name for server in self.stun] + [probe.target for _, probe in self.probes]
+        targets = [server.host for server in self.stun] + [probe.target for _, probe in self.probes]
         return tuple(dict.fromkeys(targets))
 
 

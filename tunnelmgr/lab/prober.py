@@ -10,7 +10,8 @@ from typing import Protocol
 
 from tunnelmgr.api.errors import TunnelError
 from tunnelmgr.api.network import Endpoint
-from tunnelmgr.lab.vocabulary import Filtering, Mapping, Nat, PortChoice
+from tunnelmgr.api.report import Filtering, Mapping
+from tunnelmgr.lab.vocabulary import Nat, PortChoice
 
 ARRIVAL_TIMEOUT = 2.0  # seconds until a datagram, and a fence behind it, counts as dropped
 FRESH_MAPPINGS = 3  # new inside endpoints needed to tell a counter from chance

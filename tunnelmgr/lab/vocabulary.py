@@ -7,24 +7,10 @@ sysctls. One prober must measure the same in both.
 from dataclasses import dataclass
 from enum import Enum
 
+from tunnelmgr.api.report import Filtering, Mapping
+
 UDP_MAPPING_TIMEOUT = 180.0  # seconds; more than the two minutes RFC 4787 REQ-5 demands, and what Linux gives a stream
 LINK_MTU = 1500  # bytes of IPv4 or IPv6 packet; Ethernet
-
-
-class Mapping(Enum):
-    """Which flows from one inside endpoint share an outside endpoint (RFC 4787 section 4.1)."""
-
-    ENDPOINT_INDEPENDENT = "endpoint-independent"
-    ADDRESS = "address-dependent"
-    ADDRESS_AND_PORT = "address-and-port-dependent"
-
-
-class Filtering(Enum):
-    """From whom an existing mapping lets packets in (RFC 4787 section 5)."""
-
-    ENDPOINT_INDEPENDENT = "endpoint-independent"
-    ADDRESS = "address-dependent"
-    ADDRESS_AND_PORT = "address-and-port-dependent"
 
 
 class PortChoice(Enum):

@@ -10,9 +10,9 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
+from tunnelmgr.api.addresses import is_never_a_host
 from tunnelmgr.api.events import EVERYWHERE
 from tunnelmgr_sixinfour.constants import NEVER_BEYOND, POINT_TO_POINT, SITE_LENGTH_MIN, SITES
-from tunnelmgr_sixinfour.protocol41.addresses import is_never_a_host
 
 
 def _check_host(address: IPv4Address) -> IPv4Address:

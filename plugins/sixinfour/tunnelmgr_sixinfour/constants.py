@@ -5,6 +5,8 @@
 
 from ipaddress import IPv4Network, IPv6Network
 
+from tunnelmgr.api.addresses import BEHIND_NAT, NEVER_A_HOST
+
 # What the specifications fix.
 OVERHEAD = 20  # bytes of outer header, which has no options; RFC 4213 section 3.5
 TUNNEL_MTU_MIN = 1280  # bytes; RFC 8200 section 5
@@ -58,16 +60,8 @@ LEARN_INTERVAL = 3600.0  # seconds after which a DHCP server is asked whether al
 LEARN_REFUSALS = 3  # questions answered without an option 212, and none with it, until what was learnt is forgotten
 LEARN_RETRY = 300.0  # seconds after which it is asked again when it did not answer, or knew nothing
 
-# Behind these the host is not reachable by its own address: RFC 1918, and RFC 6598 for the carriers' NATs.
-CARRIER_NAT = IPv4Network("100.64.0.0/10")
-PRIVATE = (
-    *(IPv4Network(block) for block in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16")),
-    CARRIER_NAT,
-)
-# No host's address, not even in a network of its own.
-NEVER_A_HOST = tuple(IPv4Network(block) for block in ("0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/4", "240.0.0.0/4"))
 # Never the outer address of a packet: RFC 3964 section 5.1. Documentation blocks pass, as in every laboratory.
-NOT_UNICAST = (*NEVER_A_HOST, *PRIVATE)
+NOT_UNICAST = (*NEVER_A_HOST, *BEHIND_NAT)
 # 6to4 prefixes made of them: RFC 3964 section 5.1.
 SIXTOFOUR_NEVER = tuple(
     IPv6Network((0x2002 << 112 | int(block.network_address) << 80, 16 + block.prefixlen)) for block in NOT_UNICAST

@@ -5,6 +5,8 @@
 
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
+from tunnelmgr.api.addresses import NOT_PUBLIC
+
 # What the specifications fix.
 TEREDO_PREFIX = IPv6Network("2001::/32")  # RFC 4380 section 2.6
 OBSOLETE_PREFIX = IPv6Network("3ffe:831f::/32")  # Windows before MS06-064; 6bone space, returned in 2006
@@ -113,24 +115,7 @@ RELAY_HOST_ADDRESSES_MAX = 64  # addresses of this host a host-specific relay ha
 
 # "Global unicast": what RFC 4380 section 5.2.4 refuses, then what we add (teredo.md section 2). Documentation blocks pass:
 # they are routed nowhere, and every laboratory and every example of the RFCs uses them.
-NOT_GLOBAL_UNICAST = tuple(
-    IPv4Network(block)
-    for block in (
-        "0.0.0.0/8",
-        "10.0.0.0/8",
-        "127.0.0.0/8",
-        "169.254.0.0/16",
-        "172.16.0.0/12",
-        "192.168.0.0/16",
-        "192.88.99.0/24",
-        "224.0.0.0/4",
-        "255.255.255.255/32",
-        "100.64.0.0/10",
-        "192.0.0.0/24",
-        "198.18.0.0/15",
-        "240.0.0.0/4",
-    )
-)
+NOT_GLOBAL_UNICAST = (*NOT_PUBLIC, IPv4Network("192.88.99.0/24"))
 
 # IPv6 addresses that no relay serves: what a server must not forward (RFC 4380 section 5.3.1), unique local addresses, which
 # nothing routes between sites, the obsolete Teredo prefix, and Teredo itself.

@@ -13,7 +13,6 @@ MTU_PROTOCOL41 = 1280  # bytes; RFC 4213 section 3.2
 VERSION = "2.0.0"  # RFC 5572
 REFERRALS_FROM = 1000  # status codes from here on come with a list of brokers; section 8
 SASL_MAX = 2048  # bytes of one challenge or answer; RFC 2831 section 2.1.1
-HOST_NAME_MAX = 253  # characters; RFC 1035 section 2.3.4
 KEEPALIVE_BYTES = 16  # of data in an echo request, as many as gogoc sends
 
 # What we chose.

@@ -5,8 +5,8 @@ from ipaddress import IPv4Address
 import pytest
 
 from tunnelmgr.api.network import Endpoint
-from tunnelmgr.api.report import NatKind
-from tunnelmgr.detect.behaviour import Filtering, Mapping, Sighting, kinds_of, mapping_of, strictest
+from tunnelmgr.api.report import Filtering, Mapping, NatKind
+from tunnelmgr.detect.behaviour import Sighting, kinds_of, mapping_of, strictest
 
 CONES = (NatKind.FULL_CONE, NatKind.ADDRESS_RESTRICTED, NatKind.PORT_RESTRICTED)
 

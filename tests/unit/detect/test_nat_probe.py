@@ -9,7 +9,7 @@ from tunnelmgr.api.datagrams import ChannelKind
 from tunnelmgr.api.effects import OpenChannel
 from tunnelmgr.api.network import Endpoint
 from tunnelmgr.api.outbox import Outbox
-from tunnelmgr.detect.behaviour import Filtering
+from tunnelmgr.api.report import Filtering
 from tunnelmgr.detect.inquiries import Inquiries, Inquiry, InquiryState
 from tunnelmgr.detect.nat_probe import CONFIRMING, NatProbe
 from tunnelmgr.detect.stun import BindingResponse

@@ -5,8 +5,9 @@ from ipaddress import IPv4Address, IPv4Network
 import pytest
 
 from tunnelmgr.api.errors import TunnelError
+from tunnelmgr.api.report import Filtering, Mapping
 from tunnelmgr.lab.namespaces.nat_rules import flow_settings, nat_rules
-from tunnelmgr.lab.vocabulary import Filtering, Mapping, Nat, NatKind, PortChoice
+from tunnelmgr.lab.vocabulary import Nat, NatKind, PortChoice
 
 WAN = IPv4Address("203.0.113.1")
 LAN = IPv4Network("192.168.1.0/24")

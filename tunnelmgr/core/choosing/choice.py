@@ -7,9 +7,9 @@ knows yet is neither yes nor no: such methods come after those that are known to
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from ipaddress import IPv4Address, IPv4Network
 from typing import NamedTuple
 
+from tunnelmgr.api.addresses import is_public
 from tunnelmgr.api.network import Network
 from tunnelmgr.api.report import NatKind, NetworkReport
 from tunnelmgr.api.transport import Fit
@@ -41,30 +41,6 @@ def report_on(network: Network) -> NetworkReport:
         nat=NatKind.NONE if public else None,
         native_ipv6=network.native_ipv6,
     )
-
-
-# Addresses that stand behind a NAT, or on no network at all. The documentation blocks (RFC 5737) count as public: nobody
-# routes them, and every laboratory uses them.
-_NOT_PUBLIC = tuple(
-    IPv4Network(prefix)
-    for prefix in (
-        "0.0.0.0/8",
-        "10.0.0.0/8",  # RFC 1918
-        "100.64.0.0/10",  # RFC 6598: a provider's own NAT
-        "127.0.0.0/8",
-        "169.254.0.0/16",
-        "172.16.0.0/12",
-        "192.0.0.0/24",
-        "192.168.0.0/16",
-        "198.18.0.0/15",
-        "240.0.0.0/4",
-    )
-)
-
-
-def is_public(address: IPv4Address) -> bool:
-    """Say whether the internet may know this address."""
-    return not any(address in prefix for prefix in _NOT_PUBLIC)
 
 
 def judge(method: Method, report: NetworkReport) -> Judgement:

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from enum import Enum
 from ipaddress import IPv6Address
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
+from tunnelmgr.api.names import ServerName
 from tunnelmgr.api.settings import BYTES, Settings
 from tunnelmgr.api.transport import Transport
 from tunnelmgr.core.profiles.problem import Problem
@@ -129,26 +130,6 @@ class LanSettings(Settings):
     def may_translate(self) -> bool:
         """Whether an interface may get a prefix that nobody outside knows."""
         return bool(self.interfaces) and self.share is LanShare.NAT66
-
-
-@dataclass(frozen=True, slots=True)
-class ServerName:
-    """A server as the user names it: "stun.example.net", "192.0.2.5:3479"."""
-
-    name: str
-    """A name or an IPv4 address."""
-    port: int | None = None
-    """None is the protocol's own."""
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Raises ValueError for what is no name or IPv4 address, with or without a port."""
-        name, colon, port = text.partition(":")
-        if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?", name):
-            raise ValueError(f"{text!r} is no server; write its name or IPv4 address, and `:port` where it has its own")
-        if colon and not (port.isdecimal() and 1 <= int(port) <= 65535):
-            raise ValueError(f"{text!r}: {port!r} is no port; it takes a number from 1 to 65535")
-        return cls(name, int(port) if colon else None)
 
 
 def _server_text(text: str) -> str:

@@ -15,7 +15,8 @@ from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address, IPv4Network
 
 from tunnelmgr.api.errors import TunnelError
-from tunnelmgr.lab.vocabulary import Filtering, Mapping, Nat, PortChoice
+from tunnelmgr.api.report import Filtering, Mapping
+from tunnelmgr.lab.vocabulary import Nat, PortChoice
 
 SEQUENTIAL_FIRST = 40000  # the first port the counter gives
 SEQUENTIAL_PORTS = 1024  # ports before it comes round

@@ -9,8 +9,9 @@ from random import Random
 
 from tunnelmgr.api.network import Endpoint
 from tunnelmgr.api.packets.protocol import IpProtocol
+from tunnelmgr.api.report import Filtering, Mapping
 from tunnelmgr.lab.simulated.packet import Dropped, IcmpError, OuterPacket
-from tunnelmgr.lab.vocabulary import Filtering, Mapping, Nat, PortChoice
+from tunnelmgr.lab.vocabulary import Nat, PortChoice
 
 FIRST_PORT, LAST_PORT = 1024, 65535  # what a NAT gives away; RFC 4787 REQ-3 leaves the well-known ones alone
 FIRST_SEQUENTIAL_PORT = 40000

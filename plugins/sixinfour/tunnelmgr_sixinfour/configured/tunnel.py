@@ -5,8 +5,10 @@ from enum import Enum
 from ipaddress import IPv6Address
 from random import Random
 
+from tunnelmgr.api.addresses import is_behind_nat
 from tunnelmgr.api.datagrams import ChannelEvent, Datagram, IcmpReceived
 from tunnelmgr.api.effects import Effect, EffectResult
+from tunnelmgr.api.error_answers import ErrorAnswers
 from tunnelmgr.api.events import Down, Notice, PathDown, PeerSilent, Stopped, Up
 from tunnelmgr.api.hostconfig import HostConfig
 from tunnelmgr.api.network import Endpoint, Network
@@ -16,14 +18,13 @@ from tunnelmgr.api.tunnel import Tunnel, earliest
 from tunnelmgr_sixinfour.configured.rounds import Found, Rounds
 from tunnelmgr_sixinfour.configured.routing import host_config, paths_of, sides_of
 from tunnelmgr_sixinfour.configured.settings import SixInFourSettings
-from tunnelmgr_sixinfour.constants import ECN, KEEPALIVE_LOSSES, UP_PATIENCE
+from tunnelmgr_sixinfour.constants import ECN, ERROR_ANSWERS, KEEPALIVE_LOSSES, UP_PATIENCE
 from tunnelmgr_sixinfour.drops import Drop, Refused
-from tunnelmgr_sixinfour.protocol41.addresses import is_private, link_local_for
+from tunnelmgr_sixinfour.protocol41.addresses import link_local_for
 from tunnelmgr_sixinfour.protocol41.channel import RawChannel
 from tunnelmgr_sixinfour.protocol41.decapsulation import Arrived, decapsulate
 from tunnelmgr_sixinfour.protocol41.diagnosis import Evidence, Verdict
 from tunnelmgr_sixinfour.protocol41.encapsulation import check_outward
-from tunnelmgr_sixinfour.protocol41.error_answers import ErrorAnswers
 from tunnelmgr_sixinfour.protocol41.icmp import IcmpJudge, News
 from tunnelmgr_sixinfour.protocol41.keepalive import SMALL
 from tunnelmgr_sixinfour.protocol41.neighbours import answer_to, echo_reply_to, is_discovery
@@ -63,7 +64,7 @@ class SixInFourTunnel(Tunnel):
         self._path_mtu = PathMtu(settings.static_mtu)
         self._rounds = Rounds(settings, self._path_mtu, random)
         self._evidence = Evidence(settings.remote, settings.far)
-        self._errors = ErrorAnswers.to_host(settings.address.ip, self.outbox)
+        self._errors = ErrorAnswers(settings.address.ip, ERROR_ANSWERS, self.outbox)
         self._notices = SparingNotices(self.outbox)
         self._icmp = IcmpJudge(settings.remote, self._path_mtu, self._evidence, self._errors, self._notices, self.outbox)
         self._link_local: IPv6Address | None = None
@@ -381,7 +382,7 @@ class SixInFourTunnel(Tunnel):
         facts: dict[str, Fact] = {
             "remote": str(self._settings.remote),
             "local": None if local is None else str(local),
-            "behind_nat": None if local is None else is_private(local),
+            "behind_nat": None if local is None else is_behind_nat(local),
             "far_address": str(self._settings.far),
             "link_local": None if self._link_local is None else str(self._link_local),
             "round_trip_s": self._rounds.round_trip,

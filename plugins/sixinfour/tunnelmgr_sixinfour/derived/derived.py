@@ -7,6 +7,7 @@ from random import Random
 
 from tunnelmgr.api.datagrams import ChannelEvent, Datagram, IcmpReceived
 from tunnelmgr.api.effects import Effect, EffectResult
+from tunnelmgr.api.error_answers import ErrorAnswers
 from tunnelmgr.api.errors import WireError
 from tunnelmgr.api.events import Down, Notice, PeerSilent, Stopped, Up
 from tunnelmgr.api.hostconfig import HostConfig
@@ -16,7 +17,7 @@ from tunnelmgr.api.packets import Icmpv4Type, Icmpv4UnreachableCode, IPv6Packet,
 from tunnelmgr.api.status import Fact, PathUse, TunnelStatus
 from tunnelmgr.api.tunnel import Tunnel, earliest
 from tunnelmgr_sixinfour.configured.settings import EnvelopeSettings
-from tunnelmgr_sixinfour.constants import OVERHEAD, TUNNEL_MTU_MIN
+from tunnelmgr_sixinfour.constants import ERROR_ANSWERS, OVERHEAD, TUNNEL_MTU_MIN
 from tunnelmgr_sixinfour.derived.domain import Domain, DomainSource, Site
 from tunnelmgr_sixinfour.derived.place import Place
 from tunnelmgr_sixinfour.derived.relay_watch import RelayWatch, Standing
@@ -24,7 +25,6 @@ from tunnelmgr_sixinfour.derived.site_paths import SitePaths
 from tunnelmgr_sixinfour.drops import Drop, Refused
 from tunnelmgr_sixinfour.protocol41.channel import RawChannel
 from tunnelmgr_sixinfour.protocol41.decapsulation import let_in, open_envelope
-from tunnelmgr_sixinfour.protocol41.error_answers import ErrorAnswers
 from tunnelmgr_sixinfour.protocol41.neighbours import is_discovery
 from tunnelmgr_sixinfour.protocol41.nesting import is_nested_too_deep
 
@@ -138,8 +138,8 @@ class DerivedTunnel(Tunnel):
             domain,
             site,
             SitePaths(site, domain, self._channel, self._settings.outer_tos, self.outbox),
-            ErrorAnswers.to_host(site.address, self.outbox),
-            ErrorAnswers(site.address, self.outbox, to="sites", by=self._send_to_site),
+            ErrorAnswers(site.address, ERROR_ANSWERS, self.outbox),
+            ErrorAnswers(site.address, ERROR_ANSWERS, self.outbox, to="sites", by=self._send_to_site),
         )
 
     def _without_prefix(self, state: State, reason: str, hint: str) -> None:

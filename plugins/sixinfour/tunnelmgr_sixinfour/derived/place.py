@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
+from tunnelmgr.api.error_answers import ErrorAnswers
 from tunnelmgr.api.packets import IPv6Packet
 from tunnelmgr_sixinfour.derived.domain import Domain, Site
 from tunnelmgr_sixinfour.derived.relay_watch import RelayWatch
 from tunnelmgr_sixinfour.derived.site_paths import SitePaths
-from tunnelmgr_sixinfour.protocol41.error_answers import ErrorAnswers
 
 
 @dataclass(slots=True)

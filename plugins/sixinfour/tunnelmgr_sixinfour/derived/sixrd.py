@@ -7,6 +7,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from tunnelmgr.api.addresses import is_never_a_host
 from tunnelmgr.api.errors import WireError
 from tunnelmgr.api.packets import IPv6Packet
 from tunnelmgr.api.settings import SECONDS
@@ -16,7 +17,6 @@ from tunnelmgr_sixinfour.constants import KEEPALIVE_INTERVAL, SITE_LENGTH_MIN, S
 from tunnelmgr_sixinfour.derived.domain import Site, check_site_source
 from tunnelmgr_sixinfour.derived.settings import DerivedSettings
 from tunnelmgr_sixinfour.drops import Drop, Refused
-from tunnelmgr_sixinfour.protocol41.addresses import is_never_a_host
 
 OPTION_6RD = 212  # RFC 5969 section 7.1.1
 _FIXED = struct.Struct("!BB16s")

@@ -7,6 +7,7 @@ long as a question is open.
 from ipaddress import IPv4Address
 from random import Random
 
+from tunnelmgr.api.addresses import is_never_a_host
 from tunnelmgr.api.datagrams import ChannelKind, Datagram
 from tunnelmgr.api.effects import CloseChannel, Effect, EffectResult, Failed, OpenChannel
 from tunnelmgr.api.errors import WireError
@@ -16,7 +17,6 @@ from tunnelmgr_sixinfour.constants import DHCP_IDENTIFIER_LENGTH, DHCP_TIMEOUTS,
 from tunnelmgr_sixinfour.derived.dhcp import BROADCAST, CLIENT_PORT, SERVER_PORT, Ack, Inform
 from tunnelmgr_sixinfour.derived.domain import Domain
 from tunnelmgr_sixinfour.derived.sixrd import OPTION_6RD, SixRd, SixRdOption, check_domain
-from tunnelmgr_sixinfour.protocol41.addresses import is_never_a_host
 from tunnelmgr_sixinfour.protocol41.diagnosis import Verdict
 
 _PORT_HINT = "see who has it with `ss -lunp sport = :68`; or write `prefix`, `mask_length`, `border_relay` instead"

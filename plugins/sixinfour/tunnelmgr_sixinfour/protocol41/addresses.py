@@ -3,35 +3,18 @@
 from ipaddress import IPv4Address, IPv6Address, IPv6Network
 from random import Random
 
+from tunnelmgr.api.addresses import is_behind_nat, is_within
 from tunnelmgr_sixinfour.constants import (
-    CARRIER_NAT,
     LINK_LOCAL,
-    NEVER_A_HOST,
     NEVER_A_SOURCE,
     NOT_UNICAST,
-    PRIVATE,
     SIXTOFOUR_PREFIX,
 )
 
 
-def is_private(address: IPv4Address) -> bool:
-    """Whether a NAT stands between this address and the internet."""
-    return any(address in network for network in PRIVATE)
-
-
-def is_behind_carrier(address: IPv4Address) -> bool:
-    """Whether the NAT is the provider's, where nobody can forward protocol 41 (RFC 6598)."""
-    return address in CARRIER_NAT
-
-
-def is_never_a_host(address: IPv4Address) -> bool:
-    """Whether no host has this address, in whatever network."""
-    return any(address in network for network in NEVER_A_HOST)
-
-
 def is_global_unicast(address: IPv4Address) -> bool:
     """Whether one host of the internet may have this address (RFC 3964 section 5.1)."""
-    return not any(address in network for network in NOT_UNICAST)
+    return not is_within(address, NOT_UNICAST)
 
 
 def embedded(address: IPv6Address) -> IPv4Address | None:
@@ -60,7 +43,7 @@ def link_local_for(address: IPv4Address, random: Random) -> IPv6Address:
     Behind NATs both ends may have the same private address, so the interface identifier is random there, with the
     universal bit clear (RFC 4291 appendix A).
     """
-    if not is_private(address):
+    if not is_behind_nat(address):
         return link_local_of(address)
     identifier = random.getrandbits(64) & ~(1 << 57) | 1 << 63  # never one that an IPv4 address makes
     return IPv6Address(int(LINK_LOCAL.network_address) | identifier)

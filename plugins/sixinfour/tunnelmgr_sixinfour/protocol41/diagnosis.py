@@ -4,10 +4,10 @@ from collections import deque
 from ipaddress import IPv4Address, IPv6Address
 from typing import NamedTuple
 
+from tunnelmgr.api.addresses import SHARED, is_behind_nat
 from tunnelmgr.api.datagrams import IcmpReceived
 from tunnelmgr.api.packets import Icmpv4Type, Icmpv4UnreachableCode
 from tunnelmgr_sixinfour.constants import UNREACHABLE_STRIKES, UNREACHABLE_WINDOW
-from tunnelmgr_sixinfour.protocol41.addresses import is_behind_carrier, is_private
 
 _PROTOCOL = (Icmpv4Type.DESTINATION_UNREACHABLE, Icmpv4UnreachableCode.PROTOCOL)
 _WORDS = {
@@ -68,11 +68,11 @@ class Evidence:
                 "check `address` and `far_address`, and the tunnel's addresses at the far end",
             )
         silent = f"no protocol 41 comes back from {self._remote}"
-        if is_behind_carrier(local):
+        if local in SHARED:
             return Verdict(
                 f"{silent}; {local} is behind the provider's NAT", "use teredo: protocol 41 does not pass such a NAT"
             )
-        if is_private(local):
+        if is_behind_nat(local):
             return Verdict(
                 f"{silent}; {local} is behind a NAT",
                 f"let the router forward protocol 41 to {local} and tell the far end the router's address, or use teredo",

@@ -7,13 +7,13 @@ from enum import Enum
 from ipaddress import IPv4Address
 
 from tunnelmgr.api.datagrams import IcmpReceived
+from tunnelmgr.api.error_answers import ErrorAnswers
 from tunnelmgr.api.errors import WireError
 from tunnelmgr.api.outbox import Outbox
 from tunnelmgr.api.packets import Icmpv4Type, Icmpv4UnreachableCode, IPv6Quote
 from tunnelmgr_sixinfour.constants import OVERHEAD
 from tunnelmgr_sixinfour.protocol41.decapsulation import Sides
 from tunnelmgr_sixinfour.protocol41.diagnosis import Evidence, words_for
-from tunnelmgr_sixinfour.protocol41.error_answers import ErrorAnswers
 from tunnelmgr_sixinfour.protocol41.notices import SparingNotices
 from tunnelmgr_sixinfour.protocol41.path_mtu import PathMtu
 

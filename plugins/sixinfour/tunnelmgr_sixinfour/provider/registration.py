@@ -10,6 +10,7 @@ from hashlib import blake2b
 from ipaddress import IPv4Address
 from math import inf
 
+from tunnelmgr.api.addresses import is_behind_nat
 from tunnelmgr.api.effects import Remember
 from tunnelmgr.api.outbox import Outbox
 from tunnelmgr_sixinfour.constants import (
@@ -19,7 +20,6 @@ from tunnelmgr_sixinfour.constants import (
     UPDATE_RETRY,
     UPDATE_TOLD_AGAIN,
 )
-from tunnelmgr_sixinfour.protocol41.addresses import is_private
 from tunnelmgr_sixinfour.provider.settings import UpdateSettings
 
 
@@ -77,7 +77,7 @@ class Registration:
     def accepted(self, address: IPv4Address, now: float) -> None:
         self.address, self._retry = address, UPDATE_RETRY[0]
         self._keep(f"at {address}")
-        again = self._told_again if is_private(address) else inf
+        again = self._told_again if is_behind_nat(address) else inf
         self._outbox.say(Remember(self._unheard_key, str(again).encode(), lifetime=UPDATE_TOLD_AGAIN[1]))
         self._tell_again_in(again, now)
 

@@ -14,6 +14,7 @@ from enum import Enum
 from ipaddress import IPv4Address
 from math import ceil
 
+from tunnelmgr.api.addresses import is_behind_nat
 from tunnelmgr.api.effects import Cancel, Done, Effect, EffectResult, Failed, FailureCode, Fetch, Response
 from tunnelmgr.api.events import Notice
 from tunnelmgr.api.outbox import Outbox
@@ -25,7 +26,6 @@ from tunnelmgr_sixinfour.constants import (
     UPDATE_TIMEOUT,
     UPDATE_UNREACHED_RETRY,
 )
-from tunnelmgr_sixinfour.protocol41.addresses import is_private
 from tunnelmgr_sixinfour.protocol41.notices import SparingNotices
 from tunnelmgr_sixinfour.provider.provider import Answer, Verdict, read_answer
 from tunnelmgr_sixinfour.provider.registration import Registration
@@ -110,7 +110,7 @@ class EndpointUpdate:
             self._silent_since = now
         if self._local is None or self._standing is not Standing.CURRENT or now < self._registration.told_until:
             return
-        patience = 0.0 if is_private(self._local) and not self._was_heard else UPDATE_SILENCE
+        patience = 0.0 if is_behind_nat(self._local) and not self._was_heard else UPDATE_SILENCE
         if now - self._silent_since >= patience:
             self._become_due(now)
 
@@ -135,7 +135,7 @@ class EndpointUpdate:
 
     def _request(self, local: IPv4Address) -> Fetch:
         # Behind a NAT the provider takes the address it sees, which is the NAT's.
-        address = "" if is_private(local) else f"&myip={local}"
+        address = "" if is_behind_nat(local) else f"&myip={local}"
         return Fetch(
             f"{self._settings.url}?hostname={self._settings.tunnel}{address}",
             username=self._settings.username,

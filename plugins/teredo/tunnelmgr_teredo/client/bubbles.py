@@ -2,6 +2,7 @@
 
 from ipaddress import IPv4Address
 
+from tunnelmgr.api.limits import TokenBuckets
 from tunnelmgr.api.network import Endpoint
 from tunnelmgr_teredo.constants import (
     BUBBLE_INTERVAL,
@@ -12,7 +13,6 @@ from tunnelmgr_teredo.constants import (
     SERVER_BUDGET,
     SERVER_PORT,
 )
-from tunnelmgr_teredo.token_bucket import TokenBuckets
 
 
 class RoundLimit:

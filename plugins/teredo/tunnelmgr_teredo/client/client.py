@@ -8,6 +8,7 @@ from typing import cast
 
 from tunnelmgr.api.datagrams import ChannelEvent, ChannelFailed, ChannelKind, Datagram, IcmpReceived
 from tunnelmgr.api.effects import Done, Effect, EffectResult, Failed, FailureCode, OpenChannel
+from tunnelmgr.api.error_answers import ErrorAnswers
 from tunnelmgr.api.errors import ExitCode, WireError
 from tunnelmgr.api.events import Down, Notice, Stopped, Up
 from tunnelmgr.api.hostconfig import HostConfig
@@ -27,9 +28,16 @@ from tunnelmgr_teredo.client.reception import Reception
 from tunnelmgr_teredo.client.refresh_interval import RefreshInterval
 from tunnelmgr_teredo.client.settings import ClientSettings, NativeMode
 from tunnelmgr_teredo.client.transmission import Transmission
-from tunnelmgr_teredo.constants import CHANNEL_ATTEMPTS, RESTART_DELAY, SERVICE, SERVICE_PORTS, TEREDO_PREFIX
+from tunnelmgr_teredo.constants import (
+    CHANNEL_ATTEMPTS,
+    CLIENT_LINK_LOCAL,
+    HOST_ERRORS,
+    RESTART_DELAY,
+    SERVICE,
+    SERVICE_PORTS,
+    TEREDO_PREFIX,
+)
 from tunnelmgr_teredo.drops import Drop, Refused
-from tunnelmgr_teredo.unreachables import Unreachables
 from tunnelmgr_teredo.wire.address import TeredoAddress
 from tunnelmgr_teredo.wire.datagram import Payload
 
@@ -51,7 +59,7 @@ class TeredoClient(Tunnel):
         self._settings = settings
         self._random = random
         self._unicast = settings.unicast
-        self._unreachables = Unreachables(self.outbox)
+        self._errors = ErrorAnswers(CLIENT_LINK_LOCAL, HOST_ERRORS, self.outbox)
         self._qualification = Qualification(settings, self._unicast, random, self.outbox)
         self._discovery = LocalDiscovery(random, self.outbox) if settings.local_discovery else None
         self._joining: OpenChannel | None = None
@@ -104,7 +112,7 @@ class TeredoClient(Tunnel):
             return
         if self._transmission is None:
             self.outbox.drop(Drop.NOT_QUALIFIED)
-            self._unreachables.unreachable(packet, now)
+            self._errors.unreachable(packet, now)
         else:
             self._transmission.transmit(packet, now)
 
@@ -276,11 +284,11 @@ class TeredoClient(Tunnel):
         if self._book is not None and self._book.identity == identity:
             return
         self._give_address_up(now)
-        self._unreachables.source = identity.address
-        book = PeerBook(identity, self._settings, self._discovery, self._random, self.outbox, self._unreachables, now)
+        self._errors.source = identity.address
+        book = PeerBook(identity, self._settings, self._discovery, self._random, self.outbox, self._errors, now)
         self._book = book
         self._reception = Reception(book, self._unicast, self._settings.relays, self.outbox)
-        self._transmission = Transmission(book, self._unicast, self._unreachables, self.outbox)
+        self._transmission = Transmission(book, self._unicast, self._errors, self.outbox)
         if self._discovery is not None:
             self._discovery.begin(identity, now)
         self._say_up()

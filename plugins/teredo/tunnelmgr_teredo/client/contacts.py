@@ -20,6 +20,7 @@ from itertools import count
 from random import Random
 
 from tunnelmgr.api.datagrams import Datagram
+from tunnelmgr.api.limits import TokenBucket
 from tunnelmgr.api.network import Endpoint
 from tunnelmgr.api.outbox import Outbox
 from tunnelmgr.api.packets.ipv6 import IPv6Packet
@@ -40,7 +41,6 @@ from tunnelmgr_teredo.constants import (
     STRANGER_ECHO_TESTS,
 )
 from tunnelmgr_teredo.drops import Drop
-from tunnelmgr_teredo.token_bucket import TokenBucket
 from tunnelmgr_teredo.wire.datagram import bubble, with_trailers
 from tunnelmgr_teredo.wire.trailers import Trailer
 

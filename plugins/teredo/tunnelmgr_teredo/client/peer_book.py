@@ -5,6 +5,7 @@ from ipaddress import IPv6Address, IPv6Network
 from random import Random
 
 from tunnelmgr.api.datagrams import Datagram
+from tunnelmgr.api.error_answers import ErrorAnswers
 from tunnelmgr.api.events import PathDown, PathUp
 from tunnelmgr.api.network import Endpoint
 from tunnelmgr.api.outbox import Outbox
@@ -28,7 +29,6 @@ from tunnelmgr_teredo.constants import (
     STATUS_PEERS_MAX,
 )
 from tunnelmgr_teredo.drops import Drop
-from tunnelmgr_teredo.unreachables import Unreachables
 from tunnelmgr_teredo.wire.address import TeredoAddress, is_teredo
 
 
@@ -42,7 +42,7 @@ class PeerBook:
         discovery: LocalDiscovery | None,
         random: Random,
         outbox: Outbox,
-        unreachables: Unreachables,
+        errors: ErrorAnswers,
         now: float,
     ) -> None:
         self.identity = identity
@@ -51,7 +51,7 @@ class PeerBook:
         self.relay: Endpoint | None = None
         """The relay that has proven last to be the way to some native host."""
         self._outbox = outbox
-        self._unreachables = unreachables
+        self._errors = errors
         self._outward_space = QueueSpace(QUEUES_BYTES_MAX)
         self._inward_space = QueueSpace(QUEUES_BYTES_MAX)
         self._own_network = IPv6Network(identity.address.packed)
@@ -145,7 +145,7 @@ class PeerBook:
             peer.discovered_at = None  # it may have left our link
         for waiting in wanted:
             self._outbox.drop(Drop.UNREACHABLE)
-            self._unreachables.unreachable(waiting.packet, now)
+            self._errors.unreachable(waiting.packet, now)
         for _ in _drain(peer.inward):
             self._outbox.drop(Drop.UNPROVEN)
 

@@ -25,7 +25,7 @@ from tunnelmgr.api.outbox import Outbox
 from tunnelmgr.api.report import NatKind
 from tunnelmgr.api.tunnel import earliest
 from tunnelmgr_teredo.client.advertisement import ServerAdvertisement, read_advertisement
-from tunnelmgr_teredo.client.servers import Server, ServerName, ServerOrder
+from tunnelmgr_teredo.client.servers import ConfiguredServer, Server, ServerOrder
 from tunnelmgr_teredo.client.settings import ClientSettings
 from tunnelmgr_teredo.client.solicitation import KeyRefused, Solicitation, SolicitationOutcome
 from tunnelmgr_teredo.constants import (
@@ -102,7 +102,7 @@ class Qualification:
         self.nat: NatKind | None = None
         """None while unknown."""
         self.refresh_interval = settings.refresh_interval
-        self._name: ServerName | None = None
+        self._name: ConfiguredServer | None = None
         self._resolving: Resolve | None = None
         self._advertisement: ServerAdvertisement | None = None
         """The last one from the primary address."""
@@ -248,7 +248,7 @@ class Qualification:
 
     # -- towards an address -------------------------------------------------------------------------------------------
 
-    def _try(self, name: ServerName, now: float) -> None:
+    def _try(self, name: ConfiguredServer, now: float) -> None:
         self._name = name
         if name.literal is not None:
             self._probe(name.at(name.literal), now)

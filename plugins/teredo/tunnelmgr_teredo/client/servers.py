@@ -2,14 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import AddressValueError, IPv4Address
+from ipaddress import IPv4Address
 
+from tunnelmgr.api.names import literal_address
 from tunnelmgr.api.network import Endpoint
 from tunnelmgr_teredo.constants import SERVER_PORT
 
 
 @dataclass(frozen=True, slots=True)
-class ServerName:
+class ConfiguredServer:
     """A server as the user gave it: a name, or an IPv4 address."""
 
     name: str
@@ -18,10 +19,7 @@ class ServerName:
 
     @property
     def literal(self) -> IPv4Address | None:
-        try:
-            return IPv4Address(self.name)
-        except AddressValueError:
-            return None
+        return literal_address(self.name)
 
     def at(self, primary: IPv4Address) -> "Server":
         """Return the server, its name resolved."""
@@ -51,10 +49,10 @@ class Server:
 class ServerOrder:
     """Goes through the servers in the user's order, the one that worked last in front."""
 
-    def __init__(self, names: Sequence[ServerName]) -> None:
+    def __init__(self, names: Sequence[ConfiguredServer]) -> None:
         self._names = tuple(names)
         self._last_good: str | None = None
-        self._untried: list[ServerName] = []
+        self._untried: list[ConfiguredServer] = []
 
     def remember(self, name: str) -> None:
         """Take the server that worked in an earlier run."""
@@ -66,11 +64,11 @@ class ServerOrder:
         changed, self._last_good = name != self._last_good, name
         return changed
 
-    def begin(self) -> ServerName:
+    def begin(self) -> ConfiguredServer:
         """Start over; return the first server to try."""
         self._untried = sorted(self._names, key=lambda server: server.name != self._last_good)
         return self._untried.pop(0)
 
-    def next(self) -> ServerName | None:
+    def next(self) -> ConfiguredServer | None:
         """Return the next server to try, None when all have been tried since `begin` or `settle`."""
         return self._untried.pop(0) if self._untried else None

@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from tunnelmgr.api.secret import Secret
 from tunnelmgr.api.settings import BYTES, SECONDS, Settings
-from tunnelmgr_teredo.client.servers import ServerName
+from tunnelmgr_teredo.client.servers import ConfiguredServer
 from tunnelmgr_teredo.constants import LINK_MTU, MTU_MAX, PEERS_MAX, REFRESH_INTERVAL
 from tunnelmgr_teredo.wire.address import GlobalUnicast
 from tunnelmgr_teredo.wire.datagram import SharedSecret
@@ -163,8 +163,8 @@ class ClientSettings(Settings):
         return self
 
     @property
-    def server_names(self) -> tuple[ServerName, ...]:
-        return tuple(ServerName(name, self.secondary) for name in self.server)
+    def server_names(self) -> tuple[ConfiguredServer, ...]:
+        return tuple(ConfiguredServer(name, self.secondary) for name in self.server)
 
     @property
     def shared_secret(self) -> SharedSecret | None:

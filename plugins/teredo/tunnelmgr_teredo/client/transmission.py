@@ -5,12 +5,12 @@ Only packets the data plane does not carry by itself come here: the first ones t
 
 from ipaddress import IPv6Address
 
+from tunnelmgr.api.error_answers import ErrorAnswers
 from tunnelmgr.api.outbox import Outbox
 from tunnelmgr.api.packets.ipv6 import IPV6_DESTINATION, IPV6_SOURCE
 from tunnelmgr_teredo.client.peer_book import PeerBook
 from tunnelmgr_teredo.client.peers import PeerStanding
 from tunnelmgr_teredo.drops import Drop
-from tunnelmgr_teredo.unreachables import Unreachables
 from tunnelmgr_teredo.wire.address import GlobalUnicast, TeredoAddress, is_teredo
 from tunnelmgr_teredo.wire.native import is_native
 
@@ -18,10 +18,10 @@ from tunnelmgr_teredo.wire.native import is_native
 class Transmission:
     """Sends packets, or holds them while their destination is being contacted."""
 
-    def __init__(self, book: PeerBook, unicast: GlobalUnicast, unreachables: Unreachables, outbox: Outbox) -> None:
+    def __init__(self, book: PeerBook, unicast: GlobalUnicast, errors: ErrorAnswers, outbox: Outbox) -> None:
         self._book = book
         self._unicast = unicast
-        self._unreachables = unreachables
+        self._errors = errors
         self._outbox = outbox
         self._identity = book.identity
 
@@ -32,17 +32,17 @@ class Transmission:
             self._outbox.drop(Drop.SCOPE)
         elif packet[IPV6_SOURCE] != self._identity.address.packed:
             self._outbox.drop(Drop.SOURCE)
-            self._unreachables.prohibited(packet, now)
+            self._errors.prohibited(packet, now)
         elif len(packet) > self._identity.mtu:
             self._outbox.drop(Drop.TOO_BIG)
-            self._unreachables.too_big(packet, self._identity.mtu, now)
+            self._errors.too_big(packet, self._identity.mtu, now)
         elif is_teredo(destination):
             self._to_teredo(destination, packet, now)
         elif is_native(destination):
             self._to_peer(destination, packet, now)
         else:
             self._outbox.drop(Drop.DESTINATION)
-            self._unreachables.unreachable(packet, now)
+            self._errors.unreachable(packet, now)
 
     def _to_teredo(self, destination: IPv6Address, packet: bytes, now: float) -> None:
         teredo = TeredoAddress.parse(destination)
@@ -61,4 +61,4 @@ class Transmission:
             self._book.hold_outward(peer, packet)
         else:
             self._outbox.drop(Drop.UNREACHABLE)
-            self._unreachables.unreachable(packet, now)
+            self._errors.unreachable(packet, now)

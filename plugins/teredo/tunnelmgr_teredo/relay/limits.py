@@ -1,5 +1,6 @@
 """How much native hosts can make a relay remember and send (RFC 4380 section 7.3.5; teredo.md section 7.4)."""
 
+from tunnelmgr.api.limits import TokenBucket, TokenBuckets
 from tunnelmgr.api.network import Endpoint
 from tunnelmgr_teredo.client.bubbles import BubbleBudget
 from tunnelmgr_teredo.constants import (
@@ -9,7 +10,6 @@ from tunnelmgr_teredo.constants import (
     RELAY_NEWCOMERS_PER_NETWORK,
     RELAY_SERVER_BUDGET,
 )
-from tunnelmgr_teredo.token_bucket import TokenBucket, TokenBuckets
 
 
 class RelayLimits:

@@ -14,6 +14,7 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network
 from random import Random
 
 from tunnelmgr.api.datagrams import Datagram
+from tunnelmgr.api.error_answers import ErrorAnswers
 from tunnelmgr.api.errors import WireError
 from tunnelmgr.api.events import PathDown, PathUp
 from tunnelmgr.api.network import Endpoint, Network
@@ -22,6 +23,7 @@ from tunnelmgr.api.packets.ipv6 import IPV6_DESTINATION, IPV6_SOURCE, IPv6Packet
 from tunnelmgr.api.status import Fact, PathUse, PeerStatus
 from tunnelmgr_teredo.client.packet_queue import PacketQueue, QueueSpace, Waiting
 from tunnelmgr_teredo.constants import (
+    CLIENT_LINK_LOCAL,
     LINK_LOCAL_PREFIX,
     PATH_RENEWAL_INTERVAL,
     PATH_REPORT_INTERVAL,
@@ -44,7 +46,6 @@ from tunnelmgr_teredo.relay.guests import Guests
 from tunnelmgr_teredo.relay.limits import RelayLimits
 from tunnelmgr_teredo.relay.peers import ClientStanding, RelayPeer, RelayPeers
 from tunnelmgr_teredo.relay.served import Served
-from tunnelmgr_teredo.unreachables import Unreachables
 from tunnelmgr_teredo.wire.address import GlobalUnicast, TeredoAddress, is_teredo
 from tunnelmgr_teredo.wire.datagram import Payload, bubble, is_bubble
 from tunnelmgr_teredo.wire.native import is_link_only, is_source_routed
@@ -88,7 +89,7 @@ class Relaying:
         self._unicast = unicast
         self._outbox = outbox
         self._key = random.randbytes(RELAY_KEY_LENGTH)
-        self._unreachables = Unreachables(outbox, RELAY_ERRORS)
+        self._errors = ErrorAnswers(CLIENT_LINK_LOCAL, RELAY_ERRORS, outbox)
         self._own = identity.own
         self._has_source = False
         self._ipv4_source: IPv4Address | None = None
@@ -113,7 +114,7 @@ class Relaying:
             self._ipv4_source = network.source
             self._doubt()
         if source is not None:
-            self._unreachables.source = source
+            self._errors.source = source
 
     def _doubt(self) -> None:
         """This host has moved: the NATs of clients know nothing of its new address, so each must be asked again."""
@@ -207,7 +208,7 @@ class Relaying:
     def _refuse(self, packet: bytes, reason: Drop, now: float) -> None:
         self._outbox.drop(reason)
         if self._has_source:
-            self._unreachables.unreachable(packet, now)
+            self._errors.unreachable(packet, now)
 
     # -- from clients to native IPv6 (RFC 4380 section 5.4.2) ---------------------------------------------------------
 

@@ -6,6 +6,7 @@ reflect floods. Forwarded bubbles and released echo requests do not grow, yet hi
 
 from ipaddress import IPv4Address
 
+from tunnelmgr.api.limits import TokenBucket, TokenBuckets
 from tunnelmgr_teredo.constants import (
     ECHOES_PER_SOURCE,
     FORWARDED_PER_DESTINATION,
@@ -15,7 +16,6 @@ from tunnelmgr_teredo.constants import (
     SOLICITATIONS_PER_ADDRESS,
     SOLICITATIONS_PER_NETWORK,
 )
-from tunnelmgr_teredo.token_bucket import TokenBucket, TokenBuckets
 
 
 class ServerLimits:

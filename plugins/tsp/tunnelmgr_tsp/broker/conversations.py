@@ -5,18 +5,19 @@ The owner gets requests, each with its session, and gives back the answers (docs
 
 from collections import deque
 from collections.abc import Iterator
+from ipaddress import IPv4Address
 from random import Random
 from typing import NamedTuple
 
 from tunnelmgr.api.datagrams import Accepted, Datagram
 from tunnelmgr.api.effects import CloseChannel
 from tunnelmgr.api.errors import WireError
+from tunnelmgr.api.limits import TokenBuckets
 from tunnelmgr.api.network import Endpoint
 from tunnelmgr.api.outbox import Outbox
 from tunnelmgr_tsp.broker.dialogue import BrokerAnswer, BrokerDialogue, BrokerStage, Policy
 from tunnelmgr_tsp.broker.sessions import ClientSession, ClientSessions
-from tunnelmgr_tsp.broker.token_buckets import TokenBuckets
-from tunnelmgr_tsp.constants import REQUESTS_BURST, REQUESTS_PER_SECOND, RSPAUTH_PAUSE, WAITING_MAX
+from tunnelmgr_tsp.constants import ADDRESSES_COUNTED_MAX, REQUESTS_BURST, REQUESTS_PER_SECOND, RSPAUTH_PAUSE, WAITING_MAX
 from tunnelmgr_tsp.wire.datagrams import ECHO_REQUEST, ControlMessage
 from tunnelmgr_tsp.wire.framing import BLANK, SUCCESS, Medium, Status
 
@@ -39,7 +40,7 @@ class Conversations:
         self._policy = policy
         self._random = random
         self._outbox = outbox
-        self._requests = TokenBuckets(REQUESTS_PER_SECOND, REQUESTS_BURST)
+        self._requests: TokenBuckets[IPv4Address] = TokenBuckets(REQUESTS_BURST, REQUESTS_PER_SECOND, ADDRESSES_COUNTED_MAX)
         self._pausing: deque[ClientSession] = deque()
         """Streams that wait to say more. All pauses are equally long, so the first ends first."""
         self._left: list[ClientSession] = []

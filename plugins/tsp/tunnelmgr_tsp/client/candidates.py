@@ -3,10 +3,11 @@
 from collections import deque
 from collections.abc import Collection, Iterable
 
+from tunnelmgr.api.addresses import is_never_a_host
 from tunnelmgr.api.errors import WireError
 from tunnelmgr.api.network import Endpoint
 from tunnelmgr_tsp.constants import REDIRECT_HOPS_MAX
-from tunnelmgr_tsp.wire.brokers import Broker, may_be_asked
+from tunnelmgr_tsp.wire.brokers import Broker
 
 
 class Candidates:
@@ -51,7 +52,7 @@ class Candidates:
             broker = Broker.parse(text)
         except ValueError:
             return None
-        if broker.address is not None and not may_be_asked(broker.address):
+        if broker.address is not None and is_never_a_host(broker.address):
             return None
         # Nothing proves that a referral comes from our broker: a forged one must not collect the password.
         return broker if self._trusted is None or broker in self._trusted else None

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv6Address, IPv6Interface, IPv6Network
 from typing import Self
 
+from tunnelmgr.api.addresses import is_never_a_host
 from tunnelmgr.api.errors import WireError
 from tunnelmgr.api.hostconfig import HostConfig
 from tunnelmgr.api.network import Endpoint
@@ -20,7 +21,7 @@ from tunnelmgr_tsp.constants import (
     PREFIX_LENGTH_MAX,
     PREFIX_LENGTH_MIN,
 )
-from tunnelmgr_tsp.wire.brokers import Broker, may_be_asked
+from tunnelmgr_tsp.wire.brokers import Broker
 from tunnelmgr_tsp.wire.capability import Mechanism, TunnelType
 from tunnelmgr_tsp.wire.messages import Offer
 
@@ -172,6 +173,6 @@ def _check_prefix(prefix: IPv6Network, server: IPv6Address | None) -> None:
 
 
 def _outer_peer(address: IPv4Address | None) -> Endpoint:
-    if address is None or not may_be_asked(address):
+    if address is None or is_never_a_host(address):
         raise WireError(f"{address} cannot be the server's IPv4 address")
     return Endpoint(address, 0)

@@ -3,7 +3,8 @@
 from ipaddress import IPv4Address
 from typing import NamedTuple, Self
 
-from tunnelmgr_tsp.constants import HOST_NAME_MAX, PORT
+from tunnelmgr.api.names import ServerName, literal_address
+from tunnelmgr_tsp.constants import PORT
 
 
 class Broker(NamedTuple):
@@ -15,29 +16,13 @@ class Broker(NamedTuple):
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read `host` or `host:port`. Raises ValueError."""
-        host, colon, port = text.strip().rpartition(":")
-        if not colon:
-            host, port = port, str(PORT)
-        if ":" in host or host.startswith("["):
-            raise ValueError(f"{text!r}: a broker is asked over IPv4; write a name or an IPv4 address")
-        if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
-            raise ValueError(f"{text!r}: {port!r} is not a port; write a number from 1 to 65535")
-        if not 0 < len(host) <= HOST_NAME_MAX or not all(letter.isalnum() or letter in "-._" for letter in host):
-            raise ValueError(f"{text!r} is not a host name")
-        return cls(host, int(port))
+        name = ServerName.parse(text)
+        return cls(name.host, name.port or PORT)
 
     @property
     def address(self) -> IPv4Address | None:
         """The address, where the host is one."""
-        try:
-            return IPv4Address(self.host)
-        except ValueError:
-            return None
+        return literal_address(self.host)
 
     def __str__(self) -> str:
         return self.host if self.port == PORT else f"{self.host}:{self.port}"
-
-
-def may_be_asked(address: IPv4Address) -> bool:
-    """True if we may be sent to this address: it is one other host (TSP-18)."""
-    return not (address.is_loopback or address.is_multicast or address.is_unspecified or address.packed[:1] >= b"\xf0")

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from tunnelmgr.api.errors import ExitCode, TunnelError
+from tunnelmgr.api.names import ServerName
 from tunnelmgr.api.report import NatKind
 from tunnelmgr.core.plugins import PluginRegistry
 from tunnelmgr.core.profiles.loading import load_profile
 from tunnelmgr.core.profiles.problem import ProblemSeverity, ProfileError
-from tunnelmgr.core.profiles.profile import DatapathWish, DefaultRouteWish, LanShare, Method, ServerName
+from tunnelmgr.core.profiles.profile import DatapathWish, DefaultRouteWish, LanShare, Method
 from tunnelmgr.core.profiles.when import When
 from tunnelmgr.host.desired import Inbound
 from tunnelmgr.host.device_name import device_name

@@ -467,13 +467,13 @@ MISTAKES = [
         detect: {stun: ["a:b", "1.2.3.4:0", "a b"]}
         """,
         """
-        home.yaml:2:17: error: 'stun': 'a:b': 'b' is no port; it takes a number from 1 to 65535
+        home.yaml:2:17: error: 'stun': 'a:b': 'b' is not a port; write a number from 1 to 65535
         detect: {stun: ["a:b", "1.2.3.4:0", "a b"]}
                         ^~~~~
-        home.yaml:2:24: error: 'stun': '1.2.3.4:0': '0' is no port; it takes a number from 1 to 65535
+        home.yaml:2:24: error: 'stun': '1.2.3.4:0': '0' is not a port; write a number from 1 to 65535
         detect: {stun: ["a:b", "1.2.3.4:0", "a b"]}
                                ^~~~~~~~~~~
-        home.yaml:2:37: error: 'stun': 'a b' is no server; write its name or IPv4 address, and `:port` where it has its own
+        home.yaml:2:37: error: 'stun': 'a b' is not a server; write a name or IPv4 address, and `:port` where it has its own
         detect: {stun: ["a:b", "1.2.3.4:0", "a b"]}
                                             ^~~~~
         """,

@@ -7,9 +7,10 @@ import pytest
 from tests.scripted_tunnel import endpoint
 from tunnelmgr.api.network import Endpoint
 from tunnelmgr.api.packets import IpProtocol
+from tunnelmgr.api.report import Filtering, Mapping
 from tunnelmgr.lab.simulated.nat import OPEN_BOX_TIMEOUT, Translator
 from tunnelmgr.lab.simulated.packet import Dropped, OuterPacket
-from tunnelmgr.lab.vocabulary import Filtering, Mapping, Nat, NatKind, PortChoice
+from tunnelmgr.lab.vocabulary import Nat, NatKind, PortChoice
 
 OUTSIDE = endpoint("203.0.113.1").address
 ALICE = endpoint("192.168.1.2:4000")

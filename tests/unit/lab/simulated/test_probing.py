@@ -2,10 +2,11 @@
 
 import pytest
 
+from tunnelmgr.api.report import Filtering, Mapping
 from tunnelmgr.lab.prober import measure
 from tunnelmgr.lab.simulated import Internet
 from tunnelmgr.lab.simulated.probing import SimulatedProbeGround
-from tunnelmgr.lab.vocabulary import Filtering, Mapping, Nat, NatKind, PortChoice
+from tunnelmgr.lab.vocabulary import Nat, NatKind, PortChoice
 
 
 def measured(nat: Nat, seed: int = 1) -> Nat | None:

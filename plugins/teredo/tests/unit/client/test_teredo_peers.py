@@ -5,6 +5,7 @@ from tests.teredo_world.bench import Bench, ScriptedRandom, udp_packet
 from tests.teredo_world.vectors import CLIENT_A_MAPPED, CLIENT_B, CLIENT_B_MAPPED, NATIVE_HOST, SERVER_2
 
 from tunnelmgr.api.events import PathDown, PathUp
+from tunnelmgr.api.limits import TokenBucket, TokenBuckets
 from tunnelmgr.api.network import Endpoint
 from tunnelmgr.api.status import PathUse
 from tunnelmgr_teredo.client.bubbles import RoundLimit
@@ -18,7 +19,6 @@ from tunnelmgr_teredo.constants import (
     QUEUE_BYTES_MAX,
     QUEUE_PACKETS_MAX,
 )
-from tunnelmgr_teredo.token_bucket import TokenBucket, TokenBuckets
 from tunnelmgr_teredo.wire.address import TeredoAddress
 from tunnelmgr_teredo.wire.datagram import bubble
 

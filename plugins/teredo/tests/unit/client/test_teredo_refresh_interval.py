@@ -13,7 +13,7 @@ from tunnelmgr.api.network import Endpoint
 from tunnelmgr.api.outbox import Outbox
 from tunnelmgr_teredo.client.identity import Identity
 from tunnelmgr_teredo.client.refresh_interval import SECOND, RefreshInterval, SecondPortPhase
-from tunnelmgr_teredo.client.servers import ServerName
+from tunnelmgr_teredo.client.servers import ConfiguredServer
 from tunnelmgr_teredo.constants import INTERVAL_FIRST_GUESS, REFRESH_INTERVAL
 from tunnelmgr_teredo.wire.address import GlobalUnicast, TeredoAddress
 from tunnelmgr_teredo.wire.datagram import Payload, bubble
@@ -31,7 +31,7 @@ class Port:
 
     def __init__(self) -> None:
         self.outbox = Outbox()
-        server = ServerName(str(SERVER)).at(SERVER)
+        server = ConfiguredServer(str(SERVER)).at(SERVER)
         identity = Identity(OURS.ipv6, OURS, server, LOCAL, 1280)
         self.interval = RefreshInterval(identity, GlobalUnicast(), None, Random(1), self.outbox)
         self.now = 0.0

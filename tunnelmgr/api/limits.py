@@ -1,4 +1,4 @@
-"""A limit on how often: so many at once, and so many a second from then on."""
+"""Limits on how often something happens: so many at once, and so many a second from then on."""
 
 from collections import OrderedDict
 from collections.abc import Hashable
@@ -39,6 +39,7 @@ class TokenBuckets(Generic[Key]):
         self._buckets: OrderedDict[Key, TokenBucket] = OrderedDict()
 
     def take(self, key: Key, now: float) -> bool:
+        """Take a token of this key; False when there is none."""
         bucket = self._buckets.get(key)
         if bucket is None:
             bucket = self._buckets[key] = TokenBucket(self._burst, self._rate)
