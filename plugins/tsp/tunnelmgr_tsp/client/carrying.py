@@ -8,7 +8,7 @@ from tunnelmgr.api.datagrams import Datagram
 from tunnelmgr.api.errors import WireError
 from tunnelmgr.api.events import EVERYWHERE, PathUp
 from tunnelmgr.api.status import Fact, PeerStatus
-from tunnelmgr_tsp.client.keepalive import Keepalive
+from tunnelmgr_tsp.client.keepalive import TunnelWatch
 from tunnelmgr_tsp.client.terms import Agreement
 from tunnelmgr_tsp.constants import RENEWAL
 from tunnelmgr_tsp.wire.datagrams import is_within, parse_inner
@@ -24,18 +24,7 @@ class Carrying:
         self.channel = agreement.channel
         self.renew_at = now + RENEWAL * terms.lifetime
         self.sent_at: float | None = None
-        self.keepalive = (
-            Keepalive(
-                terms.address,
-                terms.keepalive_address,
-                terms.keepalive_interval,
-                random,
-                now,
-                fatal=terms.keepalive_asked,
-            )
-            if terms.keepalive_address is not None
-            else None
-        )
+        self.watch = TunnelWatch(terms, random, now)
         self._began_at = now
         self._counters = counters
 
@@ -57,11 +46,11 @@ class Carrying:
             if is_within(packet.source, self.terms.own) or not is_within(packet.destination, self.terms.own):
                 self._counters["dropped-spoofed"] += 1
                 return None
-            is_ours = self.keepalive is not None and self.keepalive.is_answer(packet, now)
+            is_ours = self.watch.is_answer(packet, now)
         except WireError:
             self._counters["dropped-malformed"] += 1
             return None
-        self.heard(now)
+        self.watch.heard(now)
         if is_ours:
             self._counters["keepalives-answered"] += 1
             return None
@@ -80,40 +69,22 @@ class Carrying:
             return None
         return self._datagram(raw, now)
 
-    def heard(self, at: float) -> None:
-        """Note that a packet came through the tunnel."""
-        if self.keepalive is not None:
-            self.keepalive.heard(at)
-
     def handle_timeout(self, now: float) -> Datagram | None:
         """Return the keepalive that is due."""
-        echo = self.keepalive.handle_timeout(now) if self.keepalive is not None else None
+        echo = self.watch.handle_timeout(now)
         if echo is None:
             return None
         self._counters["keepalives-sent"] += 1
         return self._datagram(echo, now)
 
-    def next_timeout(self) -> float | None:
-        return self.keepalive.next_timeout() if self.keepalive is not None else None
-
-    @property
-    def lost(self) -> bool:
-        """True if nothing comes through any more."""
-        return self.keepalive is not None and self.keepalive.lost
-
-    @property
-    def alive(self) -> bool:
-        """True if anything came through yet."""
-        return self.keepalive is None or self.keepalive.alive
-
     def silent_for(self, now: float) -> float:
         """Return for how many seconds nothing came through."""
-        heard_at = self.keepalive.heard_at if self.keepalive is not None else None
+        heard_at = self.watch.heard_at
         return now - (self._began_at if heard_at is None else heard_at)
 
     def peer_status(self, now: float) -> PeerStatus:
         """Return the broker as the peer of everything."""
-        heard_at = self.keepalive.heard_at if self.keepalive is not None else None
+        heard_at = self.watch.heard_at
         received = None if heard_at is None else now - heard_at
         sent = None if self.sent_at is None else now - self.sent_at
         target = self.terms.keepalive_address or EVERYWHERE
@@ -131,7 +102,7 @@ class Carrying:
             "name": terms.name or None,
             "authentication": agreement.authentication,
             "broker_round_trip_s": agreement.broker_round_trip,
-            "round_trip_s": self.keepalive.round_trip if self.keepalive is not None else None,
+            "round_trip_s": self.watch.round_trip,
             "renewal_in_s": round(self.renew_at - now),
         }
 

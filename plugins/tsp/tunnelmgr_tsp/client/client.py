@@ -130,7 +130,7 @@ class TspClient(Tunnel):
         for use in uses:
             if self._carrying is not None and use.prefix == EVERYWHERE:
                 if use.received_at is not None:  # any packet is a sign of life: a busy tunnel may lose echoes (TSP-17)
-                    self._carrying.heard(use.received_at)
+                    self._carrying.watch.heard(use.received_at)
                 self._carrying.sent_at = use.sent_at
         self._note_life()
 
@@ -160,7 +160,7 @@ class TspClient(Tunnel):
         timers += [self._round.next_timeout() if self._round is not None else None]
         if carrying is not None and not self._stopped:
             # A lost tunnel sends no more echoes; what comes next is a matter of the other timers.
-            timers += [carrying.next_timeout() if not carrying.lost else None]
+            timers += [carrying.watch.next_timeout() if not carrying.watch.lost else None]
             timers += [carrying.renew_at if self._round is None and self._retry_at is None else None]
         return earliest(*timers)
 
@@ -286,7 +286,7 @@ class TspClient(Tunnel):
             self.outbox.send(datagram)
         if self._round is not None or self._retry_at is not None:
             return
-        if carrying.lost:
+        if carrying.watch.lost:
             if self._is_protocol41_blocked(carrying):
                 self._without_protocol41()
                 self._recollection.note_protocol41_lacking(self._network)
@@ -317,7 +317,7 @@ class TspClient(Tunnel):
 
     def _note_life(self) -> None:
         # Accepting is cheap for a broker that then carries nothing: only packets prove a tunnel and end the back-off.
-        if self._carrying is not None and self._carrying.alive and self._give_up_at is None:
+        if self._carrying is not None and self._carrying.watch.alive and self._give_up_at is None:
             self._pace.start_over()
 
     def _drop_carrying(self) -> None:
@@ -328,7 +328,7 @@ class TspClient(Tunnel):
 
     def _is_protocol41_blocked(self, carrying: Carrying) -> bool:
         is_free_to_choose = self._settings.wish().type is TunnelType.V6ANYV4
-        return is_free_to_choose and carrying.terms.type is TunnelType.V6V4 and not carrying.alive
+        return is_free_to_choose and carrying.terms.type is TunnelType.V6V4 and not carrying.watch.alive
 
     def _without_protocol41(self) -> None:
         self._wish = replace(self._wish, type=TunnelType.V6UDPV4)

@@ -8,6 +8,8 @@ from ipaddress import IPv6Address
 from random import Random
 
 from tunnelmgr.api.packets import EchoReply, EchoRequest, IpProtocol, IPv6Packet, icmpv6_packet, parse_icmpv6
+from tunnelmgr.api.tunnel import earliest
+from tunnelmgr_tsp.client.terms import Terms
 from tunnelmgr_tsp.constants import (
     FIRST_KEEPALIVES_INTERVAL,
     KEEPALIVE_BYTES,
@@ -17,24 +19,23 @@ from tunnelmgr_tsp.constants import (
 )
 
 
-class Keepalive:
-    """Echo requests of one tunnel. `fatal`: whether their loss means that the tunnel is gone."""
+class TunnelWatch:
+    """The life of one tunnel. Without an address to ask, it sends nothing and takes the tunnel for alive."""
 
-    def __init__(
-        self, own: IPv6Address, target: IPv6Address, interval: float, random: Random, now: float, *, fatal: bool
-    ) -> None:
-        self._own = own
-        self._target = target
-        self._interval = interval
+    def __init__(self, terms: Terms, random: Random, now: float) -> None:
+        self._own = terms.address
+        self._target = terms.keepalive_address
+        self._interval = terms.keepalive_interval
+        self._fatal = terms.keepalive_asked
+        """True if lost echoes mean that the tunnel is gone: then the broker has asked for them (TSP-12)."""
         self._random = random
-        self._fatal = fatal
         self._identifier = random.getrandbits(16)
         self._data = random.randbytes(KEEPALIVE_BYTES)
         self._sequence = 0
-        self._send_at: float | None = now
+        self._send_at: float | None = now if self._target is not None else None
         self._outstanding: dict[int, float] = {}
         self._losses = 0
-        self.alive = False
+        self.alive = self._target is None
         """True if anything came through the tunnel yet."""
         self.heard_at: float | None = None
         """Instant of the last sign of life."""
@@ -78,20 +79,19 @@ class Keepalive:
             self._losses += 1
         if late and self.alive and not self.lost:
             self._send_at = now
-        if self._send_at is None or now < self._send_at:
+        if self._target is None or self._send_at is None or now < self._send_at:
             return None
-        return self._request(now)
+        return self._request(self._target, now)
 
     def next_timeout(self) -> float | None:
-        deadlines = [sent + KEEPALIVE_TIMEOUT for sent in self._outstanding.values()]
-        return min([*deadlines, *([self._send_at] if self._send_at is not None else [])], default=None)
+        return earliest(self._send_at, *(sent + KEEPALIVE_TIMEOUT for sent in self._outstanding.values()))
 
-    def _request(self, now: float) -> bytes:
+    def _request(self, target: IPv6Address, now: float) -> bytes:
         self._sequence = (self._sequence + 1) & 0xFFFF
         self._outstanding[self._sequence] = now
         self._schedule(now)
         echo = EchoRequest(self._identifier, self._sequence, self._data)
-        return icmpv6_packet(echo, self._own, self._target).serialize()
+        return icmpv6_packet(echo, self._own, target).serialize()
 
     def _schedule(self, now: float) -> None:
         if self.alive or not self._fatal:
