@@ -1,9 +1,11 @@
 """`tunnelmgr check`."""
 
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
+from tests.unit.core.profiles.test_profile_mistakes import MISTAKES
 from tunnelmgr.api.errors import ExitCode
 from tunnelmgr.cli.main import run
 
@@ -45,3 +47,16 @@ def test_a_data_path_that_does_not_exist_is_refused_at_its_line_by_check_and_up_
     assert run(["up", "--dry-run", str(file)]) == ExitCode.INVALID
     assert capsys.readouterr().err == checked
     assert checked.startswith(f"{file}:2:11: error: 'datapath' expects 'auto', 'plain' or 'kernel', not {wish!r}\n")
+
+
+@pytest.mark.parametrize("profile", [case[1] for case in MISTAKES], ids=[case[0] for case in MISTAKES])
+def test_up_refuses_what_check_refuses_in_the_same_words(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], profile: str
+) -> None:
+    file = tmp_path / "home.yaml"
+    file.write_text(dedent(profile).replace("paper", "teredo"))
+    refusal = run(["check", str(file)])
+    checked = capsys.readouterr().out
+    assert refusal is not ExitCode.DONE
+    assert run(["up", "--dry-run", str(file)]) == refusal
+    assert capsys.readouterr().err == checked
