@@ -4,13 +4,15 @@ import errno
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 
 from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.host.desired import Desired
+from tunnelmgr.host.device_name import is_ours
 from tunnelmgr.host.interface import Host
 from tunnelmgr.host.items import Advertisement, Fate, Item, KernelTunnel, Purpose, Resolvers, Sysctl, Table
 from tunnelmgr.host.journal import Journal
-from tunnelmgr.host.plan import Step, beyond_the_device, is_beyond, plan, taken_back
+from tunnelmgr.host.plan import Step, lan_items, plan, taken_back
 from tunnelmgr.host.resolvers import ResolverHelper
 from tunnelmgr.host.surroundings import Surroundings
 
@@ -38,13 +40,6 @@ class Configurator:
         self.shortfalls: tuple[Shortfall, ...] = ()
         """What the last `apply` left out."""
 
-    async def recover(self) -> list[Step]:
-        """Take back what a dead owner of this journal left; to be called before the device is opened.
-
-        Returns the steps taken; costs nothing when there are none.
-        """
-        return await self.clear()
-
     async def apply(self, desired: Desired) -> list[Step]:
         """Make it so; return the steps taken, none when it was so already.
 
@@ -54,7 +49,7 @@ class Configurator:
         if desired.needs_nft:
             around.require_nft()
         try:
-            actual = await self._host.actual(desired.device, self._beyond(desired))
+            actual = await self._host.actual(desired.device, self._looked_for(desired))
         except OSError as error:
             raise TunnelError(
                 f"{desired.device}: cannot read what is configured: {error.strerror}", hint="run as root"
@@ -65,23 +60,25 @@ class Configurator:
             try:
                 await self._take(step)
             except OSError as error:
-                if (item := _forgone(step, desired.device)) is not None:
-                    self._do_without(step, item, error)
-                    continue
-                if not _dispensable(step, desired.device):
-                    # Its switches stay: letting the kernel make a link-local address again would be one more change.
-                    await self._go_back([step for step in steps[:number] if not _dispensable(step, desired.device)])
-                    raise _explain(step, error) from error
-                _log.info("%s: %s: left as it is", _text(step), error.strerror)
+                match _need_of(step):
+                    case _Need.VITAL:
+                        # Its switches stay: letting the kernel make a link-local address again would be one more change.
+                        await self._go_back([done for done in steps[:number] if _need_of(done) is not _Need.NONE])
+                        raise _explain(step, error) from error
+                    case _Need.MISSED:
+                        self._do_without(step, error)
+                    case _Need.NONE:
+                        _log.info("%s: %s: left as it is", _text(step), error.strerror)
         return steps
 
     async def clear(self) -> list[Step]:
-        """Take back everything; return the steps taken. What is gone already is fine.
+        """Take back everything, what a dead owner of this journal left as well; return the steps taken. What is gone already
+        is fine.
 
         Settings of the device itself stay until it vanishes. To be called before the Tun is closed. Raises TunnelError,
         after the rest is done, when something cannot be taken back: it stays in the journal.
         """
-        steps = [step for step in taken_back(self._journal.net()) if not self._handed_on(step)]
+        steps = [step for step in taken_back(self._journal.net()) if not self._left_to_another_profile(step)]
         failures = await self._undo(steps)
         if failures:
             raise failures[0]
@@ -94,14 +91,14 @@ class Configurator:
         if step.before and (failures := await self._undo([step])):
             raise failures[0]
 
-    def _beyond(self, desired: Desired) -> list[Item]:
-        """Return what to look for in the LAN: what shall be there, and what was put there."""
+    def _looked_for(self, desired: Desired) -> list[Item]:
+        """Return what is not found by looking at the device: what shall be there, and what was put there."""
         changed = [change.after for change in self._journal.net() if change.after]
-        return list(
-            {item.key: item for item in [*changed, *beyond_the_device(desired)] if is_beyond(item, desired.device)}.values()
-        )
+        found = {item.key: item for item in [*changed, *lan_items(desired)] if not item.is_of_device}
+        return list(found.values())
 
-    def _do_without(self, step: Step, item: Item, error: OSError) -> None:
+    def _do_without(self, step: Step, error: OSError) -> None:
+        item = step.item
         match item:
             case Advertisement():
                 trouble = _no_radvd(error)
@@ -140,7 +137,7 @@ class Configurator:
             self._journal.record(step.inverse())
             raise
 
-    def _handed_on(self, step: Step) -> bool:
+    def _left_to_another_profile(self, step: Step) -> bool:
         """Leave what another living profile may need as well, forwarding above all, for that one to take back."""
         if step.before is None or step.before.fate is not Fate.RESTORED or not self._journal.hand_on(step.inverse()):
             return False
@@ -164,20 +161,29 @@ class Configurator:
         return failures
 
 
-def _dispensable(step: Step, device: str) -> bool:
-    """Whether the tunnel works without: /proc/sys is read-only in most containers, and older kernels lack some switches;
-    nftables may be missing, and the errors that would be kept from leaving are a nuisance."""
-    if isinstance(step.after, Table):
-        return step.after.purpose is Purpose.ERRORS
-    return isinstance(step.after, Sysctl) and (step.after.interface == device or is_beyond(step.after, device))
+class _Need(Enum):
+    """How much a tunnel needs a step to be taken."""
+
+    VITAL = "vital"
+    """Without it there is no tunnel."""
+    MISSED = "missed"
+    """This host's own tunnel works without; the user is told."""
+    NONE = "none"
+    """It works without, and nobody misses it."""
 
 
-def _forgone(step: Step, device: str) -> Item | None:
-    """Return what a step was about, when the tunnel works without and the user should know."""
-    if isinstance(step.after or step.before, Resolvers):
-        return step.after or step.before
-    is_of_lan = step.after is not None and is_beyond(step.after, device) and not isinstance(step.after, Sysctl)
-    return step.after if is_of_lan else None
+def _need_of(step: Step) -> _Need:
+    match step.item:
+        case Resolvers():
+            return _Need.MISSED
+        case _ if step.after is None:
+            return _Need.VITAL
+        case Table(purpose=Purpose.ERRORS):
+            return _Need.NONE  # nftables may be missing, and the errors that leave then are a nuisance
+        case Sysctl() as switch if is_ours(switch.interface) or not switch.is_of_device:
+            return _Need.NONE  # /proc/sys is read-only in most containers, and older kernels lack some switches
+        case item:
+            return _Need.VITAL if item.is_of_device else _Need.MISSED
 
 
 def _unused(resolvers: Resolvers, reason: str | None) -> str:

@@ -30,7 +30,7 @@ async def cleanup(host: Host, runtime_dir: Path) -> list[Leftover]:
     failures: list[TunnelError] = []
     for journal in _abandoned(runtime_dir):
         try:
-            found.append(_leftover(journal, await Configurator(host, journal).recover()))
+            found.append(_leftover(journal, await Configurator(host, journal).clear()))
         except TunnelError as error:
             failures.append(error)
     if failures:

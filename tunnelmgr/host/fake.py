@@ -10,22 +10,20 @@ from ipaddress import IPv4Address
 from tunnelmgr.api.errors import TunnelError
 from tunnelmgr.api.network import Network
 from tunnelmgr.host.constants import DEVICE_SYSCTLS, FORWARDING
-from tunnelmgr.host.device_name import is_ours, route_table
+from tunnelmgr.host.device_name import route_table
 from tunnelmgr.host.items import (
     Address,
     Advertisement,
     Item,
     KernelTunnel,
     Mtu,
-    NeighbourProxy,
     Resolvers,
     Route,
     Rule,
     Sysctl,
-    Table,
     Unreachable,
 )
-from tunnelmgr.host.plan import Step, is_beyond
+from tunnelmgr.host.plan import Step
 from tunnelmgr.host.resolvers import ResolverHelper
 from tunnelmgr.host.surroundings import Surroundings
 
@@ -120,7 +118,7 @@ class FakeHost:
         return frozenset(
             item
             for key, item in self.items.items()
-            if (key in asked if is_beyond(item, device) else _concerns(item, device, sources))
+            if (_concerns(item, device, sources) if item.is_of_device else key in asked)
         )
 
     async def run(self, step: Step) -> None:
@@ -129,14 +127,12 @@ class FakeHost:
             for beginning, code in self.failures.items():
                 if line.startswith(beginning):
                     raise OSError(code, os.strerror(code))
-        if isinstance(step.before, KernelTunnel) and isinstance(step.after, KernelTunnel):
+        if step.before and step.after:
             self._set(step.after)
-            self.history += step.lines()
-            return
-        if step.before and not isinstance(step.before, Sysctl | Mtu):
-            self._remove(step.before)
-        if step.after:
+        elif step.after:
             self._add(step.after)
+        elif step.item.remove_lines():
+            self._remove(step.item)
         self.history += step.lines()
 
     async def watch(self, changed: Callable[[], None]) -> None:
@@ -156,7 +152,7 @@ class FakeHost:
             changed()
 
     def _add(self, item: Item) -> None:
-        device = _device(item)
+        device = item.needed_interface
         if device and device not in self.links():
             _fail(errno.ENODEV)
         if isinstance(item, KernelTunnel):
@@ -189,23 +185,12 @@ class FakeHost:
 
     def _device_gone(self, device: str) -> None:
         for key, item in list(self.items.items()):
-            if _device(item) == device:
+            if item.needed_interface == device:
                 del self.items[key]
 
 
 def _fail(code: int) -> None:
     raise OSError(code, os.strerror(code))
-
-
-def _device(item: Item) -> str | None:
-    """Return the interface a thing cannot be without."""
-    match item:
-        case Rule() | NeighbourProxy() | Unreachable() | KernelTunnel() | Table() | Advertisement() | Resolvers():
-            return None
-        case Sysctl():
-            return item.interface if is_ours(item.interface) else None
-        case _:
-            return item.device
 
 
 def _concerns(item: Item, device: str, sources: Iterable[object]) -> bool:

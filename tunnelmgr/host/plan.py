@@ -25,7 +25,6 @@ from tunnelmgr.host.guards import let_in, no_errors_about, outer_header
 from tunnelmgr.host.items import (
     ORDER,
     Address,
-    Advertisement,
     Fate,
     Item,
     KernelTunnel,
@@ -49,6 +48,14 @@ class Step:
 
     before: Item | None
     after: Item | None
+
+    @property
+    def item(self) -> Item:
+        """What it is about: the thing that comes, or else the one that goes."""
+        item = self.after or self.before
+        if item is None:
+            raise ValueError("a step of nothing")
+        return item
 
     def inverse(self) -> "Step":
         """Return the step that takes this one back."""
@@ -81,8 +88,7 @@ def dry_run(desired: Desired, helper: ResolverHelper | None = None) -> list[str]
 def _change(before: Item | None, after: Item) -> list[Step]:
     if before == after:
         return []
-    is_moved = isinstance(before, Resolvers) and isinstance(after, Resolvers) and before.helper is not after.helper
-    if before and (is_moved or isinstance(after, Address)):  # the kernel cannot change a prefix length in place
+    if before and not after.can_replace(before):
         return [Step(before, None), Step(None, after)]
     return [Step(before, after)]
 
@@ -91,7 +97,7 @@ def net(steps: Iterable[Step]) -> list[Step]:
     """Return the shortest steps with the same effect as `steps`, each thing in the place of its first change."""
     changes: dict[object, Step] = {}
     for step in steps:
-        key = (step.before or step.after).key  # type: ignore[union-attr]  # a step of nothing is never made
+        key = step.item.key
         earlier = changes.get(key)
         changes[key] = Step(earlier.before, step.after) if earlier else step
     return [step for step in changes.values() if step.before != step.after]
@@ -99,10 +105,10 @@ def net(steps: Iterable[Step]) -> list[Step]:
 
 def taken_back(changes: Sequence[Step]) -> list[Step]:
     """Return the steps that take back the net `changes`, the last one first. Things of the device are left to vanish."""
-    return [step for change in reversed(changes) if change.after and (step := _taken_back(change.after, change.before))]
+    return [step for change in reversed(changes) if change.after and (step := _undoing(change.after, change.before))]
 
 
-def _taken_back(item: Item, before: Item | None) -> Step | None:
+def _undoing(item: Item, before: Item | None) -> Step | None:
     match item.fate:
         case Fate.REMOVED:
             return Step(item, None)
@@ -129,13 +135,12 @@ def _wanted(desired: Desired, actual: Collection[Item]) -> list[Item]:
         *_sources(desired),
         *(Route(device, prefix, metric) for prefix, metric in desired.destinations),
         *_neighbours(desired),
-        *beyond_the_device(desired),
+        *lan_items(desired),
     ]
 
 
-def beyond_the_device(desired: Desired) -> list[Item]:
-    """Return what is wanted of the LAN: things that bear no mark of ours, so that the journal alone tells them from those
-    of others."""
+def lan_items(desired: Desired) -> list[Item]:
+    """Return what is wanted of the LAN, and of the prefixes it has."""
     advertisement = desired.advertisement
     rules = lan_rules(desired.device, desired.mtu - TCP_IPV6_HEADERS, desired.hidden)
     return [
@@ -146,21 +151,6 @@ def beyond_the_device(desired: Desired) -> list[Item]:
         *(Address(link.interface, link.address) for link in desired.lan),
         *([advertisement] if advertisement else []),
     ]
-
-
-def is_beyond(item: Item, device: str) -> bool:
-    """Say whether a thing is of the LAN, or a route that leads nowhere, and so not of the device."""
-    match item:
-        case Address():
-            return item.device != device
-        case Table():
-            return item.purpose is Purpose.LAN
-        case Unreachable() | Advertisement():
-            return True
-        case Sysctl():
-            return item.path.endswith("/mtu")
-        case _:
-            return False
 
 
 def _tables(desired: Desired) -> list[Item]:

@@ -262,7 +262,7 @@ def test_whoever_comes_after_a_kill_at_any_step_takes_everything_back(path: Path
     journal.close()
 
     heir = Journal.take(path, HERE)
-    asyncio.run(Configurator(host, heir).recover())
+    asyncio.run(Configurator(host, heir).clear())
     heir.close()
     assert host.items == before
     assert not path.exists()
@@ -300,7 +300,7 @@ def test_resolvers_of_a_killed_process_are_taken_back(path: Path, minded: FakeHo
     asyncio.run(Configurator(minded, dead).apply(RESOLVED))
     dead.close()
     heir = Journal.take(path, HERE)
-    asyncio.run(Configurator(minded, heir).recover())
+    asyncio.run(Configurator(minded, heir).clear())
     heir.close()
     assert resolvers(minded) == []
 

@@ -18,7 +18,7 @@ from tunnelmgr.host.desired import (
 )
 from tunnelmgr.host.firewall import inbound_rules
 from tunnelmgr.host.items import Address, Advertisement, Item, LinkUp, Mtu, Purpose, Route, Rule, Sysctl, Table, Unreachable
-from tunnelmgr.host.plan import Step, beyond_the_device, dry_run, is_beyond, net, plan, taken_back
+from tunnelmgr.host.plan import Step, dry_run, lan_items, net, plan, taken_back
 from tunnelmgr.host.resolvers import ResolverHelper
 
 ADDRESS = IPv6Interface("2001:db8::2/64")
@@ -428,6 +428,5 @@ def test_a_withdrawn_lan_hears_of_it_before_it_is_taken_down() -> None:
 
 
 def test_what_others_put_on_a_lan_is_not_ours() -> None:
-    assert not is_beyond(Address("tm-home", ADDRESS), "tm-home")
-    assert is_beyond(Address("br-lan", ADDRESS), "tm-home")
-    assert all(is_beyond(item, "tm-home") for item in beyond_the_device(SHARED))
+    assert Address("tm-home", ADDRESS).is_of_device
+    assert not any(item.is_of_device for item in [Address("br-lan", ADDRESS), *lan_items(SHARED)])

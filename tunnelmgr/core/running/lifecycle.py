@@ -93,7 +93,7 @@ class Lifecycle:
         journal = Journal.take(self._runtime.journal(self._profile.name))
         try:
             configurator = Configurator(self._host, journal)
-            await configurator.recover()
+            await configurator.clear()
             watching = asyncio.create_task(self._watch())
             try:
                 await self._live(configurator)

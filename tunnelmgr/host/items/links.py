@@ -58,6 +58,14 @@ class Sysctl(Thing):
     def key(self) -> Hashable:
         return Sysctl, self.path
 
+    @property
+    def needed_interface(self) -> str | None:
+        return self.interface if is_ours(self.interface) else None
+
+    @property
+    def is_of_device(self) -> bool:
+        return not self.path.endswith("/mtu")  # which is that of a LAN: the device's own MTU is set by `ip`
+
     def add_lines(self) -> list[str]:
         # Slashes stay: a device's name may hold dots.
         return [f"sysctl -w {self.path}={self.value}"]
@@ -69,6 +77,10 @@ class Mtu(Thing):
 
     device: str
     mtu: int
+
+    @property
+    def needed_interface(self) -> str:
+        return self.device
 
     @property
     def fate(self) -> Fate:
@@ -87,6 +99,10 @@ class LinkUp(Thing):
     """The device is switched on."""
 
     device: str
+
+    @property
+    def needed_interface(self) -> str:
+        return self.device
 
     @property
     def fate(self) -> Fate:

@@ -3,8 +3,10 @@
 from collections.abc import Hashable
 from dataclasses import dataclass
 from ipaddress import IPv6Address, IPv6Interface, IPv6Network
+from typing import Any
 
 from tunnelmgr.host.constants import MAIN_TABLE, ROUTE_PROTOCOL, UNREACHABLE_METRIC
+from tunnelmgr.host.device_name import is_ours
 from tunnelmgr.host.items.thing import Thing
 
 
@@ -16,9 +18,20 @@ class Address(Thing):
     interface: IPv6Interface
 
     @property
+    def needed_interface(self) -> str:
+        return self.device
+
+    @property
     def key(self) -> Hashable:
         # The kernel keeps an address once, whatever its prefix length.
         return Address, self.device, self.interface.ip
+
+    @property
+    def is_of_device(self) -> bool:
+        return is_ours(self.device)
+
+    def can_replace(self, before: Any) -> bool:
+        return False  # the kernel cannot change a prefix length in place
 
     def add_lines(self) -> list[str]:
         return [f"ip -6 address add {self.interface} dev {self.device} nodad"]
@@ -35,6 +48,10 @@ class Route(Thing):
     prefix: IPv6Network
     metric: int
     table: int = MAIN_TABLE
+
+    @property
+    def needed_interface(self) -> str:
+        return self.device
 
     def add_lines(self) -> list[str]:
         # Not "add": another tunnel may have a route of the same metric, and then the older one is used.
@@ -98,6 +115,10 @@ class Unreachable(Thing):
     prefix: IPv6Network
     metric: int = UNREACHABLE_METRIC
     table: int = MAIN_TABLE
+
+    @property
+    def is_of_device(self) -> bool:
+        return False
 
     def add_lines(self) -> list[str]:
         return [f"ip -6 route append {self._text()}"]

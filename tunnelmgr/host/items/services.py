@@ -2,6 +2,7 @@
 
 from collections.abc import Hashable
 from dataclasses import dataclass
+from typing import Any
 
 from tunnelmgr.host.items.thing import Thing
 from tunnelmgr.host.resolvers import Resolver, ResolverHelper, handing_over, taking_back
@@ -20,6 +21,10 @@ class Advertisement(Thing):
     @property
     def key(self) -> Hashable:
         return Advertisement, self.device
+
+    @property
+    def is_of_device(self) -> bool:
+        return False
 
     @property
     def pid_file(self) -> str:
@@ -44,6 +49,9 @@ class Resolvers(Thing):
     @property
     def key(self) -> Hashable:
         return Resolvers, self.device
+
+    def can_replace(self, before: Any) -> bool:
+        return bool(before.helper is self.helper)
 
     def add_lines(self) -> list[str]:
         return [command.line() for command in handing_over(self.helper, self.device, self.servers)]

@@ -69,6 +69,10 @@ class Table(Thing):
         """Family and name, as nft wants them."""
         return f"{self.purpose.family} {nft_table(self.device, self.purpose)}"
 
+    @property
+    def is_of_device(self) -> bool:
+        return self.purpose is not Purpose.LAN
+
     def add_lines(self) -> list[str]:
         if not self.rules:
             return []  # back to one whose rules are not known: what is there is better than none

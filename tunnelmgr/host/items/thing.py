@@ -36,6 +36,16 @@ class Thing:
         """The interface it vanishes with; None when it stands by itself."""
         return None
 
+    @property
+    def is_of_device(self) -> bool:
+        """Whether it is found by looking at the tunnel's device. The LAN's things are not, nor routes that lead nowhere: the
+        journal alone tells which of them are ours, and the tunnel of this host works without them."""
+        return True
+
+    def can_replace(self, before: Any) -> bool:
+        """True if it can be put in the place of `before`, which has the same key; else that has to go first."""
+        return True
+
     def add_lines(self) -> list[str]:
         """Return the lines that put it there."""
         raise NotImplementedError

@@ -1,11 +1,12 @@
 """This Linux machine as a `Host`."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from typing import Any
 
 from tunnelmgr.host.device_name import nft_table
-from tunnelmgr.host.items import Advertisement, Item, KernelTunnel, Purpose, Resolvers, Sysctl, Table
+from tunnelmgr.host.items import Advertisement, Item, Purpose, Resolvers, Sysctl, Table
 from tunnelmgr.host.linux.monitor import watch
-from tunnelmgr.host.linux.netlink import LinkItem, Netlink
+from tunnelmgr.host.linux.netlink import Netlink
 from tunnelmgr.host.linux.nft import Tables, counters
 from tunnelmgr.host.linux.radvd import Radvd
 from tunnelmgr.host.linux.resolver_helper import hand_over
@@ -23,6 +24,13 @@ class LinuxHost:
         self._netlink = Netlink()
         self._radvd = Radvd()
         self._tables = Tables()
+        self._by_kind: Mapping[type[Item], Callable[[Any, Any], Awaitable[None]]] = {
+            Table: self._tables.run,
+            Sysctl: set_sysctl,
+            Advertisement: self._radvd.run,
+            Resolvers: hand_over,
+        }
+        """Who carries out changes of what; all else is netlink's."""
 
     def surroundings(self) -> Surroundings:
         return surroundings()
@@ -38,45 +46,17 @@ class LinuxHost:
         return {name: packets for name, packets in counted.items() if packets}
 
     async def actual(self, device: str, others: Collection[Item] = ()) -> frozenset[Item]:
-        own = [*await self._tables.of(device), *sysctls_of(device), *await self._netlink.actual(device, others)]
-        return frozenset([*own, *await self._found(others)])
-
-    async def _found(self, items: Collection[Item]) -> list[Item]:
-        """Return which of these things are there that netlink does not know of."""
-        found: list[Item | None] = []
-        for item in items:
-            match item:
-                case Sysctl(path):
-                    found.append(read_sysctl(path))
-                case Advertisement():
-                    found.append(self._radvd.running)
-        return [item for item in found if item]
+        tables = await self._tables.of(device)
+        switches = [
+            *sysctls_of(device),
+            *filter(None, (read_sysctl(item.path) for item in others if isinstance(item, Sysctl))),
+        ]
+        advertised = [self._radvd.running] if self._radvd.running else []
+        return frozenset([*tables, *switches, *advertised, *await self._netlink.actual(device, others)])
 
     async def run(self, step: Step) -> None:
-        match step.before, step.after:
-            case _, Advertisement() as wanted:
-                await self._radvd.advertise(wanted)
-            case Advertisement() as ended, None:
-                await self._radvd.stop(ended)
-            case _, Sysctl() as switch:
-                set_sysctl(switch)
-            case Sysctl(), None:
-                pass  # what it was is not known
-            case (Table() | None as before, Table() as after) | (Table() as before, None as after):
-                await self._tables.run(before, after)
-            case (_, Resolvers()) | (Resolvers(), None):
-                await hand_over(step.before, step.after)
-            case before, after:
-                await self._run_by_netlink(before, after)
-
-    async def _run_by_netlink(self, before: Item | None, after: Item | None) -> None:
-        if isinstance(before, KernelTunnel) and isinstance(after, KernelTunnel):
-            await self._netlink.change(after)
-            return
-        if isinstance(before, LinkItem):
-            await self._netlink.remove(before)
-        if isinstance(after, LinkItem):
-            await self._netlink.add(after)
+        carry_out = self._by_kind.get(type(step.item), self._netlink.run)
+        await carry_out(step.before, step.after)
 
     async def watch(self, changed: Callable[[], None]) -> None:
         self._radvd.changed = changed

@@ -10,7 +10,7 @@ import importlib
 import os
 import socket
 import time
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from ipaddress import IPv4Address, IPv6Address, IPv6Interface, IPv6Network
 from typing import Any
 
@@ -27,7 +27,8 @@ _LOCAL_ROUTE_INTERVAL = 0.001  # seconds
 _READING_ATTEMPTS = 5  # before giving up on a machine whose addresses and routes change all the time
 _NO_LIMIT = 0xFFFF_FFFF  # FRA_SUPPRESS_PREFIXLEN of a rule without one
 
-LinkItem = KernelTunnel | Mtu | LinkUp | Address | Route | Unreachable | Rule | NeighbourProxy
+_Request = tuple[str, str, dict[str, object]]
+"""Thing, command and arguments of one call to pyroute2."""
 
 
 class Netlink:
@@ -36,61 +37,31 @@ class Netlink:
     def __init__(self) -> None:
         self._socket: Any = None
 
-    async def add(self, item: LinkItem) -> None:
-        """Add a thing, or set it. EEXIST when an address, route or rule is there already."""
-        match item:
-            case KernelTunnel(device):
-                await self._call("link", "add", ifname=device, **_sit(item))
-            case Mtu(device, mtu):
-                await self._call("link", "set", index=_index(device), mtu=mtu)
-            case LinkUp(device):
-                await self._call("link", "set", index=_index(device), state="up")
-            case Address():
-                await self._call("addr", "add", **_address(item), flags=_IFA_F_NODAD)
-                if not item.interface.is_link_local:  # whose routes are found by interface only, and nobody waits for
-                    await self._until_local(item.interface.ip)
-            case Route():
-                await self._call("route", "append", **_route(item))
-            case Unreachable():
-                await self._call("route", "append", **_unreachable(item))
-            case Rule():
-                await self._call("rule", "add", **_rule(item))
-            case NeighbourProxy():
-                await self._call("neigh", "add", **_neighbour(item), NDA_PROTOCOL=ROUTE_PROTOCOL)
+    async def run(self, before: Item | None, after: Item | None) -> None:
+        """Carry out one change. EEXIST when an address, route or rule that comes is there already; ENOENT, ESRCH, ENODEV or
+        EADDRNOTAVAIL when what goes is not."""
+        if isinstance(before, KernelTunnel) and isinstance(after, KernelTunnel):
+            await self._call("link", "set", index=_index(after.device), **_sit(after))
+            return
+        if before and type(before) in _REMOVED:
+            thing, command, arguments = _REMOVED[type(before)](before)
+            await self._call(thing, command, **arguments)
+        if after:
+            thing, command, arguments = _ADDED[type(after)](after)
+            await self._call(thing, command, **arguments)
+            # The routes of a link-local address are found by interface only, and nobody waits for them.
+            if isinstance(after, Address) and not after.interface.is_link_local:
+                await self._until_local(after.interface.ip)
 
-    async def change(self, tunnel: KernelTunnel) -> None:
-        """Make the kernel tunnel of this name into another one, in place."""
-        await self._call("link", "set", index=_index(tunnel.device), **_sit(tunnel))
-
-    async def remove(self, item: LinkItem) -> None:
-        """Remove a thing. ENOENT, ESRCH, ENODEV or EADDRNOTAVAIL when it is not there."""
-        match item:
-            case KernelTunnel(device):
-                await self._call("link", "delete", index=_index(device))
-            case Mtu():
-                pass  # a device always has one
-            case LinkUp(device):
-                await self._call("link", "set", index=_index(device), state="down")
-            case Address():
-                await self._call("addr", "delete", **_address(item))
-            case Route():
-                await self._call("route", "delete", **_route(item))
-            case Unreachable():
-                await self._call("route", "delete", **_unreachable(item))
-            case Rule():
-                await self._call("rule", "delete", **_rule(item))
-            case NeighbourProxy():
-                await self._call("neigh", "delete", **_neighbour(item))
-
-    async def actual(self, device: str, beyond: Collection[Item] = ()) -> list[Item]:
+    async def actual(self, device: str, others: Collection[Item] = ()) -> list[Item]:
         """Return the device's state, addresses, routes and rules. Without the device: its rules alone.
 
-        Of `beyond`, return the addresses and unreachable routes that are there.
+        Of `others`, return the addresses and unreachable routes that are there.
         """
         for _ in range(_READING_ATTEMPTS - 1):
             with contextlib.suppress(InterruptedError):  # somebody changed something while we read
-                return [*await self._read(device), *await self._found(beyond)]
-        return [*await self._read(device), *await self._found(beyond)]
+                return [*await self._read(device), *await self._found(others)]
+        return [*await self._read(device), *await self._found(others)]
 
     async def _read(self, device: str) -> list[Item]:
         items: list[Item] = [*await self._rules(device)]
@@ -239,26 +210,16 @@ def _address(item: Address) -> dict[str, object]:
     }
 
 
-def _route(item: Route) -> dict[str, object]:
-    return {
-        "family": socket.AF_INET6,
-        "dst": str(item.prefix),
-        "oif": _index(item.device),
-        "priority": item.metric,
-        "table": item.table,
-        "proto": ROUTE_PROTOCOL,
-        "type": _RTN_UNICAST,
-    }
-
-
-def _unreachable(item: Unreachable) -> dict[str, object]:
+def _route(item: Route | Unreachable) -> dict[str, object]:
+    into = {"oif": _index(item.device)} if isinstance(item, Route) else {}
     return {
         "family": socket.AF_INET6,
         "dst": str(item.prefix),
         "priority": item.metric,
         "table": item.table,
         "proto": ROUTE_PROTOCOL,
-        "type": _RTN_UNREACHABLE,
+        "type": _RTN_UNICAST if isinstance(item, Route) else _RTN_UNREACHABLE,
+        **into,
     }
 
 
@@ -288,3 +249,25 @@ def _read_rule(rule: Any) -> Rule:
 
 def _prefix(message: Any, side: str) -> IPv6Network:
     return IPv6Network((message.get(side) or str(IPv6Address(0)), message[f"{side}_len"]))
+
+
+_ADDED: Mapping[type[Item], Callable[[Any], _Request]] = {
+    KernelTunnel: lambda item: ("link", "add", {"ifname": item.device, **_sit(item)}),
+    Mtu: lambda item: ("link", "set", {"index": _index(item.device), "mtu": item.mtu}),
+    LinkUp: lambda item: ("link", "set", {"index": _index(item.device), "state": "up"}),
+    Address: lambda item: ("addr", "add", {**_address(item), "flags": _IFA_F_NODAD}),
+    Route: lambda item: ("route", "append", _route(item)),
+    Unreachable: lambda item: ("route", "append", _route(item)),
+    Rule: lambda item: ("rule", "add", _rule(item)),
+    NeighbourProxy: lambda item: ("neigh", "add", {**_neighbour(item), "NDA_PROTOCOL": ROUTE_PROTOCOL}),
+}
+_REMOVED: Mapping[type[Item], Callable[[Any], _Request]] = {
+    KernelTunnel: lambda item: ("link", "delete", {"index": _index(item.device)}),
+    LinkUp: lambda item: ("link", "set", {"index": _index(item.device), "state": "down"}),
+    Address: lambda item: ("addr", "delete", _address(item)),
+    Route: lambda item: ("route", "delete", _route(item)),
+    Unreachable: lambda item: ("route", "delete", _route(item)),
+    Rule: lambda item: ("rule", "delete", _rule(item)),
+    NeighbourProxy: lambda item: ("neigh", "delete", _neighbour(item)),
+}
+"""An MTU is not here: a device always has one."""

@@ -46,8 +46,15 @@ class Radvd:
         """What it advertises; None when it does not run."""
         return self._running
 
-    async def advertise(self, wanted: Advertisement) -> None:
-        """Start it, or let it read another configuration. Raises OSError: ENOENT when radvd is not installed."""
+    async def run(self, before: Advertisement | None, after: Advertisement | None) -> None:
+        """Carry out one change. Raises OSError: ENOENT when radvd is not installed."""
+        if after:
+            await self._advertise(after)
+        elif before:
+            await self._stop(before)
+
+    async def _advertise(self, wanted: Advertisement) -> None:
+        """Start it, or let it read another configuration."""
         Path(wanted.path).write_text(wanted.config)
         if self._process and self._running:
             self._process.send_signal(signal.SIGHUP)
@@ -59,7 +66,7 @@ class Radvd:
                 raise
         self._running = wanted
 
-    async def stop(self, ended: Advertisement) -> None:
+    async def _stop(self, ended: Advertisement) -> None:
         """End it, after its last advertisement, and remove its files. Fine when it does not run."""
         process, self._running = self._process, None
         if process and self._attending:

@@ -8,7 +8,7 @@ import socket
 from collections.abc import Iterable
 from pathlib import Path
 
-from tunnelmgr.host.items import Item, Resolvers
+from tunnelmgr.host.items import Resolvers
 from tunnelmgr.host.resolvers import Command, ResolverHelper, handing_over, taking_back
 
 RESOLVED = Path("/run/systemd/resolve/io.systemd.Resolve")  # of systemd-resolved, from version 247
@@ -26,13 +26,12 @@ def find_helper(path: str = _PATH, resolved: Path = RESOLVED) -> ResolverHelper 
     return None
 
 
-async def hand_over(before: Item | None, after: Item | None) -> None:
+async def hand_over(before: Resolvers | None, after: Resolvers | None) -> None:
     """Make resolvers known in the place of those before; without any after, have those forgotten. Raises OSError."""
-    match before, after:
-        case _, Resolvers(device, helper, servers):
-            await run_commands(handing_over(helper, device, servers))
-        case Resolvers(device, helper), _:
-            await run_commands(taking_back(helper, device))
+    if after:
+        await run_commands(handing_over(after.helper, after.device, after.servers))
+    elif before:
+        await run_commands(taking_back(before.helper, before.device))
 
 
 async def run_commands(commands: Iterable[Command], path: str = _PATH) -> None:

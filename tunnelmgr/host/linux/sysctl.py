@@ -10,9 +10,10 @@ _ROOT = Path("/proc/sys")
 _INTERFACES = Path("net/ipv6/conf")
 
 
-def set_sysctl(item: Sysctl) -> None:
+async def set_sysctl(_: Sysctl | None, after: Sysctl | None) -> None:
     """Write a switch. Raises OSError: EROFS in most containers, ENOENT where the kernel or the device lacks it."""
-    (_ROOT / item.path).write_text(item.value)
+    if after:  # else what it was is not known
+        (_ROOT / after.path).write_text(after.value)
 
 
 def sysctls_of(device: str) -> Iterator[Sysctl]:
