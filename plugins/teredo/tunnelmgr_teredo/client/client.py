@@ -4,15 +4,14 @@ import errno
 from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Address, IPv6Interface
 from random import Random
-from typing import cast
 
-from tunnelmgr.api.datagrams import ChannelEvent, ChannelFailed, ChannelKind, Datagram, IcmpReceived
-from tunnelmgr.api.effects import Done, Effect, EffectResult, Failed, FailureCode, OpenChannel
+from tunnelmgr.api.datagrams import ChannelEvent, ChannelFailed, Datagram, IcmpReceived
+from tunnelmgr.api.effects import Effect, EffectResult, Failed, OpenChannel
 from tunnelmgr.api.error_answers import ErrorAnswers
 from tunnelmgr.api.errors import ExitCode, WireError
 from tunnelmgr.api.events import Down, Notice, Stopped, Up
 from tunnelmgr.api.hostconfig import HostConfig
-from tunnelmgr.api.network import Endpoint, Network
+from tunnelmgr.api.network import Network
 from tunnelmgr.api.packets.ipv6 import IPv6Packet, ipv6_length
 from tunnelmgr.api.report import NatKind
 from tunnelmgr.api.status import Fact, PathUse, TunnelStatus
@@ -26,17 +25,10 @@ from tunnelmgr_teredo.client.peer_book import PeerBook
 from tunnelmgr_teredo.client.qualification import Lost, NatNamed, Qualification, Qualified
 from tunnelmgr_teredo.client.reception import Reception
 from tunnelmgr_teredo.client.refresh_interval import RefreshInterval
+from tunnelmgr_teredo.client.service_port import ServicePort
 from tunnelmgr_teredo.client.settings import ClientSettings, NativeMode
 from tunnelmgr_teredo.client.transmission import Transmission
-from tunnelmgr_teredo.constants import (
-    CHANNEL_ATTEMPTS,
-    CLIENT_LINK_LOCAL,
-    HOST_ERRORS,
-    RESTART_DELAY,
-    SERVICE,
-    SERVICE_PORTS,
-    TEREDO_PREFIX,
-)
+from tunnelmgr_teredo.constants import CLIENT_LINK_LOCAL, HOST_ERRORS, TEREDO_PREFIX
 from tunnelmgr_teredo.drops import Drop, Refused
 from tunnelmgr_teredo.wire.address import TeredoAddress
 from tunnelmgr_teredo.wire.datagram import Payload
@@ -48,7 +40,6 @@ _NATIVE_APPEARED = {
     NativeMode.STANDBY: "this host has native IPv6, which takes the default route: is Teredo still needed here?",
     NativeMode.RUN: "this host has native IPv6, and `native: run` keeps Teredo as it was: is it still needed here?",
 }
-_RESTRICTED = (NatKind.ADDRESS_RESTRICTED, NatKind.PORT_RESTRICTED)
 
 
 class TeredoClient(Tunnel):
@@ -67,11 +58,7 @@ class TeredoClient(Tunnel):
         self._interval: RefreshInterval | None = None
         self._filtering: FilteringTest | None = None
         self._network = Network()
-        self._opening: OpenChannel | None = None
-        self._attempts = 0
-        self._reopen_at: float | None = None
-        self._port: Endpoint | None = None
-        """The service port, once it is open."""
+        self._port = ServicePort(settings.bind, settings.port, random, self.outbox)
         self._book: PeerBook | None = None
         self._reception: Reception | None = None
         self._transmission: Transmission | None = None
@@ -88,7 +75,7 @@ class TeredoClient(Tunnel):
         self._network = network
         self._unicast.network_changed(network)
         self._qualification.remembered(memory)
-        self._open()
+        self._port.open()
         if self._discovery is not None:
             self._discovery.network_changed(network)
             self._joining = self._discovery.opening()
@@ -134,9 +121,9 @@ class TeredoClient(Tunnel):
         self._unicast.network_changed(network)
         if self._discovery is not None:
             self._discovery.network_changed(network)
-        if self._port is None:
+        if not self._port.is_open:
             return
-        local = self._local(self._port)
+        local = self._port.endpoint(network)
         if self._must_stop():
             self._stand_down(now)
         elif self._standing_down:
@@ -154,9 +141,8 @@ class TeredoClient(Tunnel):
             self._qualification.server_heard(now)
 
     def effect_done(self, effect: Effect, result: EffectResult, now: float) -> None:
-        if effect is self._opening:
-            self._opening = None
-            self._opened(result, now)
+        if self._port.effect_done(effect, result, now):
+            self._port_answered(now)
         elif effect is self._joining:
             self._joined(result)
         elif not self._errands.effect_done(effect, result, now):
@@ -164,10 +150,7 @@ class TeredoClient(Tunnel):
         self._act_on_news(now)
 
     def handle_timeout(self, now: float) -> None:
-        if self._reopen_at is not None and now >= self._reopen_at:
-            self._reopen_at = None
-            self._attempts = 0
-            self._open()
+        self._port.handle_timeout(now)
         self._qualification.handle_timeout(now)
         self._act_on_news(now)
         if self._book is not None:
@@ -177,7 +160,7 @@ class TeredoClient(Tunnel):
         self._errands.handle_timeout(now)
 
     def next_timeout(self) -> float | None:
-        timers = [self._reopen_at, self._qualification.next_timeout(), self._errands.next_timeout()]
+        timers = [self._port.next_timeout(), self._qualification.next_timeout(), self._errands.next_timeout()]
         if self._book is not None:
             timers.append(self._book.next_timeout())
         if self._discovery is not None:
@@ -198,46 +181,21 @@ class TeredoClient(Tunnel):
         """There is nobody to say good-bye to."""
         self._qualification.abandon()
         self._give_address_up(now)
-        self._opening = self._reopen_at = None
+        self._port.end()
         self.outbox.say(Stopped())
 
-    # -- the service port ---------------------------------------------------------------------------------------------
+    # -- channels -----------------------------------------------------------------------------------------------------
 
-    def _open(self) -> None:
-        port = self._settings.port or self._random.choice(SERVICE_PORTS)
-        self._opening = OpenChannel(SERVICE, ChannelKind.UDP, Endpoint(self._settings.bind, port))
-        self.outbox.say(self._opening)
-
-    def _opened(self, result: EffectResult, now: float) -> None:
-        if isinstance(result, Done):
-            self._port = port = cast("Endpoint", result.value)
-            if self._must_stop():
-                self._stand_down(now)
-            else:
-                self._qualification.begin(self._local(port), now)
-            return
-        self._attempts += 1
-        drawn_anew = result.code is FailureCode.IN_USE and not self._settings.port
-        if drawn_anew and self._attempts < CHANNEL_ATTEMPTS:
-            self._open()
-            return
-        hint = "choose another `port`, or leave it out for a random one" if self._settings.port else ""
-        refused = result.code is FailureCode.NO_PERMISSION
-        code = ExitCode.NO_PERMISSION if refused else ExitCode.FAILED
-        self.outbox.say(Down(f"no UDP port: {result.text}", hint, code))
-        self._reopen_at = now + RESTART_DELAY
+    def _port_answered(self, now: float) -> None:
+        if self._port.is_open and self._must_stop():
+            self._stand_down(now)
+        elif self._port.is_open:
+            self._qualification.begin(self._port.endpoint(self._network), now)
 
     def _joined(self, result: EffectResult) -> None:
         if isinstance(result, Failed):
             self.outbox.say(Notice("teredo.no-discovery", f"no local client discovery: {result.text}"))
             self._discovery = None
-
-    def _local(self, port: Endpoint) -> Endpoint:
-        """Return our own endpoint as far as it is known: a socket bound to no address leaves it to the route."""
-        address = port.address
-        if address == IPv4Address(0) and self._network.source is not None:
-            address = self._network.source
-        return Endpoint(address, port.port)
 
     # -- datagrams ----------------------------------------------------------------------------------------------------
 
@@ -317,7 +275,7 @@ class TeredoClient(Tunnel):
 
     def _look_at_filtering(self) -> None:
         """Find out what the answers of one port cannot show, now that nothing waits for it."""
-        known = self._filtering is not None or self._qualification.nat is not NatKind.PORT_RESTRICTED
+        known = self._filtering is not None or self._qualification.nat.kind is not NatKind.PORT_RESTRICTED
         if self._book is not None and not known:
             server = self._book.identity.server
             self._filtering = FilteringTest(server, self._settings.shared_secret, self._random, self.outbox)
@@ -340,7 +298,7 @@ class TeredoClient(Tunnel):
             default_route=not (self._network.native_ipv6 and self._settings.native is NativeMode.STANDBY),
             mtu=identity.mtu,
         )
-        details = {"server": str(identity.server), "nat": self._nat_word(), "mapped": str(identity.mapped)}
+        details = {"server": str(identity.server), "nat": self._qualification.nat.word, "mapped": str(identity.mapped)}
         up = Up(config, details)
         if up != self._up:
             self._up = up
@@ -366,26 +324,16 @@ class TeredoClient(Tunnel):
 
     # -- status -------------------------------------------------------------------------------------------------------
 
-    def _nat_word(self) -> str:
-        nat = self._qualification.nat
-        return "unknown" if nat is None else nat.value
-
-    def _nat_candidates(self) -> str | None:
-        """What the NAT may be, the mildest first, where what is known of it leaves more than one kind."""
-        if self._qualification.nat is not NatKind.PORT_RESTRICTED:
-            return None
-        filters = self._filtering is not None and self._filtering.lets_strangers_in is False
-        return ", ".join(kind.value for kind in (_RESTRICTED if filters else (NatKind.FULL_CONE, *_RESTRICTED)))
-
     def _facts(self) -> Mapping[str, Fact]:
         qualification = self._qualification
         server, book = qualification.server, self._book
+        filters = self._filtering is not None and self._filtering.lets_strangers_in is False
         return {
             "server": str(server) if server is not None else None,
-            "nat": self._nat_word() if book is not None else None,
-            "nat_candidates": self._nat_candidates() if book is not None else None,
+            "nat": qualification.nat.word if book is not None else None,
+            "nat_candidates": qualification.nat.candidates(filters=filters) if book is not None else None,
             "mapped": str(qualification.mapped) if qualification.mapped is not None else None,
-            "local": str(qualification.local) if self._port is not None else None,
+            "local": str(qualification.local) if self._port.is_open else None,
             "port_preserved": qualification.port_preserved,
             "address": str(book.identity.address) if book is not None else None,
             "round_trip_s": qualification.round_trip,

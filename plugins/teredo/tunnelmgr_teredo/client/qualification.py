@@ -25,6 +25,7 @@ from tunnelmgr.api.outbox import Outbox
 from tunnelmgr.api.report import NatKind
 from tunnelmgr.api.tunnel import earliest
 from tunnelmgr_teredo.client.advertisement import ServerAdvertisement, read_advertisement
+from tunnelmgr_teredo.client.nat import NatEvidence
 from tunnelmgr_teredo.client.servers import ConfiguredServer, Server, ServerOrder
 from tunnelmgr_teredo.client.settings import ClientSettings
 from tunnelmgr_teredo.client.solicitation import KeyRefused, Solicitation, SolicitationOutcome
@@ -99,8 +100,7 @@ class Qualification:
         """The service port's own endpoint, as far as it is known."""
         self.mapped: Endpoint | None = None
         """Where the primary address sees us, while qualified."""
-        self.nat: NatKind | None = None
-        """None while unknown."""
+        self.nat = NatEvidence(outbox)
         self.refresh_interval = settings.refresh_interval
         self._name: ConfiguredServer | None = None
         self._resolving: Resolve | None = None
@@ -108,9 +108,6 @@ class Qualification:
         """The last one from the primary address."""
         self._in_use: ServerAdvertisement | None = None
         """The one the address was made from."""
-        self._mapped_secondary: Endpoint | None = None
-        self._unfiltered: Endpoint | None = None
-        """The mapping that was found to let everybody in."""
         self._refused = False
         """Whether an ICMP error came for what we asked."""
         self._began_at = 0.0
@@ -140,7 +137,7 @@ class Qualification:
         self._primary.cancel()
         self._secondary.cancel()
         self._resolving = self._patient_until = self._refresh_at = self._restart_at = None
-        self.mapped = self.nat = None
+        self.mapped = self.nat.kind = None
         self.state = QualificationState.DISABLED
 
     def requalify(self, local: Endpoint, now: float) -> None:
@@ -202,14 +199,13 @@ class Qualification:
         if asked is self._primary:
             self._primary_answered(self.server, advertisement, now)
         else:
-            self._mapped_secondary = advertisement.mapped
+            self.nat.mapped_secondary = advertisement.mapped
             self._settle(self.server, now)
 
     def lets_strangers_in(self) -> None:
         """Hear that the mapping in use is open to everybody."""
-        if self.nat is NatKind.PORT_RESTRICTED and self.mapped is not None:
-            self._unfiltered = self.mapped
-            self._name_nat(NatKind.FULL_CONE, self.mapped)
+        if self.mapped is not None and self.nat.lets_strangers_in(self.mapped):
+            self._news.append(NatNamed())
 
     def handle_timeout(self, now: float) -> None:
         """Do what is due."""
@@ -265,7 +261,7 @@ class Qualification:
 
     def _ask_both(self, server: Server, now: float) -> None:
         self._refresh_at = self._patient_until = None
-        self._advertisement = self._mapped_secondary = None
+        self._advertisement = self.nat.mapped_secondary = None
         self._refused = False
         self._primary.ask(server.primary_endpoint, now)
         self._secondary.ask(server.secondary_endpoint, now)
@@ -307,38 +303,25 @@ class Qualification:
         """An answer came, and nothing more is waited for if it was the one of the primary address."""
         if self._advertisement is None:
             return
-        kind = self._nat_kind(self._advertisement.mapped)
+        kind = self.nat.judge(self.local, self._advertisement.mapped)
         if kind is NatKind.SYMMETRIC and self._settings.strict:
-            text = f"NAT is symmetric: {self._advertisement.mapped} and {self._mapped_secondary} for one port"
+            text = f"NAT is symmetric: {self._advertisement.mapped} and {self.nat.mapped_secondary} for one port"
             self._fail(Lost(text, "leave `strict` out to reach native hosts all the same", ExitCode.FAILED), now)
         elif self.state in {QualificationState.PROBING_PRIMARY, QualificationState.PROBING_SECONDARY}:
             self._qualify(server, now)
         else:
             self._name_nat(kind, self._advertisement.mapped)
 
-    def _nat_kind(self, mapped: Endpoint) -> NatKind | None:
-        """Name the NAT: of the kinds that remain, the strictest."""
-        if mapped == self.local:
-            return NatKind.NONE
-        if self._mapped_secondary is None:
-            return None
-        if self._mapped_secondary != mapped:
-            return NatKind.SYMMETRIC
-        return NatKind.FULL_CONE if mapped == self._unfiltered else NatKind.PORT_RESTRICTED
-
     def _name_nat(self, kind: NatKind | None, mapped: Endpoint) -> None:
-        if kind is None or kind is self.nat:
-            return
-        self.nat = kind
-        words = "no NAT" if kind is NatKind.NONE else f"NAT {kind.value}"
-        self._outbox.say(Notice("teredo.nat", f"{words}, you appear as {mapped}"))
-        self._news.append(NatNamed())
+        if self.nat.name(kind, mapped):
+            self._news.append(NatNamed())
 
     def _qualify(self, server: Server, now: float) -> None:
         self._patient_until = None
         if self._advertisement is None:
             return
-        self._name_nat(self._nat_kind(self._advertisement.mapped), self._advertisement.mapped)
+        mapped = self._advertisement.mapped
+        self._name_nat(self.nat.judge(self.local, mapped), mapped)
         self._outbox.say(Notice("teredo.qualified", f"qualified in {now - self._began_at:.2f} s"))
         self._restart_delay = RESTART_DELAY
         if self._servers.settle(server.name):
@@ -358,7 +341,7 @@ class Qualification:
         self._refresh_at = now + self.refresh_interval * self._random.uniform(REFRESH_SHORTEST, 1.0)
 
     def _refresh(self, server: Server, now: float) -> None:
-        self._refresh_at = self._mapped_secondary = None
+        self._refresh_at = self.nat.mapped_secondary = None
         self._refused = False
         self.state = QualificationState.REFRESHING
         self._primary.ask(server.primary_endpoint, now)
@@ -373,7 +356,7 @@ class Qualification:
         else:
             self.state = QualificationState.QUALIFIED
             self._schedule_refresh(now)
-        if self._mapped_secondary is not None:
+        if self.nat.mapped_secondary is not None:
             self._settle(server, now)
         elif moved and self._secondary.outcome is not SolicitationOutcome.WAITING:
             # Another mapping may mean another NAT.
@@ -387,7 +370,7 @@ class Qualification:
         self._primary.cancel()
         self._secondary.cancel()
         self._patient_until = self._refresh_at = None
-        self.mapped = self.nat = None
+        self.mapped = self.nat.kind = None
         if was_qualified:
             self._news.append(lost)
         following = self._servers.next()

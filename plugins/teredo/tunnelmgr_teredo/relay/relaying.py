@@ -16,7 +16,7 @@ from random import Random
 from tunnelmgr.api.datagrams import Datagram
 from tunnelmgr.api.error_answers import ErrorAnswers
 from tunnelmgr.api.errors import WireError
-from tunnelmgr.api.events import PathDown, PathUp
+from tunnelmgr.api.events import PathDown
 from tunnelmgr.api.network import Endpoint, Network
 from tunnelmgr.api.outbox import Outbox
 from tunnelmgr.api.packets.ipv6 import IPV6_DESTINATION, IPV6_SOURCE, IPv6Packet, ipv6_length
@@ -27,7 +27,6 @@ from tunnelmgr_teredo.constants import (
     LINK_LOCAL_PREFIX,
     PATH_RENEWAL_INTERVAL,
     PATH_REPORT_INTERVAL,
-    PEER_VALIDITY,
     QUEUES_BYTES_MAX,
     RELAY_BUSY,
     RELAY_BUSY_REPORT_INTERVAL,
@@ -266,17 +265,7 @@ class Relaying:
             peer.path_said_at = float("-inf")
         if moved or now - peer.path_said_at >= PATH_RENEWAL_INTERVAL:
             peer.path_said_at = now
-            side = self._served.side
-            path = PathUp(
-                IPv6Network(peer.packed),
-                remote,
-                RELAY,
-                PEER_VALIDITY,
-                local=side.local,
-                local_also=side.also,
-                local_except=side.exceptions,
-            )
-            self._outbox.say(path)
+            self._outbox.say(self._served.side.path_up(peer.packed, remote, RELAY))
         for waiting in _drain(peer):
             self._send(peer, waiting.packet)
 

@@ -4,7 +4,9 @@ from collections import OrderedDict
 from ipaddress import IPv6Address, IPv6Network
 from typing import NamedTuple, Protocol
 
-from tunnelmgr_teredo.constants import OBSOLETE_PREFIX, RELAY_HOST_ADDRESSES_MAX, TEREDO_PREFIX
+from tunnelmgr.api.events import PathUp
+from tunnelmgr.api.network import Endpoint
+from tunnelmgr_teredo.constants import OBSOLETE_PREFIX, PEER_VALIDITY, RELAY_HOST_ADDRESSES_MAX, TEREDO_PREFIX
 from tunnelmgr_teredo.wire.address import GlobalUnicast
 from tunnelmgr_teredo.wire.native import is_native, leads_astray
 
@@ -19,6 +21,19 @@ class NativeSide(NamedTuple):
     local: IPv6Network
     also: tuple[IPv6Network, ...] = ()
     exceptions: tuple[IPv6Network, ...] = ()
+
+    def path_up(self, client: bytes, remote: Endpoint, channel: str) -> PathUp:
+        """Return the path to a client, whose address is given packed."""
+        prefix = IPv6Network(client)  # from bytes: from an address it goes through text, at ten times the cost
+        return PathUp(
+            prefix,
+            remote,
+            channel,
+            PEER_VALIDITY,
+            local=self.local,
+            local_also=self.also,
+            local_except=self.exceptions,
+        )
 
 
 class Served(Protocol):
