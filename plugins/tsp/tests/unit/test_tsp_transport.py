@@ -22,11 +22,11 @@ from tunnelmgr.api.secret import Secret
 from tunnelmgr.api.status import Fact
 from tunnelmgr.api.transport import Fit
 from tunnelmgr_tsp.broker.users import Users
+from tunnelmgr_tsp.client.candidates import Broker
 from tunnelmgr_tsp.client.settings import TspClientSettings
 from tunnelmgr_tsp.commands import broker
 from tunnelmgr_tsp.plugin import tunnelmgr_register_transports
 from tunnelmgr_tsp.transport import Tsp
-from tunnelmgr_tsp.wire.brokers import Broker
 from tunnelmgr_tsp.wire.datagrams import ControlMessage
 
 

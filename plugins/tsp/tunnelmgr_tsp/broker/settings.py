@@ -6,6 +6,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from tunnelmgr.api.names import ServerName
 from tunnelmgr.api.secret import Secret
 from tunnelmgr.api.settings import MINUTES, SECONDS, Settings
 from tunnelmgr_tsp.broker.plan import LINK_LENGTH, AddressPlan, clients_on
@@ -20,7 +21,6 @@ from tunnelmgr_tsp.constants import (
     PORT,
     REDIRECT_BROKERS_MAX,
 )
-from tunnelmgr_tsp.wire.brokers import Broker
 
 _UNKNOWN_LINK = IPv6Network("100::/64")  # until the network is known; the discard prefix: RFC 6666
 ON_LINK: Final = "on-link"
@@ -41,7 +41,7 @@ class ServedType(Enum):
 
 
 def _checked_broker(text: str) -> str:
-    Broker.parse(text)
+    ServerName.parse(text)
     return text
 
 

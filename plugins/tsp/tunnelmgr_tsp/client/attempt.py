@@ -6,11 +6,11 @@ from tunnelmgr.api.datagrams import Datagram
 from tunnelmgr.api.errors import WireError
 from tunnelmgr.api.network import Endpoint
 from tunnelmgr_tsp.client import troubles
+from tunnelmgr_tsp.client.candidates import Broker
 from tunnelmgr_tsp.client.dialogue import ClientDialogue, OfferTaken, Outcome, ToBroker
 from tunnelmgr_tsp.client.exchange import Exchange
 from tunnelmgr_tsp.client.troubles import Trouble
 from tunnelmgr_tsp.constants import STREAM_TIMEOUT
-from tunnelmgr_tsp.wire.brokers import Broker
 from tunnelmgr_tsp.wire.framing import Medium, StreamReader
 
 

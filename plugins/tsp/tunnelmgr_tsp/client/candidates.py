@@ -2,12 +2,35 @@
 
 from collections import deque
 from collections.abc import Collection, Iterable
+from ipaddress import IPv4Address
+from typing import NamedTuple, Self
 
 from tunnelmgr.api.addresses import is_never_a_host
 from tunnelmgr.api.errors import WireError
+from tunnelmgr.api.names import ServerName, literal_address
 from tunnelmgr.api.network import Endpoint
-from tunnelmgr_tsp.constants import REDIRECT_HOPS_MAX
-from tunnelmgr_tsp.wire.brokers import Broker
+from tunnelmgr_tsp.constants import PORT, REDIRECT_HOPS_MAX
+
+
+class Broker(NamedTuple):
+    """A broker as users and referrals name it: host name or IPv4 address, and port."""
+
+    host: str
+    port: int = PORT
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `host` or `host:port`. Raises ValueError."""
+        name = ServerName.parse(text)
+        return cls(name.host, name.port or PORT)
+
+    @property
+    def address(self) -> IPv4Address | None:
+        """The address, where the host is one."""
+        return literal_address(self.host)
+
+    def __str__(self) -> str:
+        return self.host if self.port == PORT else f"{self.host}:{self.port}"
 
 
 class Candidates:

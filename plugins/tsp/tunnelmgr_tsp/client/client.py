@@ -24,6 +24,7 @@ from tunnelmgr.api.hostconfig import HostConfig
 from tunnelmgr.api.network import Network
 from tunnelmgr.api.status import Fact, PathUse, TunnelStatus
 from tunnelmgr.api.tunnel import Tunnel, earliest
+from tunnelmgr_tsp.client.candidates import Broker
 from tunnelmgr_tsp.client.carrying import Carrying
 from tunnelmgr_tsp.client.connecting import ChannelNames, Connecting, Exhausted
 from tunnelmgr_tsp.client.recollection import Recollection
@@ -32,7 +33,6 @@ from tunnelmgr_tsp.client.settings import TspClientSettings
 from tunnelmgr_tsp.client.terms import Agreement
 from tunnelmgr_tsp.client.troubles import Remedy
 from tunnelmgr_tsp.constants import BACKOFF_MAX, GIVING_BACK_TIMEOUT, GRACE, UNKNOWN_CODES_MAX
-from tunnelmgr_tsp.wire.brokers import Broker
 from tunnelmgr_tsp.wire.capability import TunnelType
 from tunnelmgr_tsp.wire.datagrams import Kind
 from tunnelmgr_tsp.wire.messages import Action

@@ -25,14 +25,13 @@ from tunnelmgr.api.network import Endpoint
 from tunnelmgr.api.outbox import Outbox
 from tunnelmgr_tsp.client import troubles
 from tunnelmgr_tsp.client.attempt import Attempt
-from tunnelmgr_tsp.client.candidates import Candidates
+from tunnelmgr_tsp.client.candidates import Broker, Candidates
 from tunnelmgr_tsp.client.dialogue import ClientDialogue, Deleted, Offered, OfferTaken, Outcome, Referred
 from tunnelmgr_tsp.client.exchange import Exchange
 from tunnelmgr_tsp.client.settings import Signalling, TspClientSettings
 from tunnelmgr_tsp.client.terms import Agreement, Terms, Wish
 from tunnelmgr_tsp.client.troubles import Remedy, Trouble
 from tunnelmgr_tsp.constants import SENDS_MAX, SENDS_MAX_BEFORE_TCP
-from tunnelmgr_tsp.wire.brokers import Broker
 from tunnelmgr_tsp.wire.capability import Mechanism, TunnelType
 from tunnelmgr_tsp.wire.datagrams import Kind
 from tunnelmgr_tsp.wire.framing import Medium

@@ -15,10 +15,10 @@ from random import Random
 
 from tunnelmgr.api.errors import WireError
 from tunnelmgr_tsp.client import troubles
+from tunnelmgr_tsp.client.candidates import Broker
 from tunnelmgr_tsp.client.terms import Wish
 from tunnelmgr_tsp.client.troubles import Trouble
 from tunnelmgr_tsp.constants import NONCE_BITS, VERSION
-from tunnelmgr_tsp.wire.brokers import Broker
 from tunnelmgr_tsp.wire.capability import Capability, Mechanism
 from tunnelmgr_tsp.wire.digest import DigestChallenge, is_rspauth, prove
 from tunnelmgr_tsp.wire.framing import BLANK, CRLF, Medium, Reply, is_framed, is_status

@@ -10,9 +10,9 @@ from random import Random
 from tunnelmgr.api.datagrams import ChannelKind
 from tunnelmgr.api.errors import WireError
 from tunnelmgr.api.reach import Heard, ReachProbe
+from tunnelmgr_tsp.client.candidates import Broker
 from tunnelmgr_tsp.client.settings import Signalling, TspClientSettings
 from tunnelmgr_tsp.constants import SEQUENCE_FIRST, TIMESTAMP_BITS
-from tunnelmgr_tsp.wire.brokers import Broker
 from tunnelmgr_tsp.wire.datagrams import ECHO_REQUEST, ControlMessage
 
 

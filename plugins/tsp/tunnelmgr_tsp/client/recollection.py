@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from tunnelmgr.api.effects import Remember
 from tunnelmgr.api.network import Network
 from tunnelmgr.api.outbox import Outbox
+from tunnelmgr_tsp.client.candidates import Broker
 from tunnelmgr_tsp.client.settings import TspClientSettings
-from tunnelmgr_tsp.wire.brokers import Broker
 
 _GOOD_BROKER = "broker"
 _BLOCKED = "protocol-41-blocked"

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from tunnelmgr.api.secret import Secret
 from tunnelmgr.api.settings import SECONDS, Settings
+from tunnelmgr_tsp.client.candidates import Broker
 from tunnelmgr_tsp.client.terms import Wish
 from tunnelmgr_tsp.constants import (
     KEEPALIVE_DEFAULT,
@@ -16,7 +17,6 @@ from tunnelmgr_tsp.constants import (
     PREFIX_LENGTH_MAX,
     PREFIX_LENGTH_MIN,
 )
-from tunnelmgr_tsp.wire.brokers import Broker
 from tunnelmgr_tsp.wire.capability import Mechanism, TunnelType
 
 

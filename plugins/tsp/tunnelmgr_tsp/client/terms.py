@@ -8,6 +8,7 @@ from tunnelmgr.api.addresses import is_never_a_host
 from tunnelmgr.api.errors import WireError
 from tunnelmgr.api.hostconfig import HostConfig
 from tunnelmgr.api.network import Endpoint
+from tunnelmgr_tsp.client.candidates import Broker
 from tunnelmgr_tsp.client.troubles import Remedy
 from tunnelmgr_tsp.constants import (
     KEEPALIVE_DEFAULT,
@@ -21,7 +22,6 @@ from tunnelmgr_tsp.constants import (
     PREFIX_LENGTH_MAX,
     PREFIX_LENGTH_MIN,
 )
-from tunnelmgr_tsp.wire.brokers import Broker
 from tunnelmgr_tsp.wire.capability import Mechanism, TunnelType
 from tunnelmgr_tsp.wire.messages import Offer
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from tunnelmgr.api.errors import ExitCode
-from tunnelmgr_tsp.wire.brokers import Broker
+from tunnelmgr_tsp.client.candidates import Broker
 from tunnelmgr_tsp.wire.framing import Status, quoted
 
 
