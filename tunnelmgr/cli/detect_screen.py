@@ -6,12 +6,12 @@ from tunnelmgr.api.report import NatKind
 from tunnelmgr.cli.render import Row, aligned, columns
 from tunnelmgr.detect.advice import Advice, RankedMethod
 from tunnelmgr.detect.findings import (
-    Evidence,
     FarEndFindings,
     Findings,
     Ipv4Findings,
     Ipv6Findings,
     NatFindings,
+    Observation,
     RouterFindings,
     Scope,
 )
@@ -213,6 +213,6 @@ def _method_lines(methods: Sequence[RankedMethod]) -> Iterable[str]:
     return columns(rows, indent="    ")
 
 
-def _evidence_lines(evidence: Sequence[Evidence]) -> Iterable[str]:
+def _evidence_lines(evidence: Sequence[Observation]) -> Iterable[str]:
     in_order = sorted(evidence, key=lambda one: one.at)
     return columns([(f"{one.at:.2f} s", one.probe, one.found) for one in in_order], indent="    ")

@@ -23,7 +23,7 @@ from tunnelmgr.host.linux.host import LinuxHost
 
 
 def in_foreground(profile: Profile, plugins: PluginRegistry) -> ExitCode:
-    """Be the profile's process. What goes wrong is in its log, which is standard error.
+    """Be the profile's process until it ends. What goes wrong is in its log, which is standard error.
 
     Raises TunnelError when another process runs the profile.
     """
@@ -66,7 +66,7 @@ async def _look(profile: Profile, network: Network) -> Survey:
 
 
 def _join(profile: Profile, client: ControlClient, timeout: float, tell: Tell) -> None:
-    """Be kind to scripts: what is up already, from the same file, is up."""
+    """Wait for the process there is. Scripts call `up` twice: a profile that is up, from the same file, is not an error."""
     snapshot = client.status()
     if not _same_file(profile, snapshot.file):
         raise _running_already(profile, client)

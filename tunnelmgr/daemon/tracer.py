@@ -82,7 +82,7 @@ class Tracer:
     """Listens on the taps of one profile, which may change. To be used in a `with`."""
 
     def __init__(self, client: ControlClient, sides: Iterable[TunnelSide], tell: Callable[[str], None]) -> None:
-        """`tell` hears what the user should know beside the packets."""
+        """`tell` shows the user what is to be known beside the packets."""
         self._client = client
         self._sides = tuple(sides)
         self._tell = tell

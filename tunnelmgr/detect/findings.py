@@ -22,8 +22,8 @@ class Scope(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
-    """One observation."""
+class Observation:
+    """One piece of evidence."""
 
     probe: str
     """What was asked: a word for scripts."""
@@ -64,7 +64,7 @@ class NatFindings:
     """Seconds a mapping nobody used was kept for at least; None where that was not asked for, or not found out."""
     lifetime_max: float | None = None
     """Seconds after which it was gone; None where it outlived all waiting, too."""
-    evidence: tuple[Evidence, ...] = ()
+    evidence: tuple[Observation, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class PathFindings:
 
     mtu: int | None = None
     """Bytes of the largest IPv4 packet that goes out whole."""
-    evidence: tuple[Evidence, ...] = ()
+    evidence: tuple[Observation, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ class Ipv6Findings:
     """Whether anybody answered over it."""
     round_trip: float | None = None
     """Seconds, of the fastest answer."""
-    evidence: tuple[Evidence, ...] = ()
+    evidence: tuple[Observation, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

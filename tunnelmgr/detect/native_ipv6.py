@@ -6,7 +6,7 @@ from tunnelmgr.api.effects import Done, EffectResult, Failed, FailureCode, Ping
 from tunnelmgr.api.network import Network
 from tunnelmgr.api.outbox import Outbox
 from tunnelmgr.detect.constants import EVIDENCE_MAX, PING_TIMEOUT, PINGS_MAX
-from tunnelmgr.detect.findings import Evidence, Ipv6Findings
+from tunnelmgr.detect.findings import Ipv6Findings, Observation
 
 _UNIQUE_LOCAL = IPv6Network("fc00::/7")  # RFC 4193
 
@@ -22,7 +22,7 @@ class NativeIpv6:
         self._lost: dict[IPv6Address, int] = {}
         self._silent = 0
         self._round_trips: list[float] = []
-        self._evidence: list[Evidence] = []
+        self._evidence: list[Observation] = []
         self._outbox = outbox
 
     @property
@@ -80,4 +80,4 @@ class NativeIpv6:
 
     def _note(self, probe: str, found: str, now: float) -> None:
         if len(self._evidence) < EVIDENCE_MAX:
-            self._evidence.append(Evidence(probe, found, now - self._began_at))
+            self._evidence.append(Observation(probe, found, now - self._began_at))
