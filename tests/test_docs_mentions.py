@@ -27,7 +27,7 @@ from tunnelmgr.core.profiles.profile import ProfileFile
 from tunnelmgr.core.profiles.schema import Schema, profile_schema
 from tunnelmgr.daemon.health import Code
 
-PRESENT = [document for document in DOCUMENTS if document.name not in {"CHANGELOG.md", "design.md"}]
+PRESENT = [document for document in DOCUMENTS if document.name != "CHANGELOG.md"]
 ELSEWHERE = ("Roadmap", "Worth reading")
 """Sections that name what does not exist yet, and other people's files."""
 NOT_OURS = {"utils.py", "common.py", "helpers.py"}
