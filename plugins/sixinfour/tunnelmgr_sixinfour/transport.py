@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from ipaddress import IPv4Address
 from random import Random
 from typing import ClassVar, cast
 
+from tunnelmgr.api.addresses import SHARED, is_behind_nat
 from tunnelmgr.api.hostconfig import HostConfig
 from tunnelmgr.api.reach import ReachProbe
 from tunnelmgr.api.report import NetworkReport
@@ -17,12 +19,11 @@ from tunnelmgr_sixinfour.configured.settings import SixInFourSettings
 from tunnelmgr_sixinfour.configured.tunnel import SixInFourTunnel
 from tunnelmgr_sixinfour.constants import TUNNEL_MTU_MIN
 from tunnelmgr_sixinfour.derived.border_relay import BorderRelay, BorderRelaySettings
-from tunnelmgr_sixinfour.derived.derived import DerivedTunnel
 from tunnelmgr_sixinfour.derived.sixrd import SixRd, SixRdSettings
 from tunnelmgr_sixinfour.derived.sixrd_learning import Learner
 from tunnelmgr_sixinfour.derived.sixtofour import SixToFour, SixToFourSettings
+from tunnelmgr_sixinfour.derived.tunnel import DerivedTunnel
 from tunnelmgr_sixinfour.protocol41.addresses import is_global_unicast
-from tunnelmgr_sixinfour.suitability import judge
 
 
 class SixInFour(Transport):
@@ -39,7 +40,7 @@ class SixInFour(Transport):
         return f"remote {self._settings.remote}"
 
     def suits(self, report: NetworkReport) -> Suitability:
-        return judge(report, self._settings.local)
+        return _judge(report, self._settings.local)
 
     def tunnel(self, random: Random) -> Tunnel:
         return SixInFourTunnel(self._settings, random)
@@ -68,7 +69,7 @@ class SixToFourTransport(Transport):
         source = self._settings.local or report.network.source
         if source is not None and not is_global_unicast(source):
             return Suitability(Fit.UNSUITABLE, f"6to4 needs a public IPv4 address, and {source} is none")
-        return judge(report, self._settings.local)
+        return _judge(report, self._settings.local)
 
     def tunnel(self, random: Random) -> Tunnel:
         return DerivedTunnel(self._settings, self.type_name, random, SixToFour(self._settings))
@@ -104,3 +105,19 @@ class SixRdTransport(Transport):
         if settings.option is None:
             return DerivedTunnel(settings, self.type_name, random, None, partial(Learner, settings.keepalive, random))
         return DerivedTunnel(settings, self.type_name, random, SixRd(settings.option, settings.keepalive))
+
+
+def _judge(report: NetworkReport, local: IPv4Address | None) -> Suitability:
+    """Judge whether protocol 41 may work, by what was measured, then by the address that packets would leave from."""
+    source = local or report.network.source
+    if report.protocol41 is False:
+        return Suitability(Fit.UNSUITABLE, "protocol 41 does not pass this network")
+    if source is None:
+        return Suitability(Fit.UNSUITABLE, "there is no IPv4 default route")
+    if source in SHARED:
+        return Suitability(Fit.UNSUITABLE, f"{source} is behind the provider's NAT, which passes no protocol 41")
+    if report.protocol41:
+        return Suitability(Fit.GOOD, "protocol 41 passes to the far end and back")
+    if not is_behind_nat(source):
+        return Suitability(Fit.GOOD, f"this host has the public IPv4 address {source}")
+    return Suitability(Fit.POSSIBLE, f"{source} is behind a NAT, which must forward protocol 41 to this host")

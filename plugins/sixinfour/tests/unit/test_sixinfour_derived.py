@@ -22,9 +22,9 @@ from tunnelmgr.api.network import Endpoint
 from tunnelmgr.api.packets import DestinationUnreachable, IpProtocol, IPv6Packet, parse_icmpv6
 from tunnelmgr.api.report import NetworkReport
 from tunnelmgr.api.transport import Fit
-from tunnelmgr_sixinfour.derived.derived import DerivedTunnel
 from tunnelmgr_sixinfour.derived.sixrd import SixRd, SixRdOption, SixRdSettings, sixrd_prefix
 from tunnelmgr_sixinfour.derived.sixtofour import SixToFour, SixToFourSettings, sixtofour_prefix
+from tunnelmgr_sixinfour.derived.tunnel import DerivedTunnel
 from tunnelmgr_sixinfour.transport import SixRdTransport, SixToFourTransport
 
 OPTION = json.loads(vectors._FILE.read_text())["tables"]["dhcp_option_6rd"]["hex"][4:]  # its value

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from tunnelmgr.api.effects import Response
-from tunnelmgr_sixinfour.provider.provider import Verdict, read_answer
+from tunnelmgr_sixinfour.provider.answers import AnswerKind, read_answer
 from tunnelmgr_sixinfour.provider.settings import UpdateSettings
 
 WRITTEN: dict[str, Any] = {"provider": "he", "tunnel": 123456, "username": "me", "key": "secret"}
@@ -15,31 +15,31 @@ WRITTEN: dict[str, Any] = {"provider": "he", "tunnel": 123456, "username": "me",
 @pytest.mark.parametrize(
     ("status", "body", "verdict"),
     [
-        (200, b"good 203.0.113.66", Verdict.ACCEPTED),
-        (200, b"good 203.0.113.66\n", Verdict.ACCEPTED),
-        (200, b"nochg 203.0.113.66", Verdict.ACCEPTED),
-        (200, b"nochg", Verdict.ACCEPTED),
-        (200, b"-ERROR: This tunnel is already associated with this IP address.", Verdict.ACCEPTED),
-        (200, b"badauth", Verdict.REFUSED),
-        (200, b"nohost", Verdict.REFUSED),
-        (200, b"notfqdn", Verdict.REFUSED),
-        (200, b"!yours", Verdict.REFUSED),
-        (401, b"<html>Authorization required</html>", Verdict.REFUSED),
-        (401, b"good 203.0.113.66", Verdict.REFUSED),
-        (200, b"abuse", Verdict.ABUSE),
-        (200, b"911", Verdict.RETRY),
-        (200, b"dnserr", Verdict.RETRY),
-        (200, b"-ERROR: IP is not ICMP pingable.", Verdict.RETRY),
-        (200, b"", Verdict.RETRY),
-        (200, b"goodness", Verdict.RETRY),
-        (200, b"\xff\xfe\x00", Verdict.RETRY),
-        (302, b"good 203.0.113.66", Verdict.RETRY),
-        (500, b"good", Verdict.RETRY),
-        (503, b"", Verdict.RETRY),
+        (200, b"good 203.0.113.66", AnswerKind.ACCEPTED),
+        (200, b"good 203.0.113.66\n", AnswerKind.ACCEPTED),
+        (200, b"nochg 203.0.113.66", AnswerKind.ACCEPTED),
+        (200, b"nochg", AnswerKind.ACCEPTED),
+        (200, b"-ERROR: This tunnel is already associated with this IP address.", AnswerKind.ACCEPTED),
+        (200, b"badauth", AnswerKind.REFUSED),
+        (200, b"nohost", AnswerKind.REFUSED),
+        (200, b"notfqdn", AnswerKind.REFUSED),
+        (200, b"!yours", AnswerKind.REFUSED),
+        (401, b"<html>Authorization required</html>", AnswerKind.REFUSED),
+        (401, b"good 203.0.113.66", AnswerKind.REFUSED),
+        (200, b"abuse", AnswerKind.ABUSE),
+        (200, b"911", AnswerKind.RETRY),
+        (200, b"dnserr", AnswerKind.RETRY),
+        (200, b"-ERROR: IP is not ICMP pingable.", AnswerKind.RETRY),
+        (200, b"", AnswerKind.RETRY),
+        (200, b"goodness", AnswerKind.RETRY),
+        (200, b"\xff\xfe\x00", AnswerKind.RETRY),
+        (302, b"good 203.0.113.66", AnswerKind.RETRY),
+        (500, b"good", AnswerKind.RETRY),
+        (503, b"", AnswerKind.RETRY),
     ],
 )
 @pytest.mark.requirement("S-UP-004", "S-UP-009")
-def test_every_answer_is_sorted(status: int, body: bytes, verdict: Verdict) -> None:
+def test_every_answer_is_sorted(status: int, body: bytes, verdict: AnswerKind) -> None:
     assert read_answer(Response(status, body)).verdict is verdict
 
 

@@ -21,7 +21,7 @@ from tunnelmgr_sixinfour.constants import (
     LARGE_USE,
     SIGN_INTERVAL,
 )
-from tunnelmgr_sixinfour.protocol41.keepalive import SMALL, Keepalive
+from tunnelmgr_sixinfour.protocol41.keepalive import SMALL, EchoRounds
 from tunnelmgr_sixinfour.protocol41.path_mtu import PathMtu
 
 
@@ -40,7 +40,7 @@ class Rounds:
     def __init__(self, settings: SixInFourSettings, path_mtu: PathMtu, random: Random) -> None:
         self._interval = settings.keepalive
         self._path_mtu = path_mtu
-        self._keepalive = Keepalive(settings.address.ip, settings.far, random)
+        self._keepalive = EchoRounds(settings.address.ip, settings.far, random)
         self._due_at: float | None = None
         self._used_by: float | None = None
         """When to look whether the tunnel is used, which makes a round due."""

@@ -9,7 +9,7 @@ from tunnelmgr.api.network import Endpoint
 from tunnelmgr_sixinfour.configured.settings import SixInFourSettings
 from tunnelmgr_sixinfour.constants import LINK_LOCAL, SIXTOFOUR_NEVER, SIXTOFOUR_PREFIX
 from tunnelmgr_sixinfour.protocol41.addresses import host_network
-from tunnelmgr_sixinfour.protocol41.decapsulation import Sides
+from tunnelmgr_sixinfour.protocol41.encapsulation import Sides
 
 
 def sides_of(settings: SixInFourSettings, link_local: IPv6Address | None) -> Sides:

@@ -1,89 +1,26 @@
 """What may stand in a profile under `method:` for a configured tunnel."""
 
-from enum import Enum
 from ipaddress import IPv6Address
-from typing import Annotated, Literal, Self
+from typing import Self
 
 from pydantic import Field, model_validator
 
-from tunnelmgr.api.events import EVERYWHERE, OuterTos
-from tunnelmgr.api.settings import BYTES, SECONDS, Settings
-from tunnelmgr_sixinfour.address_settings import (
+from tunnelmgr.api.events import EVERYWHERE
+from tunnelmgr.api.settings import SECONDS
+from tunnelmgr_sixinfour.constants import (
+    KEEPALIVE_INTERVAL,
+    POINT_TO_POINT,
+)
+from tunnelmgr_sixinfour.protocol41.settings import (
     Destination,
+    EnvelopeSettings,
     Ipv4Host,
     SitePrefix,
     TunnelAddress,
     TunnelInterface,
     check_apart,
 )
-from tunnelmgr_sixinfour.constants import (
-    DSCP,
-    ECN,
-    KEEPALIVE_INTERVAL,
-    OUTER_TTL,
-    POINT_TO_POINT,
-    STATIC_MTU_MAX,
-    TUNNEL_MTU_MIN,
-)
 from tunnelmgr_sixinfour.provider.settings import UpdateSettings
-
-Mtu = Literal["auto"] | Annotated[int, Field(ge=TUNNEL_MTU_MIN, le=STATIC_MTU_MAX)]
-
-
-class EcnMode(Enum):
-    """What the outer header says about congestion (RFC 6040 section 4.1)."""
-
-    NORMAL = "normal"
-    """What the inner one says."""
-    COMPAT = "compat"
-    """Nothing: the far end may not know what to do with it."""
-
-
-class DscpModel(Enum):
-    """Whose the DSCP of the outer header is (RFC 2983)."""
-
-    PIPE = "pipe"
-    """The tunnel's own."""
-    UNIFORM = "uniform"
-    """The packet's, copied out and back."""
-
-
-class EnvelopeSettings(Settings):
-    """What every kind of protocol 41 lets choose of its outer header."""
-
-    local: Ipv4Host | None = Field(
-        default=None,
-        description="IPv4 address of this end; behind a NAT it is the private one. "
-        "Left out, it is the address that leads to the internet, and it is followed when it changes.",
-    )
-    mtu: Mtu = Field(
-        default="auto",
-        description="MTU of the tunnel. `auto` finds out what the path to the far end carries.",
-        json_schema_extra=BYTES,
-    )
-    ttl: int = Field(default=OUTER_TTL, ge=1, le=255, description="TTL of the outer header.")
-    ecn: EcnMode = Field(
-        default=EcnMode.COMPAT,
-        description="Congestion bits of the outer header (RFC 6040). `compat` leaves them 0. "
-        "`normal` copies those of the packet, which is right if the far end does the same.",
-    )
-    dscp_model: DscpModel = Field(
-        default=DscpModel.PIPE,
-        description="DSCP of the outer header (RFC 2983). `pipe` sends the value of `dscp`. "
-        "`uniform` copies that of the packet out and back.",
-    )
-    dscp: int = Field(default=0, ge=0, le=63, description="DSCP of the outer header with `dscp_model: pipe`.")
-
-    @property
-    def outer_tos(self) -> OuterTos:
-        inherited = ECN if self.ecn is EcnMode.NORMAL else 0
-        if self.dscp_model is DscpModel.UNIFORM:
-            return OuterTos(0, inherited | DSCP)
-        return OuterTos(self.dscp << 2, inherited)
-
-    @property
-    def static_mtu(self) -> int | None:
-        return None if self.mtu == "auto" else self.mtu
 
 
 class SixInFourSettings(EnvelopeSettings):

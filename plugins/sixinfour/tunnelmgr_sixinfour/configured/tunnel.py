@@ -2,38 +2,35 @@
 
 from collections.abc import Mapping, Sequence
 from enum import Enum
-from ipaddress import IPv6Address
+from ipaddress import IPv4Address, IPv6Address
 from random import Random
 
 from tunnelmgr.api.addresses import is_behind_nat
-from tunnelmgr.api.datagrams import ChannelEvent, Datagram, IcmpReceived
+from tunnelmgr.api.datagrams import Datagram, IcmpReceived
 from tunnelmgr.api.effects import Effect, EffectResult
 from tunnelmgr.api.error_answers import ErrorAnswers
-from tunnelmgr.api.events import Down, Notice, PathDown, PeerSilent, Stopped, Up
-from tunnelmgr.api.hostconfig import HostConfig
-from tunnelmgr.api.network import Endpoint, Network
-from tunnelmgr.api.packets import Ecn, traffic_class
+from tunnelmgr.api.events import Down, PathDown
+from tunnelmgr.api.network import Network
 from tunnelmgr.api.status import Fact, PathUse, PeerStatus, TunnelStatus
-from tunnelmgr.api.tunnel import Tunnel, earliest
+from tunnelmgr.api.tunnel import earliest
+from tunnelmgr_sixinfour.configured.announcements import Announcements
 from tunnelmgr_sixinfour.configured.rounds import Found, Rounds
 from tunnelmgr_sixinfour.configured.routing import host_config, paths_of, sides_of
 from tunnelmgr_sixinfour.configured.settings import SixInFourSettings
-from tunnelmgr_sixinfour.constants import ECN, ERROR_ANSWERS, KEEPALIVE_LOSSES, UP_PATIENCE
+from tunnelmgr_sixinfour.constants import ERROR_ANSWERS, KEEPALIVE_LOSSES, UP_PATIENCE
 from tunnelmgr_sixinfour.drops import Drop, Refused
 from tunnelmgr_sixinfour.protocol41.addresses import link_local_for
-from tunnelmgr_sixinfour.protocol41.channel import RawChannel
-from tunnelmgr_sixinfour.protocol41.decapsulation import Arrived, decapsulate
-from tunnelmgr_sixinfour.protocol41.diagnosis import Evidence, Verdict
-from tunnelmgr_sixinfour.protocol41.encapsulation import check_outward
+from tunnelmgr_sixinfour.protocol41.diagnosis import Diagnosis, FarEndEvidence, SparingNotices
+from tunnelmgr_sixinfour.protocol41.encapsulation import Arrived, check_outward, decapsulate
 from tunnelmgr_sixinfour.protocol41.icmp import IcmpJudge, News
 from tunnelmgr_sixinfour.protocol41.keepalive import SMALL
 from tunnelmgr_sixinfour.protocol41.neighbours import answer_to, echo_reply_to, is_discovery
-from tunnelmgr_sixinfour.protocol41.notices import SparingNotices
 from tunnelmgr_sixinfour.protocol41.path_mtu import PathMtu
+from tunnelmgr_sixinfour.protocol41.tunnel import Protocol41Tunnel
 from tunnelmgr_sixinfour.provider.update import EndpointUpdate
 
 
-class State(Enum):
+class PeerState(Enum):
     """
     opening -> waiting -> established <-> silent
        ^          |            |            |
@@ -51,35 +48,29 @@ class State(Enum):
     STOPPED = "stopped"
 
 
-class SixInFourTunnel(Tunnel):
+class SixInFourTunnel(Protocol41Tunnel):
     """This end. While the far end is not heard everything passes through here, so that its first packet is noticed."""
 
     def __init__(self, settings: SixInFourSettings, random: Random) -> None:
-        super().__init__()
+        super().__init__(settings)
         self._settings = settings
         self._random = random
-        self._state = State.OPENING
-        self._network = Network()
-        self._channel = RawChannel(settings.local, settings.ttl, self.outbox)
+        self._state = PeerState.OPENING
         self._path_mtu = PathMtu(settings.static_mtu)
         self._rounds = Rounds(settings, self._path_mtu, random)
-        self._evidence = Evidence(settings.remote, settings.far)
+        self._evidence = FarEndEvidence(settings.remote, settings.far)
         self._errors = ErrorAnswers(settings.address.ip, ERROR_ANSWERS, self.outbox)
-        self._notices = SparingNotices(self.outbox)
-        self._icmp = IcmpJudge(settings.remote, self._path_mtu, self._evidence, self._errors, self._notices, self.outbox)
+        notices = SparingNotices(self.outbox)
+        self._icmp = IcmpJudge(settings.remote, self._path_mtu, self._evidence, self._errors, notices, self.outbox)
+        self._said = Announcements(settings, notices, self.outbox)
         self._link_local: IPv6Address | None = None
         """Made of the first IPv4 address this end has; then the device keeps it."""
         self._sides = sides_of(settings, None)
         self._update = EndpointUpdate(settings.update, self.outbox) if settings.update is not None else None
-        self._up: HostConfig | None = None
-        """What Up was said with last; None after PeerSilent or Down, or before."""
-        self._configured = False
-        """Whether Up was said and no Down since."""
-        self._complaint: Verdict | None = None
         self._up_by: float | None = None
+        """When Up is said at latest, the far end heard or not."""
         self._received_at: float | None = None
         self._sent_at: float | None = None
-        self._closing: Effect | None = None
 
     # -- the network --------------------------------------------------------------------------------------------------
 
@@ -98,24 +89,24 @@ class SixInFourTunnel(Tunnel):
         self._network = network
         self._follow_network(now)
         if moved and self._channel.local is not None:
-            self.outbox.say(Notice("6in4.address", f"this end is at {self._channel.local}, was {before or 'nowhere'}"))
+            self._said.moved(before, self._channel.local)
         if moved or network.resumed:
             self._probe_soon(now)
         if not moved and self._update is not None:  # where it moved to is told once the channel there is open
             self._update.network_changed(now)
 
     def _follow_network(self, now: float) -> None:
-        if self._state is State.STOPPED:
+        if self._state is PeerState.STOPPED:
             return
         self._seek_channel()
         local = self._channel.local
         if local is None:
-            self._enter(State.NO_ROUTE)
+            self._enter(PeerState.NO_ROUTE)
             self._rounds.stop()
-            self._complain(Verdict("this host has no IPv4 address to send from", "connect it to a network with IPv4"))
+            self._complain(Diagnosis("this host has no IPv4 address to send from", "connect it to a network with IPv4"))
             return
-        if self._state is State.NO_ROUTE:
-            self._enter(State.OPENING)
+        if self._state is PeerState.NO_ROUTE:
+            self._enter(PeerState.OPENING)
         if self._link_local is None:
             self._link_local = link_local_for(local, self._random)
             self._sides = sides_of(self._settings, self._link_local)
@@ -125,77 +116,56 @@ class SixInFourTunnel(Tunnel):
         if self._channel.want(self._network, dont_fragment=self._path_mtu.dont_fragment):
             self._rounds.stop()  # answers would come to the old one; the new one, once open, begins another
 
-    def _enter(self, state: State) -> None:
+    def _enter(self, state: PeerState) -> None:
         """Be in another state. The data plane carries in one of them alone."""
-        if self._state is State.ESTABLISHED and state is not State.ESTABLISHED:
+        if self._state is PeerState.ESTABLISHED and state is not PeerState.ESTABLISHED:
             for path in paths_of(self._settings, self._channel.name):
                 self.outbox.say(PathDown(path.prefix))
         self._state = state
 
     def effect_done(self, effect: Effect, result: EffectResult, now: float) -> None:
-        if effect is self._closing:
-            self.outbox.say(Stopped())
-        elif self._update is not None and self._update.effect_done(effect, result, now):
+        if self._update is not None and self._update.effect_done(effect, result, now):
             self._probe_soon(now)  # the far end may answer from here on
-        elif self._channel.effect_done(effect, result, now):
-            if self._channel.is_open:
-                self._opened(now)
-            else:
-                self._could_not_open()
+        else:
+            super().effect_done(effect, result, now)
 
     def _opened(self, now: float) -> None:
         if self._update is not None and self._channel.local is not None:
             self._update.located(self._channel.local, now)
-        if self._state is State.ESTABLISHED:
+        if self._state is PeerState.ESTABLISHED:
             self._say_paths()  # the far end knows or will be told where we are; the paths go on over the new channel
         else:
-            self._enter(State.WAITING)
+            self._enter(PeerState.WAITING)
             self._rounds.start_over()
         if self._settings.keepalive is None:
             self._heard()
             self._say_up()
             return
-        if not self._configured:
-            self._complaint, self._up_by = None, now + UP_PATIENCE
+        if not self._said.configured:
+            self._said.complaint, self._up_by = None, now + UP_PATIENCE
         self._probe_soon(now)
 
-    def _could_not_open(self) -> None:
-        down = self._channel.complaint
-        if down is None:
-            return
-        self._enter(State.OPENING)
-        verdict = Verdict(down.reason, down.hint)
-        if verdict != self._complaint:
-            self.outbox.say(down)
-        self._up, self._up_by, self._complaint, self._configured = None, None, verdict, False
+    def _could_not_open(self, down: Down) -> None:
+        self._enter(PeerState.OPENING)
+        self._up_by = None
+        self._said.down(down)
 
     # -- packets ------------------------------------------------------------------------------------------------------
 
-    def receive_datagram(self, datagram: Datagram, now: float) -> None:
-        local = self._channel.local
-        if datagram.channel != self._channel.name or local is None:
-            self.outbox.drop(Drop.OLD_CHANNEL)
-            return
+    def _receive(self, datagram: Datagram, local: IPv4Address, now: float) -> None:
         try:
-            arrived = decapsulate(datagram, local, self._settings.remote, self._sides, self._settings.outer_tos.inherited)
+            arrived = decapsulate(datagram, local, self._settings.remote, self._sides, self._tos.inherited)
         except Refused as refused:
             self._evidence.arrived |= datagram.remote.address == self._settings.remote
-            self.outbox.drop(refused.drop)
             if refused.drop is Drop.ECN:
-                self._tell_of_marks(datagram, now)
-            return
+                self._said.dishonest_marks(datagram, now)
+            raise
         self._evidence.arrived = True
         self._received_at = now
         if arrived.suspicious:
             self.outbox.count("suspicious-ecn")
-            self._tell_of_marks(datagram, now)
+            self._said.dishonest_marks(datagram, now)
         self._arrived(arrived, now)
-
-    def _tell_of_marks(self, datagram: Datagram, now: float) -> None:
-        if self._settings.log_ecn:
-            outer, inner = (Ecn(octet & ECN).name for octet in (datagram.tos, traffic_class(datagram.data)))
-            marks = f"{outer} outside, {inner} inside"
-            self._notices.say("6in4.ecn", f"no honest path from {self._settings.remote} marks packets {marks}", now)
 
     def _arrived(self, arrived: Arrived, now: float) -> None:
         packet = arrived.packet
@@ -203,53 +173,39 @@ class SixInFourTunnel(Tunnel):
         if size is not None:
             self._answered(size, now)
             return
-        if self._state in {State.WAITING, State.SILENT}:
+        if self._state in {PeerState.WAITING, PeerState.SILENT}:
             self._rounds.insist(now)
             self._advance(now)
         answer = answer_to(packet, self._sides.own, router=self._settings.forward)
-        if answer is None and not self._configured:
+        if answer is None and not self._said.configured:
             answer = echo_reply_to(packet, self._settings.address.ip)  # the host cannot yet: it has no address
         if answer is not None:
-            self._send(answer.serialize(), now)
+            self._send_far(answer.serialize(), now)
         elif is_discovery(packet):
             self.outbox.drop(Drop.DISCOVERY)
         else:
             self.outbox.deliver(arrived.data)
 
-    def receive_packet(self, packet: bytes, now: float) -> None:
-        local = self._channel.local
-        if not self._channel.is_open or local is None:
-            self.outbox.drop(Drop.NOT_OPEN)
-            return
+    def _transmit(self, data: bytes, local: IPv4Address, now: float) -> None:
+        mtu = self._path_mtu.tunnel_mtu
         try:
-            check_outward(packet, local, self._settings.remote, self._sides, self._path_mtu.tunnel_mtu)
+            check_outward(data, local, self._settings.remote, self._sides, mtu)
         except Refused as refused:
-            self.outbox.drop(refused.drop)
-            self._tell_of(refused.drop, packet, now)
-        else:
-            self._send(packet, now)
+            if refused.drop is Drop.DESTINATION:
+                self._errors.unreachable(data, now)
+            elif refused.drop is Drop.TOO_BIG:
+                self._errors.too_big(data, mtu, now)
+            elif refused.drop is Drop.RECURSION:
+                self._said.recursion(now)
+            raise
+        self._send_far(data, now)
 
-    def _tell_of(self, drop: Drop, packet: bytes, now: float) -> None:
-        """Tell who can do something about a packet of this side that was not sent."""
-        if drop is Drop.DESTINATION:
-            self._errors.unreachable(packet, now)
-        elif drop is Drop.TOO_BIG:
-            self._errors.too_big(packet, self._path_mtu.tunnel_mtu, now)
-        elif drop is Drop.RECURSION:
-            remote = self._settings.remote
-            text = f"the route to {remote} leads through this tunnel: give {remote} one by another interface"
-            self._notices.say("6in4.recursion", text, now)
-
-    def _send(self, packet: bytes, now: float) -> None:
+    def _send_far(self, packet: bytes, now: float) -> None:
         self._sent_at = now
-        tos = self._settings.outer_tos.outer(traffic_class(packet))
-        self.outbox.count("packets-sent")
-        self.outbox.send(Datagram(self._channel.name, packet, Endpoint(self._settings.remote, 0), tos=tos))
+        self._send(packet, self._settings.remote)
 
-    def channel_changed(self, event: ChannelEvent, now: float) -> None:
-        if not isinstance(event, IcmpReceived):
-            self.outbox.counters["channel-errors"] += 1
-        elif self._icmp.judge(event, self._sides, now) is News.MTU:
+    def _judge_icmp(self, event: IcmpReceived, now: float) -> None:
+        if self._icmp.judge(event, self._sides, now) is News.MTU:
             self._follow_mtu()
 
     def paths_used(self, uses: Sequence[PathUse], now: float) -> None:
@@ -272,8 +228,8 @@ class SixInFourTunnel(Tunnel):
         if found is not None:
             self._judge(found, now)
         if self._channel.is_open:
-            for packet in self._rounds.begin(now, heard=self._state is State.ESTABLISHED):
-                self._send(packet, now)
+            for packet in self._rounds.begin(now, heard=self._state is PeerState.ESTABLISHED):
+                self._send_far(packet, now)
 
     def _judge(self, found: Found, now: float) -> None:
         if not found.losses:
@@ -281,8 +237,7 @@ class SixInFourTunnel(Tunnel):
         elif found.losses >= KEEPALIVE_LOSSES or self._evidence.is_refused(now):
             self._fell_silent(now)
         if found.black_hole:
-            text = f"large packets to {self._settings.remote} vanish: MTU {self._path_mtu.tunnel_mtu}"
-            self.outbox.say(Notice("6in4.black-hole", text))
+            self._said.black_hole(self._path_mtu.tunnel_mtu)
             self._follow_mtu()
 
     def _answered(self, size: int, now: float) -> None:
@@ -295,10 +250,10 @@ class SixInFourTunnel(Tunnel):
         self._evidence.clear()
         if self._update is not None:
             self._update.heard()
-        if self._state in {State.WAITING, State.SILENT}:
-            self._enter(State.ESTABLISHED)
+        if self._state in {PeerState.WAITING, PeerState.SILENT}:
+            self._enter(PeerState.ESTABLISHED)
             self._say_paths()
-            if self._complaint is not None:
+            if self._said.complaint is not None:
                 self._say_up()
 
     def _fell_silent(self, now: float) -> None:
@@ -306,15 +261,15 @@ class SixInFourTunnel(Tunnel):
             return
         if self._update is not None:
             self._update.silent(now)
-        if self._state is State.ESTABLISHED:
-            self._enter(State.SILENT)
-        self._complain(self._evidence.verdict(self._channel.local, now))
+        if self._state is PeerState.ESTABLISHED:
+            self._enter(PeerState.SILENT)
+        self._complain(self._evidence.diagnosis(self._channel.local, now))
 
     def _follow_mtu(self) -> None:
         """The MTU or DF may be another: tell the host, or open another channel."""
         self._seek_channel()
-        known = self._state is State.ESTABLISHED and self._path_mtu.settled
-        if self._up is not None or (self._up_by is not None and known):
+        known = self._state is PeerState.ESTABLISHED and self._path_mtu.settled
+        if self._said.config is not None or (self._up_by is not None and known):
             self._say_up()
 
     # -- what is said -------------------------------------------------------------------------------------------------
@@ -323,31 +278,24 @@ class SixInFourTunnel(Tunnel):
         """Say how this host shall be configured, if that is news."""
         self._up_by = None
         config = host_config(self._settings, self._link_local, self._path_mtu.tunnel_mtu)
-        if config == self._up:
-            return
-        first = not self._configured
-        self._up, self._complaint, self._configured = config, None, True
-        details = {"remote": str(self._settings.remote), "local": str(self._channel.local)}
-        self.outbox.say(Up(config, details, probe=(self._settings.far,)))
-        if first:
+        if self._said.up(config, self._channel.local):
             self._say_paths()
 
-    def _complain(self, verdict: Verdict) -> None:
+    def _complain(self, diagnosis: Diagnosis) -> None:
         """Say why nothing passes. Routers listen, whoever calls: theirs is no failure."""
-        if verdict == self._complaint:
+        if diagnosis == self._said.complaint:
             return
-        if not self._configured and self._channel.local is None:
-            self.outbox.say(Down(verdict.reason, verdict.hint))
+        if not self._said.configured and self._channel.local is None:
+            self._said.down(Down(diagnosis.reason, diagnosis.hint))
         elif self._settings.faces_the_internet:
-            if not self._configured:
+            if not self._said.configured:
                 self._say_up()
-            self._up = None
-            self.outbox.say(PeerSilent(verdict.reason, verdict.hint))
-        self._complaint, self._up_by = verdict, None
+            self._said.peer_silent(diagnosis)
+        self._said.complaint, self._up_by = diagnosis, None
 
     def _say_paths(self) -> None:
         """Let the data plane carry, as soon as there is somebody at either end to take it."""
-        if self._state is not State.ESTABLISHED or not self._configured:
+        if self._state is not PeerState.ESTABLISHED or not self._said.configured:
             return
         for path in paths_of(self._settings, self._channel.name):
             self.outbox.say(path)
@@ -366,7 +314,7 @@ class SixInFourTunnel(Tunnel):
         self._advance(now)
 
     def next_timeout(self) -> float | None:
-        if self._state is State.STOPPED:
+        if self._state is PeerState.STOPPED:
             return None
         return earliest(
             self._channel.next_timeout(),
@@ -391,15 +339,12 @@ class SixInFourTunnel(Tunnel):
             "black_hole": self._path_mtu.black_hole,
         }
         if self._update is not None:
-            facts["provider"] = self._update.standing
-            facts["provider_said"] = self._update.last_answer or None
+            facts |= self._update.facts()
         received, sent = (None if at is None else now - at for at in (self._received_at, self._sent_at))
-        path = "direct" if self._state is State.ESTABLISHED else "none"
+        path = "direct" if self._state is PeerState.ESTABLISHED else "none"
         peer = PeerStatus(str(self._settings.far), str(self._settings.remote), path, received, sent)
         return TunnelStatus(self._state.value, facts, (peer,), 1, dict(self.outbox.counters))
 
     def stop(self, now: float) -> None:
-        self._enter(State.STOPPED)
-        self._closing = self._channel.close()
-        if self._closing is None:
-            self.outbox.say(Stopped())
+        self._enter(PeerState.STOPPED)
+        super().stop(now)

@@ -6,10 +6,10 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from tunnelmgr.api.packets import IPv6Packet
-from tunnelmgr_sixinfour.address_settings import Ipv4Host
-from tunnelmgr_sixinfour.derived.domain import Site
+from tunnelmgr_sixinfour.derived.domain import DerivedSite
 from tunnelmgr_sixinfour.derived.sixrd import SixRd, SixRdEnvelope, SixRdOption, check_domain
 from tunnelmgr_sixinfour.drops import Drop, Refused
+from tunnelmgr_sixinfour.protocol41.settings import Ipv4Host
 
 
 class BorderRelaySettings(SixRdEnvelope):
@@ -52,11 +52,11 @@ class BorderRelay(SixRd):
         # Fragments of several relays with one address may be put together to one packet: RFC 5969 section 9.1.
         self.dont_fragment = settings.anycast
 
-    def site(self, local: IPv4Address) -> Site | None:
+    def site(self, local: IPv4Address) -> DerivedSite | None:
         """Return what is ours. A relay that is none of its customers takes what nobody has: the prefix of their network."""
         return super().site(local if local in self._customers else self._customers.network_address)
 
-    def check_inward(self, packet: IPv6Packet, source: IPv4Address, ours: Site) -> None:
+    def check_inward(self, packet: IPv6Packet, source: IPv4Address, ours: DerivedSite) -> None:
         """RFC 5969 section 9.2: the customer who sends has the address in his source."""
         site = self.site_of(packet.source)
         if site is None or source != site[1] or packet.source in ours.prefix:
@@ -67,7 +67,7 @@ class BorderRelay(SixRd):
         if destination in ours.prefix and destination != ours.address:  # the null route of RFC 5969 section 12
             raise Refused(Drop.DESTINATION)
 
-    def check_outward(self, source: IPv6Address, ours: Site) -> None:
+    def check_outward(self, source: IPv6Address, ours: DerivedSite) -> None:
         """Nobody beyond the relay has an address of the domain: who sends from one would be answered in a circle."""
         if source in self.prefix and source != ours.address:
             raise Refused(Drop.SOURCE)

@@ -3,14 +3,28 @@
 from ipaddress import IPv4Address, IPv6Address, IPv6Network
 from typing import NamedTuple, Protocol
 
+from pydantic import Field
+
 from tunnelmgr.api.datagrams import Datagram
 from tunnelmgr.api.effects import Effect, EffectResult
 from tunnelmgr.api.packets import IPv6Packet
+from tunnelmgr.api.settings import BYTES
 from tunnelmgr_sixinfour.drops import Drop, Refused
-from tunnelmgr_sixinfour.protocol41.diagnosis import Verdict
+from tunnelmgr_sixinfour.protocol41.diagnosis import Diagnosis
+from tunnelmgr_sixinfour.protocol41.settings import EnvelopeSettings, Mtu
 
 
-class Site(NamedTuple):
+class DerivedSettings(EnvelopeSettings):
+    """What 6to4 and 6rd let choose in common."""
+
+    mtu: Mtu = Field(
+        default="auto",
+        description="MTU of the tunnel. `auto` is 1280, since every peer has a path of its own.",
+        json_schema_extra=BYTES,
+    )
+
+
+class DerivedSite(NamedTuple):
     """What an IPv4 address makes of its holder."""
 
     prefix: IPv6Network
@@ -32,7 +46,7 @@ class Domain(Protocol):
     dont_fragment: bool
     """Whether outer packets have DF."""
 
-    def site(self, local: IPv4Address) -> Site | None:
+    def site(self, local: IPv4Address) -> DerivedSite | None:
         """Return what is ours at an IPv4 address; None where it makes nothing."""
 
     def site_of(self, address: IPv6Address) -> tuple[IPv6Network, IPv4Address] | None:
@@ -41,10 +55,10 @@ class Domain(Protocol):
         Raises Refused for a site that cannot be.
         """
 
-    def check_inward(self, packet: IPv6Packet, source: IPv4Address, ours: Site) -> None:
+    def check_inward(self, packet: IPv6Packet, source: IPv4Address, ours: DerivedSite) -> None:
         """Raise Refused unless what came from the outer `source` may be: its addresses belong together."""
 
-    def check_outward(self, source: IPv6Address, ours: Site) -> None:
+    def check_outward(self, source: IPv6Address, ours: DerivedSite) -> None:
         """Raise Refused unless this host may send such a source into the domain."""
 
 
@@ -53,7 +67,7 @@ class DomainSource(Protocol):
 
     domain: Domain | None
     """None while it is not known."""
-    trouble: Verdict | None
+    trouble: Diagnosis | None
     """Why it is not known."""
 
     def next_timeout(self) -> float | None:
@@ -78,7 +92,7 @@ class DomainSource(Protocol):
         """Ask no more."""
 
 
-def check_site_source(source: IPv6Address, ours: Site) -> None:
+def check_site_source(source: IPv6Address, ours: DerivedSite) -> None:
     """Raise Refused for a source that a site does not have: what `check_outward` is for every site."""
     if source not in ours.prefix:
         raise Refused(Drop.SOURCE)

@@ -10,10 +10,10 @@ from random import Random
 
 from tunnelmgr.api.packets import IPv6Packet
 from tunnelmgr_sixinfour.constants import FIRST_TIMEOUT, KEEPALIVE_EAGER, KEEPALIVE_LOSSES, KEEPALIVE_TIMEOUT
-from tunnelmgr_sixinfour.protocol41.keepalive import Keepalive
+from tunnelmgr_sixinfour.protocol41.keepalive import EchoRounds
 
 
-class Standing(Enum):
+class RelayState(Enum):
     """What is known of the border relay."""
 
     UNKNOWN = "unknown"
@@ -29,10 +29,10 @@ class RelayWatch:
 
     def __init__(self, address: IPv6Address, interval: float, random: Random, now: float, *, has_answered: bool) -> None:
         """`has_answered`: whether this relay did so when we had another address."""
-        self.standing = Standing.UNKNOWN
+        self.state = RelayState.UNKNOWN
         self._has_answered = has_answered
         self._interval = interval
-        self._echo = Keepalive(address, address, random)
+        self._echo = EchoRounds(address, address, random)
         self._losses = 0
         self._due: float | None = now
 
@@ -63,14 +63,14 @@ class RelayWatch:
             return []
         self._due = None
         timeout = KEEPALIVE_TIMEOUT
-        if self.standing is not Standing.ANSWERS:
+        if self.state is not RelayState.ANSWERS:
             timeout = min(timeout, FIRST_TIMEOUT * 2 ** min(self._losses, KEEPALIVE_LOSSES))
         return self._echo.begin((), timeout, now)
 
     def _judge(self, alive: bool, begun_at: float, now: float) -> None:
         self._losses = 0 if alive else self._losses + 1
         if alive:
-            self.standing, self._has_answered = Standing.ANSWERS, True
+            self.state, self._has_answered = RelayState.ANSWERS, True
         elif self._losses >= KEEPALIVE_LOSSES:
-            self.standing = Standing.SILENT if self._has_answered else Standing.MUTE
+            self.state = RelayState.SILENT if self._has_answered else RelayState.MUTE
         self._due = now if 0 < self._losses <= KEEPALIVE_EAGER else max(now, begun_at + self._interval)

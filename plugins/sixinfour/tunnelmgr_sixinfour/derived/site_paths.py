@@ -1,20 +1,25 @@
-"""The paths of a site, or of the gateway of its domain, for the data plane."""
+"""What a host is in a domain for as long as it has one address, and its paths for the data plane."""
 
 from collections import OrderedDict
-from ipaddress import IPv4Address, IPv6Address, IPv6Network
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, IPv6Interface, IPv6Network
 
-from tunnelmgr.api.events import EVERYWHERE, OuterTos, PathDown, PathUp
+from tunnelmgr.api.error_answers import ErrorAnswers
+from tunnelmgr.api.events import EVERYWHERE, OuterTos, PathDown, PathUp, Up
+from tunnelmgr.api.hostconfig import HostConfig
 from tunnelmgr.api.network import Endpoint
 from tunnelmgr.api.outbox import Outbox
+from tunnelmgr.api.packets import IPv6Packet
 from tunnelmgr_sixinfour.constants import DERIVED_PATH_VALIDITY, DERIVED_PATHS_MAX, SIXTOFOUR_PREFIX
-from tunnelmgr_sixinfour.derived.domain import Domain, Site
+from tunnelmgr_sixinfour.derived.domain import DerivedSite, Domain
+from tunnelmgr_sixinfour.derived.relay_watch import RelayWatch
 from tunnelmgr_sixinfour.protocol41.channel import RawChannel
 
 
 class SitePaths:
     """Those of one channel: to the gateway, and to other sites for as long as they answer."""
 
-    def __init__(self, site: Site, domain: Domain, channel: RawChannel, tos: OuterTos, outbox: Outbox) -> None:
+    def __init__(self, site: DerivedSite, domain: Domain, channel: RawChannel, tos: OuterTos, outbox: Outbox) -> None:
         self._site = site
         self._domain = domain
         self._channel = channel
@@ -68,3 +73,47 @@ class SitePaths:
             tos=self._tos,
         )
         self._outbox.say(path)
+
+
+@dataclass(slots=True)
+class Residence:
+    """A site of a domain, or its gateway. Nothing of it holds at another address."""
+
+    domain: Domain
+    site: DerivedSite
+    paths: SitePaths
+    errors: ErrorAnswers
+    """For this host and its LAN."""
+    errors_back: ErrorAnswers
+    """For other sites, at a gateway."""
+    watch: RelayWatch | None = None
+
+    def remote_of(self, packet: IPv6Packet) -> IPv4Address | None:
+        """Return where a packet of this side goes, None for nowhere.
+
+        Raises Refused for a source this side does not have, and a destination no host has.
+        """
+        self.domain.check_outward(packet.source, self.site)
+        other = self.domain.site_of(packet.destination)
+        return self.domain.gateway if other is None else other[1]
+
+    def leads_on(self, destination: IPv6Address) -> bool:
+        """Whether what came out of the domain for this address goes back into it."""
+        domain = self.domain
+        return domain.is_gateway and destination in domain.prefix and destination != self.site.address
+
+    def up(self, local: IPv4Address | None, mtu: int) -> Up:
+        """Return what this host shall look like. `local` is the IPv4 address that its prefix is made of."""
+        gateway, is_gateway = self.domain.gateway, self.domain.is_gateway
+        config = HostConfig(
+            addresses=(IPv6Interface(self.site.address),),
+            routes=(self.domain.prefix,),
+            default_route=gateway is not None,
+            mtu=mtu,
+            delegated=() if is_gateway else (self.site.prefix,),
+            delegated_with=None if is_gateway else local,
+            listening=is_gateway,
+            forwarding=is_gateway,
+        )
+        relay = {} if gateway is None else {"relay": str(gateway)}
+        return Up(config, {"prefix": str(self.site.prefix), "local": str(local), **relay})

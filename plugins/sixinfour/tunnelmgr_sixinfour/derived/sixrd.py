@@ -11,12 +11,10 @@ from tunnelmgr.api.addresses import is_never_a_host
 from tunnelmgr.api.errors import WireError
 from tunnelmgr.api.packets import IPv6Packet
 from tunnelmgr.api.settings import SECONDS
-from tunnelmgr_sixinfour.address_settings import Ipv4Host
-from tunnelmgr_sixinfour.configured.settings import DscpModel, EcnMode
 from tunnelmgr_sixinfour.constants import KEEPALIVE_INTERVAL, SITE_LENGTH_MIN, SITES, SIXTOFOUR_PREFIX
-from tunnelmgr_sixinfour.derived.domain import Site, check_site_source
-from tunnelmgr_sixinfour.derived.settings import DerivedSettings
+from tunnelmgr_sixinfour.derived.domain import DerivedSettings, DerivedSite, check_site_source
 from tunnelmgr_sixinfour.drops import Drop, Refused
+from tunnelmgr_sixinfour.protocol41.settings import DscpModel, EcnMode, Ipv4Host
 
 OPTION_6RD = 212  # RFC 5969 section 7.1.1
 _FIXED = struct.Struct("!BB16s")
@@ -153,11 +151,11 @@ class SixRd:
         self._shared = 0
         """The bits all customers have in common, once one of them is known: ours."""
 
-    def site(self, local: IPv4Address) -> Site | None:
+    def site(self, local: IPv4Address) -> DerivedSite | None:
         """Return what is ours."""
         self._shared = int(local) >> (32 - self._mask_length) << (32 - self._mask_length)
         prefix = sixrd_prefix(self.prefix, self._mask_length, local)
-        return Site(prefix, prefix.network_address + 1)
+        return DerivedSite(prefix, prefix.network_address + 1)
 
     def site_of(self, address: IPv6Address) -> tuple[IPv6Network, IPv4Address] | None:
         """Return the delegated prefix an address is in, and whose it is. Raises Refused where no host can have that."""
@@ -170,7 +168,7 @@ class SixRd:
             raise Refused(Drop.EMBEDDED)
         return sixrd_prefix(self.prefix, self._mask_length, holder), holder
 
-    def check_inward(self, packet: IPv6Packet, source: IPv4Address, ours: Site) -> None:
+    def check_inward(self, packet: IPv6Packet, source: IPv4Address, ours: DerivedSite) -> None:
         """RFC 5969 section 9.2: another customer has the address in his source, all else comes from the border relay."""
         if packet.destination not in ours.prefix:
             raise Refused(Drop.DESTINATION)
@@ -178,6 +176,6 @@ class SixRd:
         if source != (self.gateway if site is None else site[1]) or packet.source in ours.prefix:
             raise Refused(Drop.EMBEDDED)
 
-    def check_outward(self, source: IPv6Address, ours: Site) -> None:
+    def check_outward(self, source: IPv6Address, ours: DerivedSite) -> None:
         """A customer sends from the delegated prefix."""
         check_site_source(source, ours)

@@ -17,7 +17,7 @@ from tunnelmgr_sixinfour.constants import DHCP_IDENTIFIER_LENGTH, DHCP_TIMEOUTS,
 from tunnelmgr_sixinfour.derived.dhcp import BROADCAST, CLIENT_PORT, SERVER_PORT, Ack, Inform
 from tunnelmgr_sixinfour.derived.domain import Domain
 from tunnelmgr_sixinfour.derived.sixrd import OPTION_6RD, SixRd, SixRdOption, check_domain
-from tunnelmgr_sixinfour.protocol41.diagnosis import Verdict
+from tunnelmgr_sixinfour.protocol41.diagnosis import Diagnosis
 
 _PORT_HINT = "see who has it with `ss -lunp sport = :68`; or write `prefix`, `mask_length`, `border_relay` instead"
 _HINT = "ask your provider whether there is 6rd; what it says on paper goes into `prefix`, `mask_length`, `border_relay`"
@@ -28,7 +28,7 @@ class Learner:
 
     def __init__(self, gateway_echo: float | None, random: Random, outbox: Outbox) -> None:
         self.domain: Domain | None = None
-        self.trouble: Verdict | None = None
+        self.trouble: Diagnosis | None = None
         self._gateway_echo = gateway_echo
         self._learnt: SixRdOption | None = None
         self._random = random
@@ -38,7 +38,7 @@ class Learner:
         self._opening: OpenChannel | None = None
         self._question: Inform | None = None
         self._tries = 0
-        self._refusal: Verdict | None = None
+        self._refusal: Diagnosis | None = None
         """What a server said that knows no 6rd; another one may know it."""
         self._refusals = 0
         """Questions that ended so since one was answered."""
@@ -71,7 +71,7 @@ class Learner:
         if effect is not self._opening:
             return False
         if isinstance(result, Failed):
-            return self._fails(Verdict(result.text, _PORT_HINT), now)
+            return self._fails(Diagnosis(result.text, _PORT_HINT), now)
         client = self._random.randbytes(DHCP_IDENTIFIER_LENGTH)
         self._question = Inform(self._random.getrandbits(32), self._opening.local.address, client, (OPTION_6RD,))
         self._tries, self._refusal = 0, None
@@ -90,7 +90,7 @@ class Learner:
         if self._tries < len(DHCP_TIMEOUTS):
             self._send(self._question, now)
             return False
-        return self._fails(Verdict(f"no DHCP server answers ({self._tries} requests)", _HINT), now)
+        return self._fails(Diagnosis(f"no DHCP server answers ({self._tries} requests)", _HINT), now)
 
     def receive(self, datagram: Datagram, now: float) -> bool | None:
         """Take what arrived; return whether there is news, None for what is not for us."""
@@ -104,12 +104,12 @@ class Learner:
             return None
         value = answer.options.get(OPTION_6RD)
         if value is None:
-            self._refusal = Verdict(f"the DHCP server {answer.server} offers no 6rd (option {OPTION_6RD})", _HINT)
+            self._refusal = Diagnosis(f"the DHCP server {answer.server} offers no 6rd (option {OPTION_6RD})", _HINT)
             return False
         try:
             learnt = _usable(SixRdOption.parse(value))
         except WireError as error:
-            self._refusal = Verdict(f"the DHCP server {answer.server} offers nonsense: {error}", _HINT)
+            self._refusal = Diagnosis(f"the DHCP server {answer.server} offers nonsense: {error}", _HINT)
             return False
         self._rest(now + LEARN_INTERVAL)
         self._refusals = 0
@@ -128,19 +128,19 @@ class Learner:
         self._tries += 1
         self._outbox.send(Datagram(self._channel, question.serialize(), Endpoint(BROADCAST, SERVER_PORT)))
 
-    def _is_refused(self, verdict: Verdict, now: float) -> bool:
+    def _is_refused(self, diagnosis: Diagnosis, now: float) -> bool:
         """Believe what is said again and again, even of what was known."""
         self._refusals += 1
         if self._refusals >= LEARN_REFUSALS:
             self.domain = self._learnt = None
-        return self._fails(verdict, now)
+        return self._fails(diagnosis, now)
 
-    def _fails(self, verdict: Verdict, now: float) -> bool:
+    def _fails(self, diagnosis: Diagnosis, now: float) -> bool:
         """Let what was known stand: a server that is away for a while takes no prefix away."""
         self._rest(now + LEARN_RETRY)
-        if self.domain is not None or verdict == self.trouble:
+        if self.domain is not None or diagnosis == self.trouble:
             return False
-        self.trouble = verdict
+        self.trouble = diagnosis
         return True
 
     def _rest(self, due: float | None) -> None:

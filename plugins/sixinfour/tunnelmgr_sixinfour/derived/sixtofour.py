@@ -8,12 +8,11 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network
 from pydantic import Field, field_validator
 
 from tunnelmgr.api.packets import IPv6Packet
-from tunnelmgr_sixinfour.address_settings import Ipv4Host
 from tunnelmgr_sixinfour.constants import ANYCAST_RELAY, SIXTOFOUR_PREFIX
-from tunnelmgr_sixinfour.derived.domain import Site, check_site_source
-from tunnelmgr_sixinfour.derived.settings import DerivedSettings
+from tunnelmgr_sixinfour.derived.domain import DerivedSettings, DerivedSite, check_site_source
 from tunnelmgr_sixinfour.drops import Drop, Refused
 from tunnelmgr_sixinfour.protocol41.addresses import embedded, is_global_unicast
+from tunnelmgr_sixinfour.protocol41.settings import Ipv4Host
 
 
 class SixToFourSettings(DerivedSettings):
@@ -55,12 +54,12 @@ class SixToFour:
         self.gateway = settings.relay
         self._subnet = settings.subnet
 
-    def site(self, local: IPv4Address) -> Site | None:
+    def site(self, local: IPv4Address) -> DerivedSite | None:
         """Return what is ours; private addresses make no prefix."""
         if not is_global_unicast(local):
             return None
         prefix = sixtofour_prefix(local)
-        return Site(prefix, prefix.network_address + (self._subnet << 64 | 1))
+        return DerivedSite(prefix, prefix.network_address + (self._subnet << 64 | 1))
 
     def site_of(self, address: IPv6Address) -> tuple[IPv6Network, IPv4Address] | None:
         """Return the prefix and the IPv4 address in it. Raises Refused where no host can have that."""
@@ -71,7 +70,7 @@ class SixToFour:
             raise Refused(Drop.EMBEDDED)
         return sixtofour_prefix(inside), inside
 
-    def check_inward(self, packet: IPv6Packet, source: IPv4Address, ours: Site) -> None:
+    def check_inward(self, packet: IPv6Packet, source: IPv4Address, ours: DerivedSite) -> None:
         """The decapsulator's rules of RFC 3964 section 5.2.2: native sources come from the relay alone."""
         if not is_global_unicast(source):
             raise Refused(Drop.OUTER_SOURCE)
@@ -81,6 +80,6 @@ class SixToFour:
         if source != (self.gateway if site is None else site[1]) or packet.source in ours.prefix:
             raise Refused(Drop.EMBEDDED)
 
-    def check_outward(self, source: IPv6Address, ours: Site) -> None:
+    def check_outward(self, source: IPv6Address, ours: DerivedSite) -> None:
         """The encapsulator's rule: nobody's prefix but ours."""
         check_site_source(source, ours)

@@ -6,8 +6,10 @@ from typing import NamedTuple
 
 from tunnelmgr.api.addresses import SHARED, is_behind_nat
 from tunnelmgr.api.datagrams import IcmpReceived
+from tunnelmgr.api.events import Notice
+from tunnelmgr.api.outbox import Outbox
 from tunnelmgr.api.packets import Icmpv4Type, Icmpv4UnreachableCode
-from tunnelmgr_sixinfour.constants import UNREACHABLE_STRIKES, UNREACHABLE_WINDOW
+from tunnelmgr_sixinfour.constants import NOTICE_INTERVAL, NOTICE_REPETITION, UNREACHABLE_STRIKES, UNREACHABLE_WINDOW
 
 _PROTOCOL = (Icmpv4Type.DESTINATION_UNREACHABLE, Icmpv4UnreachableCode.PROTOCOL)
 _WORDS = {
@@ -21,7 +23,7 @@ _WORDS = {
 }
 
 
-class Verdict(NamedTuple):
+class Diagnosis(NamedTuple):
     """What to tell the user."""
 
     reason: str
@@ -33,7 +35,7 @@ def words_for(event: IcmpReceived) -> str:
     return _WORDS.get((event.type, event.code), f"ICMP type {event.type} code {event.code}")
 
 
-class Evidence:
+class FarEndEvidence:
     """What was seen of the far end since it was last heard."""
 
     def __init__(self, remote: IPv4Address, target: IPv6Address) -> None:
@@ -58,34 +60,52 @@ class Evidence:
             return False
         return self._errors[-1][0] - self._errors[0][0] <= UNREACHABLE_WINDOW
 
-    def verdict(self, local: IPv4Address, now: float) -> Verdict:
+    def diagnosis(self, local: IPv4Address, now: float) -> Diagnosis:
         """Say why echo requests from `local` are not answered."""
         if self.is_refused(now):
             return self._refused(self._errors[-1][1])
         if self.arrived:
-            return Verdict(
+            return Diagnosis(
                 f"{self._target} does not answer through the tunnel, although {self._remote} sends protocol 41",
                 "check `address` and `far_address`, and the tunnel's addresses at the far end",
             )
         silent = f"no protocol 41 comes back from {self._remote}"
         if local in SHARED:
-            return Verdict(
+            return Diagnosis(
                 f"{silent}; {local} is behind the provider's NAT", "use teredo: protocol 41 does not pass such a NAT"
             )
         if is_behind_nat(local):
-            return Verdict(
+            return Diagnosis(
                 f"{silent}; {local} is behind a NAT",
                 f"let the router forward protocol 41 to {local} and tell the far end the router's address, or use teredo",
             )
-        return Verdict(silent, f"start the far end, tell it this host's address {local}, and let firewalls pass protocol 41")
+        return Diagnosis(
+            silent, f"start the far end, tell it this host's address {local}, and let firewalls pass protocol 41"
+        )
 
-    def _refused(self, event: IcmpReceived) -> Verdict:
+    def _refused(self, event: IcmpReceived) -> Diagnosis:
         words = words_for(event)
         reporter = event.reporter.address if event.reporter is not None else "this host"
         if (event.type, event.code) == _PROTOCOL:
-            return Verdict(
+            return Diagnosis(
                 f"{self._remote} speaks no protocol 41 ({words}, says {reporter})", "start the tunnel at the far end"
             )
-        return Verdict(
+        return Diagnosis(
             f"{self._remote} cannot be reached ({words}, says {reporter})", "check `remote` and the network there"
         )
+
+
+class SparingNotices:
+    """Says one Notice of a code in NOTICE_INTERVAL, and the same again after NOTICE_REPETITION only."""
+
+    def __init__(self, outbox: Outbox) -> None:
+        self._outbox = outbox
+        self._said: dict[str, tuple[str, float]] = {}
+        """Code -> the latest text, and when it was said."""
+
+    def say(self, code: str, text: str, now: float) -> None:
+        """Say it, unless it was or something else was just before. `code` is one of few: each is remembered."""
+        latest, said_at = self._said.get(code, ("", float("-inf")))
+        if now - said_at >= (NOTICE_REPETITION if text == latest else NOTICE_INTERVAL):
+            self._said[code] = text, now
+            self._outbox.say(Notice(code, text))

@@ -12,9 +12,8 @@ from tunnelmgr.api.errors import WireError
 from tunnelmgr.api.outbox import Outbox
 from tunnelmgr.api.packets import Icmpv4Type, Icmpv4UnreachableCode, IPv6Quote
 from tunnelmgr_sixinfour.constants import OVERHEAD
-from tunnelmgr_sixinfour.protocol41.decapsulation import Sides
-from tunnelmgr_sixinfour.protocol41.diagnosis import Evidence, words_for
-from tunnelmgr_sixinfour.protocol41.notices import SparingNotices
+from tunnelmgr_sixinfour.protocol41.diagnosis import FarEndEvidence, SparingNotices, words_for
+from tunnelmgr_sixinfour.protocol41.encapsulation import Sides
 from tunnelmgr_sixinfour.protocol41.path_mtu import PathMtu
 
 _TOO_BIG = (Icmpv4Type.DESTINATION_UNREACHABLE, Icmpv4UnreachableCode.FRAGMENTATION_NEEDED)
@@ -36,7 +35,7 @@ class IcmpJudge:
         self,
         remote: IPv4Address,
         path_mtu: PathMtu,
-        evidence: Evidence,
+        evidence: FarEndEvidence,
         errors: ErrorAnswers,
         notices: SparingNotices,
         outbox: Outbox,

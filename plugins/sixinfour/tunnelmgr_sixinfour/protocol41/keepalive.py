@@ -23,7 +23,7 @@ ECHO_HEADER = 8  # bytes
 SMALL = IPV6_HEADER_LENGTH + ECHO_HEADER + NONCE_LENGTH  # bytes of IPv6 packet
 
 
-class Outcome(NamedTuple):
+class RoundOutcome(NamedTuple):
     """What became of a round."""
 
     alive: bool
@@ -31,7 +31,7 @@ class Outcome(NamedTuple):
     """Sizes that were not answered."""
 
 
-class Keepalive:
+class EchoRounds:
     """Makes the requests of one round after another and recognises the answers.
 
     Who has itself for its target gets its own requests back, and takes them for the answers.
@@ -104,10 +104,10 @@ class Keepalive:
         """Forget the round under way."""
         self._begun_at = None
 
-    def end(self, now: float) -> Outcome | None:
+    def end(self, now: float) -> RoundOutcome | None:
         """Return what became of the round when it has ended, once."""
         if self._begun_at is None or (self._waiting and now < self._ends_at):
             return None
         lost = tuple(size for size, _ in self._waiting.values() if size != SMALL)
         self._begun_at = None
-        return Outcome(self._alive, lost)
+        return RoundOutcome(self._alive, lost)

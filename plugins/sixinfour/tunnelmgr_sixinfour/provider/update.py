@@ -18,6 +18,7 @@ from tunnelmgr.api.addresses import is_behind_nat
 from tunnelmgr.api.effects import Cancel, Done, Effect, EffectResult, Failed, FailureCode, Fetch, Response
 from tunnelmgr.api.events import Notice
 from tunnelmgr.api.outbox import Outbox
+from tunnelmgr.api.status import Fact
 from tunnelmgr_sixinfour.constants import (
     UPDATE_ANSWER_MAX,
     UPDATE_INTERVAL,
@@ -26,15 +27,15 @@ from tunnelmgr_sixinfour.constants import (
     UPDATE_TIMEOUT,
     UPDATE_UNREACHED_RETRY,
 )
-from tunnelmgr_sixinfour.protocol41.notices import SparingNotices
-from tunnelmgr_sixinfour.provider.provider import Answer, Verdict, read_answer
+from tunnelmgr_sixinfour.protocol41.diagnosis import SparingNotices
+from tunnelmgr_sixinfour.provider.answers import AnswerKind, ProviderAnswer, read_answer
 from tunnelmgr_sixinfour.provider.registration import Registration
 from tunnelmgr_sixinfour.provider.settings import UpdateSettings
 
 _UNREACHED = {FailureCode.NOT_FOUND, FailureCode.UNREACHABLE, FailureCode.NO_PERMISSION}
 
 
-class Standing(Enum):
+class Registered(Enum):
     """What the provider knows of us."""
 
     CURRENT = "current"
@@ -54,7 +55,7 @@ class EndpointUpdate:
         self._outbox = outbox
         self._notices = SparingNotices(outbox)
         self._registration = Registration(settings, outbox)
-        self._standing: Standing | None = None
+        self._standing: Registered | None = None
         """None until this end is somewhere."""
         self._local: IPv4Address | None = None
         self._asking: Fetch | None = None
@@ -64,11 +65,12 @@ class EndpointUpdate:
         self._unreached_retry = UPDATE_UNREACHED_RETRY[0]
         self._silent_since: float | None = None
         self._was_heard = False
-        self.last_answer = ""
+        self._last_answer = ""
 
-    @property
-    def standing(self) -> str | None:
-        return None if self._standing is None else self._standing.value
+    def facts(self) -> dict[str, Fact]:
+        """Return what `status` tells of the provider."""
+        standing = None if self._standing is None else self._standing.value
+        return {"provider": standing, "provider_said": self._last_answer or None}
 
     def recall(self, memory: Mapping[str, bytes], now: float) -> None:
         """Take what an earlier start asked to be remembered."""
@@ -83,20 +85,20 @@ class EndpointUpdate:
             self.network_changed(now)
             return
         self._local = local
-        if self._standing is Standing.REFUSED:
+        if self._standing is Registered.REFUSED:
             return
         if self._asking is not None:  # it tells where we were, and may have arrived
             self._outbox.say(Cancel(self._asking))
             self._asking = None
         if local == self._registration.address:
-            self._standing, self._due_at = Standing.CURRENT, None
+            self._standing, self._due_at = Registered.CURRENT, None
         else:
             self._become_due(now)
 
     def network_changed(self, now: float) -> None:
         """There may be a way to the provider again."""
         self._unreached_retry = UPDATE_UNREACHED_RETRY[0]
-        if self._standing is Standing.DUE:
+        if self._standing is Registered.DUE:
             self._become_due(now)
 
     def heard(self) -> None:
@@ -108,7 +110,7 @@ class EndpointUpdate:
         """The far end has left several requests in a row without an answer."""
         if self._silent_since is None:
             self._silent_since = now
-        if self._local is None or self._standing is not Standing.CURRENT or now < self._registration.told_until:
+        if self._local is None or self._standing is not Registered.CURRENT or now < self._registration.told_until:
             return
         patience = 0.0 if is_behind_nat(self._local) and not self._was_heard else UPDATE_SILENCE
         if now - self._silent_since >= patience:
@@ -119,7 +121,7 @@ class EndpointUpdate:
         if due_at not in {now, self._due_at}:
             what = f"{self._settings.service} hears where tunnel {self._settings.tunnel} ends"
             self._say("6in4.update-waits", f"{what} in {ceil((due_at - now) / 60)} min, no sooner after the latest request")
-        self._standing, self._due_at = Standing.DUE, due_at
+        self._standing, self._due_at = Registered.DUE, due_at
 
     def next_timeout(self) -> float | None:
         return None if self._local is None else self._due_at
@@ -130,7 +132,7 @@ class EndpointUpdate:
             return
         self._due_at, self._not_before = None, now + UPDATE_INTERVAL
         self._registration.asked()
-        self._standing, self._asking = Standing.ASKING, self._request(self._local)
+        self._standing, self._asking = Registered.ASKING, self._request(self._local)
         self._outbox.say(self._asking)
 
     def _request(self, local: IPv4Address) -> Fetch:
@@ -153,53 +155,53 @@ class EndpointUpdate:
             case Done(value=Response() as response):
                 answer = read_answer(response)
             case Failed(code=code, text=text) if code in _UNREACHED:
-                answer = Answer(Verdict.UNREACHED, text)
+                answer = ProviderAnswer(AnswerKind.UNREACHED, text)
             case Failed(text=text):
-                answer = Answer(Verdict.RETRY, text)
+                answer = ProviderAnswer(AnswerKind.RETRY, text)
             case _:
-                answer = Answer(Verdict.RETRY, "no answer")
-        self.last_answer = answer.text.replace(self._settings.key.reveal(), "***")
+                answer = ProviderAnswer(AnswerKind.RETRY, "no answer")
+        self._last_answer = answer.text.replace(self._settings.key.reveal(), "***")
         self._obey(answer, self._local, now)
-        return answer.verdict is Verdict.ACCEPTED
+        return answer.verdict is AnswerKind.ACCEPTED
 
-    def _obey(self, answer: Answer, local: IPv4Address, now: float) -> None:
+    def _obey(self, answer: ProviderAnswer, local: IPv4Address, now: float) -> None:
         service, tunnel = self._settings.service, self._settings.tunnel
         match answer.verdict:
-            case Verdict.ACCEPTED:
-                self._standing, self._unreached_retry = Standing.CURRENT, UPDATE_UNREACHED_RETRY[0]
+            case AnswerKind.ACCEPTED:
+                self._standing, self._unreached_retry = Registered.CURRENT, UPDATE_UNREACHED_RETRY[0]
                 self._registration.accepted(local, now)
                 self._say("6in4.updated", f"the provider knows this end at {answer.address or local}")
-            case Verdict.REFUSED:
-                self._registration.refused(self.last_answer)
-                self._refused(self.last_answer, now)
-            case Verdict.ABUSE:
+            case AnswerKind.REFUSED:
+                self._registration.refused(self._last_answer)
+                self._refused(self._last_answer, now)
+            case AnswerKind.ABUSE:
                 self._wait(self._registration.blocked(), now)
                 hint = "see that nothing else updates it: it is asked again in a day"
                 self._say("6in4.update-blocked", f"{service} has blocked tunnel {tunnel} for too many updates; {hint}")
-            case Verdict.RETRY:
+            case AnswerKind.RETRY:
                 pause = self._registration.failed()
                 self._wait(pause, now)
-                text = f"no update of tunnel {tunnel}: {self.last_answer}; {service} is asked again in {pause / 60:.0f} min"
+                text = f"no update of tunnel {tunnel}: {self._last_answer}; {service} is asked again in {pause / 60:.0f} min"
                 self._say("6in4.update-failed", text)
-            case Verdict.UNREACHED:
+            case AnswerKind.UNREACHED:
                 self._registration.unreached()
                 self._try_soon(now)
-                text = f"no update of tunnel {tunnel}: {self.last_answer}; it is tried until it gets there"
+                text = f"no update of tunnel {tunnel}: {self._last_answer}; it is tried until it gets there"
                 self._notices.say("6in4.update-failed", text, now)
 
     def _refused(self, text: str, now: float) -> None:
         self._wait(UPDATE_REFUSED_PAUSE, now)
-        self._standing, self.last_answer = Standing.REFUSED, text
+        self._standing, self._last_answer = Registered.REFUSED, text
         reason = f"{self._settings.service} refuses the update of tunnel {self._settings.tunnel}: {text}"
         hint = "check username, key and tunnel under `update`; if they are right, mend it there: it is asked again in a day"
         self._say("6in4.update-refused", f"{reason}; {hint}")
 
     def _wait(self, seconds: float, now: float) -> None:
-        self._standing, self._due_at = Standing.DUE, now + seconds
+        self._standing, self._due_at = Registered.DUE, now + seconds
         self._not_before = self._due_at
 
     def _try_soon(self, now: float) -> None:
-        self._standing, self._due_at, self._not_before = Standing.DUE, now + self._unreached_retry, now
+        self._standing, self._due_at, self._not_before = Registered.DUE, now + self._unreached_retry, now
         self._unreached_retry = min(2 * self._unreached_retry, UPDATE_UNREACHED_RETRY[1])
 
     def _say(self, code: str, text: str) -> None:

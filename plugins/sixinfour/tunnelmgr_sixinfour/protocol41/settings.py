@@ -1,18 +1,30 @@
-"""What addresses a profile may name: those a host can have, and prefixes that can be a site's.
+"""What a profile may name of protocol 41: addresses a host can have, prefixes that can be a site's, and the outer header.
 
-A wrong one would not merely fail: `prefixes` become rules and unreachable routes of this host.
+A wrong address would not merely fail: `prefixes` become rules and unreachable routes of this host.
 """
 
 from collections.abc import Collection
+from enum import Enum
 from ipaddress import IPv4Address, IPv6Address, IPv6Interface, IPv6Network
 from itertools import combinations
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
 from tunnelmgr.api.addresses import is_never_a_host
-from tunnelmgr.api.events import EVERYWHERE
-from tunnelmgr_sixinfour.constants import NEVER_BEYOND, POINT_TO_POINT, SITE_LENGTH_MIN, SITES
+from tunnelmgr.api.events import EVERYWHERE, OuterTos
+from tunnelmgr.api.settings import BYTES, Settings
+from tunnelmgr_sixinfour.constants import (
+    DSCP,
+    ECN,
+    NEVER_BEYOND,
+    OUTER_TTL,
+    POINT_TO_POINT,
+    SITE_LENGTH_MIN,
+    SITES,
+    STATIC_MTU_MAX,
+    TUNNEL_MTU_MIN,
+)
 
 
 def _check_host(address: IPv4Address) -> IPv4Address:
@@ -85,3 +97,62 @@ def check_apart(
     for prefix in prefixes:
         if far in prefix and not (far in link and link.subnet_of(prefix)):
             raise ValueError(f"the far end's {far} is on this side: `prefixes` has {prefix}; check it and `far_address`")
+
+
+Mtu = Literal["auto"] | Annotated[int, Field(ge=TUNNEL_MTU_MIN, le=STATIC_MTU_MAX)]
+
+
+class EcnMode(Enum):
+    """What the outer header says about congestion (RFC 6040 section 4.1)."""
+
+    NORMAL = "normal"
+    """What the inner one says."""
+    COMPAT = "compat"
+    """Nothing: the far end may not know what to do with it."""
+
+
+class DscpModel(Enum):
+    """Whose the DSCP of the outer header is (RFC 2983)."""
+
+    PIPE = "pipe"
+    """The tunnel's own."""
+    UNIFORM = "uniform"
+    """The packet's, copied out and back."""
+
+
+class EnvelopeSettings(Settings):
+    """What every kind of protocol 41 lets choose of its outer header."""
+
+    local: Ipv4Host | None = Field(
+        default=None,
+        description="IPv4 address of this end; behind a NAT it is the private one. "
+        "Left out, it is the address that leads to the internet, and it is followed when it changes.",
+    )
+    mtu: Mtu = Field(
+        default="auto",
+        description="MTU of the tunnel. `auto` finds out what the path to the far end carries.",
+        json_schema_extra=BYTES,
+    )
+    ttl: int = Field(default=OUTER_TTL, ge=1, le=255, description="TTL of the outer header.")
+    ecn: EcnMode = Field(
+        default=EcnMode.COMPAT,
+        description="Congestion bits of the outer header (RFC 6040). `compat` leaves them 0. "
+        "`normal` copies those of the packet, which is right if the far end does the same.",
+    )
+    dscp_model: DscpModel = Field(
+        default=DscpModel.PIPE,
+        description="DSCP of the outer header (RFC 2983). `pipe` sends the value of `dscp`. "
+        "`uniform` copies that of the packet out and back.",
+    )
+    dscp: int = Field(default=0, ge=0, le=63, description="DSCP of the outer header with `dscp_model: pipe`.")
+
+    @property
+    def outer_tos(self) -> OuterTos:
+        inherited = ECN if self.ecn is EcnMode.NORMAL else 0
+        if self.dscp_model is DscpModel.UNIFORM:
+            return OuterTos(0, inherited | DSCP)
+        return OuterTos(self.dscp << 2, inherited)
+
+    @property
+    def static_mtu(self) -> int | None:
+        return None if self.mtu == "auto" else self.mtu

@@ -11,7 +11,7 @@ _ALREADY = "already associated with this IP"  # of the older interface, which me
 _UNAUTHORIZED = 401
 
 
-class Verdict(Enum):
+class AnswerKind(Enum):
     """What to do about an answer."""
 
     ACCEPTED = "accepted"
@@ -26,41 +26,41 @@ class Verdict(Enum):
 
 
 _WORDS = {
-    "good": Verdict.ACCEPTED,
-    "nochg": Verdict.ACCEPTED,
-    "badauth": Verdict.REFUSED,
-    "nohost": Verdict.REFUSED,
-    "notfqdn": Verdict.REFUSED,
-    "!yours": Verdict.REFUSED,
-    "abuse": Verdict.ABUSE,
-    "911": Verdict.RETRY,
-    "dnserr": Verdict.RETRY,
+    "good": AnswerKind.ACCEPTED,
+    "nochg": AnswerKind.ACCEPTED,
+    "badauth": AnswerKind.REFUSED,
+    "nohost": AnswerKind.REFUSED,
+    "notfqdn": AnswerKind.REFUSED,
+    "!yours": AnswerKind.REFUSED,
+    "abuse": AnswerKind.ABUSE,
+    "911": AnswerKind.RETRY,
+    "dnserr": AnswerKind.RETRY,
 }
 
 
-class Answer(NamedTuple):
+class ProviderAnswer(NamedTuple):
     """An answer, judged."""
 
-    verdict: Verdict
+    verdict: AnswerKind
     text: str
     """As it was said, fit to show."""
     address: IPv4Address | None = None
     """The endpoint the provider knows, where it told."""
 
 
-def read_answer(response: Response) -> Answer:
+def read_answer(response: Response) -> ProviderAnswer:
     """Judge an answer. The status is looked at first: a page that asks for a password may say anything."""
     text = _printable(response.body)
     if response.status == _UNAUTHORIZED:
-        return Answer(Verdict.REFUSED, "user name or key is wrong (HTTP 401)")
+        return ProviderAnswer(AnswerKind.REFUSED, "user name or key is wrong (HTTP 401)")
     if response.status != 200:
-        return Answer(Verdict.RETRY, f"HTTP {response.status}")
+        return ProviderAnswer(AnswerKind.RETRY, f"HTTP {response.status}")
     word, _, rest = text.partition(" ")
     if word.lower() in _WORDS:
-        return Answer(_WORDS[word.lower()], text, _address(rest))
+        return ProviderAnswer(_WORDS[word.lower()], text, _address(rest))
     if _ALREADY in text:
-        return Answer(Verdict.ACCEPTED, text)
-    return Answer(Verdict.RETRY, text or "an empty answer")
+        return ProviderAnswer(AnswerKind.ACCEPTED, text)
+    return ProviderAnswer(AnswerKind.RETRY, text or "an empty answer")
 
 
 def _printable(body: bytes) -> str:
