@@ -67,8 +67,8 @@ class Dissector(Protocol):
     def dissect(self, payload: bytes, outer: Outer | None) -> Dissection | None:
         """Explain a payload; None when it is not of this transport.
 
-        Offered is what runs on its ports, what nobody else recognised, and, with `outer` None, a payload whose envelope
-        nobody knows. Raises nothing, whatever the bytes.
+        It is offered the datagrams of its ports, those that no other dissector recognised, and, with `outer` None,
+        payloads whose envelope is not known. Raises nothing, whatever the bytes.
         """
 
     def dissect_address(self, address: IPv6Address) -> Dissection | None:

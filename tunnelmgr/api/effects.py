@@ -36,17 +36,17 @@ class OpenChannel:
     group: IPv4Address | None = None
     """MULTICAST: the group to join on every multicast-capable interface."""
     path_mtu_discovery: bool = False
-    """UDP, RAW41: set DF on all that is sent, and hear of what is too large (RFC 1191); off, the network may fragment it."""
+    """UDP, RAW41: set DF on every datagram, and report those that are too large (RFC 1191). Off, it may be fragmented."""
     ttl: int | None = None
     """RAW41: the outer TTL of datagrams that ask for none, 1..255; None for the host's default."""
     broadcast: bool = False
-    """UDP: may send to broadcast addresses, and shares its port with whoever else has it, as DHCP clients must."""
+    """UDP: the channel may send to broadcast addresses, and shares its port with other programs, as DHCP clients must."""
     timeout: float = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class CloseChannel:
-    """Close a channel and forget what is queued on it. Done: None. A channel that is not open is no failure."""
+    """Close a channel, after the datagrams that were sent on it before. Done: None, also when the channel is not open."""
 
     channel: str
     timeout: float = 5.0
@@ -62,9 +62,9 @@ class Resolve:
 
 @dataclass(frozen=True, slots=True)
 class Ping:
-    """Send one ICMPv6 echo request the way this host's IPv6 goes without us. Done: the round trip in seconds.
+    """Send one ICMPv6 echo request by this host's native IPv6. Done: the round trip in seconds.
 
-    Failed TIMEOUT: nobody answered; UNREACHABLE: there is no way; NO_PERMISSION: this process may not ping.
+    Failed TIMEOUT: no answer came; UNREACHABLE: there is no route; NO_PERMISSION: this process may not ping.
     """
 
     target: IPv6Address
@@ -143,7 +143,7 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Cancel:
-    """Stop waiting for an effect asked for before. Itself not answered."""
+    """Stop waiting for an effect that was asked for before. It is not answered, and neither is the effect."""
 
     effect: "Effect"
 
@@ -160,16 +160,16 @@ class FailureCode(Enum):
     IN_USE = "in-use"
     """The local address and port are taken."""
     REFUSED = "refused"
-    """The other side is there, and ended the connection or did not take it."""
+    """The other side ended the connection, or did not accept it."""
     UNREACHABLE = "unreachable"
-    """There is no way to the other side; `Fetch`: also when whoever answers cannot prove to be it."""
+    """There is no route to the other side; `Fetch`: also when the server's certificate is not valid."""
     NO_PERMISSION = "no-permission"
     UNSUPPORTED = "unsupported"
     """This host or this build cannot do it at all."""
     PROTOCOL = "protocol"
     """The other side answered nonsense."""
     CRASHED = "crashed"
-    """A service raised, or what carries effects out did."""
+    """A service raised an exception, or the driver did."""
 
 
 @dataclass(frozen=True, slots=True)

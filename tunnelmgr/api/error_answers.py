@@ -17,7 +17,7 @@ from tunnelmgr.api.packets.icmpv6_errors import (
 
 
 class ErrorAnswers:
-    """Answers packets with errors, to this host and whoever it forwards for, `limit` of them in any second at most."""
+    """Answers packets with errors, to this host and those it forwards for, `limit` of them in any second at most."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class ErrorAnswers:
         self._answered_at: deque[float] = deque(maxlen=limit)
 
     def unreachable(self, packet: bytes, now: float) -> None:
-        """Say that nobody is there."""
+        """Say that no host is there."""
         self._answer(DestinationUnreachable(UnreachableCode.ADDRESS_UNREACHABLE, packet), now)
 
     def prohibited(self, packet: bytes, now: float) -> None:
@@ -54,7 +54,7 @@ class ErrorAnswers:
         self._answer(TimeExceeded(TimeExceededCode.HOP_LIMIT, packet), now)
 
     def _answer(self, error: Icmpv6Error, now: float) -> None:
-        answer = icmpv6_error(error, self.source)  # None also when the quote is too short to tell whom to answer
+        answer = icmpv6_error(error, self.source)  # None also when the quote is too short to tell its source
         if answer is None or (len(self._answered_at) == self._limit and now - self._answered_at[0] < 1.0):
             return
         self._answered_at.append(now)

@@ -38,7 +38,7 @@ class Up:
     details: Mapping[str, str] = field(default_factory=dict)
     """Short facts for the user, in order of interest: {"server": "192.0.2.1", "nat": "port-restricted"}."""
     probe: tuple[IPv6Address, ...] = ()
-    """Whom to ping to prove that packets flow; empty when the transport knows nobody."""
+    """Hosts whose answer to a ping proves that packets flow; empty when the transport knows none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Down:
     """
 
     reason: str
-    """Names the thing, the value seen: "no answer from 192.0.2.1:3544 (3 tries)"."""
+    """Names the thing and the value seen: "no answer from 192.0.2.1:3544 (3 tries)"."""
     hint: str = ""
     """The next step, worded as an instruction."""
     code: ExitCode = ExitCode.NO_ANSWER
@@ -58,13 +58,13 @@ class Down:
 
 @dataclass(frozen=True, slots=True)
 class PeerSilent:
-    """The far end does not answer, not yet or not any more: all that `Up` configured stays, but the default route waits.
+    """The far end does not answer, not yet or not any more. All that `Up` configured stays, except for the default route.
 
-    Said after `Up`; when the far end is heard, `Up` is said again.
+    It is said after `Up`. When the far end is heard, `Up` is said again.
     """
 
     reason: str
-    """Names the thing, the value seen, like that of `Down`."""
+    """Names the thing and the value seen, like the reason of `Down`."""
     hint: str = ""
     """The next step, worded as an instruction."""
 
@@ -82,17 +82,17 @@ class PathUp:
     remote: Endpoint
     channel: str
     valid_for: float | None
-    """Seconds since the last reception (or since this event) during which the path may be used; None for ever."""
+    """Seconds for which the path may be used after the last reception, or after this event; None for ever."""
     ingress: tuple[IPv6Network, ...] = ()
     """Inner sources refused although within `prefix`."""
     local: IPv6Network = EVERYWHERE
     """The inner addresses on this side of the path."""
     local_except: tuple[IPv6Network, ...] = ()
-    """Inner addresses that are not on this side although within `local`: the Tunnel judges packets from and to them."""
+    """Inner addresses within `local` that are not on this side. Packets from and to them go to the Tunnel."""
     local_also: tuple[IPv6Network, ...] = ()
     """Further inner addresses on this side."""
     watch_echo: bool = False
-    """Whether ICMPv6 echo replies that come in go to the Tunnel, which asked for some of them itself."""
+    """True if incoming ICMPv6 echo replies go to the Tunnel, because it sends echo requests of its own."""
     tos: OuterTos = _TOS_ZERO
     """On protocol 41: the outer TOS octet of what is sent. Received ECN marks are always honoured (RFC 6040)."""
 
@@ -106,7 +106,7 @@ class PathDown:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Progress or news worth a line to the user."""
+    """Progress, or a change that is worth a line to the user."""
 
     code: str
     """Stable, for scripts and tests: `<transport type>.<word>`."""

@@ -33,7 +33,7 @@ def tunnelmgr_register_transports() -> list[type[Transport]]:  # type: ignore[em
 
 @hookspec
 def tunnelmgr_tunnel_event(profile: str, event: Event) -> None:
-    """Hear an event of a running tunnel, after the core has acted on it. Return nothing.
+    """Take note of an event of a running tunnel, after the core has acted on it. Return nothing.
 
     Called in the profile's process for every event of loaded plugins' tunnels, effects left out, on the event loop:
     return at once. An exception is logged with the plugin's name and changes nothing.

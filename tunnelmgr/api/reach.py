@@ -1,7 +1,7 @@
-"""How a transport lets others find out whether its far end can be reached: one question, repeated until it is answered.
+"""How to find out whether a transport's far end can be reached: one question, repeated until it is answered.
 
-`tunnelmgr detect` asks the questions of all methods side by side, on one UDP socket: what the far ends say of where they
-see it tells how the NAT on the way maps.
+`tunnelmgr detect` asks the questions of all methods side by side, on one UDP socket. Far ends that say where they see this
+socket show how the NAT on the way maps.
 """
 
 from collections.abc import Callable
@@ -35,7 +35,7 @@ class ReachProbe:
     understand: Callable[[bytes], Heard | None] = lambda _: None
     """Return what a datagram says if it answers this question, None for any other. Must not raise."""
     stranger: bool = False
-    """UDP: the answer comes from an address that was not asked, so that it gets in only where the NAT lets in everybody.
-    Asked beside an ordinary question to the same target, on a socket that has spoken with nobody else."""
+    """UDP: the far end is told to answer from another address than the one asked. The answer arrives only if the NAT lets
+    packets in from any address. It is asked beside an ordinary question to the same target, on a socket of its own."""
     offset: int = 0
-    """Added to the address `target` resolves to: some servers have two addresses in a row."""
+    """Is added to the address that `target` resolves to, since some servers have two addresses in a row."""

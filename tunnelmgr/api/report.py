@@ -16,7 +16,7 @@ class Mapping(Enum):
 
 
 class Filtering(Enum):
-    """From whom an existing mapping lets packets in (RFC 4787 section 5)."""
+    """From which remote endpoints an existing mapping lets packets in (RFC 4787 section 5)."""
 
     ENDPOINT_INDEPENDENT = "endpoint-independent"
     ADDRESS = "address-dependent"

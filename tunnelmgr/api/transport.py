@@ -80,7 +80,7 @@ class Transport(Protocol):
         return {}
 
     def probes(self, random: Random) -> "Sequence[ReachProbe]":
-        """Return what to ask its far ends to find out whether they can be reached from here; none where nobody is to be."""
+        """Return the questions that show whether its far ends can be reached from here; none if it has no far end to ask."""
         return ()
 
     @classmethod

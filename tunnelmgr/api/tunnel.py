@@ -1,7 +1,7 @@
 """The verbs every Tunnel answers to: client, server, relay and broker alike.
 
 A Tunnel is pure. Bytes and a time go in; datagrams, packets, events and the next time to be woken come out. It has no
-sockets, clock, files or threads, and calls nobody back. `now` is seconds on a monotonic clock, the same for all verbs,
+sockets, clock, files or threads, and makes no callbacks. `now` is seconds on a monotonic clock, the same for all verbs,
 and never goes backwards. What it has to say it puts into its outbox, which the pump empties after every input.
 """
 
