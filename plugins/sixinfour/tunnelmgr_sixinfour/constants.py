@@ -36,7 +36,7 @@ KEEPALIVE_TIMEOUT = 5.0  # seconds an answer may take
 KEEPALIVE_EAGER = 12  # losses in a row, after which the next request waits for its interval again
 FIRST_TIMEOUT = 1.0  # seconds while the far end is not heard, doubled from request to request up to KEEPALIVE_TIMEOUT
 KEEPALIVE_LOSSES = 3  # in a row, until the far end counts as silent
-NONCE_LENGTH = 8  # bytes, random, in every echo request: nobody who does not see it can answer
+NONCE_LENGTH = 8  # bytes, random, in every echo request: only a host that sees it can answer
 LARGE_INTERVAL = 10.0  # seconds from round to round in use: with three timeouts, a black hole shows within 30; S-MT-011
 # Bytes since the last round that are use: more than the probes of two ends and their answers, which would keep each other
 # awake, and less than TCP's first window of 10 segments (RFC 6928).

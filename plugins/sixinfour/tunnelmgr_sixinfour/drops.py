@@ -12,7 +12,7 @@ class Drop(Enum):
     OUTER_DESTINATION = "outer-destination"
     OUTER_SOURCE = "outer-source"
     MALFORMED = "malformed"
-    SOURCE = "source"  # an inner source nobody has
+    SOURCE = "source"  # an inner source that no host has
     INGRESS = "ingress"  # an inner source that is not on the side it came from
     DESTINATION = "destination"
     ROUTING_HEADER = "routing-header"

@@ -53,7 +53,7 @@ class SixInFour(Transport):
 
 
 class SixToFourTransport(Transport):
-    """For who asks for it by name: RFC 7526 wants it off by default."""
+    """6to4, for profiles that ask for it by name: RFC 7526 wants it off by default."""
 
     type_name: ClassVar[str] = "6to4"
     summary: ClassVar[str] = "IPv6 from a public IPv4 address (RFC 3056), for direct peers or by a relay you name"
@@ -68,7 +68,7 @@ class SixToFourTransport(Transport):
     def suits(self, report: NetworkReport) -> Suitability:
         source = self._settings.local or report.network.source
         if source is not None and not is_global_unicast(source):
-            return Suitability(Fit.UNSUITABLE, f"6to4 needs a public IPv4 address, and {source} is none")
+            return Suitability(Fit.UNSUITABLE, f"6to4 needs a public IPv4 address, and {source} is not one")
         return _judge(report, self._settings.local)
 
     def tunnel(self, random: Random) -> Tunnel:

@@ -330,15 +330,15 @@ def test_6rd_wishes_the_domain_on_the_link_and_the_default_route() -> None:
 
 @pytest.mark.parametrize("prefix", ["::/0", "fe80::/10", "ff00::/16", "2000::/3", "::/96", "2002::/16"])
 def test_a_prefix_no_provider_has_is_refused(prefix: str) -> None:
-    with pytest.raises(ValidationError, match="is no provider's 6rd prefix"):
+    with pytest.raises(ValidationError, match="is not a provider's 6rd prefix"):
         SixRdSettings.model_validate(SIXRD | {"prefix": prefix, "mask_length": 32})
 
 
 @pytest.mark.parametrize("nobody", ["0.0.0.0", "127.0.0.1", "224.0.0.1", "255.255.255.255"])  # noqa: S104 - nobody binds it
 def test_a_relay_that_is_no_host_is_refused(nobody: str) -> None:
-    with pytest.raises(ValidationError, match=f"{nobody} is no host's address"):
+    with pytest.raises(ValidationError, match=f"{nobody} is not an address that a host can have"):
         SixRdSettings.model_validate(SIXRD | {"border_relay": nobody})
-    with pytest.raises(ValidationError, match=f"{nobody} is no host's address"):
+    with pytest.raises(ValidationError, match=f"{nobody} is not an address that a host can have"):
         SixToFourSettings.model_validate({"relay": nobody})
 
 

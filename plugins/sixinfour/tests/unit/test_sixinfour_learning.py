@@ -27,7 +27,7 @@ OPTION = bytes.fromhex(json.loads(vectors._FILE.read_text())["tables"]["dhcp_opt
 ACK, NAK, SERVER_OPTION, END = b"\x35\x01\x05", b"\x35\x01\x06", b"\x36\x04" + SERVER.packed, b"\xff"
 HINT = "ask your provider whether there is 6rd; what it says on paper goes into `prefix`, `mask_length`, `border_relay`"
 
-NO_PREFIX = "is no provider's 6rd prefix; write the one yours tells, such as 2001:db8::/32"
+NO_PREFIX = "is not a provider's 6rd prefix; write the one of yours, such as 2001:db8::/32"
 WRONG_LENGTH = "`prefix` or `mask_length` is wrong"
 
 
@@ -174,8 +174,8 @@ def test_a_server_that_offers_it_no_more_is_believed_when_it_says_so_again_and_a
         ({"prefix": "2000::/3"}, f"`prefix` 2000::/3 {NO_PREFIX}"),
         ({"prefix": "2002::/16"}, f"`prefix` 2002::/16 {NO_PREFIX}"),
         ({"mask_length": "0", "prefix": "2001:db8::/64"}, f"the delegated prefix would be a /96; {WRONG_LENGTH}"),
-        ({"relay": "224.0.0.1"}, "border relay 224.0.0.1 is no host's address"),
-        ({"relay": "127.0.0.1"}, "border relay 127.0.0.1 is no host's address"),
+        ({"relay": "224.0.0.1"}, "border relay 224.0.0.1 is not an address that a host can have"),
+        ({"relay": "127.0.0.1"}, "border relay 127.0.0.1 is not an address that a host can have"),
     ],
 )
 def test_nonsense_is_not_believed_whoever_says_it(changes: dict[str, str], words: str) -> None:

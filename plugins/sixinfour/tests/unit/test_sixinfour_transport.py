@@ -73,11 +73,11 @@ def test_what_cannot_work_is_refused(wrong: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("wrong", "why"),
     [
-        ({"remote": NOWHERE}, "0.0.0.0 is no host's address"),
-        ({"remote": "127.0.0.1"}, "127.0.0.1 is no host's address"),
-        ({"remote": "224.0.0.1"}, "224.0.0.1 is no host's address"),
-        ({"remote": "255.255.255.255"}, "255.255.255.255 is no host's address"),
-        ({"local": NOWHERE}, "0.0.0.0 is no host's address"),
+        ({"remote": NOWHERE}, "0.0.0.0 is not an address that a host can have"),
+        ({"remote": "127.0.0.1"}, "127.0.0.1 is not an address that a host can have"),
+        ({"remote": "224.0.0.1"}, "224.0.0.1 is not an address that a host can have"),
+        ({"remote": "255.255.255.255"}, "255.255.255.255 is not an address that a host can have"),
+        ({"local": NOWHERE}, "0.0.0.0 is not an address that a host can have"),
         ({"address": "ff02::1/64"}, "ff02::1 is neither global unicast nor unique local"),
         ({"address": "::/64"}, ":: is neither"),
         ({"address": "::1/64"}, "::1 is neither"),

@@ -26,7 +26,7 @@ class Announcements:
         self.complaint: Diagnosis | None = None
 
     def up(self, config: HostConfig, local: IPv4Address | None) -> bool:
-        """Say how this host shall be configured; return whether it was not configured before."""
+        """Say how to configure this host; return True if it was not configured before."""
         if config == self.config:
             return False
         first = not self.configured

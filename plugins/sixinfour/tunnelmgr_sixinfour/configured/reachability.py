@@ -1,7 +1,6 @@
 """How to find out whether protocol 41 passes to the far end and back: an echo request through the tunnel that is to be.
 
-A provider that must be told this host's address first answers nobody before; such a far end is not asked, since its silence
-would say nothing of the network.
+A provider that must first be told this host's address is not asked: its silence would say nothing about the network.
 """
 
 from dataclasses import dataclass

@@ -74,7 +74,7 @@ class Rounds:
         self._losses = 0
 
     def used(self, uses: Sequence[PathUse]) -> None:
-        """Take what was carried: only who sends large packets need know whether they arrive."""
+        """Count what was carried: a tunnel in use has to know whether large packets arrive."""
         self._carried += sum(use.bytes_sent + use.bytes_received for use in uses)
 
     def hasten(self, now: float) -> None:

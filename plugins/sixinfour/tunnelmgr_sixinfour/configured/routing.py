@@ -1,4 +1,4 @@
-"""The paths of a configured tunnel, for the data plane, and what this host shall look like."""
+"""The paths of a configured tunnel, for the data plane, and how this host is configured."""
 
 from dataclasses import replace
 from ipaddress import IPv6Address, IPv6Interface
@@ -49,13 +49,13 @@ def paths_of(settings: SixInFourSettings, channel: str) -> list[PathUp]:
     if any(SIXTOFOUR_PREFIX.subnet_of(prefix) for prefix in settings.routes):
         paths.append(replace(wider, prefix=SIXTOFOUR_PREFIX, ingress=(*ingress, *SIXTOFOUR_NEVER)))
     if not settings.ingress_filter and not settings.faces_the_internet:
-        # A path that is never valid: whoever else sends from behind the far end is the Tunnel's to judge.
+        # A path that is never valid: the Tunnel judges all other packets from behind the far end.
         paths.append(replace(wider, prefix=EVERYWHERE, valid_for=0.0))
     return paths
 
 
 def host_config(settings: SixInFourSettings, link_local: IPv6Address | None, mtu: int) -> HostConfig:
-    """Return what this host shall look like."""
+    """Return how this host is configured."""
     link = () if link_local is None else (IPv6Interface((link_local, LINK_LOCAL.prefixlen)),)
     return HostConfig(
         addresses=(settings.address, *link),

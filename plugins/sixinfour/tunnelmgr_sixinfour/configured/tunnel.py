@@ -275,14 +275,14 @@ class SixInFourTunnel(Protocol41Tunnel):
     # -- what is said -------------------------------------------------------------------------------------------------
 
     def _say_up(self) -> None:
-        """Say how this host shall be configured, if that is news."""
+        """Say how to configure this host, if that is news."""
         self._up_by = None
         config = host_config(self._settings, self._link_local, self._path_mtu.tunnel_mtu)
         if self._said.up(config, self._channel.local):
             self._say_paths()
 
     def _complain(self, diagnosis: Diagnosis) -> None:
-        """Say why nothing passes. Routers listen, whoever calls: theirs is no failure."""
+        """Say why nothing passes. A router only listens, so for it a silent far end is not a failure."""
         if diagnosis == self._said.complaint:
             return
         if not self._said.configured and self._channel.local is None:

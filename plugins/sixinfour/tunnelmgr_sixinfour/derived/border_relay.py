@@ -53,11 +53,11 @@ class BorderRelay(SixRd):
         self.dont_fragment = settings.anycast
 
     def site(self, local: IPv4Address) -> DerivedSite | None:
-        """Return what is ours. A relay that is none of its customers takes what nobody has: the prefix of their network."""
+        """Return our site. A relay that is not among its customers takes the site of their network address."""
         return super().site(local if local in self._customers else self._customers.network_address)
 
     def check_inward(self, packet: IPv6Packet, source: IPv4Address, ours: DerivedSite) -> None:
-        """RFC 5969 section 9.2: the customer who sends has the address in his source."""
+        """RFC 5969 section 9.2: the inner source contains the outer address of the customer that sends."""
         site = self.site_of(packet.source)
         if site is None or source != site[1] or packet.source in ours.prefix:
             raise Refused(Drop.EMBEDDED)
@@ -68,6 +68,6 @@ class BorderRelay(SixRd):
             raise Refused(Drop.DESTINATION)
 
     def check_outward(self, source: IPv6Address, ours: DerivedSite) -> None:
-        """Nobody beyond the relay has an address of the domain: who sends from one would be answered in a circle."""
+        """Hosts beyond the relay have no address of the domain: an answer to one would go round in a circle."""
         if source in self.prefix and source != ours.address:
             raise Refused(Drop.SOURCE)

@@ -27,11 +27,11 @@ class Inform:
     """A question. It names no hardware: the answer goes to the address, and the identifier tells clients apart."""
 
     transaction: int
-    """32 bits, random: nobody who does not see it can answer."""
+    """32 bits, random: only a server that sees the request can answer."""
     address: IPv4Address
-    """Of who asks."""
+    """The address of the client."""
     client: bytes
-    """An identifier of who asks, 1..254 bytes."""
+    """The identifier of the client, 1..254 bytes."""
     options: tuple[int, ...]
     """Codes of the options that are wanted."""
 

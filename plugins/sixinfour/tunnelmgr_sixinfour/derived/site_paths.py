@@ -56,7 +56,7 @@ class SitePaths:
             self._outbox.say(PathDown(self._said.popitem(last=False)[0]))
 
     def take_back(self) -> None:
-        """Say that there is none any more."""
+        """Say that no path is left."""
         by_gateway = () if self._domain.gateway is None else (self._domain.prefix, EVERYWHERE)
         for prefix in (*self._said, *by_gateway):
             self._outbox.say(PathDown(prefix))
@@ -103,7 +103,7 @@ class Residence:
         return domain.is_gateway and destination in domain.prefix and destination != self.site.address
 
     def up(self, local: IPv4Address | None, mtu: int) -> Up:
-        """Return what this host shall look like. `local` is the IPv4 address that its prefix is made of."""
+        """Return how to configure this host. `local` is the IPv4 address that its prefix is made of."""
         gateway, is_gateway = self.domain.gateway, self.domain.is_gateway
         config = HostConfig(
             addresses=(IPv6Interface(self.site.address),),

@@ -121,10 +121,10 @@ class SixRdSettings(SixRdEnvelope):
 
 
 def check_domain(domain: IPv6Network, mask_length: int) -> None:
-    """Raise ValueError where `domain` is no provider's, or its customers would get less than a /64, which no LAN can use."""
+    """Raise ValueError where `domain` is not a provider's, or where its customers get less than a /64."""
     known = any(domain.subnet_of(block) for block in SITES) and not domain.overlaps(SIXTOFOUR_PREFIX)
     if domain.prefixlen < SITE_LENGTH_MIN or not known:
-        raise ValueError(f"`prefix` {domain} is no provider's 6rd prefix; write the one yours tells, such as 2001:db8::/32")
+        raise ValueError(f"`prefix` {domain} is not a provider's 6rd prefix; write the one of yours, such as 2001:db8::/32")
     length = domain.prefixlen + 32 - mask_length
     if length > 64:
         raise ValueError(f"the delegated prefix would be a /{length}; `prefix` or `mask_length` is wrong")

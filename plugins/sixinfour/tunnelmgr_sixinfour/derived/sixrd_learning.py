@@ -19,7 +19,7 @@ from tunnelmgr_sixinfour.derived.domain import Domain
 from tunnelmgr_sixinfour.derived.sixrd import OPTION_6RD, SixRd, SixRdOption, check_domain
 from tunnelmgr_sixinfour.protocol41.diagnosis import Diagnosis
 
-_PORT_HINT = "see who has it with `ss -lunp sport = :68`; or write `prefix`, `mask_length`, `border_relay` instead"
+_PORT_HINT = "see which program has it with `ss -lunp sport = :68`; or write `prefix`, `mask_length`, `border_relay` instead"
 _HINT = "ask your provider whether there is 6rd; what it says on paper goes into `prefix`, `mask_length`, `border_relay`"
 
 
@@ -151,11 +151,11 @@ class Learner:
 
 
 def _usable(option: SixRdOption) -> SixRdOption:
-    """Raise WireError for what must not be routed, whoever says so: the answer of a DHCP server is anybody's word."""
+    """Return an option whose prefix may be routed; raise WireError for others. Anyone on the link can send DHCP answers."""
     try:
         check_domain(option.prefix, option.mask_length)
     except ValueError as error:
         raise WireError(str(error)) from None
     if is_never_a_host(option.border_relays[0]):
-        raise WireError(f"border relay {option.border_relays[0]} is no host's address")
+        raise WireError(f"border relay {option.border_relays[0]} is not an address that a host can have")
     return option

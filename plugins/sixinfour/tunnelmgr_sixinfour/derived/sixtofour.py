@@ -1,4 +1,4 @@
-"""6to4 (RFC 3056): 2002:V4ADDR::/48 for whoever has a public IPv4 address, with the checks of RFC 3964 section 5.
+"""6to4 (RFC 3056): 2002:V4ADDR::/48 for hosts with a public IPv4 address, with the checks of RFC 3964 section 5.
 
 For direct peers, and a relay where one is named. The anycast relay is refused (RFC 7526).
 """
@@ -81,5 +81,5 @@ class SixToFour:
             raise Refused(Drop.EMBEDDED)
 
     def check_outward(self, source: IPv6Address, ours: DerivedSite) -> None:
-        """The encapsulator's rule: nobody's prefix but ours."""
+        """The encapsulator's rule: sources are of our own prefix."""
         check_site_source(source, ours)

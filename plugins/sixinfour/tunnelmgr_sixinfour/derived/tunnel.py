@@ -209,7 +209,7 @@ class DerivedTunnel(Protocol41Tunnel):
     # -- what is said -------------------------------------------------------------------------------------------------
 
     def _say_up(self, here: Residence) -> None:
-        """Say how this host shall be configured, and which paths there are from the beginning."""
+        """Say how to configure this host, and which paths there are from the beginning."""
         self._configured, self._doubted, self._complaint = True, False, ""
         here.paths.begin()
         self.outbox.say(here.up(self._channel.local, self._mtu))
@@ -300,7 +300,7 @@ class DerivedTunnel(Protocol41Tunnel):
         if event.type not in {Icmpv4Type.DESTINATION_UNREACHABLE, Icmpv4Type.TIME_EXCEEDED}:
             return
         self.outbox.count("icmp-unreachable")
-        try:  # whoever forges ICMP must not have us write to whom he likes
+        try:  # a forged error must not make us write to an address of the attacker's choice
             if self._here.remote_of(IPv6Quote.parse(event.quote).packet) != event.remote.address:
                 return
         except WireError:

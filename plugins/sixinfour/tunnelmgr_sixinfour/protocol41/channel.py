@@ -66,7 +66,7 @@ class RawChannel:
 
     def _open(self, local: IPv4Address, dont_fragment: bool) -> None:
         self._number += 1
-        # From anybody, not from the remote alone: what a stranger sends shall be counted.
+        # From any address, not from the remote alone, so that packets of strangers are counted.
         self._asked = OpenChannel(
             self.name, ChannelKind.RAW41, Endpoint(local, 0), path_mtu_discovery=dont_fragment, ttl=self._ttl
         )

@@ -73,7 +73,7 @@ class Arrived(NamedTuple):
 
 
 def open_envelope(datagram: Datagram) -> IPv6Packet:
-    """Return the inner packet without padding. Raises Refused for what is none, or has an impossible source."""
+    """Return the inner packet without padding. Raises Refused if there is none, or if its source is impossible."""
     try:
         packet = IPv6Packet.parse(datagram.data)
         upper = packet.upper_layer()
@@ -132,7 +132,7 @@ def check_outward(data: bytes, local: IPv4Address, remote: IPv4Address, sides: S
     if not sides.is_ours(packet.source):
         raise Refused(Drop.SOURCE)
     if packet.destination in sides.on_link and packet.destination != sides.far:
-        # Nobody is there, and the far end would send it back (RFC 4443 section 3.1, point-to-point links).
+        # No host is there, and the far end would send it back (RFC 4443 section 3.1, point-to-point links).
         raise Refused(Drop.DESTINATION)
     if is_nested_too_deep(packet):
         raise Refused(Drop.NESTED)

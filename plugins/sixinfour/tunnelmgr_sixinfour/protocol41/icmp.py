@@ -90,7 +90,7 @@ class IcmpJudge:
 
 
 def _is_of(sides: Sides, quote: bytes) -> bool:
-    """Whether a packet is from this side: who forges an error must not have us answer to others in his place."""
+    """True if a packet is from this side: a forged error must not make us write to other hosts."""
     try:
         return sides.is_ours(IPv6Quote.parse(quote).packet.source)
     except WireError:

@@ -27,7 +27,7 @@ def answer_to(packet: IPv6Packet, own: Collection[IPv6Address], *, router: bool)
     """Return the answer to a probe for one of our addresses; None for anything else.
 
     Link-layer address options are neither read nor sent. The unspecified source of duplicate address detection gets no
-    answer: nobody else can have an address on a link of two.
+    answer: no third host can have an address on a link of two.
     """
     try:
         message = parse_icmpv6(packet)

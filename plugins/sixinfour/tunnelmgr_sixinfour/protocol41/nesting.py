@@ -42,7 +42,7 @@ def _inside(packet: Packet) -> Iterator[Packet]:
             yield content
             packet = content
     except WireError:
-        return  # whoever takes it out of its envelope will find nothing to carry
+        return  # the host that opens this envelope will find nothing to carry
 
 
 def _content(packet: Packet) -> Packet | None:

@@ -29,7 +29,7 @@ from tunnelmgr_sixinfour.constants import (
 
 def _check_host(address: IPv4Address) -> IPv4Address:
     if is_never_a_host(address):
-        raise ValueError(f"{address} is no host's address; write the IPv4 address of that end")
+        raise ValueError(f"{address} is not an address that a host can have; write the IPv4 address of that end")
     return address
 
 

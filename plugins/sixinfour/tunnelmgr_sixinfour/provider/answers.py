@@ -20,7 +20,7 @@ class AnswerKind(Enum):
     ABUSE = "abuse"
     """Blocked for asking too often."""
     RETRY = "retry"
-    """Trouble over there, or an answer nobody knows."""
+    """Trouble at the provider, or an answer that is not known."""
     UNREACHED = "unreached"
     """The request did not get there."""
 

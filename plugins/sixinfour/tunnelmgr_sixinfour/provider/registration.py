@@ -1,7 +1,7 @@
 """One registration at a provider, and what is remembered of it from one start to the next.
 
-It is told apart by all that a request says of it, the key included: whoever corrects that, or names another tunnel, starts
-with none of its past.
+Everything a request says of it identifies a registration, the key included. A profile with another key or another tunnel
+starts without the past of the old one.
 """
 
 import contextlib
@@ -28,12 +28,12 @@ class Registration:
 
     def __init__(self, settings: UpdateSettings, outbox: Outbox) -> None:
         self.address: IPv4Address | None = None
-        """Where this end is, as the provider agreed last; None when nobody knows what it believes."""
+        """Where this end is, as the provider agreed last; None when it is not known what the provider believes."""
         self.refusal = ""
         """What it said when it refused this registration."""
         self.pause = 0.0
         """Seconds this start has to wait for its first request. The whole pause of an earlier start, of which some is over:
-        the clock of a Tunnel does not tell how much, and whoever has to wait may as well be polite."""
+        the clock of a Tunnel does not tell how much, and waiting longer than needed is polite."""
         self.told_until = -inf
         """Until when silence is no reason to tell: the far end has not been heard since the provider agreed, so telling it
         again is of little use. Behind a NAT that ends, since nothing else shows that the address outside is another."""
@@ -71,7 +71,7 @@ class Registration:
         self._rest(UPDATE_INTERVAL)
 
     def unreached(self) -> None:
-        """The request did not get there: nobody has to be spared another."""
+        """The request did not get there, so the provider need not be spared another."""
         self._outbox.say(Remember(self._pause_key, b""))
 
     def accepted(self, address: IPv4Address, now: float) -> None:

@@ -1,4 +1,4 @@
-"""The section `update`: whom to tell when this host's IPv4 address changes."""
+"""The section `update`: the provider to tell when this host's IPv4 address changes."""
 
 from enum import Enum
 from typing import Annotated
@@ -15,7 +15,7 @@ class Provider(Enum):
     """Whose words are spoken."""
 
     HE = "he"
-    """Hurricane Electric, and all who speak dyndns2."""
+    """Hurricane Electric, and all others that speak dyndns2."""
 
 
 def _require_https(url: str) -> str:

@@ -5,7 +5,7 @@ far end is the only sign of one: a NAT has another address outside, or somebody 
 are a reason to tell again; behind a NAT the first lost requests of a start are, since nothing shows what happened before it,
 and a silence that lasts is one more than once.
 
-What the provider says decides when it may be asked again. A request that did not get there burdens nobody: it is made again
+What the provider says decides when it may be asked again. A request that did not get there is no burden: it is made again
 soon, and at once when the network is another.
 """
 
@@ -41,7 +41,7 @@ class Registered(Enum):
     CURRENT = "current"
     """Where we are; nothing to tell."""
     DUE = "due"
-    """Not where we are, or nobody knows: it will be told when it may be."""
+    """Not where we are, or something that we do not know. It will be told as soon as it may be asked."""
     ASKING = "asking"
     REFUSED = "refused"
     """It does not want to hear of this registration: it is asked again a day later."""
