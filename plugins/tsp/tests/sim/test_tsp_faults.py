@@ -12,6 +12,7 @@ from tests.tsp_world.internets import (
     add_broker,
     add_client,
     broker_settings,
+    carries,
     downs,
     leases,
     prefix_of,
@@ -22,7 +23,7 @@ from tunnelmgr.api.datagrams import Datagram
 from tunnelmgr.api.errors import ExitCode
 from tunnelmgr.api.events import Notice
 from tunnelmgr.api.network import Endpoint
-from tunnelmgr.lab.simulated import Internet, SimulatedHost
+from tunnelmgr.lab.simulated import Internet
 from tunnelmgr.lab.vocabulary import Link, Nat, NatKind
 from tunnelmgr_tsp.broker.leases import Leases
 from tunnelmgr_tsp.constants import BACKOFF_MAX, PORT, SWEEP_INTERVAL, TUNNEL_SILENCE_MIN
@@ -34,12 +35,6 @@ def database() -> Leases:
     """Return leases that outlive a broker's process."""
     plan = broker_settings().plan()
     return Leases("sqlite://", BROKER, plan.slots, plan.prefix_slots)
-
-
-def carries(internet: Internet, client: SimulatedHost) -> bool:
-    ping = client.send_ping(to=internet.ipv6_host())
-    internet.run(1)
-    return ping.answered
 
 
 @pytest.mark.requirement("TSP-03")

@@ -1,20 +1,12 @@
 """A client and a broker on the simulated internet, run by the pump and the forwarding table that ship."""
 
 import pytest
-from tests.tsp_world.internets import ALICE, add_broker, add_client, leases, prefix_of
+from tests.tsp_world.internets import ALICE, add_broker, add_client, carries, leases, prefix_of
 
-from tunnelmgr.lab.simulated import Internet, SimulatedHost
+from tunnelmgr.lab.simulated import Internet
 from tunnelmgr.lab.vocabulary import NatKind
 
 BEHIND_NAT = [kind for kind in NatKind if kind not in {NatKind.NONE, NatKind.UDP_BLOCKED}]
-
-
-def carries(internet: Internet, client: SimulatedHost) -> bool:
-    internet.run(1)  # over TCP nobody tells the client when the broker has configured its end
-    native = internet.ipv6_host()
-    pings = [client.send_ping(to=native) for _ in range(3)]
-    internet.run(2)
-    return all(ping.answered for ping in pings)
 
 
 @pytest.mark.parametrize("data_plane", [True, False])

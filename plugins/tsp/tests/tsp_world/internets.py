@@ -74,6 +74,14 @@ def prefix_of(client: SimulatedHost) -> IPv6Network | None:
     return client.config.delegated[0] if client.config.delegated else None
 
 
+def carries(internet: Internet, client: SimulatedHost) -> bool:
+    """Ping a native host a few times; true if every ping is answered."""
+    internet.run(1)  # over TCP nothing tells the client when the broker has configured its end
+    pings = [client.send_ping(to=internet.ipv6_host()) for _ in range(3)]
+    internet.run(1)
+    return all(ping.answered for ping in pings)
+
+
 def ups(client: SimulatedHost) -> int:
     """Return how often a client said that its configuration changed."""
     return sum(isinstance(event, Up) for event in client.events)
