@@ -48,6 +48,7 @@ class Room(NamedTuple):
     reason: str
 
 
+_CORE_ROOTS = ("condition", "guess", "plugins", "runtime")
 ROOMS = [
     Room("tunnelmgr_teredo", "wire", ("constants",), "what both ends say belongs to neither"),
     Room(
@@ -92,6 +93,16 @@ ROOMS = [
         "derived",
         ("constants", "drops", "protocol41"),
         "many far ends, named by nobody: there is no provider to tell",
+    ),
+    Room("tunnelmgr.core", "capture", _CORE_ROOTS, "a capture is read where nothing runs"),
+    Room("tunnelmgr.core", "profiles", _CORE_ROOTS, "`check` must work without anything that runs"),
+    Room("tunnelmgr.core", "choosing", (*_CORE_ROOTS, "profiles"), "methods are judged before one runs"),
+    Room("tunnelmgr.core", "driving", (*_CORE_ROOTS, "profiles"), "a Tunnel is driven without a profile's life around it"),
+    Room(
+        "tunnelmgr.core",
+        "running",
+        (*_CORE_ROOTS, "profiles", "choosing", "driving"),
+        "the top: it joins the others",
     ),
     Room("tunnelmgr_tsp", "wire", ("constants",), "what both ends say belongs to neither"),
     Room(

@@ -21,11 +21,11 @@ from tunnelmgr.api import hookspecs
 from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.cli.commands.schema import NAMES as SCHEMAS
 from tunnelmgr.cli.main import cli
+from tunnelmgr.core.condition import Code
 from tunnelmgr.core.plugins import PLUGINS, TRANSPORTS, PluginRegistry
 from tunnelmgr.core.profiles.loading import load_profile
 from tunnelmgr.core.profiles.profile import ProfileFile
 from tunnelmgr.core.profiles.schema import Schema, profile_schema
-from tunnelmgr.daemon.health import Code
 
 PRESENT = [document for document in DOCUMENTS if document.name != "CHANGELOG.md"]
 ELSEWHERE = ("Roadmap", "Worth reading")

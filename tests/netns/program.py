@@ -65,9 +65,19 @@ class Tunnelmgr:
         assert isinstance(snapshot, dict), f"{name} is {profile['state']}"
         return snapshot
 
+    def running(self, name: str = "home") -> dict[str, Any]:
+        """What the running method of a profile says of itself."""
+        running = self.status(name)["running"]
+        assert isinstance(running, dict), f"no method of {name} runs"
+        return running
+
+    def tunnel(self, name: str = "home") -> dict[str, Any]:
+        """The transport's own state, facts, peers and counters."""
+        return dict(self.running(name)["tunnel"])
+
     def address(self, name: str = "home") -> IPv6Address:
         """The tunnel address."""
-        return IPv6Address(self.status(name)["addresses"][0])
+        return IPv6Address(self.running(name)["addresses"][0])
 
     def traces(self) -> list[str]:
         """What is on the host of any tunnel: devices, addresses, routes, rules, neighbours, tables, sockets and journals."""

@@ -273,7 +273,7 @@ def test_a_profile_that_detect_wrote_is_valid_and_comes_up(lab_name: Callable[[]
         assert "# home: teredo, server teredo.example.net, suits this network" in written.read_text().splitlines()
         home.run("check", written)
         home.run("up", written)
-        assert home.status()["state"] == "up"
+        assert home.status()["condition"]["state"] == "up"
         home.run("down", "home")
         assert home.traces() == []
 

@@ -96,7 +96,7 @@ def test_a_host_of_the_lan_configures_itself_and_reaches_the_ipv6_internet(world
     assert ping(world.native, address, 3) == 3
     route = ["ip", "-6", "route", "show", "default"]
     wait_for("the MTU of the tunnel", lambda: "mtu 1480" in world.laptop.run(route).stdout or None, 30)
-    [link] = world.home.status()["lan"]
+    [link] = world.home.running()["lan"]
     assert (link["interface"], link["prefix"], link["advertised"], link["translated"]) == ("lan0", str(FIRST), True, False)
 
 
@@ -131,7 +131,7 @@ def configured(world: World) -> IPv6Address:
 
 
 def has_mtu(end: Tunnelmgr, name: str, mtu: int) -> bool | None:
-    return end.status(name)["mtu"] == mtu or None
+    return end.running(name)["mtu"] == mtu or None
 
 
 def test_segments_fit_the_tunnel_both_ways_even_where_a_host_is_deaf_to_the_mtu(world: World, tmp_path: Path) -> None:
@@ -187,7 +187,7 @@ def test_the_lan_falls_back_when_the_far_end_is_silent_and_returns_with_it(world
     world.laptop.run(["ip", "-6", "route", "add", f"{world.native.ipv6}/128", "via", str(FIRST[1]), "dev", "eth0"])
     said = world.laptop.run(["ping", "-6", "-n", "-c", "1", str(world.native.ipv6)], check=False).stdout
     assert f"From {FIRST[1]} icmp_seq=1 Destination unreachable: No route" in said, "who asks all the same hears so at once"
-    [link] = world.home.status()["lan"]
+    [link] = world.home.running()["lan"]
     assert (link["advertised"], link["trouble"]) == (False, "")
     world.far.up()
     assert wait_for("the return", lambda: usable(world.laptop), 60) == address
@@ -230,7 +230,7 @@ def test_without_radvd_the_tunnel_is_up_and_the_package_is_named(world: World) -
     assert f"home: {missing}" in story
     assert ping(world.home.host, world.native.ipv6, 2) == 2
     assert missing in world.home.run("status", "home").stdout
-    [condition] = json.loads(world.home.run("status", "home", "--json").stdout)["data"]["profiles"][0]["conditions"]
+    [condition] = json.loads(world.home.run("status", "home", "--json").stdout)["data"]["profiles"][0]["symptoms"]
     assert condition["code"] == "TM-H010"
 
 
@@ -254,7 +254,7 @@ def test_an_interface_that_goes_and_comes_is_served_again(world: World) -> None:
     world.up()
     configured(world)
     world.home.host.run(["ip", "link", "delete", "lan0"])
-    wait_for("trouble", lambda: world.home.status()["lan"][0]["trouble"] == "there is no interface lan0" or None, 20)
+    wait_for("trouble", lambda: world.home.running()["lan"][0]["trouble"] == "there is no interface lan0" or None, 20)
     phone = world.internet.lan_host("phone", world.home.host)
     wait_for("an address", lambda: usable(phone), 30)
     assert ping(phone, world.native.ipv6, 3) == 3
@@ -287,8 +287,8 @@ def test_a_tsp_router_shares_its_56(lab_name: Callable[[], str], tmp_path: Path,
         write_secret(home, "password", f"{PASSWORD}\n")
         laptop = far_end.internet.lan_host("laptop", home.host)
         home.up()
-        prefix = IPv6Network(home.status()["lan"][0]["prefix"])
-        assert prefix.subnet_of(IPv6Network(home.status()["facts"]["prefix"]))
+        prefix = IPv6Network(home.running()["lan"][0]["prefix"])
+        assert prefix.subnet_of(IPv6Network(home.tunnel()["facts"]["prefix"]))
         wait_for("an address", lambda: usable(laptop, prefix), 30)
         assert ping(laptop, far_end.native.ipv6, 5) == 5
         serve(far_end.native, tmp_path / "pages")
@@ -315,7 +315,7 @@ def test_a_lan_behind_a_teredo_client_behind_a_nat_reads_pages(
     serve(native, tmp_path / "pages")
     far_end.up()
     story = home.up()
-    [link] = home.status()["lan"]
+    [link] = home.running()["lan"]
     assert link["translated"]
     assert f"home: LAN lan0: {link['prefix']} advertised, translated to the tunnel's address: its hosts can call out, " in (
         "\n".join(story)
@@ -327,7 +327,7 @@ def test_a_lan_behind_a_teredo_client_behind_a_nat_reads_pages(
     assert fetch(laptop, native.ipv6) == 1_000_000
     home.run("down", "home")
     home.up()
-    assert home.status()["lan"][0]["prefix"] == str(prefix), "it stays the same"
+    assert home.running()["lan"][0]["prefix"] == str(prefix), "it stays the same"
     home.run("down", "home")
     assert home.traces() == []
     far_end.run("down", "far")

@@ -104,7 +104,8 @@ class Laptop:
 
         def is_so() -> bool | None:
             status = self.tunnelmgr.status()
-            return (status["state"], status["method"], status["default_route"]) == ("up", method, True) or None
+            is_up = (status["condition"]["state"], status["method"]) == ("up", method)
+            return (is_up and status["running"]["default_route"]) or None
 
         try:
             wait_for(f"up by {method}", is_so, 60)

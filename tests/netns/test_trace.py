@@ -71,7 +71,7 @@ def test_a_capture_has_two_interfaces_and_comments_that_wireshark_reads(
     wait_for("the reply captured", lambda: "echo-test reply" in file.read_text(errors="replace"))
     assert home.host.stop(program) == ExitCode.DONE
     assert file.stat().st_mode & 0o777 == 0o600
-    port = next(sock["port"] for sock in home.status()["sockets"])
+    port = next(sock["port"] for sock in home.running()["sockets"])
     fields = ["frame.interface_name", "frame.comment", "ip.src", "icmpv6.type"]
     words = [word for field in fields for word in ("-e", field)]
     line = [tshark, "-r", str(file), "-d", f"udp.port=={port},teredo", "-T", "fields", "-E", "separator=;", *words]

@@ -13,8 +13,9 @@ from functools import partial
 from pathlib import Path
 
 from tunnelmgr.api.errors import ExitCode, TunnelError
-from tunnelmgr.api.status import Fact
-from tunnelmgr.core.running.snapshot import Progress, Snapshot, State
+from tunnelmgr.api.status import Fact, TunnelStatus
+from tunnelmgr.core.condition import BEGUN, UP, Code, Condition, Progress, State
+from tunnelmgr.core.running.snapshot import Running, Snapshot
 from tunnelmgr.daemon import process
 from tunnelmgr.daemon.claim import claim
 from tunnelmgr.daemon.detach import up_detached
@@ -29,9 +30,9 @@ class FakeLifecycle:
         self._name = name
         self._ending = ending
         self._progress = on_progress
-        self._listeners: list[Callable[[State, str], None]] = []
+        self._listeners: list[Callable[[Condition], None]] = []
         self._stopping = asyncio.Event()
-        self._state, self._reason = State.STARTING, "no answer yet"
+        self._condition = BEGUN
         self.failure = ExitCode.NO_ANSWER
 
     async def run(self) -> ExitCode:
@@ -39,9 +40,9 @@ class FakeLifecycle:
         match self._ending:
             case "up":
                 self._progress(Progress("up", "tm-home 2001:db8::1"))
-                self._become(State.UP, "")
+                self._become(UP)
             case "silent":
-                self._become(State.DOWN, "no answer from 192.0.2.1:3544 (3 tries)")
+                self._become(Condition(State.DOWN, Code.DOWN, "no answer from 192.0.2.1:3544 (3 tries)"))
             case "refused":
                 raise TunnelError("192.0.2.1 refused", hint="ask its owner", exit_code=ExitCode.REFUSED)
             case "crash":
@@ -56,7 +57,7 @@ class FakeLifecycle:
     def stop(self) -> None:
         self._stopping.set()
 
-    def subscribe(self, callback: Callable[[State, str], None]) -> None:
+    def subscribe(self, callback: Callable[[Condition], None]) -> None:
         self._listeners.append(callback)
 
     def command(self, name: str, arguments: Mapping[str, Fact]) -> Mapping[str, object]:
@@ -69,20 +70,17 @@ class FakeLifecycle:
             name=self._name,
             file=f"/profiles/{self._name}.yaml",
             pid=os.getpid(),
-            state=self._state,
-            reason=self._reason,
-            hint="",
+            condition=self._condition,
             method="fake",
             role="client",
-            device="tm-home",
             since=1.5,
-            addresses=("2001:db8::1",),
+            running=Running("tm-home", TunnelStatus("fake"), addresses=("2001:db8::1",)),
         )
 
-    def _become(self, state: State, reason: str) -> None:
-        self._state, self._reason = state, reason
+    def _become(self, condition: Condition) -> None:
+        self._condition = condition
         for listener in self._listeners:
-            listener(state, reason)
+            listener(condition)
 
 
 def main() -> int:

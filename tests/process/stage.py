@@ -14,11 +14,12 @@ from tunnelmgr.api.events import Event, Up
 from tunnelmgr.api.hostconfig import HostConfig
 from tunnelmgr.api.network import Network
 from tunnelmgr.core.choosing.scout import Detect
+from tunnelmgr.core.condition import State
 from tunnelmgr.core.profiles.profile import DatapathWish, DefaultRouteWish, LanSettings, Method, NetworkSettings, Profile
 from tunnelmgr.core.profiles.when import When
 from tunnelmgr.core.running.lifecycle import Lifecycle
 from tunnelmgr.core.running.probe import Pace, ProbeResult
-from tunnelmgr.core.running.snapshot import State
+from tunnelmgr.core.running.snapshot import Running
 from tunnelmgr.core.runtime import Runtime
 from tunnelmgr.host.fake import FakeHost
 from tunnelmgr.host.items import Item, Purpose, Route, Table
@@ -89,13 +90,20 @@ class Stage:
             prober=self.prober,
             detect=detect,
         )
-        self.life.subscribe(lambda state, _: self.states.append(state))
+        self.life.subscribe(lambda condition: self.states.append(condition.state))
         self.untouched = dict(self.host.items)
 
     def say(self, *events: Event, tunnel: ScriptedTunnel | None = None) -> None:
         """Let the Tunnel say something: asking for status makes the pump turn."""
         (tunnel or self.tunnel).outbox.say(*events)
         self.life.snapshot()
+
+    @property
+    def running(self) -> Running:
+        """What the running method says of itself."""
+        running = self.life.snapshot().running
+        assert running
+        return running
 
     def has(self, kind: type[Item], **fields: object) -> bool:
         return any(

@@ -11,10 +11,10 @@ from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.api.events import Down
 from tunnelmgr.api.network import Network
 from tunnelmgr.api.report import NatKind, NetworkReport
-from tunnelmgr.core.choosing.survey import Survey
+from tunnelmgr.core.choosing.choice import Survey
+from tunnelmgr.core.condition import State
 from tunnelmgr.core.profiles.profile import NetworkSettings, Profile
 from tunnelmgr.core.profiles.when import When
-from tunnelmgr.core.running.snapshot import State
 
 
 def test_the_next_method_is_tried_when_one_fails_for_good(tmp_path: Path) -> None:

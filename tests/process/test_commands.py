@@ -11,7 +11,7 @@ import pytest
 from tests.process.conftest import PATIENCE, Start, wait_until
 from tunnelmgr.api.errors import ExitCode
 from tunnelmgr.cli.main import run
-from tunnelmgr.core.running.snapshot import State
+from tunnelmgr.core.condition import State
 from tunnelmgr.daemon.claim import is_claimed
 from tunnelmgr.daemon.client import ControlClient
 
@@ -33,7 +33,7 @@ def profiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def up(home: "subprocess.Popen[str]", path: Path) -> "subprocess.Popen[str]":
     """Return a profile's process that says it is up."""
-    wait_until(lambda: ControlClient(path).status().state is State.UP)
+    wait_until(lambda: ControlClient(path).status().condition.state is State.UP)
     return home
 
 
@@ -103,7 +103,7 @@ def test_wait_in_vain_exits_3() -> None:
 
 def test_wait_tells_why_it_waited_in_vain(start: Start, path: Path, capsys: Captured) -> None:
     start("foreground", "silent")
-    wait_until(lambda: is_claimed(path) and ControlClient(path).status().state is State.DOWN)
+    wait_until(lambda: is_claimed(path) and ControlClient(path).status().condition.state is State.DOWN)
     assert run(["wait", "home", "--timeout", "0.2"]) == ExitCode.NOT_UP
     assert "home is not up after 0.2 s: no answer from 192.0.2.1:3544 (3 tries)" in capsys.readouterr().err
 

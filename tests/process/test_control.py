@@ -12,7 +12,7 @@ import pytest
 
 from tests.process.conftest import PATIENCE, ROOT, Start, wait_until
 from tunnelmgr.api.errors import ExitCode, TunnelError
-from tunnelmgr.core.running.snapshot import Progress, State
+from tunnelmgr.core.condition import UP, Progress, State
 from tunnelmgr.daemon.claim import AlreadyClaimedError, claim, is_claimed, remove_stale
 from tunnelmgr.daemon.client import ControlClient, NotRunningError, running
 from tunnelmgr.daemon.messages import Change, Ended, Refusal, parse
@@ -26,17 +26,19 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become 
 
 def test_status_tells_the_snapshot_and_where_the_log_is(home: Process, path: Path) -> None:
     snapshot = ControlClient(path).status()
-    assert (snapshot.name, snapshot.pid, snapshot.addresses) == ("home", home.pid, ("2001:db8::1",))
+    assert (snapshot.name, snapshot.pid) == ("home", home.pid)
+    assert snapshot.running
+    assert snapshot.running.addresses == ("2001:db8::1",)
     assert snapshot.log == "the log"
 
 
 def test_who_follows_late_hears_the_story_from_the_beginning_and_the_present_state(home: Process, path: Path) -> None:
-    wait_until(lambda: ControlClient(path).status().state is State.UP)
+    wait_until(lambda: ControlClient(path).status().condition.state is State.UP)
     story = ControlClient(path).follow(PATIENCE)
     assert [next(story) for _ in range(3)] == [
         Progress("starting", "starting, fake"),
         Progress("up", "tm-home 2001:db8::1"),
-        Change(State.UP),
+        Change(UP),
     ]
 
 
@@ -68,7 +70,7 @@ def test_a_command_that_crashes_is_told_and_harms_nobody(home: Process, path: Pa
     with pytest.raises(TunnelError, match="a bug in a plugin") as caught:
         ControlClient(path).command("crash", {})
     assert caught.value.exit_code is ExitCode.BUG
-    assert ControlClient(path).status().state is State.UP
+    assert ControlClient(path).status().condition.state is State.UP
 
 
 @pytest.mark.parametrize(
@@ -80,7 +82,7 @@ def test_nonsense_is_refused_and_harms_nobody(home: Process, path: Path, line: b
         connection.connect(str(path))
         connection.sendall(line)
         assert isinstance(parse(connection.recv(65536)), Refusal)
-    assert ControlClient(path).status().state is State.UP
+    assert ControlClient(path).status().condition.state is State.UP
 
 
 def test_a_line_without_end_is_not_kept(home: Process, path: Path) -> None:
@@ -141,11 +143,11 @@ def test_everyone_may_read(home: Process, path: Path) -> None:
 @pytest.mark.requirement("T-SE-006", "T-SE-007")
 @needs_root
 def test_a_stranger_may_read_but_not_change(home: Process, path: Path) -> None:
-    wait_until(lambda: ControlClient(path).status().state is State.UP)
-    assert as_nobody(path, "print(client.status().state.value)") == (0, "up\n")
+    wait_until(lambda: ControlClient(path).status().condition.state is State.UP)
+    assert as_nobody(path, "print(client.status().condition.state.value)") == (0, "up\n")
     assert as_nobody(path, "client.stop()") == (ExitCode.NO_PERMISSION, f"user {NOBODY} may not stop home; use sudo\n")
     assert as_nobody(path, "client.command('renew', {})")[0] == ExitCode.NO_PERMISSION
-    assert ControlClient(path).status().state is State.UP
+    assert ControlClient(path).status().condition.state is State.UP
 
 
 def as_nobody(path: Path, statement: str) -> tuple[int, str]:
@@ -184,7 +186,7 @@ def test_strangers_cannot_lock_the_owner_out(home: Process, path: Path) -> None:
 
 
 def test_followers_that_went_away_are_forgotten(home: Process, path: Path) -> None:
-    wait_until(lambda: ControlClient(path).status().state is State.UP)
+    wait_until(lambda: ControlClient(path).status().condition.state is State.UP)
     wait_until(lambda: open_sockets(home.pid) == IDLE_SOCKETS)
     followers = [ControlClient(path).follow(PATIENCE) for _ in range(3)]
     for follower in followers:
@@ -205,7 +207,7 @@ def open_sockets(pid: int) -> int:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_ends_in_good_order(home: Process, path: Path, number: signal.Signals) -> None:
-    wait_until(lambda: ControlClient(path).status().state is State.UP)
+    wait_until(lambda: ControlClient(path).status().condition.state is State.UP)
     home.send_signal(number)
     assert home.wait(PATIENCE) == ExitCode.DONE
     assert not path.exists()
@@ -213,7 +215,7 @@ def test_a_signal_ends_in_good_order(home: Process, path: Path, number: signal.S
 
 def test_a_second_signal_ends_what_does_not_end(start: Start, path: Path) -> None:
     stubborn = start("foreground", "stubborn")
-    wait_until(lambda: is_claimed(path) and ControlClient(path).status().state is State.STARTING)
+    wait_until(lambda: is_claimed(path) and ControlClient(path).status().condition.state is State.STARTING)
     stubborn.send_signal(signal.SIGINT)
     with pytest.raises(subprocess.TimeoutExpired):
         stubborn.wait(0.2)

@@ -28,7 +28,7 @@ from tunnelmgr.api.effects import (
 )
 from tunnelmgr.api.events import PathDown, PathUp
 from tunnelmgr.api.network import Endpoint, Network
-from tunnelmgr.core.running.snapshot import OuterSocket
+from tunnelmgr.core.driving.traffic import OuterSocket
 
 LOOPBACK = IPv4Address("127.0.0.1")
 OURS = IPv6Address("2001:db8::2")

@@ -20,12 +20,13 @@ from tunnelmgr.api.network import DefaultRoute, Network
 from tunnelmgr.api.report import NatKind, NetworkReport
 from tunnelmgr.api.transport import Fit, Suitability
 from tunnelmgr.api.tunnel import Tunnel
-from tunnelmgr.core.choosing.survey import Survey
+from tunnelmgr.core.choosing.choice import Survey
+from tunnelmgr.core.choosing.method_status import MethodState
+from tunnelmgr.core.condition import Code, State
 from tunnelmgr.core.profiles.profile import Method, NetworkSettings, Profile
 from tunnelmgr.core.profiles.when import When
 from tunnelmgr.core.running.lifecycle import Lifecycle
 from tunnelmgr.core.running.probe import Pace, ProbeResult
-from tunnelmgr.core.running.snapshot import Stand, State, Trouble
 from tunnelmgr.core.runtime import Runtime
 from tunnelmgr.host.fake import FakeHost
 from tunnelmgr.host.items import Address, Route, Rule, Unreachable
@@ -88,7 +89,7 @@ class World:
             detect=self.detect,
             patient=patient,
         )
-        self.life.subscribe(lambda state, _: self.states.append(state))
+        self.life.subscribe(lambda condition: self.states.append(condition.state))
 
     async def probe(self, device: str, source: IPv6Address, targets: Sequence[IPv6Address], pace: Pace) -> ProbeResult:
         carrier = next(one for one in self.carriers.values() if one.address.ip == source)
@@ -110,7 +111,7 @@ class World:
 
     def runs(self, name: str) -> bool:
         snapshot = self.life.snapshot()
-        return snapshot.method == name and snapshot.state is State.UP
+        return snapshot.method == name and snapshot.condition.state is State.UP
 
     def traffic(self) -> None:
         """This host sends a packet into the tunnel, if its default route leads there."""
@@ -203,7 +204,7 @@ def test_the_only_method_loses_its_default_route_at_once_and_keeps_its_address(t
             home.carriers["only"].works = lambda: False
             await until(lambda: home.states[-1] is State.IMPAIRED)
             snapshot = home.life.snapshot()
-            assert snapshot.reason == LOST
+            assert snapshot.condition.reason == LOST
             assert not home.default_route
             assert home.has("only")
             assert home.source_rule, "what has the tunnel's address never leaves by another way"
@@ -225,7 +226,7 @@ def test_what_was_lost_stays_impaired_while_nobody_answers_also_with_another_mtu
             for minute in (1, 2):
                 await asyncio.sleep(60)
                 later = home.life.snapshot()
-                assert (later.state, later.trouble) == (State.IMPAIRED, Trouble.LOST)
+                assert (later.condition.state, later.condition.code) == (State.IMPAIRED, Code.PACKETS_STOPPED)
                 assert later.since > 59 * minute
                 assert minute > 1 or home.story.count(LOST) == 1, "and is told once"
                 only.made[0].outbox.say(Up(HostConfig(addresses=(only.address,), default_route=True, mtu=1400)))
@@ -253,7 +254,7 @@ def test_a_tunnel_is_barred_while_nothing_passes_and_not_while_its_default_route
             told = len(home.story)
             only.works, broke_at = (lambda: False), now()
             await until(lambda: home.barred)
-            assert home.life.snapshot().trouble is Trouble.LOST, "as on one that is up"
+            assert home.life.snapshot().condition.code is Code.PACKETS_STOPPED, "as on one that is up"
             assert now() - broke_at < 40.0, "as on an idle link that is up"
             only.works = lambda: True
             await until(lambda: home.runs("only"))
@@ -290,7 +291,7 @@ def test_a_link_that_fails_every_twenty_seconds_for_an_hour_does_not_make_it_fla
             up = 0
             for _ in range(3600):
                 await asyncio.sleep(1)
-                up += home.life.snapshot().state is State.UP and home.default_route
+                up += home.life.snapshot().condition.state is State.UP and home.default_route
             made = sum(len(carrier.made) for carrier in home.carriers.values())
             assert made <= 16, home.story
             assert up >= 0.95 * 3600
@@ -356,8 +357,8 @@ def test_on_a_network_that_rules_it_out_a_method_gives_way(tmp_path: Path) -> No
             assert f"first does not suit: {refusal}" in home.story
             assert "first gives way: it does not suit any more" in home.story
             first, second = home.life.snapshot().methods
-            assert (first.stand, first.reason) == (Stand.REFUSED, refusal)
-            assert second.stand is Stand.RUNNING
+            assert (first.state, first.reason) == (MethodState.REFUSED, refusal)
+            assert second.state is MethodState.RUNNING
             home.nat = NatKind.PORT_RESTRICTED
             home.host.change_network(HOME)
             await until(lambda: home.runs("first"))
@@ -387,7 +388,7 @@ def test_where_no_condition_holds_any_more_it_is_down_and_says_why(tmp_path: Pat
             home.host.change_network(ELSEWHERE)
             await until(lambda: home.states[-1] is State.DOWN)
             snapshot = home.life.snapshot()
-            assert "suits this network: first: `when: {interface: eth*}` does not hold" in snapshot.reason
+            assert "suits this network: first: `when: {interface: eth*}` does not hold" in snapshot.condition.reason
             assert home.life.failure is ExitCode.NO_ANSWER
             assert not home.host.tuns
             home.host.change_network(HOME)
@@ -403,7 +404,7 @@ def test_who_is_patient_waits_for_a_network_that_suits_from_the_beginning(tmp_pa
         home.host.change_network(ELSEWHERE)
         living = asyncio.create_task(home.life.run())
         await until(lambda: home.states[-1:] == [State.DOWN])
-        assert "no method of" in home.life.snapshot().reason
+        assert "no method of" in home.life.snapshot().condition.reason
         home.host.change_network(NOWHERE)
         await asyncio.sleep(600)
         assert not living.done()

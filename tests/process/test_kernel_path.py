@@ -16,9 +16,9 @@ from tunnelmgr.api.effects import CloseChannel, OpenChannel
 from tunnelmgr.api.errors import ExitCode
 from tunnelmgr.api.events import OuterTos, PathDown, PathUp
 from tunnelmgr.api.network import Endpoint
+from tunnelmgr.core.condition import State
 from tunnelmgr.core.driving.kernel_offer import KernelOffer, Unsuited
 from tunnelmgr.core.profiles.profile import DatapathWish, NetworkSettings
-from tunnelmgr.core.running.snapshot import Snapshot, State
 from tunnelmgr.dataplane.kernel import KernelUse
 from tunnelmgr.host.desired import KernelPath
 from tunnelmgr.host.fake import FakeHost
@@ -48,15 +48,15 @@ async def living(folder: Path, wish: DatapathWish = DatapathWish.AUTO, host: Fak
     assert stage.clean
 
 
-def path(snapshot: Snapshot) -> tuple[str, str]:
-    return snapshot.datapath, snapshot.datapath_reason
+def path(stage: Stage) -> tuple[str, str]:
+    return stage.running.datapath, stage.running.datapath_reason
 
 
 @pytest.mark.parametrize("wish", [DatapathWish.AUTO, DatapathWish.KERNEL])
 def test_a_tunnel_to_one_far_end_is_carried_by_the_kernel(tmp_path: Path, wish: DatapathWish) -> None:
     async def story() -> None:
         async with living(tmp_path, wish) as stage:
-            assert path(stage.life.snapshot()) == ("kernel", "")
+            assert path(stage) == ("kernel", "")
             assert stage.has(KernelTunnel, local=LOCAL, remote=REMOTE, ttl=33, tos=0)
             assert stage.has(Address, interface=ADDRESS)
             assert not stage.host.tuns
@@ -72,7 +72,7 @@ def test_while_there_is_no_path_nobody_is_blamed(tmp_path: Path) -> None:
         await until(lambda: stage.host.tuns)
         stage.say(raw41(), up(ADDRESS))
         await until(lambda: State.UP in stage.states)
-        assert path(stage.life.snapshot()) == ("plain", "there is no path yet that the kernel could carry")
+        assert path(stage) == ("plain", "there is no path yet that the kernel could carry")
         stage.life.stop()
         await running
 
@@ -84,7 +84,7 @@ def test_without_sit_or_where_the_profile_says_so_packets_are_carried_here_and_s
         host = FakeHost()
         host.without_kernel_tunnels = "this kernel has no module sit"
         async with living(tmp_path, wish, host) as stage:
-            assert path(stage.life.snapshot()) == ("plain", reason)
+            assert path(stage) == ("plain", reason)
             assert not any("type sit" in line for line in host.history)
 
     asyncio.run(story(DatapathWish.AUTO, "this kernel has no module sit"))
@@ -96,7 +96,7 @@ def test_a_kernel_that_refuses_costs_the_fast_path_and_not_the_tunnel(tmp_path: 
         host = FakeHost()
         host.failures["ip link add"] = errno.EOPNOTSUPP
         async with living(tmp_path, DatapathWish.KERNEL, host) as stage:
-            name, reason = path(stage.life.snapshot())
+            name, reason = path(stage)
             assert name == "plain"
             assert "ip link add dev tm-home type sit" in reason
             assert any(line.startswith("carried by the plain path, the kernel cannot") for line in stage.story)
@@ -113,9 +113,9 @@ def test_a_kernel_that_refuses_costs_the_fast_path_and_not_the_tunnel(tmp_path: 
 def test_what_the_kernel_drops_in_the_tunnel_s_place_is_counted_with_what_the_tunnel_drops(tmp_path: Path) -> None:
     async def story() -> None:
         async with living(tmp_path) as stage:
-            own = dict(stage.life.snapshot().counters)
+            own = dict(stage.running.tunnel.counters)
             stage.host.barred_packets = {"heard": 2, "dropped-nested": 4}
-            assert stage.life.snapshot().counters == own | {"heard": own["heard"] + 2, "dropped-nested": 4}
+            assert stage.running.tunnel.counters == own | {"heard": own["heard"] + 2, "dropped-nested": 4}
 
     asyncio.run(story())
 
@@ -138,7 +138,7 @@ def test_a_far_end_that_falls_silent_keeps_the_device_the_kernels(tmp_path: Path
         async with living(tmp_path) as stage:
             stage.say(PathDown(EVERYWHERE))
             await asyncio.sleep(0.05)
-            assert path(stage.life.snapshot()) == ("kernel", "")
+            assert path(stage) == ("kernel", "")
             stage.say(PATH)
             await asyncio.sleep(0.05)
             assert stage.host.history.count("ip link delete dev tm-home") == 0
@@ -152,7 +152,7 @@ def test_what_the_kernel_cannot_do_any_more_is_taken_over_with_addresses_and_rou
             stage.say(replace(PATH, prefix=ALONE, remote=Endpoint(IPv4Address("192.0.2.81"), 0)))
             await until(lambda: stage.host.tuns)
             await until(lambda: stage.has(Address, interface=ADDRESS) and stage.default_route)
-            assert path(stage.life.snapshot()) == ("plain", "a kernel tunnel has one far end, and this one several")
+            assert path(stage) == ("plain", "a kernel tunnel has one far end, and this one several")
             packet = b"\x60\0\0\0\0\0\x11\x40" + ADDRESS.ip.packed + ALONE.network_address.packed
             stage.tunnel.outbox.deliver(packet)
             stage.life.snapshot()
@@ -165,9 +165,9 @@ def test_what_the_tunnel_delivers_beside_the_kernel_is_a_copy_and_dropped(tmp_pa
     async def story() -> None:
         async with living(tmp_path) as stage:
             stage.tunnel.outbox.deliver(b"\x60" + bytes(39))
-            snapshot = stage.life.snapshot()
-            assert not [name for name in snapshot.counters if name.startswith("dropped-")]
-            assert snapshot.traffic.packets_received == 0
+            running = stage.running
+            assert not [name for name in running.tunnel.counters if name.startswith("dropped-")]
+            assert running.traffic.packets_received == 0
 
     asyncio.run(story())
 

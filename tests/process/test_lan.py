@@ -13,9 +13,10 @@ from tunnelmgr.api.errors import ExitCode
 from tunnelmgr.api.events import Down, PeerSilent, Up
 from tunnelmgr.api.hostconfig import HostConfig
 from tunnelmgr.api.network import DefaultRoute, Network
+from tunnelmgr.core.condition import State
 from tunnelmgr.core.profiles.profile import LanSettings, LanShare
-from tunnelmgr.core.running.snapshot import LanStatus, State
-from tunnelmgr.daemon.health import Severity, conditions
+from tunnelmgr.core.running.lan_shares import LanStatus
+from tunnelmgr.daemon.health import Severity, symptoms
 from tunnelmgr.host.constants import FORWARDING
 from tunnelmgr.host.fake import FakeHost
 from tunnelmgr.host.firewall import inbound_rules, lan_rules
@@ -52,7 +53,7 @@ def valid(stage: Stage) -> int:
 
 def status(stage: Stage) -> LanStatus:
     """How the LAN stands; while the tunnel is not up, nothing is said of it."""
-    return next(iter(stage.life.snapshot().lan), LanStatus("", None))
+    return next(iter(stage.running.lan), LanStatus(""))
 
 
 def test_the_lan_is_told_when_packets_flow_and_not_before(tmp_path: Path) -> None:
@@ -156,7 +157,7 @@ def test_a_tunnel_that_goes_down_is_forgotten_by_its_lan(tmp_path: Path) -> None
             await until(lambda: WITHDRAWN in told(stage))
             assert "2001:db8:5::/64" in told(stage)
             await until(lambda: not stage.has(Address, device="br-lan"))
-            assert stage.life.snapshot().lan == ()
+            assert stage.running.lan == ()
 
     run(story())
 
@@ -166,7 +167,7 @@ def test_the_next_method_translates_where_the_first_one_brought_a_prefix(tmp_pat
         async with living(tmp_path, lan=TRANSLATED, host=host(), methods=2) as stage:
             first, second = stage.tunnels
             stage.say(up(PREFIX), tunnel=first)
-            await until(lambda: status(stage).prefix == "2001:db8:5::/64")
+            await until(lambda: str(status(stage).prefix) == "2001:db8:5::/64")
             stage.say(Down("gone", permanent=True, code=ExitCode.FAILED), tunnel=first)
             await until(lambda: second.networks)
             stage.say(up(), tunnel=second)
@@ -203,10 +204,10 @@ def _trouble(tmp_path: Path, lan: LanSettings, machine: FakeHost, event: Up) -> 
             stage.say(event)
             await until(lambda: stage.states[-1:] == [State.UP])
             assert not status(stage).advertised
-            [condition] = [one for one in conditions(stage.life.snapshot()) if one.severity is not Severity.NOTE]
-            assert condition.severity is Severity.WARNING
-            assert condition.text == f"LAN {lan.interfaces[0]}: {status(stage).trouble}"
-            assert f"{condition.text}; {condition.hint}" in stage.story
+            [symptom] = [one for one in symptoms(stage.life.snapshot()) if one.severity is not Severity.NOTE]
+            assert symptom.severity is Severity.WARNING
+            assert symptom.text == f"LAN {lan.interfaces[0]}: {status(stage).trouble}"
+            assert f"{symptom.text}; {symptom.hint}" in stage.story
             return status(stage)
 
     return run(story())

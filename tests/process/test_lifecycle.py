@@ -21,8 +21,8 @@ from tunnelmgr.api.events import Down, Notice, Up
 from tunnelmgr.api.hostconfig import HostConfig
 from tunnelmgr.api.network import Endpoint, Network
 from tunnelmgr.api.status import PeerStatus, TunnelStatus
+from tunnelmgr.core.condition import State
 from tunnelmgr.core.profiles.profile import DefaultRouteWish, NetworkSettings
-from tunnelmgr.core.running.snapshot import State
 from tunnelmgr.host.fake import FakeHost
 from tunnelmgr.host.items import Address, Item, Purpose, Resolvers, Rule, Table, Unreachable
 from tunnelmgr.host.resolvers import ResolverHelper
@@ -44,8 +44,8 @@ def test_the_firewall_stands_before_the_tunnel_is_up_and_everything_is_there_whe
                 "tm-home 2001:0:c000:201:0:efff:3fff:fdfe  MTU 1280, default route, inbound closed",
                 "reach beyond the server not proven",
             ]
-            snapshot = stage.life.snapshot()
-            assert (snapshot.state, snapshot.default_route, snapshot.mtu) == (State.UP, True, 1280)
+            assert stage.life.snapshot().condition.state is State.UP
+            assert (stage.running.default_route, stage.running.mtu) == (True, 1280)
 
     run(story())
 
@@ -119,7 +119,7 @@ def test_resolvers_of_the_far_end_are_asked_while_packets_flow(tmp_path: Path) -
             stage.prober.results.put_nowait(True)
             await until(lambda: State.UP in stage.states)
             assert stage.has(Resolvers, servers=(TARGET,))
-            assert stage.life.snapshot().resolvers == (str(TARGET),)
+            assert stage.running.resolvers == (str(TARGET),)
             stage.say(Down("no answer"))
             await until(lambda: stage.states[-1] is State.DOWN)
             assert not stage.has(Resolvers)
@@ -133,7 +133,7 @@ def test_resolvers_nobody_minds_are_a_warning_in_story_and_status(tmp_path: Path
             stage.say(Up(HostConfig(addresses=(ADDRESS,), dns=(TARGET,))))
             await until(lambda: State.UP in stage.states)
             assert "neither does systemd-resolved run nor is resolvconf installed" in stage.story[-1]
-            assert "resolvers of the far end (2001:db8::1) are not used" in stage.life.snapshot().shortfall
+            assert "resolvers of the far end (2001:db8::1) are not used" in stage.running.shortfall
 
     asyncio.run(story())
 
@@ -149,8 +149,8 @@ def test_a_tunnel_that_goes_down_loses_its_addresses_and_gets_them_back(tmp_path
             assert not stage.has(Rule)
             assert not stage.default_route
             assert stage.has(Table, purpose=Purpose.INBOUND)
-            snapshot = stage.life.snapshot()
-            assert (snapshot.reason, snapshot.hint) == ("no answer from 192.0.2.1:3544", "check it")
+            condition = stage.life.snapshot().condition
+            assert (condition.reason, condition.hint) == ("no answer from 192.0.2.1:3544", "check it")
             stage.say(up(OTHER))
             await until(lambda: stage.states[-1] is State.UP)
             assert stage.has(Address, interface=OTHER)
@@ -312,6 +312,6 @@ def test_packets_the_host_writes_reach_the_tunnel(tmp_path: Path) -> None:
             stage.tunnel.outbox.send(Datagram("nowhere", b"", Endpoint(IPv4Address("127.0.0.1"), 9)))
             stage.life.snapshot()
             assert stage.host.tuns["tm-home"].outside.recv(2048) == packet
-            assert stage.life.snapshot().counters["dropped-no-channel"] == 1
+            assert stage.running.tunnel.counters["dropped-no-channel"] == 1
 
     run(story())

@@ -5,7 +5,7 @@ from pathlib import Path
 from tests.process.stage import ADDRESS, TARGET, living, until, up
 from tests.process.virtual_time import run
 from tunnelmgr.api.events import PeerSilent
-from tunnelmgr.core.running.snapshot import State, Trouble
+from tunnelmgr.core.condition import Code, State
 from tunnelmgr.host.items import Address
 
 SILENT = PeerSilent("192.0.2.80 does not answer (3 echo requests)", hint="start the tunnel there")
@@ -18,8 +18,8 @@ def test_a_peer_not_heard_yet_is_waited_for(tmp_path: Path) -> None:
             await until(lambda: stage.prober.asked)
             stage.say(SILENT)
             await until(lambda: State.WAITING_FOR_PEER in stage.states)
-            snapshot = stage.life.snapshot()
-            assert (snapshot.reason, snapshot.hint) == (SILENT.reason, SILENT.hint)
+            condition = stage.life.snapshot().condition
+            assert (condition.reason, condition.hint) == (SILENT.reason, SILENT.hint)
             assert stage.has(Address, interface=ADDRESS)
             assert State.UP not in stage.states
             stage.say(up())
@@ -56,7 +56,7 @@ def test_a_peer_that_speaks_again_while_nobody_answers_through_the_tunnel_is_no_
             await until(lambda: stage.states[-1] is State.IMPAIRED)
             stage.prober.results.put_nowait(False)
             stage.say(up())
-            await until(lambda: stage.life.snapshot().trouble is Trouble.LOST)
+            await until(lambda: stage.life.snapshot().condition.code is Code.PACKETS_STOPPED)
             assert State.STARTING not in stage.states[stage.states.index(State.UP) :]
 
     run(story())

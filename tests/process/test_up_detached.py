@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.process.conftest import PATIENCE, Start, wait_until
 from tunnelmgr.api.errors import ExitCode
-from tunnelmgr.core.running.snapshot import State
+from tunnelmgr.core.condition import State
 from tunnelmgr.daemon.claim import is_claimed
 from tunnelmgr.daemon.client import ControlClient
 
@@ -15,7 +15,7 @@ def test_up_returns_when_packets_flow_and_the_process_stays(start: Start, path: 
     parent = start("detached", "up")
     out, _ = parent.communicate(timeout=PATIENCE)
     assert (parent.returncode, out) == (0, "home: starting, fake\nhome: tm-home 2001:db8::1\n")
-    assert ControlClient(path).status().state is State.UP
+    assert ControlClient(path).status().condition.state is State.UP
 
 
 def test_the_process_has_left_the_terminal(start: Start, path: Path) -> None:
@@ -41,12 +41,12 @@ def test_keep_leaves_it_trying(start: Start, path: Path) -> None:
     out, _ = parent.communicate(timeout=PATIENCE)
     assert parent.returncode == ExitCode.NO_ANSWER
     assert out.endswith("it goes on trying; log: the log\n")
-    assert ControlClient(path).status().state is State.DOWN
+    assert ControlClient(path).status().condition.state is State.DOWN
 
 
 def test_interrupted_it_undoes_everything(start: Start, path: Path) -> None:
     parent = start("detached", "silent")
-    wait_until(lambda: is_claimed(path) and ControlClient(path).status().state is State.DOWN)
+    wait_until(lambda: is_claimed(path) and ControlClient(path).status().condition.state is State.DOWN)
     parent.send_signal(signal.SIGINT)
     out, _ = parent.communicate(timeout=PATIENCE)
     assert out.endswith("home: interrupted, undoing everything\n")

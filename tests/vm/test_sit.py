@@ -64,7 +64,7 @@ class Ends:
         else:
             up(self.far)
         up(self.home)
-        wait_for("the path", lambda: self.home.status()["datapath"] == home.value or None, PATIENCE)
+        wait_for("the path", lambda: self.home.running()["datapath"] == home.value or None, PATIENCE)
 
     def down(self) -> None:
         for end in (self.home, self.far):
@@ -121,9 +121,9 @@ def test_ping_and_tcp_both_ways_and_nothing_is_left(
     for options in ((), ("-R",)):
         assert transfer(ends, 2, *options)()["sum_received"]["bytes"] > 100_000
     status = ends.home.status()
-    assert status["state"] == "up"
-    assert status["mtu"] == 1480
-    assert status["traffic"]["packets_received"] > 100
+    assert status["condition"]["state"] == "up"
+    assert status["running"]["mtu"] == 1480
+    assert status["running"]["traffic"]["packets_received"] > 100
     ends.down()
 
 
@@ -168,7 +168,7 @@ def test_a_path_mtu_that_shrinks_under_a_transfer_does_not_end_it(
     assert shrinking.wait(PATIENCE) == 0
     assert done["sum_received"]["bytes"] > 100_000
     assert done["streams"][0]["receiver"]["seconds"] > 8
-    wait_for("the MTU", lambda: ends.home.status()["mtu"] == 1380 or None, PATIENCE)
+    wait_for("the MTU", lambda: ends.home.running()["mtu"] == 1380 or None, PATIENCE)
     assert ping(ends.home.host, ends.native.ipv6, 3) == 3
     ends.down()
 
@@ -187,11 +187,11 @@ def test_another_address_under_a_transfer_keeps_device_addresses_and_transfer(
     done = finish()
     assert (moving.wait(PATIENCE), telling.wait(PATIENCE)) == (0, 0)
     assert done["sum_received"]["bytes"] > 100_000
-    wait_for("up again", lambda: ends.home.status()["state"] == "up" or None, PATIENCE)
-    status = ends.home.status()
-    assert (status["facts"]["local"], status["datapath"]) == (str(LATER), home.value)
+    wait_for("up again", lambda: ends.home.status()["condition"]["state"] == "up" or None, PATIENCE)
+    running = ends.home.running()
+    assert (running["tunnel"]["facts"]["local"], running["datapath"]) == (str(LATER), home.value)
     assert ends.home.host.run(["ip", "-o", "link", "show", "tm-home"]).stdout.partition(":")[0] == index
-    assert IPv6Address(status["addresses"][0]) == HOME6
+    assert IPv6Address(running["addresses"][0]) == HOME6
     ends.down()
 
 
@@ -218,17 +218,17 @@ def test_the_kernels_outer_header_is_as_the_profile_says(
 
 def test_what_the_kernel_cannot_do_stays_plain_and_status_says_why(internet: NamespaceInternet, tmp_path: Path) -> None:
     ends = Ends(internet, tmp_path, Carried.PLAIN, Carried.IPROUTE2)
-    assert ends.home.status()["datapath_reason"] == "the profile says `datapath: plain`"
+    assert ends.home.running()["datapath_reason"] == "the profile says `datapath: plain`"
     ends.home.run("down", "home", timeout=PATIENCE)
     uniform = HOME_PROFILE.format(datapath="auto", keys=", dscp_model: uniform")
     ends.home.write_profile("home", uniform)
     up(ends.home)
-    status = ends.home.status()
-    assert (status["datapath"], "does not copy the DSCP" in status["datapath_reason"]) == ("plain", True)
+    running = ends.home.running()
+    assert (running["datapath"], "does not copy the DSCP" in running["datapath_reason"]) == ("plain", True)
     ends.home.run("down", "home", timeout=PATIENCE)
     ends.home.write_profile("home", HOME_PROFILE.format(datapath="auto", keys=""))
     up(ends.home)
-    wait_for("the kernel's path", lambda: ends.home.status()["datapath"] == "kernel" or None, PATIENCE)
+    wait_for("the kernel's path", lambda: ends.home.running()["datapath"] == "kernel" or None, PATIENCE)
     ends.down()
 
 
@@ -237,12 +237,12 @@ def test_a_silent_far_end_is_noticed_and_found_again_beside_the_kernels_tunnel(
 ) -> None:
     ends = Ends(internet, tmp_path, Carried.KERNEL, Carried.IPROUTE2, ", keepalive: 5")
     ends.far.host.run(["ip", "link", "set", "far41", "down"])
-    wait_for("silence", lambda: ends.home.status()["state"] == "impaired" or None, PATIENCE)
-    assert not ends.home.status()["default_route"]
+    wait_for("silence", lambda: ends.home.status()["condition"]["state"] == "impaired" or None, PATIENCE)
+    assert not ends.home.running()["default_route"]
     ends.far.host.run(["ip", "link", "set", "far41", "up"])
     ends.far.host.run(["ip", "address", "replace", f"{FAR6}/64", "dev", "far41", "nodad"])
-    wait_for("the far end", lambda: ends.home.status()["state"] == "up" or None, PATIENCE)
-    assert ends.home.status()["datapath"] == "kernel"
+    wait_for("the far end", lambda: ends.home.status()["condition"]["state"] == "up" or None, PATIENCE)
+    assert ends.home.running()["datapath"] == "kernel"
     assert ping(ends.home.host, FAR6, 3) == 3
     ends.down()
 
@@ -279,7 +279,7 @@ def test_what_attackers_send_into_the_kernels_tunnel_is_dropped_counted_and_not_
 
 def drops(end: Tunnelmgr) -> dict[str, int]:
     """What `status` says was dropped, but for what came before the device was there."""
-    counted = end.status()["counters"]
+    counted = end.tunnel()["counters"]
     return {name: packets for name, packets in counted.items() if name.startswith("dropped-") and "device" not in name}
 
 

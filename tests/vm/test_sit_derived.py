@@ -47,7 +47,7 @@ def test_our_customer_at_the_kernels_border_relay(internet: NamespaceInternet, t
     provider.relay.run(["sysctl", "-qw", "net.ipv6.conf.all.forwarding=1"])
     home = Tunnelmgr(provider.one, tmp_path, CUSTOMER)
     up(home)
-    assert home.status()["facts"]["round_trip_s"] is None, "it takes what the customer sends to itself for forged"
+    assert home.tunnel()["facts"]["round_trip_s"] is None, "it takes what the customer sends to itself for forged"
     assert ping(provider.one, provider.native.ipv6, 5) == 5
     assert ping(provider.native, ONE6, 5) == 5
     assert bulk(provider.one, provider.native, provider.native.ipv6) > 100_000

@@ -66,7 +66,7 @@ def world(request: pytest.FixtureRequest, internet: NamespaceInternet, tmp_path:
     made = World(internet, tmp_path, request.param)
     before = lan_traces(made.home.host)
     up(made.home)
-    wait_for("the path", lambda: made.home.status()["datapath"] == request.param.value or None, PATIENCE)
+    wait_for("the path", lambda: made.home.running()["datapath"] == request.param.value or None, PATIENCE)
     yield made
     made.home.run("down", "home", timeout=PATIENCE)
     assert made.home.traces() == []
@@ -90,7 +90,7 @@ def test_a_lan_behind_sit_calls_out_is_not_called_and_falls_back_with_the_tunnel
 
     serve(world.native, tmp_path / "native", size=200_000)
     serve(world.laptop, tmp_path / "laptop", size=200_000)
-    wait_for("the MTU", lambda: world.home.status()["mtu"] == 1480 or None, PATIENCE)
+    wait_for("the MTU", lambda: world.home.running()["mtu"] == 1480 or None, PATIENCE)
     with capturing(world.native, "eth0") as far, capturing(world.laptop, "eth0") as near:
         assert fetch(world.laptop, world.native.ipv6, PATIENCE) == 200_000
         assert fetch(world.phone, world.native.ipv6, PATIENCE) == 200_000

@@ -9,7 +9,7 @@ from tunnelmgr.core.profiles.paths import SHIPPED, find_profile, is_path, known_
 from tunnelmgr.core.running.snapshot import Snapshot
 from tunnelmgr.core.runtime import Runtime
 from tunnelmgr.daemon.client import ControlClient, NotRunningError, running
-from tunnelmgr.daemon.health import KILLED, Condition, conditions, silent
+from tunnelmgr.daemon.health import KILLED, Symptom, silent, symptoms
 
 STOPPED = "stopped"
 """The state of a profile no process runs; the others are those of `State`."""
@@ -27,12 +27,12 @@ class ProfileStatus:
     state: str
     """"stopped", "unknown", or the state its process tells."""
     snapshot: Snapshot | None
-    conditions: tuple[Condition, ...] = ()
+    symptoms: tuple[Symptom, ...] = ()
 
     @classmethod
     def of(cls, snapshot: Snapshot) -> "ProfileStatus":
         """Return the status of a running profile."""
-        return cls(snapshot.name, snapshot.file, snapshot.state.value, snapshot, conditions(snapshot))
+        return cls(snapshot.name, snapshot.file, snapshot.condition.state.value, snapshot, symptoms(snapshot))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ from typing import Any, Self
 
 from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.api.status import Fact
-from tunnelmgr.core.running.snapshot import Progress, Snapshot
+from tunnelmgr.core.condition import Progress
+from tunnelmgr.core.running.snapshot import Snapshot
 from tunnelmgr.daemon.constants import REQUEST_TIMEOUT, STOP_TIMEOUT
 from tunnelmgr.daemon.messages import Answer, Change, Chapter, Ended, Refusal, Request, Word, parse, serialize
 

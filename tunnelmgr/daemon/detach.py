@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterable
 
 from tunnelmgr.api.errors import ExitCode, TunnelError
-from tunnelmgr.core.running.snapshot import Progress, State
+from tunnelmgr.core.condition import Condition, Progress, State
 from tunnelmgr.daemon.claim import Claim
 from tunnelmgr.daemon.client import ControlClient, Listening
 from tunnelmgr.daemon.messages import Change, Chapter, Ended
@@ -55,12 +55,12 @@ def accompany(name: str, story: Iterable[Chapter], tell: Tell) -> Change | None:
 
     Raises TunnelError when the process ends first.
     """
-    last = Change(State.STARTING)
+    last = Change(Condition(State.STARTING))
     for chapter in story:
         match chapter:
             case Progress(text=text):
                 tell(f"{name}: {text}")
-            case Change(state=State.UP):
+            case Change(condition=Condition(state=State.UP)):
                 return None
             case Change():
                 last = chapter
@@ -73,8 +73,8 @@ def accompany(name: str, story: Iterable[Chapter], tell: Tell) -> Change | None:
 
 def not_up_in_time(name: str, timeout: float, last: Change, aftermath: str) -> TunnelError:
     """Return what `up` ends with when its patience ends."""
-    reason = f": {last.reason}" if last.reason else ""
-    hint = f"{last.hint}; {aftermath}" if last.hint else aftermath
+    reason = f": {last.condition.reason}" if last.condition.reason else ""
+    hint = f"{last.condition.hint}; {aftermath}" if last.condition.hint else aftermath
     return TunnelError(f"{name} is not up after {timeout:g} s{reason}", hint=hint, exit_code=last.exit_code)
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.api.network import Network
-from tunnelmgr.core.choosing.survey import Survey
+from tunnelmgr.core.choosing.choice import Survey
+from tunnelmgr.core.condition import Progress, State
 from tunnelmgr.core.plugins import PluginRegistry
 from tunnelmgr.core.profiles.profile import Profile
 from tunnelmgr.core.running.lifecycle import Lifecycle
-from tunnelmgr.core.running.snapshot import Progress, State
 from tunnelmgr.core.runtime import Runtime
 from tunnelmgr.daemon import process
 from tunnelmgr.daemon.claim import AlreadyClaimedError, Claim, claim
@@ -70,7 +70,7 @@ def _join(profile: Profile, client: ControlClient, timeout: float, tell: Tell) -
     snapshot = client.status()
     if not _same_file(profile, snapshot.file):
         raise _running_already(profile, client)
-    if snapshot.state is State.UP:
+    if snapshot.condition.state is State.UP:
         tell(f"{profile.name}: already up")
     elif unfinished := accompany(profile.name, client.follow(timeout), tell):
         raise not_up_in_time(

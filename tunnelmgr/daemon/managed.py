@@ -5,7 +5,8 @@ from typing import Protocol
 
 from tunnelmgr.api.errors import ExitCode
 from tunnelmgr.api.status import Fact
-from tunnelmgr.core.running.snapshot import Progress, Snapshot, State
+from tunnelmgr.core.condition import Condition, Progress
+from tunnelmgr.core.running.snapshot import Snapshot
 
 
 class Managed(Protocol):
@@ -27,8 +28,8 @@ class Managed(Protocol):
     def command(self, name: str, arguments: Mapping[str, Fact]) -> Mapping[str, object]:
         """Run one of the transport's own commands. Raises TunnelError."""
 
-    def subscribe(self, callback: Callable[[State, str], None]) -> None:
-        """Call back with each new state and its reason."""
+    def subscribe(self, callback: Callable[[Condition], None]) -> None:
+        """Call back with each new condition."""
 
 
 Begin = Callable[[Callable[[Progress], None]], Managed]

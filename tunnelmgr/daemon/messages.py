@@ -5,7 +5,7 @@ back, `follow` by lines until the process ends. A line holds one object under th
 
     {"request": {"word": "follow"}}
     {"progress": {"code": "starting", "text": "starting, teredo, server 192.0.2.1"}}
-    {"change": {"state": "up", "reason": "", "hint": "", "exit_code": 75}}
+    {"change": {"condition": {"state": "up", "code": null, "reason": "", "hint": ""}, "exit_code": 75}}
     {"ended": {"exit_code": 0, "reason": "", "hint": ""}}
     {"answer": {"data": {...}}}
     {"refusal": {"exit_code": 77, "reason": "...", "hint": "..."}}
@@ -19,7 +19,8 @@ from enum import Enum
 from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.api.plain import as_named, from_plain
 from tunnelmgr.api.status import Fact
-from tunnelmgr.core.running.snapshot import Progress, Snapshot, State
+from tunnelmgr.core.condition import Condition, Progress
+from tunnelmgr.core.running.snapshot import Snapshot
 
 
 class Word(Enum):
@@ -52,11 +53,9 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """The profile is in this state from here on."""
+    """The profile stands like this from here on."""
 
-    state: State
-    reason: str = ""
-    hint: str = ""
+    condition: Condition
     exit_code: ExitCode = ExitCode.NO_ANSWER
     """What `up` ends with when its patience ends in this state."""
 

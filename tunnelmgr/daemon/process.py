@@ -8,7 +8,7 @@ import signal
 from collections.abc import Callable
 
 from tunnelmgr.api.errors import ExitCode, TunnelError
-from tunnelmgr.core.running.snapshot import Progress, State
+from tunnelmgr.core.condition import Condition, Progress, State
 from tunnelmgr.daemon.claim import Claim
 from tunnelmgr.daemon.garbage import keep_pauses_short
 from tunnelmgr.daemon.managed import Begin, Managed
@@ -61,9 +61,8 @@ class _Process:
         try:
             managed = self._begin(self._progress)
             self._server = ControlServer(managed, self._story, self._log, self._claim.socket)
-            snapshot = managed.snapshot()
-            self._story.tell(Change(snapshot.state, snapshot.reason, snapshot.hint, managed.failure))
-            managed.subscribe(lambda state, reason: self._changed(managed, state, reason))
+            self._story.tell(Change(managed.snapshot().condition, managed.failure))
+            managed.subscribe(lambda condition: self._changed(managed, condition))
             running = asyncio.create_task(managed.run())
             _obey_signals(managed, running, self._readiness)
             exit_code = await running
@@ -78,17 +77,17 @@ class _Process:
             return Ended(ExitCode.BUG, f"internal error: {error!r}", "please report it, with the log")
         if exit_code is ExitCode.DONE:
             return Ended(exit_code)
-        snapshot = managed.snapshot()
-        return Ended(exit_code, snapshot.reason, snapshot.hint)
+        condition = managed.snapshot().condition
+        return Ended(exit_code, condition.reason, condition.hint)
 
     def _progress(self, progress: Progress) -> None:
         self._story.tell(progress)
         logger.info("%s: %s", self._claim.path.stem, progress.text)
 
-    def _changed(self, managed: Managed, state: State, reason: str) -> None:
-        self._story.tell(Change(state, reason, managed.snapshot().hint, managed.failure))
-        self._readiness.status(f"{state.value}: {reason}" if reason else state.value)
-        if state is State.UP:
+    def _changed(self, managed: Managed, condition: Condition) -> None:
+        self._story.tell(Change(condition, managed.failure))
+        self._readiness.status(f"{condition.state.value}: {condition.reason}" if condition.reason else condition.state.value)
+        if condition.state is State.UP:
             self._readiness.ready()
             keep_pauses_short()
 

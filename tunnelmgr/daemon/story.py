@@ -4,17 +4,17 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator
 
-from tunnelmgr.core.running.snapshot import Progress, State
+from tunnelmgr.core.condition import Condition, Progress, State
 from tunnelmgr.daemon.constants import FOLLOWER_LAG_MAX, STORY_LINES_MAX
 from tunnelmgr.daemon.messages import Change, Chapter, Ended
 
 
 class Story:
-    """Progress lines, changes of state and the end, in order."""
+    """Progress lines, changes of condition and the end, in order."""
 
     def __init__(self) -> None:
         self._lines: deque[Progress] = deque(maxlen=STORY_LINES_MAX)
-        self._state = Change(State.STARTING)
+        self._change = Change(Condition(State.STARTING))
         self._ended: Ended | None = None
         self._followers: set[asyncio.Queue[Chapter]] = set()
 
@@ -24,7 +24,7 @@ class Story:
             case Progress():
                 self._lines.append(chapter)
             case Change():
-                self._state = chapter
+                self._change = chapter
             case Ended():
                 self._ended = chapter
         for follower in tuple(self._followers):
@@ -34,12 +34,12 @@ class Story:
                 follower.put_nowait(chapter)
 
     async def follow(self) -> AsyncGenerator[Chapter, None]:
-        """Yield the lines so far, the present state, and what follows until the end.
+        """Yield the lines so far, the present condition, and what follows until the end.
 
-        States passed through before are left out, so that nobody takes "up" of an hour ago for news.
+        Conditions passed through before are left out, so that nobody takes "up" of an hour ago for news.
         """
         follower: asyncio.Queue[Chapter] = asyncio.Queue(FOLLOWER_LAG_MAX)
-        so_far: list[Chapter] = [*self._lines, self._state]
+        so_far: list[Chapter] = [*self._lines, self._change]
         if self._ended:
             so_far.append(self._ended)
         for chapter in so_far:

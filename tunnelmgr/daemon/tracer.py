@@ -16,7 +16,8 @@ from typing import NamedTuple, Self
 from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.api.network import Network
 from tunnelmgr.api.packets.protocol import IpProtocol
-from tunnelmgr.core.running.snapshot import OuterSocket, Snapshot
+from tunnelmgr.core.driving.traffic import OuterSocket
+from tunnelmgr.core.running.snapshot import Running
 from tunnelmgr.daemon.client import ControlClient, NotRunningError
 from tunnelmgr.host.linux.facts import network
 from tunnelmgr.host.linux.packet_filter import OuterEnd, packets_of
@@ -50,14 +51,14 @@ class Traced(NamedTuple):
     packet: SeenPacket
 
 
-def taps_of(snapshot: Snapshot, here: Network, sides: Iterable[TunnelSide]) -> frozenset[Tap]:
-    """Return where the packets of a profile pass. Pure."""
+def taps_of(run: Running, here: Network, sides: Iterable[TunnelSide]) -> frozenset[Tap]:
+    """Return where the packets of a tunnel pass. Pure."""
     taps: set[Tap] = set()
-    if TunnelSide.INNER in sides and snapshot.device:
-        taps.add(Tap(TunnelSide.INNER, snapshot.device))
+    if TunnelSide.INNER in sides:
+        taps.add(Tap(TunnelSide.INNER, run.device))
     if TunnelSide.OUTER in sides:
         for interface in {_LOOPBACK, *(local.interface for local in here.addresses)}:
-            ends = tuple(_end(sock) for sock in snapshot.sockets if interface in _interfaces(sock, here))
+            ends = tuple(_end(sock) for sock in run.sockets if interface in _interfaces(sock, here))
             taps |= {Tap(TunnelSide.OUTER, interface, ends)} if ends else set()
     return frozenset(taps)
 
@@ -130,7 +131,8 @@ class Tracer:
             self._answering = False
             return True
         self._answering = True
-        self._listen(taps_of(snapshot, network(), self._sides))
+        run = snapshot.running
+        self._listen(taps_of(run, network(), self._sides) if run else frozenset())
         before = self._lost
         if self.lost() > before:
             self._tell(f"{self._lost - before} packets came too fast to be shown")

@@ -11,8 +11,8 @@ from tunnelmgr.api.network import Network
 from tunnelmgr.api.report import NetworkReport
 from tunnelmgr.api.settings import Settings
 from tunnelmgr.api.transport import Fit, Suitability, Transport
-from tunnelmgr.core.choosing.survey import Survey
-from tunnelmgr.core.driving.driver import Driver, News
+from tunnelmgr.core.choosing.choice import Survey
+from tunnelmgr.core.driving.driver import Driver, TunnelNews
 from tunnelmgr.core.driving.memory import Memory
 from tunnelmgr.core.profiles.profile import Profile
 from tunnelmgr.detect.detection import Detection
@@ -61,7 +61,7 @@ async def detect(plan: Plan, network: Network) -> Findings:
     done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     detection = Detection(plan, SystemRandom())
 
-    def ended(_: News) -> None:
+    def ended(_: TunnelNews) -> None:
         if not done.done():
             done.set_result(None)
 

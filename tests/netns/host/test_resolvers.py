@@ -48,7 +48,7 @@ def resolv_conf(tunnelmgr: Tunnelmgr) -> list[str]:
 def test_names_are_asked_of_the_broker_s_resolver_while_the_tunnel_is_up(home: Tunnelmgr) -> None:
     home.up()
     assert resolv_conf(home)[0] == RESOLVER
-    assert home.status()["resolvers"] == [RESOLVER]
+    assert home.running()["resolvers"] == [RESOLVER]
     assert RESOLVER in records(home)
     home.run("down", "home")
     assert RESOLVER not in records(home)

@@ -54,7 +54,7 @@ class Ends:
             end.up()
 
     def counters(self) -> dict[str, int]:
-        return dict(self.home.status()["counters"])
+        return dict(self.home.tunnel()["counters"])
 
 
 @pytest.fixture
@@ -92,11 +92,12 @@ def test_both_ends_ping_and_transfer_both_ways_and_the_far_end_forwards(ends: En
         done = transfer(ends.native, home, ends.native.ipv6, "-t", "1", *options)()
         assert done["sum_received"]["bytes"] > 1_000_000
     status = ends.home.status()
-    assert status["state"] == "up"
-    assert status["mtu"] == 1480
-    assert status["default_route"]
+    running = status["running"]
+    assert status["condition"]["state"] == "up"
+    assert running["mtu"] == 1480
+    assert running["default_route"]
     early = "dropped-device-write"  # what came between the word and the device
-    assert not [name for name in status["counters"] if name.startswith("dropped-") and name != early]
+    assert not [name for name in running["tunnel"]["counters"] if name.startswith("dropped-") and name != early]
 
 
 @pytest.mark.requirement("S-EN-004", "S-MT-006")
@@ -108,7 +109,7 @@ def test_the_tunnel_is_one_hop_and_its_ends_tell_senders_what_routers_tell(ends:
     expired = home.run([*words, "-t", "1", native], check=False).stdout
     assert f"From {FAR6} icmp_seq=1 Time exceeded: Hop limit" in expired
     assert "ttl=62" in home.run([*words, "-t", "3", native]).stdout, "the far end took one either way, the backbone another"
-    wait_for("the MTU", lambda: ends.far.status()["mtu"] == 1480 or None, 20)
+    wait_for("the MTU", lambda: ends.far.running()["mtu"] == 1480 or None, 20)
     refused = ends.native.run([*words, "-M", "do", "-s", "1433", str(HOME6)], check=False).stdout
     assert "Packet too big: mtu=1480" in refused
     ends.native.run([*words, "-M", "do", "-s", "1432", str(HOME6)])
@@ -171,9 +172,9 @@ def test_a_nat_that_forwards_protocol_41_carries_the_tunnel(internet: NamespaceI
     inside.up()
     assert ping(inside.host, FAR6, 5) == 5
     assert ping(far.host, HOME6, 5) == 5
-    status = inside.status()
-    assert status["facts"]["behind_nat"] is True
-    assert status["facts"]["link_local"] != "fe80::c0a8:102"
+    facts = inside.tunnel()["facts"]
+    assert facts["behind_nat"] is True
+    assert facts["link_local"] != "fe80::c0a8:102"
     for end in (inside, far):
         end.run("down", "home")
 
@@ -219,9 +220,9 @@ def test_a_far_end_that_is_not_there_is_waited_for_and_found(ends: Ends) -> None
     ends.home.start("up", "-f", ends.home.profile)
     wait_for("waiting", lambda: state_of(ends.home) == "waiting-for-peer" or None, 30)
     status = ends.home.status()
-    assert status["reason"].startswith(f"{FAR} speaks no protocol 41 (protocol unreachable")
-    assert status["hint"] == "start the tunnel at the far end"
-    assert not status["default_route"]
+    assert status["condition"]["reason"].startswith(f"{FAR} speaks no protocol 41 (protocol unreachable")
+    assert status["condition"]["hint"] == "start the tunnel at the far end"
+    assert not status["running"]["default_route"]
     ends.far.up()
     wait_for("up", lambda: state_of(ends.home) == "up" or None, 30)
     assert ping(ends.home.host, ends.native.ipv6, 3) == 3
@@ -231,7 +232,7 @@ def state_of(end: Tunnelmgr) -> str:
     """The state of a profile that may not run yet."""
     said = end.run("status", "home", "--json", check=False).stdout
     [profile] = json.loads(said)["data"]["profiles"]
-    return str((profile["snapshot"] or {}).get("state"))
+    return str(profile["state"])
 
 
 @pytest.mark.requirement("S-MT-004")
@@ -245,7 +246,7 @@ def test_a_path_mtu_that_shrinks_under_a_transfer_does_not_end_it(ends: Ends, ip
         shrinking.wait(5)
         assert done["sum_received"]["bytes"] > 1_000_000
         assert all(stream["receiver"]["seconds"] > 5 for stream in done["streams"])
-    wait_for("the MTU", lambda: ends.home.status()["mtu"] == 1380 or None, 20)
+    wait_for("the MTU", lambda: ends.home.running()["mtu"] == 1380 or None, 20)
     assert ping(ends.home.host, ends.native.ipv6, 3) == 3
 
 
@@ -263,7 +264,7 @@ def test_a_large_packet_learns_the_path(ends: Ends) -> None:
     large = [word if word != "1332" else "1400" for word in words]
     said = ends.home.host.run(large, check=False)
     assert "mtu=1380" in said.stdout + said.stderr or "mtu: 1380" in said.stdout + said.stderr
-    assert ends.home.status()["mtu"] == 1380
+    assert ends.home.running()["mtu"] == 1380
 
 
 @pytest.mark.requirement("S-UP-007")
@@ -273,10 +274,10 @@ def test_a_changed_address_keeps_device_addresses_and_transfers(ends: Ends, iper
     index = home.run(["ip", "-o", "link", "show", "tm-home"]).stdout.partition(":")[0]
     move_under_a_transfer(ends)
     wait_for("up again", lambda: state_of(ends.home) == "up" or None, 30)
-    status = ends.home.status()
-    assert status["facts"]["local"] == str(HOME_LATER)
+    running = ends.home.running()
+    assert running["tunnel"]["facts"]["local"] == str(HOME_LATER)
     assert home.run(["ip", "-o", "link", "show", "tm-home"]).stdout.partition(":")[0] == index
-    assert IPv6Address(status["addresses"][0]) == HOME6
+    assert IPv6Address(running["addresses"][0]) == HOME6
     assert ping(home, ends.native.ipv6, 3) == 3
 
 
@@ -316,7 +317,7 @@ def test_a_provider_hears_once_of_an_address_that_changes_under_a_transfer(
     ends.home.write_profile("home", HOME_PROFILE.replace("prefixes:", f"{update}, prefixes:"))
     ends.up()
     wait_for("the first update", lambda: requests(folder) or None)
-    wait_for("the answer", lambda: ends.home.status()["facts"]["provider"] == "current" or None)
+    wait_for("the answer", lambda: ends.home.tunnel()["facts"]["provider"] == "current" or None)
     ends.home.run("down", "home")
     wall_clock.jump_to(300)
     ends.home.up()
@@ -360,9 +361,9 @@ def test_fragments_of_protocol_41_are_put_together(ends: Ends) -> None:
     cut = 1024
     first = IPv4Packet(FAR, HOME, IpProtocol.IPV6, whole.payload[:cut], identification=7, more_fragments=True)
     second = IPv4Packet(FAR, HOME, IpProtocol.IPV6, whole.payload[cut:], identification=7, fragment_offset=cut)
-    before = ends.home.status()["traffic"]["packets_received"]
+    before = ends.home.running()["traffic"]["packets_received"]
     send(attacker, HOME, [first.serialize(), second.serialize()])
-    wait_for("the packet", lambda: ends.home.status()["traffic"]["packets_received"] > before or None, 10)
+    wait_for("the packet", lambda: ends.home.running()["traffic"]["packets_received"] > before or None, 10)
 
 
 def _echo_reply() -> bytes:

@@ -81,20 +81,20 @@ def test_customers_reach_each_other_directly_and_the_internet_by_the_relay(provi
     assert all(packet.dont_fragment for packet in sent), "its address may be an anycast one"
     assert bulk(one, native, native.ipv6) > 1_000_000
     assert bulk(one, native, native.ipv6, "-R") > 1_000_000
-    assert provider.one.status()["default_route"]
+    assert provider.one.running()["default_route"]
 
 
 @pytest.mark.requirement("S-SR-010")
 def test_a_relay_that_is_gone_is_noticed_and_found_again(provider: Provider) -> None:
     provider.up()
     provider.relay.run("down", "home")
-    wait_for("silence", lambda: provider.one.status()["state"] == "impaired" or None, 60)
+    wait_for("silence", lambda: provider.one.status()["condition"]["state"] == "impaired" or None, 60)
     status = provider.one.status()
-    assert not status["default_route"]
-    assert "203.0.113.80 sends nothing back any more" in status["reason"]
+    assert not status["running"]["default_route"]
+    assert "203.0.113.80 sends nothing back any more" in status["condition"]["reason"]
     assert ping(provider.one.host, provider.two.address(), 3) == 3
     provider.relay.up()
-    wait_for("the relay", lambda: provider.one.status()["state"] == "up" or None, 60)
+    wait_for("the relay", lambda: provider.one.status()["condition"]["state"] == "up" or None, 60)
     assert ping(provider.one.host, provider.native.ipv6, 3) == 3
 
 
@@ -133,13 +133,13 @@ def test_strangers_and_liars_are_dropped_and_counted(provider: Provider) -> None
     provider.up()
     one, two = provider.one, provider.two
     two.run("down", "home")
-    before = one.status()["counters"].get("dropped-embedded", 0)
+    before = one.tunnel()["counters"].get("dropped-embedded", 0)
     raw41(two.host, source="2001:db8:6d07::1", target=one.address(), outer=ONE)
-    wait_for("a drop", lambda: one.status()["counters"].get("dropped-embedded", 0) > before or None, 10)
+    wait_for("a drop", lambda: one.tunnel()["counters"].get("dropped-embedded", 0) > before or None, 10)
     raw41(two.host, source="2001:db8:6d02::1", target=IPv6Address("2001:db8:6d03::1"), outer=ONE)
-    wait_for("another", lambda: one.status()["counters"].get("dropped-destination", 0) or None, 10)
+    wait_for("another", lambda: one.tunnel()["counters"].get("dropped-destination", 0) or None, 10)
     raw41(two.host, source="2001:db8:6d07::1", target=provider.native.ipv6, outer=RELAY)
-    wait_for("at the relay", lambda: provider.relay.status()["counters"].get("dropped-embedded", 0) or None, 10)
+    wait_for("at the relay", lambda: provider.relay.tunnel()["counters"].get("dropped-embedded", 0) or None, 10)
 
 
 def raw41(host: Host, *, source: str, target: IPv6Address, outer: IPv4Address) -> None:
@@ -182,7 +182,7 @@ def test_a_customer_learns_the_domain_from_the_providers_dhcp_server(internet: N
     server.start(OPTION)
     home.up()
     assert str(home.address()) == "2001:db8:6464:200::1"
-    assert home.status()["facts"]["round_trip_s"] is not None, "the relay sends back what the host sends to itself"
+    assert home.tunnel()["facts"]["round_trip_s"] is not None, "the relay sends back what the host sends to itself"
     assert ":68 " not in site.inside.run(["ss", "-Huln"]).stdout, "the port is given back"
     home.run("down", "home")
     assert home.traces() == []
@@ -203,10 +203,10 @@ def test_two_6to4_sites_reach_each_other_and_nobody_else(internet: NamespaceInte
     assert str(one.address()) == "2002:cb00:7101::1"
     assert ping(one.host, two.address(), 5) == 5
     assert bulk(one.host, two.host, two.address()) > 1_000_000
-    assert not one.status()["default_route"]
-    before = two.status()["counters"].get("dropped-embedded", 0)
+    assert not one.running()["default_route"]
+    before = two.tunnel()["counters"].get("dropped-embedded", 0)
     raw41(one.host, source="2002:cb00:7109::1", target=two.address(), outer=TWO)
-    wait_for("a drop", lambda: two.status()["counters"].get("dropped-embedded", 0) > before or None, 10)
+    wait_for("a drop", lambda: two.tunnel()["counters"].get("dropped-embedded", 0) > before or None, 10)
     for end in (one, two):
         end.run("down", "home")
         assert end.traces() == []

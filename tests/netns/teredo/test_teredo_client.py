@@ -15,9 +15,9 @@ def test_none_of_fifty_pings_to_an_ipv6_only_host_is_lost_the_first_included(
     assert story[0] == "home: starting, teredo, server teredo.example.net"
     assert story[1].startswith("home: NAT port-restricted, you appear as 203.0.113.")
     assert ping(far_end.home.inside, far_end.native.ipv6, 50) == 50
-    status = home.status()
-    assert status["facts"]["nat"] == "port-restricted"
-    [peer] = [peer for peer in status["peers"] if peer["address"] == str(far_end.native.ipv6)]
+    tunnel = home.tunnel()
+    assert tunnel["facts"]["nat"] == "port-restricted"
+    [peer] = [peer for peer in tunnel["peers"] if peer["address"] == str(far_end.native.ipv6)]
     assert (peer["path"], peer["endpoint"]) == ("relay", f"{far_end.relay.address}:3545")
 
 
@@ -42,7 +42,7 @@ def test_our_client_and_debian_s_reach_each_other_whoever_begins(
     theirs = MiredoClient(away, server=SERVER_NAME, folder=tmp_path).start()
     home.up()
     assert ping(far_end.home.inside, theirs, 10) == 10
-    assert [peer["path"] for peer in home.status()["peers"] if peer["address"] == str(theirs)] == ["direct"]
+    assert [peer["path"] for peer in home.tunnel()["peers"] if peer["address"] == str(theirs)] == ["direct"]
 
 
 def test_debian_s_client_reaches_ours_when_it_begins(far_end: TeredoInternet, home: Tunnelmgr, tmp_path: Path) -> None:

@@ -64,11 +64,11 @@ class Served:
         assert self.program.traces() == []
 
     def counters(self) -> dict[str, int]:
-        counters: dict[str, int] = self.program.status(self.name)["counters"]
+        counters: dict[str, int] = self.program.tunnel(self.name)["counters"]
         return counters
 
     def facts(self) -> dict[str, object]:
-        facts: dict[str, object] = self.program.status(self.name)["facts"]
+        facts: dict[str, object] = self.program.tunnel(self.name)["facts"]
         return facts
 
 
@@ -111,7 +111,7 @@ def test_debians_relay_serves_our_client_of_our_server(
     MiredoRelay(relay, folder=tmp_path).start()
     client = our_client(home, tmp_path)
     assert ping(home.inside, native.ipv6, 10) == 10
-    assert client.status()["facts"]["nat"] == "port-restricted"
+    assert client.tunnel()["facts"]["nat"] == "port-restricted"
     our_server.down()
 
 

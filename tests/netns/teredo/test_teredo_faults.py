@@ -54,7 +54,7 @@ class Home:
         self.host = world.home.inside
 
     def is_up(self) -> bool:
-        return bool(self.program.status()["state"] == "up")
+        return bool(self.program.status()["condition"]["state"] == "up")
 
     def reaches_native(self) -> bool:
         return ping(self.host, self.world.native.ipv6, 1) == 1
@@ -124,13 +124,13 @@ def test_a_server_that_dies_and_returns(build: Callable[..., Home]) -> None:
 @pytest.mark.requirement("T-CL-022", "T-CL-029")
 def test_a_server_that_dies_is_replaced_by_the_second(build: Callable[..., Home], tmp_path: Path) -> None:
     home = build(NatKind.PORT_RESTRICTED, "192.0.2.65", "192.0.2.1")
-    assert home.program.status()["facts"]["server"] == "192.0.2.1", "nobody is at the first address yet"
+    assert home.program.tunnel()["facts"]["server"] == "192.0.2.1", "nobody is at the first address yet"
     old = home.program.address()
     other = home.world.internet.host("server2", "192.0.2.65", "192.0.2.66", "2001:db8:1::65")
     MiredoServer(other, folder=tmp_path).start()
     home.world.server.stop()
     home.replaces(old, LOSS_TIMEOUT)
-    assert home.program.status()["facts"]["server"] == "192.0.2.65"
+    assert home.program.tunnel()["facts"]["server"] == "192.0.2.65"
 
 
 @pytest.mark.requirement("T-CL-020")
@@ -142,7 +142,7 @@ def test_a_second_address_that_is_dead_costs_the_name_of_the_nat_and_nothing_els
         world.server.host.run(["nft", "add rule inet dead in ip daddr 192.0.2.2 drop"])
         home = Home(world, tmp_path, "teredo.example.net")
         home.program.up()
-        assert home.program.status()["facts"]["nat"] == "unknown"
+        assert home.program.tunnel()["facts"]["nat"] == "unknown"
         assert home.reaches_native()
         home.program.run("down", "home")
         assert home.program.traces() == []
@@ -204,7 +204,7 @@ def test_another_local_address(build: Callable[..., Home]) -> None:
         stdin="address flush dev eth0\naddress add 192.168.1.77/24 dev eth0\nroute add default via 192.168.1.1\n",
     )
     home.replaces(old)
-    assert home.program.status()["facts"]["local"].startswith("192.168.1.77:")
+    assert home.program.tunnel()["facts"]["local"].startswith("192.168.1.77:")
 
 
 @pytest.mark.requirement("T-CL-030", "T-MA-005", "T-MA-006")
@@ -223,7 +223,7 @@ def test_a_default_route_that_moves_to_another_interface(build: Callable[..., Ho
         ),
     )
     home.replaces(old)
-    assert home.program.status()["facts"]["mapped"].startswith(f"{other.address}:")
+    assert home.program.tunnel()["facts"]["mapped"].startswith(f"{other.address}:")
 
 
 @pytest.mark.requirement("T-CL-030", "T-MA-011")
@@ -251,9 +251,10 @@ def test_a_wall_clock_that_jumps_by_a_day_forward_and_back(wall_clock: WallClock
         assert abs(shown - time.time() - offset) < DAY / 2
         assert ping(home.host, home.world.native.ipv6, 60) == 60, "for longer than a refresh interval"
         status = home.program.status()
-        ages = [status["since"], *(peer[age] for peer in status["peers"] for age in ("last_received", "last_sent"))]
+        peers = status["running"]["tunnel"]["peers"]
+        ages = [status["since"], *(peer[age] for peer in peers for age in ("last_received", "last_sent"))]
         assert len(ages) == 3
         assert all(0 <= age <= time.monotonic() - began for age in ages)
-        assert (status["state"], status["protocol_state"]) == ("up", "qualified")
+        assert (status["condition"]["state"], status["running"]["tunnel"]["state"]) == ("up", "qualified")
         assert home.addresses() == [address]
     assert status["since"] > 3 * 59 * 0.1, "it was up all the time"

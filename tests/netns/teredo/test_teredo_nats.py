@@ -48,7 +48,7 @@ def test_behind_every_nat_an_ipv6_only_host_answers_every_ping_and_the_nat_is_na
         assert ping(home.host, internet.native.ipv6, PINGS) == PINGS
 
         def named() -> tuple[str, str | None]:
-            facts = home.status()["facts"]
+            facts = home.tunnel()["facts"]
             return facts["nat"], facts["nat_candidates"]
 
         wait_for("the look at how the NAT filters", lambda: named() == (name, candidates), timeout=NAMED_WITHIN)

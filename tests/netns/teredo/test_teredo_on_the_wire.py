@@ -58,7 +58,7 @@ def recorded(miredo_programs: None, lab_name: Callable[[], str], tmp_path: Path)
         with capturing(client.host, "eth0") as capture:
             client.up()
             assert ping(client.host, internet.native.ipv6, 1) == 1
-        port = int(client.status()["facts"]["local"].rpartition(":")[2])
+        port = int(client.tunnel()["facts"]["local"].rpartition(":")[2])
         recorded = Recorded(capture, client.address(), internet.native.ipv6, port)
         client.run("down", "home")
         return recorded

@@ -52,7 +52,7 @@ def test_behind_a_nat_it_is_udp_with_an_account_and_a_prefix(far_end: TspInterne
     assert story[0] == "home: starting, tsp, broker broker.example.net, user alice"
     assert "home: broker broker.example.net gives a v6udpv4 tunnel, behind a NAT as 203.0.113.1" in story
     assert story[-1].startswith("home: carries packets: 2 of 2 probes")
-    facts = home.status()["facts"]
+    facts = home.tunnel()["facts"]
     assert (facts["tunnel"], facts["authentication"]) == ("v6udpv4", "DIGEST-MD5")
     assert facts["prefix"] == "2001:db8:100:100::/56"
     assert_carries(far_end, home)
@@ -60,7 +60,7 @@ def test_behind_a_nat_it_is_udp_with_an_account_and_a_prefix(far_end: TspInterne
 
 def test_without_a_nat_it_is_protocol_41(far_end: TspInternet, without_nat: Tunnelmgr, iperf3: str) -> None:
     without_nat.up()
-    assert without_nat.status()["facts"]["tunnel"] == "v6v4"
+    assert without_nat.tunnel()["facts"]["tunnel"] == "v6v4"
     assert_carries(far_end, without_nat)
 
 
@@ -70,7 +70,7 @@ def test_behind_any_nat_an_anonymous_client_gets_an_address(
 ) -> None:
     client = Tunnelmgr(far_end.internet.site("anywhere", kind).inside, tmp_path, ANONYMOUS)
     client.up()
-    assert client.status()["facts"]["tunnel"] == "v6udpv4"
+    assert client.tunnel()["facts"]["tunnel"] == "v6udpv4"
     assert_carries(far_end, client)
     client.run("down", "home")
     assert client.traces() == []
@@ -94,7 +94,7 @@ def test_signalling_over_tcp_sets_up_protocol_41(
     without_nat.profile.write_text(profile)
     write_secret(without_nat, "password", f"{PASSWORD}\n")
     without_nat.up()
-    facts = without_nat.status()["facts"]
+    facts = without_nat.tunnel()["facts"]
     assert (facts["tunnel"], facts["authentication"], facts["prefix"]) == ("v6v4", authentication, prefix)
     assert_carries(far_end, without_nat)
 
@@ -113,7 +113,7 @@ def test_a_drained_broker_sends_newcomers_to_another(
     far_end.broker.up()
     far_end.broker.run("broker", "drain", "broker")
     home.up()
-    assert home.status()["facts"]["broker"] == "192.0.2.34"
+    assert home.tunnel()["facts"]["broker"] == "192.0.2.34"
     assert_carries(far_end, home)
     second.run("down", "broker")
     assert second.traces() == []
@@ -128,12 +128,12 @@ def test_two_clients_of_one_broker_reach_each_other(far_end: TspInternet, home: 
 
 def test_a_broker_that_was_killed_gives_the_same_addresses_again(far_end: TspInternet, home: Tunnelmgr) -> None:
     home.up()
-    address, prefix = home.address(), home.status()["facts"]["prefix"]
+    address, prefix = home.address(), home.tunnel()["facts"]["prefix"]
     far_end.broker.host.run(["kill", f"-{signal.SIGKILL.value}", str(far_end.broker.status("broker")["pid"])])
     far_end.broker.up()
     home.run("down", "home")
     home.up()
-    assert (home.address(), home.status()["facts"]["prefix"]) == (address, prefix)
+    assert (home.address(), home.tunnel()["facts"]["prefix"]) == (address, prefix)
     leases = json.loads(far_end.broker.run("broker", "leases", "broker", "--json").stdout)["data"]["leases"]
     assert [(row["owner"], row["address"]) for row in leases] == [("user alice", str(address))]
 

@@ -63,7 +63,7 @@ def memory(far_end: TspInternet) -> int:
 
 
 def counter(far_end: TspInternet, name: str) -> int:
-    return int(far_end.broker.status("broker")["counters"].get(name, 0))
+    return int(far_end.broker.tunnel("broker")["counters"].get(name, 0))
 
 
 def assert_served(far_end: TspInternet, home: Tunnelmgr) -> None:
@@ -130,7 +130,7 @@ def test_a_password_is_in_no_story_status_log_or_trace(far_end: TspInternet, hom
     watching = broker.start("trace", "broker", "-v", output="trace")
     wait_for("the trace", lambda: "broker" in (broker.folder / "trace").read_text() or None)
     told = [*home.up(), home.run("status", "home", "--peers").stdout, json.dumps(home.status())]
-    assert home.status()["facts"]["authentication"] == "PLAIN"
+    assert home.tunnel()["facts"]["authentication"] == "PLAIN"
     assert ping(home.host, far_end.native.ipv6, 2) == 2
     broker.host.stop(watching)
     told += [json.dumps(broker.status("broker")), broker.run("broker", "users", "broker", "--json").stdout]

@@ -21,7 +21,7 @@ def profile() -> str:
 
 def endpoint(far_end: TspInternet) -> str:
     """Where the broker sends a user's packets."""
-    [peer] = far_end.broker.status("broker")["peers"]
+    [peer] = far_end.broker.tunnel("broker")["peers"]
     return str(peer["endpoint"])
 
 
@@ -34,7 +34,7 @@ def test_a_broker_comes_back_with_the_same_leases_and_its_client_by_itself(
     far_end: TspInternet, home: Tunnelmgr, ending: str, iperf3: str
 ) -> None:
     home.up()
-    address, prefix = home.address(), home.status()["facts"]["prefix"]
+    address, prefix = home.address(), home.tunnel()["facts"]["prefix"]
     if ending == "down":
         far_end.broker.run("down", "broker")
     else:
@@ -42,7 +42,7 @@ def test_a_broker_comes_back_with_the_same_leases_and_its_client_by_itself(
     far_end.broker.up()
     assert ping(home.host, far_end.native.ipv6, 1) == 0
     wait_until_it_carries(far_end, home)
-    assert (home.address(), home.status()["facts"]["prefix"]) == (address, prefix)
+    assert (home.address(), home.tunnel()["facts"]["prefix"]) == (address, prefix)
     assert_carries(far_end, home)
 
 
@@ -57,7 +57,7 @@ def test_behind_a_nat_that_changed_a_tunnel_moves_by_a_new_session_only(
     assert endpoint(far_end) == before, "packets came from elsewhere, and that is not enough"
     wait_until_it_carries(far_end, home)
     assert endpoint(far_end).startswith(f"{site.address}:")
-    assert far_end.broker.status("broker")["counters"]["tunnels-set-up"] == 2
+    assert far_end.broker.tunnel("broker")["counters"]["tunnels-set-up"] == 2
     assert home.address() == address
     assert_carries(far_end, home)
 

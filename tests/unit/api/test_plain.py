@@ -1,7 +1,7 @@
 """Plain data, there and back."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum
 from ipaddress import IPv4Address, IPv6Address, IPv6Network
 from pathlib import Path
@@ -10,9 +10,11 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.home_snapshot import SNAPSHOT
+from tests.home_snapshot import SNAPSHOT, with_running
 from tunnelmgr.api.plain import as_named, as_plain, from_plain
-from tunnelmgr.core.running.snapshot import Snapshot, State, Traffic
+from tunnelmgr.core.condition import State
+from tunnelmgr.core.driving.traffic import Traffic
+from tunnelmgr.core.running.snapshot import Snapshot
 
 
 class Colour(Enum):
@@ -78,8 +80,8 @@ def test_what_a_newer_process_says_besides_is_left_out() -> None:
 
 def test_what_an_older_process_does_not_say_takes_its_default() -> None:
     told = as_plain(SNAPSHOT)
-    del told["traffic"], told["mtu"]
-    assert from_plain(Snapshot, told) == replace(SNAPSHOT, traffic=Traffic(), mtu=None)
+    del told["running"]["traffic"], told["running"]["mtu"]
+    assert from_plain(Snapshot, told) == with_running(SNAPSHOT, traffic=Traffic(), mtu=None)
 
 
 @pytest.mark.parametrize(

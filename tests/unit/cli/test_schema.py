@@ -8,6 +8,7 @@ import jsonschema
 import pytest
 from click.testing import CliRunner
 
+from tests.home_snapshot import with_running
 from tests.unit.cli.test_status import METHODS, SIXINFOUR, UP
 from tunnelmgr.cli import render
 from tunnelmgr.cli.commands.check import check
@@ -16,7 +17,7 @@ from tunnelmgr.cli.commands.explain import explain
 from tunnelmgr.cli.commands.plugins import plugins
 from tunnelmgr.cli.commands.schema import NAMES, OUTPUTS, PROFILE, schema, schema_of
 from tunnelmgr.cli.overview import ProfileStatus, Statuses
-from tunnelmgr.core.running.snapshot import State, Trouble
+from tunnelmgr.core.condition import Code, Condition, State
 from tunnelmgr.daemon.health import KILLED
 from tunnelmgr.host.cleanup import Leftover
 
@@ -40,8 +41,8 @@ def test_a_schema_refuses_the_output_of_another(name: str) -> None:
     "status",
     [
         ProfileStatus.of(UP),
-        ProfileStatus.of(replace(SIXINFOUR, name="several", methods=METHODS, beside_native=True)),
-        ProfileStatus.of(replace(SIXINFOUR, name="lost", state=State.IMPAIRED, trouble=Trouble.LOST)),
+        ProfileStatus.of(with_running(replace(SIXINFOUR, name="several", methods=METHODS), beside_native=True)),
+        ProfileStatus.of(replace(SIXINFOUR, name="lost", condition=Condition(State.IMPAIRED, Code.PACKETS_STOPPED))),
         ProfileStatus("office", "/etc/tunnelmgr/profiles/office.yaml", "stopped", None),
         ProfileStatus("lab", None, "stopped", None, (KILLED,)),
     ],

@@ -2,27 +2,27 @@
 
 import json
 from dataclasses import replace
+from ipaddress import IPv6Network
 
 import pytest
 
-from tests.home_snapshot import SNAPSHOT
-from tunnelmgr.api.status import Fact, PeerStatus
+from tests.home_snapshot import SNAPSHOT, with_running
+from tunnelmgr.api.status import Fact, PeerStatus, TunnelStatus
 from tunnelmgr.cli import render
 from tunnelmgr.cli.commands.status import Style, profile_screen, screens
 from tunnelmgr.cli.overview import ProfileStatus, Statuses
+from tunnelmgr.core.choosing.method_status import MethodState, MethodStatus
+from tunnelmgr.core.condition import BEGUN, Code, Condition, State
+from tunnelmgr.core.condition import UP as IS_UP
+from tunnelmgr.core.driving.traffic import Traffic
+from tunnelmgr.core.running.lan_shares import LanStatus
 from tunnelmgr.core.running.method_run import LOST_HINT
-from tunnelmgr.core.running.snapshot import LanStatus, Snapshot, Stand, Standing, State, Traffic, Trouble
+from tunnelmgr.core.running.snapshot import Running, Snapshot
 from tunnelmgr.daemon.health import KILLED
 
-UP = replace(
-    SNAPSHOT,
-    since=7985.0,
-    addresses=("2001:0:c000:201:2000:b5c8:34ff:8efe",),
-    default_route=True,
-    verified="carries packets: 2 of 2 probes, 41 ms, via relay 198.51.100.1",
-    datapath_reason="this version has no other",
-    protocol_state="qualified",
-    facts={
+QUALIFIED = TunnelStatus(
+    "qualified",
+    {
         "server": "192.0.2.1",
         "nat": "port-restricted",
         "mapped": "203.0.113.1:51631",
@@ -33,13 +33,20 @@ UP = replace(
         "refresh_interval_s": 30.0,
         "encrypted": False,
     },
-    peers=(
+    (
         PeerStatus("2001:db8:80::1", "198.51.100.1:3545", "relay", 1.2, 0.4),
         PeerStatus("2001:0:c000:201:8000:c7c8:34ff:8efd", None, "none", None, 75.0),
     ),
     peers_total=2,
+)
+UP = with_running(
+    replace(SNAPSHOT, since=7985.0, log="journalctl TUNNELMGR_PROFILE=home"),
+    addresses=("2001:0:c000:201:2000:b5c8:34ff:8efe",),
+    default_route=True,
+    verified="carries packets: 2 of 2 probes, 41 ms, via relay 198.51.100.1",
+    datapath_reason="there is no path yet that the kernel could carry",
+    tunnel=QUALIFIED,
     traffic=Traffic(1034, 1_300_000, 876, 348_160),
-    log="journalctl TUNNELMGR_PROFILE=home",
     lan=(),
 )
 
@@ -59,7 +66,7 @@ home: up for 2 h 13 min
   refresh interval  30 s
   peers             2 (1 relay, 1 none)
   traffic           received 1.24 MiB in 1034 packets, sent 340 KiB in 876
-  data path         plain (this version has no other)
+  data path         plain (there is no path yet that the kernel could carry)
   privacy           not encrypted: whoever carries the packets can read them
   note              where a name has both, programs use IPv4: RFC 6724 ranks Teredo addresses below it, and nothing is wrong [TM-H013]
                     for IPv6 first, put these lines into /etc/gai.conf:
@@ -109,19 +116,17 @@ def test_the_screen_of_a_tunnel_that_is_down_leads_with_why() -> None:
         name="home",
         file=UP.file,
         pid=1,
-        state=State.DOWN,
-        reason="no answer from 192.0.2.1:3544 (3 tries)",
-        hint="check that UDP passes",
+        condition=Condition(State.DOWN, Code.DOWN, "no answer from 192.0.2.1:3544 (3 tries)", "check that UDP passes"),
+        since=12.7,
         method="teredo",
         role="client",
-        device="tm-home",
-        since=12.7,
+        running=Running("tm-home", TunnelStatus("")),
     )
     assert screen(down) == DOWN_SCREEN
 
 
 def test_a_tunnel_that_starts_says_what_it_waits_for() -> None:
-    starting = replace(UP, state=State.STARTING, since=3.0, reason="no answer yet")
+    starting = replace(UP, condition=BEGUN, since=3.0)
     assert screen(starting).startswith("home: starting for 3 s: no answer yet\n")
 
 
@@ -129,23 +134,25 @@ SIXINFOUR = Snapshot(
     name="home",
     file="/etc/tunnelmgr/profiles/home.yaml",
     pid=1,
-    state=State.UP,
-    reason="",
-    hint="",
+    condition=IS_UP,
+    since=192.0,
     method="6in4",
     role="peer",
-    device="tm-home",
-    since=192.0,
-    addresses=("2001:db8:41::2",),
-    mtu=1480,
-    default_route=True,
-    verified="carries packets: 2 of 2 probes, 12 ms",
-    protocol_state="established",
+    running=Running(
+        device="tm-home",
+        tunnel=TunnelStatus("established"),
+        addresses=("2001:db8:41::2",),
+        mtu=1480,
+        default_route=True,
+        verified="carries packets: 2 of 2 probes, 12 ms",
+    ),
 )
 METHODS = (
-    Standing("6in4", "remote 192.0.2.80", Stand.RUNNING, ""),
-    Standing("tsp", "broker broker.example.net", Stand.REFUSED, "`when: {nat: symmetric}` does not hold: there is no NAT"),
-    Standing("teredo", "server teredo.example.net", Stand.READY, "UDP passes, and Teredo needs no more"),
+    MethodStatus("6in4", "remote 192.0.2.80", MethodState.RUNNING, ""),
+    MethodStatus(
+        "tsp", "broker broker.example.net", MethodState.REFUSED, "`when: {nat: symmetric}` does not hold: there is no NAT"
+    ),
+    MethodStatus("teredo", "server teredo.example.net", MethodState.READY, "UDP passes, and Teredo needs no more"),
 )
 
 FIRST_CHOICE = """\
@@ -188,7 +195,7 @@ NOTHING_SUITS = """\
 home: down for 3 min
   no method of /etc/tunnelmgr/profiles/home.yaml suits this network: 6in4: there is no IPv4 default route; add a method \
 that does, or change `when:` [TM-H004]
-  method   6in4 peer
+  method   6in4 peer, not running
   profile  /etc/tunnelmgr/profiles/home.yaml"""
 
 BESIDE_NATIVE = """\
@@ -201,17 +208,16 @@ BESIDE_NATIVE_NOTE = """\
 
 def test_the_screen_of_several_methods_tells_how_each_stands() -> None:
     assert screen(replace(SIXINFOUR, methods=METHODS)) == FIRST_CHOICE
-    failed = replace(METHODS[0], stand=Stand.HELD, reason="packets stopped", waits=26.4)
-    running = replace(METHODS[1], stand=Stand.RUNNING, reason="")
-    hopeless = replace(METHODS[2], stand=Stand.FAILED, reason="login refused")
+    failed = replace(METHODS[0], state=MethodState.HELD, reason="packets stopped", waits=26.4)
+    running = replace(METHODS[1], state=MethodState.RUNNING, reason="")
+    hopeless = replace(METHODS[2], state=MethodState.FAILED, reason="login refused")
     assert SECOND_CHOICE in screen(replace(SIXINFOUR, methods=(failed, running, hopeless)))
 
 
 def test_the_screen_of_a_tunnel_whose_packets_stopped_says_so_and_shows_no_proof() -> None:
     lost = "packets stopped: 2001:db8:6::1 does not answer through the tunnel (0 of 4 probes)"
-    stopped = replace(
-        SIXINFOUR, state=State.IMPAIRED, trouble=Trouble.LOST, reason=lost, hint=LOST_HINT, default_route=False
-    )
+    condition = Condition(State.IMPAIRED, Code.PACKETS_STOPPED, lost, LOST_HINT)
+    stopped = with_running(replace(SIXINFOUR, condition=condition), default_route=False)
     assert screen(stopped) == STOPPED
 
 
@@ -220,26 +226,27 @@ def test_the_screen_of_a_profile_without_a_method_for_this_network_gives_every_r
         name="home",
         file="/etc/tunnelmgr/profiles/home.yaml",
         pid=1,
-        state=State.DOWN,
-        trouble=Trouble.NOTHING_SUITS,
-        reason="no method of /etc/tunnelmgr/profiles/home.yaml suits this network: 6in4: there is no IPv4 default route",
-        hint="add a method that does, or change `when:`",
+        condition=Condition(
+            State.DOWN,
+            Code.NOTHING_SUITS,
+            "no method of /etc/tunnelmgr/profiles/home.yaml suits this network: 6in4: there is no IPv4 default route",
+            "add a method that does, or change `when:`",
+        ),
+        since=192.0,
         method="6in4",
         role="peer",
-        device=None,
-        since=192.0,
     )
     assert screen(down) == NOTHING_SUITS
 
 
 def test_the_screen_beside_native_ipv6_says_who_has_the_default_route() -> None:
-    shown = screen(replace(SIXINFOUR, default_route=False, beside_native=True))
+    shown = screen(with_running(SIXINFOUR, default_route=False, beside_native=True))
     assert BESIDE_NATIVE in shown
     assert BESIDE_NATIVE_NOTE in shown
 
 
 def test_several_addresses_share_one_label() -> None:
-    shown = screen(replace(UP, addresses=("2001:db8::1", "2001:db8::2")))
+    shown = screen(with_running(UP, addresses=("2001:db8::1", "2001:db8::2")))
     assert "  address           2001:db8::1\n                    2001:db8::2\n" in shown
 
 
@@ -261,8 +268,8 @@ def test_colours_only_touch_the_state() -> None:
 
 
 def test_too_many_peers_are_counted_without_their_paths() -> None:
-    assert "peers             300\n" in screen(replace(UP, peers_total=300))
-    assert "the 2 peers used last, of 300\n" in screen(replace(UP, peers_total=300), Style(peers=True))
+    assert "peers             300\n" in screen(with_running(UP, peers_total=300))
+    assert "the 2 peers used last, of 300\n" in screen(with_running(UP, peers_total=300), Style(peers=True))
 
 
 def test_json_is_one_line_in_an_envelope() -> None:
@@ -271,7 +278,8 @@ def test_json_is_one_line_in_an_envelope() -> None:
     told = json.loads(text)
     assert (told["schema"], told["schema_version"]) == ("tunnelmgr.status", 2)
     (profile,) = told["data"]["profiles"]
-    assert (profile["state"], profile["snapshot"]["mtu"], profile["snapshot"]["facts"]["hairpin"]) == ("up", 1280, None)
+    running = profile["snapshot"]["running"]
+    assert (profile["state"], running["mtu"], running["tunnel"]["facts"]["hairpin"]) == ("up", 1280, None)
 
 
 @pytest.mark.parametrize(
@@ -286,17 +294,17 @@ def test_json_is_one_line_in_an_envelope() -> None:
     ],
 )
 def test_a_fact_stands_with_its_name_in_words_and_its_unit(name: str, fact: Fact, shown: str) -> None:
-    lines = screen(replace(UP, facts={name: fact})).splitlines()
+    lines = screen(with_running(UP, facts={name: fact})).splitlines()
     assert shown in [" ".join(line.split()) for line in lines]
 
 
 def test_a_lan_stands_with_its_prefixes_and_what_lacks_stands_above() -> None:
-    snapshot = replace(
+    snapshot = with_running(
         UP,
         lan=(
-            LanStatus("br-lan", "2001:db8:5::/64", advertised=True),
-            LanStatus("br-guest", "fd12:3456:789a:1::/64", translated=True),
-            LanStatus("eth9", None, trouble="there is no interface eth9", hint="it will be served when it appears"),
+            LanStatus("br-lan", IPv6Network("2001:db8:5::/64"), advertised=True),
+            LanStatus("br-guest", IPv6Network("fd12:3456:789a:1::/64"), translated=True),
+            LanStatus("eth9", trouble="there is no interface eth9", hint="it will be served when it appears"),
         ),
     )
     screen = profile_screen(ProfileStatus.of(snapshot), Style())

@@ -6,63 +6,61 @@ from pathlib import Path
 
 import pytest
 
-from tests.home_snapshot import SNAPSHOT
-from tunnelmgr.core.running.snapshot import NOT_PROVEN, LanStatus, Snapshot, State, Trouble
-from tunnelmgr.daemon.health import Code, Condition, Severity, conditions
+from tests.home_snapshot import SNAPSHOT, with_running
+from tunnelmgr.core.condition import BEGUN, Code, Condition, State
+from tunnelmgr.core.running.lan_shares import LanStatus
+from tunnelmgr.core.running.snapshot import NOT_PROVEN, Snapshot
+from tunnelmgr.daemon.health import TABLE, Severity, Symptom, symptoms
 
 HEALTH = Path(__file__).parents[3] / "docs/health.md"
-TEREDO = replace(SNAPSHOT, default_route=True)
+TEREDO = with_running(SNAPSHOT, default_route=True)
 
 
 def codes(snapshot: Snapshot) -> list[Code]:
-    return [condition.code for condition in conditions(snapshot)]
+    return [symptom.code for symptom in symptoms(snapshot)]
 
 
 def test_nothing_is_to_be_said_of_a_tunnel_that_is_up() -> None:
-    assert conditions(SNAPSHOT) == ()
+    assert symptoms(SNAPSHOT) == ()
 
 
 def test_nor_of_one_that_has_just_begun() -> None:
-    assert codes(replace(SNAPSHOT, state=State.STARTING, reason="no answer yet")) == []
+    assert codes(replace(SNAPSHOT, condition=BEGUN)) == []
 
 
 @pytest.mark.parametrize(
-    ("state", "trouble", "code", "severity"),
+    ("state", "code", "severity"),
     [
-        (State.DOWN, None, Code.DOWN, Severity.ERROR),
-        (State.DOWN, Trouble.NOTHING_SUITS, Code.NOTHING_SUITS, Severity.ERROR),
-        (State.WAITING_FOR_PEER, Trouble.SILENT, Code.NOT_HEARD_YET, Severity.WARNING),
-        (State.STARTING, Trouble.UNPROVEN, Code.UNPROVEN, Severity.WARNING),
-        (State.IMPAIRED, Trouble.LOST, Code.PACKETS_STOPPED, Severity.WARNING),
-        (State.IMPAIRED, Trouble.SILENT, Code.PEER_SILENT, Severity.WARNING),
-        (State.IMPAIRED, Trouble.HELD, Code.HELD, Severity.WARNING),
-        (State.IMPAIRED, None, Code.PACKETS_STOPPED, Severity.WARNING),
+        (State.DOWN, Code.DOWN, Severity.ERROR),
+        (State.DOWN, Code.NOTHING_SUITS, Severity.ERROR),
+        (State.WAITING_FOR_PEER, Code.NOT_HEARD_YET, Severity.WARNING),
+        (State.STARTING, Code.UNPROVEN, Severity.WARNING),
+        (State.IMPAIRED, Code.PACKETS_STOPPED, Severity.WARNING),
+        (State.IMPAIRED, Code.PEER_SILENT, Severity.WARNING),
+        (State.IMPAIRED, Code.HELD, Severity.WARNING),
     ],
 )
-def test_a_trouble_that_lasts_is_a_condition_with_its_reason_and_hint(
-    state: State, trouble: Trouble | None, code: Code, severity: Severity
-) -> None:
-    snapshot = replace(SNAPSHOT, state=state, trouble=trouble, reason="the reason", hint="the next step")
-    assert conditions(snapshot) == (Condition(code, severity, "the reason", "the next step"),)
+def test_why_a_profile_is_not_up_is_a_symptom_with_its_reason_and_hint(state: State, code: Code, severity: Severity) -> None:
+    snapshot = replace(SNAPSHOT, condition=Condition(state, code, "the reason", "the next step"))
+    assert symptoms(snapshot) == (Symptom(code, severity, "the reason", "the next step"),)
 
 
-@pytest.mark.parametrize("state", [State.DOWN, State.WAITING_FOR_PEER, State.IMPAIRED])
-def test_a_condition_without_a_reason_still_says_something(state: State) -> None:
-    (condition,) = conditions(replace(SNAPSHOT, state=state))
-    assert condition.text
+def test_a_condition_without_a_reason_still_says_something() -> None:
+    (symptom,) = symptoms(replace(SNAPSHOT, condition=Condition(State.DOWN, Code.DOWN)))
+    assert symptom.text
 
 
 def test_what_is_wrong_with_the_lan_comes_before_what_is_only_worth_knowing() -> None:
-    link = LanStatus("br-lan", None, trouble="radvd is missing", hint="install radvd")
-    assert codes(replace(SNAPSHOT, lan=(link,), verified=NOT_PROVEN)) == [Code.LAN, Code.NOBODY_ASKED]
+    link = LanStatus("br-lan", trouble="radvd is missing", hint="install radvd")
+    assert codes(with_running(SNAPSHOT, lan=(link,), verified=NOT_PROVEN)) == [Code.LAN, Code.NOBODY_ASKED]
 
 
 def test_native_ipv6_is_a_note() -> None:
-    assert codes(replace(SNAPSHOT, beside_native=True)) == [Code.NATIVE_IPV6]
+    assert codes(with_running(SNAPSHOT, beside_native=True)) == [Code.NATIVE_IPV6]
 
 
 def test_that_programs_prefer_ipv4_is_a_note_with_the_lines_to_paste() -> None:
-    (note,) = conditions(TEREDO)
+    (note,) = symptoms(TEREDO)
     assert (note.code, note.severity) == (Code.IPV4_FIRST, Severity.NOTE)
     assert "nothing is wrong" in note.text
     assert note.lines[0] == "label ::1/128 0"
@@ -70,23 +68,23 @@ def test_that_programs_prefer_ipv4_is_a_note_with_the_lines_to_paste() -> None:
 
 @pytest.mark.parametrize("address", ["2001:db8::1", "2a01::1"])
 def test_addresses_as_good_as_native_ones_need_no_note(address: str) -> None:
-    assert conditions(replace(TEREDO, addresses=(address,))) == ()
+    assert symptoms(with_running(TEREDO, addresses=(address,))) == ()
 
 
 def test_without_the_default_route_nobody_would_use_the_address_anyway() -> None:
-    assert conditions(replace(TEREDO, default_route=False)) == ()
+    assert symptoms(with_running(TEREDO, default_route=False)) == ()
 
 
 def test_every_code_is_documented_with_its_severity_and_nothing_else_is() -> None:
     sections = re.findall(r"^## (TM-H\d{3}): .+\n\n`(error|warning|note)`\. .{40,}", HEALTH.read_text(), re.MULTILINE)
-    assert [code for code, _ in sections] == [code.value for code in Code]
+    assert sections == [(code.value, TABLE[code].severity.value) for code in Code]
 
 
 def test_the_documented_lines_are_those_that_status_shows() -> None:
-    (note,) = conditions(TEREDO)
+    (note,) = symptoms(TEREDO)
     assert "\n".join(f"    {line}" for line in note.lines) in HEALTH.read_text()
 
 
 def test_resolvers_that_are_not_used_are_a_warning() -> None:
-    (condition,) = conditions(replace(SNAPSHOT, shortfall="the resolvers are not used", shortfall_hint="do it"))
-    assert condition == Condition(Code.RESOLVERS, Severity.WARNING, "the resolvers are not used", "do it")
+    (symptom,) = symptoms(with_running(SNAPSHOT, shortfall="the resolvers are not used", shortfall_hint="do it"))
+    assert symptom == Symptom(Code.RESOLVERS, Severity.WARNING, "the resolvers are not used", "do it")

@@ -7,14 +7,14 @@ from hypothesis import strategies as st
 from tests.home_snapshot import SNAPSHOT
 from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.api.plain import as_plain
-from tunnelmgr.core.running.snapshot import Progress, State
+from tunnelmgr.core.condition import Code, Condition, Progress, State
 from tunnelmgr.daemon.messages import Answer, Change, Ended, Message, Refusal, Request, Word, parse, serialize
 
 MESSAGES: list[Message] = [
     Request(Word.STATUS),
     Request(Word.COMMAND, "renew", {"lease": 1, "force": True, "note": None}),
     Progress("up", "tm-home 2001:db8::1"),
-    Change(State.DOWN, "no answer", "look at the cable", ExitCode.REFUSED),
+    Change(Condition(State.DOWN, Code.DOWN, "no answer", "look at the cable"), ExitCode.REFUSED),
     Ended(ExitCode.NO_ANSWER, "no answer", "look at the cable"),
     Answer({"name": "home", "addresses": ["2001:db8::1"]}),
     Refusal(ExitCode.NO_PERMISSION, "user 1000 may not stop home", "use sudo"),
@@ -53,7 +53,7 @@ def test_only_what_changes_something_is_kept_from_strangers() -> None:
     assert {word for word in Word if word.changes} == {Word.STOP, Word.COMMAND}
 
 
-@pytest.mark.parametrize("change", [{"state": "floating"}, {"peers": [{}]}, {"traffic": 1}])
+@pytest.mark.parametrize("change", [{"condition": {"state": "floating"}}, {"running": {"device": 1}}, {"methods": 1}])
 def test_a_state_that_cannot_be_understood_says_how_to_go_on(change: dict[str, object]) -> None:
     with pytest.raises(TunnelError, match="installed version"):
         Answer({**as_plain(SNAPSHOT), **change}).snapshot()

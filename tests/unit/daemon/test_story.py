@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 
 from tunnelmgr.api.errors import ExitCode
-from tunnelmgr.core.running.snapshot import Progress, State
+from tunnelmgr.core.condition import UP, Code, Condition, Progress, State
 from tunnelmgr.daemon.constants import FOLLOWER_LAG_MAX, STORY_LINES_MAX
 from tunnelmgr.daemon.messages import Change, Chapter, Ended
 from tunnelmgr.daemon.story import Story
@@ -20,9 +20,9 @@ def test_a_late_follower_hears_the_lines_and_the_present_state_only() -> None:
     story = Story()
     told: list[Chapter] = [
         Progress("starting", "starting"),
-        Change(State.DOWN, "lost"),
+        Change(Condition(State.DOWN, Code.DOWN, "lost")),
         Progress("up", "again"),
-        Change(State.UP),
+        Change(UP),
         END,
     ]
     for chapter in told:
@@ -43,7 +43,7 @@ def test_the_lines_kept_are_bounded() -> None:
 async def _lag() -> list[Chapter]:
     story = Story()
     chapters = story.follow()
-    assert await anext(chapters) == Change(State.STARTING)
+    assert await anext(chapters) == Change(Condition(State.STARTING))
     for number in range(FOLLOWER_LAG_MAX + 5):
         story.tell(Progress("line", str(number)))
     return await heard(chapters)

@@ -5,20 +5,19 @@ from ipaddress import IPv4Address, IPv4Interface
 
 import pytest
 
-from tests.home_snapshot import SNAPSHOT
+from tests.home_snapshot import RUNNING
 from tunnelmgr.api.network import LocalAddress, Network
 from tunnelmgr.api.packets.protocol import IpProtocol
-from tunnelmgr.core.running.snapshot import OuterSocket
-from tunnelmgr.daemon.tracer import Tap, TunnelSide, taps_of
+from tunnelmgr.core.driving.traffic import OuterSocket
+from tunnelmgr.daemon.tracer import TunnelSide, Tap, taps_of
 from tunnelmgr.host.linux.packet_filter import OuterEnd
 
 ANYWHERE = "0.0.0.0"  # noqa: S104 - nothing is bound here
 HERE = Network((LocalAddress("eth0", IPv4Interface("192.0.2.9/24")), LocalAddress("wlan0", IPv4Interface("10.0.0.9/8"))))
-BOTH = tuple(TunnelSide)
 
 
-def taps(*sockets: OuterSocket, sides: tuple[TunnelSide, ...] = BOTH, device: str | None = None) -> frozenset[Tap]:
-    return taps_of(replace(SNAPSHOT, device=device, sockets=sockets), HERE, sides)
+def taps(*sockets: OuterSocket, sides: tuple[TunnelSide, ...] = (TunnelSide.OUTER,)) -> frozenset[Tap]:
+    return taps_of(replace(RUNNING, sockets=sockets), HERE, sides)
 
 
 def test_a_socket_with_an_address_is_watched_where_that_address_is() -> None:
@@ -44,15 +43,14 @@ def test_loopback_is_watched_for_sockets_on_it_only() -> None:
     assert {tap.interface for tap in taps(OuterSocket("udp", "127.0.0.1", 9))} == {"lo"}
 
 
-def test_the_device_is_watched_for_everything_as_soon_as_it_is_there() -> None:
-    assert taps(device="tm-home") == {Tap(TunnelSide.INNER, "tm-home")}
-    assert taps() == frozenset()
+def test_the_device_is_watched_for_everything() -> None:
+    assert taps(sides=tuple(TunnelSide)) == {Tap(TunnelSide.INNER, "tm-home")}
 
 
 def test_only_the_sides_wanted_are_watched() -> None:
     outer = OuterSocket("udp", "192.0.2.9", 1)
-    assert {tap.side for tap in taps(outer, device="tm-home", sides=(TunnelSide.INNER,))} == {TunnelSide.INNER}
-    assert {tap.side for tap in taps(outer, device="tm-home", sides=(TunnelSide.OUTER,))} == {TunnelSide.OUTER}
+    assert {tap.side for tap in taps(outer, sides=(TunnelSide.INNER,))} == {TunnelSide.INNER}
+    assert {tap.side for tap in taps(outer, sides=(TunnelSide.OUTER,))} == {TunnelSide.OUTER}
 
 
 def test_an_address_that_has_left_this_host_is_watched_nowhere() -> None:

@@ -8,12 +8,15 @@ from dataclasses import dataclass
 import click
 
 from tunnelmgr.api.errors import ExitCode
-from tunnelmgr.api.status import Fact, PeerStatus
+from tunnelmgr.api.status import Fact, PeerStatus, TunnelStatus
 from tunnelmgr.cli import options, overview, render
 from tunnelmgr.cli.overview import STOPPED, ProfileStatus
-from tunnelmgr.core.running.snapshot import Snapshot, Stand, Standing, State
+from tunnelmgr.core.choosing.method_status import MethodState, MethodStatus
+from tunnelmgr.core.condition import State
+from tunnelmgr.core.driving.traffic import Traffic
+from tunnelmgr.core.running.snapshot import Running, Snapshot
 from tunnelmgr.core.runtime import Runtime
-from tunnelmgr.daemon.health import Condition, Severity
+from tunnelmgr.daemon.health import Severity, Symptom
 
 _WATCH_INTERVAL = 1.0  # seconds
 _STATE_COLOURS = {"up": "green", "impaired": "yellow", "waiting-for-peer": "yellow", "starting": "yellow", "down": "red"}
@@ -97,21 +100,22 @@ def profile_screen(profile: ProfileStatus, style: Style) -> str:
     if snapshot is None:
         head = f"{profile.name}: {style.state(profile.state)}" + (f" ({profile.file})" if profile.file else "")
     else:
-        reason = snapshot.reason if snapshot.state is State.STARTING and not profile.conditions else ""
+        condition = snapshot.condition
+        reason = condition.reason if condition.state is State.STARTING and not profile.symptoms else ""
         starting = f": {reason}" if reason else ""
         head = f"{profile.name}: {style.state(profile.state)} for {render.duration(snapshot.since)}{starting}"
-    notes = [one for one in profile.conditions if one.severity is Severity.NOTE]
-    troubles = [_trouble(one) for one in profile.conditions if one not in notes]
+    notes = [one for one in profile.symptoms if one.severity is Severity.NOTE]
+    troubles = [_trouble(one) for one in profile.symptoms if one not in notes]
     rows = render.aligned([*_rows(snapshot), *_note_rows(notes), *_where(snapshot)]) if snapshot else []
-    peers = ["", *_peer_lines(snapshot)] if snapshot and style.peers else []
+    peers = ["", *_peer_lines(snapshot.running)] if snapshot and style.peers else []
     return "\n".join([head, *troubles, *rows, *peers])
 
 
-def _trouble(condition: Condition) -> str:
-    return f"  {condition.text}{f'; {condition.hint}' if condition.hint else ''} [{condition.code.value}]"
+def _trouble(symptom: Symptom) -> str:
+    return f"  {symptom.text}{f'; {symptom.hint}' if symptom.hint else ''} [{symptom.code.value}]"
 
 
-def _note_rows(notes: Iterable[Condition]) -> Iterable[render.Row]:
+def _note_rows(notes: Iterable[Symptom]) -> Iterable[render.Row]:
     for note in notes:
         yield "note", f"{note.text} [{note.code.value}]"
         if note.hint:
@@ -125,73 +129,80 @@ def _where(snapshot: Snapshot) -> Iterable[render.Row]:
         yield "log", snapshot.log
 
 
-def _standing(standing: Standing) -> str:
-    return f"{standing.method}, {standing.described}: {_stand(standing)}"
+def _method(method: MethodStatus) -> str:
+    return f"{method.method}, {method.described}: {_method_state(method)}"
 
 
-def _stand(standing: Standing) -> str:
-    match standing.stand:
-        case Stand.RUNNING:
-            return f"in use, but {standing.reason}" if standing.reason else "in use"
-        case Stand.READY:
-            return f"in reserve: {standing.reason}" if standing.reason else "in reserve"
-        case Stand.REFUSED:
-            return f"does not suit: {standing.reason}"
-        case Stand.FAILED:
-            return f"failed, and is not tried again: {standing.reason}"
-        case Stand.HELD:
-            return f"failed: {standing.reason}; looked at again in {render.duration(standing.waits or 0)}"
+def _method_state(method: MethodStatus) -> str:
+    match method.state:
+        case MethodState.RUNNING:
+            return f"in use, but {method.reason}" if method.reason else "in use"
+        case MethodState.READY:
+            return f"in reserve: {method.reason}" if method.reason else "in reserve"
+        case MethodState.REFUSED:
+            return f"does not suit: {method.reason}"
+        case MethodState.FAILED:
+            return f"failed, and is not tried again: {method.reason}"
+        case MethodState.HELD:
+            return f"failed: {method.reason}; looked at again in {render.duration(method.waits or 0)}"
 
 
 def _rows(snapshot: Snapshot) -> Iterable[render.Row]:
-    protocol = f", {snapshot.protocol_state}" if snapshot.protocol_state else ""
-    yield "method", f"{snapshot.method} {snapshot.role}{protocol}"
+    run = snapshot.running
+    protocol_state = run.tunnel.state if run else "not running"
+    yield "method", f"{snapshot.method} {snapshot.role}{f', {protocol_state}' if protocol_state else ''}"
     if len(snapshot.methods) > 1:
-        yield from (("methods", _standing(standing)) for standing in snapshot.methods)
-    if snapshot.device:
-        yield "device", snapshot.device + (f", MTU {snapshot.mtu}" if snapshot.mtu else "")
-    yield from (("address", address) for address in snapshot.addresses)
-    yield from (("resolver", resolver) for resolver in snapshot.resolvers)
-    if snapshot.addresses:
-        yield "default route", "through this tunnel" if snapshot.default_route else "not through this tunnel"
-        yield "inbound", _INBOUND.get(snapshot.inbound, snapshot.inbound)
-    # What is wrong with it stands above, among the conditions.
-    yield from ((f"LAN {link.interface}", "not served" if link.trouble else link.words) for link in snapshot.lan)
-    if snapshot.verified and snapshot.state is State.UP:
-        yield "proof", snapshot.verified
-    for name, fact in snapshot.facts.items():
+        yield from (("methods", _method(method)) for method in snapshot.methods)
+    if run:
+        yield from _device_rows(run, snapshot.inbound)
+        if run.verified and snapshot.condition.state is State.UP:
+            yield "proof", run.verified
+        yield from _tunnel_rows(run)
+
+
+def _device_rows(run: Running, inbound: str) -> Iterable[render.Row]:
+    yield "device", run.device + (f", MTU {run.mtu}" if run.mtu else "")
+    yield from (("address", address) for address in run.addresses)
+    yield from (("resolver", resolver) for resolver in run.resolvers)
+    if run.addresses:
+        yield "default route", "through this tunnel" if run.default_route else "not through this tunnel"
+        yield "inbound", _INBOUND.get(inbound, inbound)
+    # What is wrong with it stands above, among the symptoms.
+    yield from ((f"LAN {share.interface}", "not served" if share.trouble else share.words) for share in run.lan)
+
+
+def _tunnel_rows(run: Running) -> Iterable[render.Row]:
+    for name, fact in run.tunnel.facts.items():
         if fact is not None and name not in _SHOWN_BY_US:
             yield _spoken(name), _fact(name, fact)
-    if snapshot.peers_total:
-        yield "peers", _peer_counts(snapshot)
-    if snapshot.addresses:
-        yield "traffic", _traffic(snapshot)
-        yield "data path", snapshot.datapath + (f" ({snapshot.datapath_reason})" if snapshot.datapath_reason else "")
-        yield "privacy", _privacy(snapshot)
+    if run.tunnel.peers_total:
+        yield "peers", _peer_counts(run.tunnel)
+    if run.addresses:
+        yield "traffic", _traffic(run.traffic)
+        yield "data path", run.datapath + (f" ({run.datapath_reason})" if run.datapath_reason else "")
+        yield "privacy", _privacy(run.tunnel)
 
 
-def _peer_counts(snapshot: Snapshot) -> str:
-    paths = Counter(peer.path for peer in snapshot.peers)
+def _peer_counts(tunnel: TunnelStatus) -> str:
+    paths = Counter(peer.path for peer in tunnel.peers)
     listed = ", ".join(f"{count} {path}" for path, count in paths.most_common())
-    return f"{snapshot.peers_total} ({listed})" if len(snapshot.peers) == snapshot.peers_total else f"{snapshot.peers_total}"
+    return f"{tunnel.peers_total} ({listed})" if len(tunnel.peers) == tunnel.peers_total else f"{tunnel.peers_total}"
 
 
-def _peer_lines(snapshot: Snapshot) -> list[str]:
-    if not snapshot.peers:
+def _peer_lines(run: Running | None) -> list[str]:
+    if run is None or not run.tunnel.peers:
         return ["  no peers"]
-    shown = f"  the {len(snapshot.peers)} peers used last, of {snapshot.peers_total}"
+    peers, total = run.tunnel.peers, run.tunnel.peers_total
+    shown = f"  the {len(peers)} peers used last, of {total}"
     head = ("peer", "endpoint", "path", "heard", "sent")
-    return [shown] * (len(snapshot.peers) < snapshot.peers_total) + render.columns(
-        [head, *map(_peer, snapshot.peers)], indent="  "
-    )
+    return [shown] * (len(peers) < total) + render.columns([head, *map(_peer, peers)], indent="  ")
 
 
 def _peer(peer: PeerStatus) -> tuple[str, ...]:
     return (peer.address, peer.endpoint or "unknown", peer.path, _ago(peer.last_received), _ago(peer.last_sent))
 
 
-def _traffic(snapshot: Snapshot) -> str:
-    traffic = snapshot.traffic
+def _traffic(traffic: Traffic) -> str:
     return (
         f"received {render.size(traffic.bytes_received)} in {traffic.packets_received} packets, "
         f"sent {render.size(traffic.bytes_sent)} in {traffic.packets_sent}"
@@ -212,8 +223,8 @@ def _fact(name: str, fact: Fact) -> str:
     return str(fact)
 
 
-def _privacy(snapshot: Snapshot) -> str:
-    return "encrypted" if snapshot.facts.get("encrypted") else "not encrypted: whoever carries the packets can read them"
+def _privacy(tunnel: TunnelStatus) -> str:
+    return "encrypted" if tunnel.facts.get("encrypted") else "not encrypted: whoever carries the packets can read them"
 
 
 def _ago(seconds: float | None) -> str:

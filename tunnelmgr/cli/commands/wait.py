@@ -28,7 +28,7 @@ def wait(profile: str, timeout: float) -> None:
             try:
                 if (last := accompany(client.name, client.follow(left), lambda _: None)) is None:
                     return
-                reason = last.reason
+                reason = last.condition.reason
             except TunnelError as error:  # its process ended; it may be started again
                 reason = error.message
         time.sleep(min(_LOOK_INTERVAL, max(0.0, deadline - time.monotonic())))

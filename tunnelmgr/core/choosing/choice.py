@@ -20,6 +20,17 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
+class Survey:
+    """What one look at the network found: what methods are judged by, and whose far ends keep silent."""
+
+    report: NetworkReport
+    unreached: frozenset[int] = frozenset()
+    """The methods, by their place in the profile from 0, of whose far ends none answered."""
+    close: bool = False
+    """Whether the far ends were asked."""
+
+
+@dataclass(frozen=True, slots=True)
 class Judgement:
     """Whether one method may be used here. `suits` None: not known."""
 

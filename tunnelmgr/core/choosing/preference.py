@@ -13,11 +13,11 @@ from typing import Final
 
 from tunnelmgr.api.errors import TunnelError
 from tunnelmgr.api.network import DefaultRoute, Network
-from tunnelmgr.core.choosing.choice import Judgement, choose, judge, judge_beside_native
+from tunnelmgr.core.choosing.choice import Judgement, Survey, choose, judge, judge_beside_native
 from tunnelmgr.core.choosing.holddown import HoldDown
-from tunnelmgr.core.choosing.survey import Survey
+from tunnelmgr.core.choosing.method_status import MethodState, MethodStatus
+from tunnelmgr.core.condition import BEGUN, Code, Condition, State
 from tunnelmgr.core.profiles.profile import Method
-from tunnelmgr.core.running.snapshot import Stand, Standing
 
 TRIAL_TIMEOUT: Final = 15.0
 """Seconds a method may go without carrying packets before the next has its turn: more than the 12 s after which a Teredo
@@ -59,9 +59,8 @@ class Preference:
         self._failures: dict[int, str] = {}
         self._hopeless: set[int] = set()
         self._running: int | None = None
-        self._carries = False
-        self._lost = False
-        self._trouble = ""
+        self._condition = BEGUN
+        """Of the running method."""
         self._troubled_since = 0.0
         self._give_up_at = 0.0
         self._reserve: int | None = None
@@ -91,30 +90,24 @@ class Preference:
 
     def began(self, number: int, now: float) -> None:
         """Hear that a method is being tried."""
-        self._running, self._carries, self._lost, self._trouble = number, False, False, "no answer yet"
+        self._running, self._condition = number, BEGUN
         self._patience = RETURN_TIMEOUT if self._reserve not in {None, number} else TRIAL_TIMEOUT
         self._troubled_since, self._give_up_at = now, now + self._patience
 
-    def carries(self, now: float) -> None:
-        """Hear that packets flow."""
-        self._carries, self._lost, self._carried_at = True, False, now
-        if self._running is not None:
-            self._failures.pop(self._running, None)
-
-    def troubled(self, reason: str, now: float) -> None:
-        """Hear why packets do not flow."""
-        self._trouble = reason
-        if self._carries:
-            self._carries, self._troubled_since, self._give_up_at = False, now, now + RECOVERY_TIMEOUT
-
-    def lost(self) -> None:
-        """Hear that probes have shown it: there is nothing to wait for."""
-        self._lost = True
+    def stands(self, condition: Condition, now: float) -> None:
+        """Hear from the running method whether it carries packets, and if not, why."""
+        if condition.state is State.UP:
+            self._carried_at = now
+            if self._running is not None:
+                self._failures.pop(self._running, None)
+        elif self._carries:
+            self._troubled_since, self._give_up_at = now, now + RECOVERY_TIMEOUT
+        self._condition = condition
 
     def ended(self) -> None:
         """Hear that the running method has been taken down."""
         self._reserve = self._running if self._carries else None
-        self._running, self._carries = None, False
+        self._running, self._condition = None, BEGUN
 
     def failed(self, number: int, error: TunnelError, now: float) -> None:
         """Hear that a method failed."""
@@ -128,6 +121,15 @@ class Preference:
             self._hopeless.add(number)
 
     # What follows from it.
+
+    @property
+    def has_carried(self) -> bool:
+        """True if any method has carried packets since the start."""
+        return self._carried_at is not None
+
+    @property
+    def _carries(self) -> bool:
+        return self._condition.state is State.UP
 
     def choose(self, now: float) -> int | None:
         """Return the method to try next: where each has failed, the one that has waited longest; None where none suits."""
@@ -156,12 +158,12 @@ class Preference:
             better = [number for number in self._better() if number in free and self._seen_well(number)]
             found = better and f"{self._methods[better[0]].type} is to be had, which the profile prefers"
             return Leaving(found, failed=False) if found else None
-        if self._lost and free:
-            return Leaving(self._trouble, failed=True)
+        if self._condition.code is Code.PACKETS_STOPPED and free:
+            return Leaving(self._condition.reason, failed=True)  # probes have shown it: there is nothing to wait for
         patience_ended = free and now >= self._give_up_at
         if patience_ended or (others and now >= max(self._give_up_at, self._troubled_since + TRIAL_TIMEOUT)):
             waited = now - self._troubled_since
-            return Leaving(f"no packets flowed for {waited:.0f} s: {self._trouble}", failed=True)
+            return Leaving(f"no packets flowed for {waited:.0f} s: {self._condition.reason}", failed=True)
         return None
 
     def look_due(self, now: float) -> bool:
@@ -179,23 +181,23 @@ class Preference:
         deadlines += [until for number in self._candidates() if (until := self._hold(number).until) is not None]
         return min((instant for instant in deadlines if instant > now), default=None)
 
-    def standings(self, now: float) -> tuple[Standing, ...]:
+    def statuses(self, now: float) -> tuple[MethodStatus, ...]:
         """Return how the methods stand, in the profile's order."""
-        return tuple(self._standing(number, now) for number in range(len(self._methods)))
+        return tuple(self._status(number, now) for number in range(len(self._methods)))
 
-    def _standing(self, number: int, now: float) -> Standing:
+    def _status(self, number: int, now: float) -> MethodStatus:
         method, reason, waits = self._methods[number], self._failures.get(number, ""), None
         if number == self._running:
-            stand, reason = Stand.RUNNING, "" if self._carries else self._trouble
+            state, reason = MethodState.RUNNING, self._condition.reason
         elif number in self._hopeless:
-            stand = Stand.FAILED
+            state = MethodState.FAILED
         elif self._suits(number) is False:
-            stand, reason = Stand.REFUSED, self._judged[number].reason
+            state, reason = MethodState.REFUSED, self._judged[number].reason
         elif self.is_held(number, now):
-            stand, waits = Stand.HELD, (self._hold(number).until or now) - now
+            state, waits = MethodState.HELD, (self._hold(number).until or now) - now
         else:
-            stand, reason = Stand.READY, self._judged[number].reason if self._judged else ""
-        return Standing(method.type, method.transport.describe(), stand, reason, waits)
+            state, reason = MethodState.READY, self._judged[number].reason if self._judged else ""
+        return MethodStatus(method.type, method.transport.describe(), state, reason, waits)
 
     # What is known of one method.
 

@@ -5,8 +5,7 @@ from typing import Final
 
 from tunnelmgr.api.errors import TunnelError
 from tunnelmgr.api.network import Network
-from tunnelmgr.core.choosing.choice import choose, report_on
-from tunnelmgr.core.choosing.survey import Survey
+from tunnelmgr.core.choosing.choice import Survey, choose, report_on
 from tunnelmgr.core.profiles.profile import Method, Profile
 from tunnelmgr.host.interface import Host
 

@@ -21,7 +21,7 @@ from tunnelmgr.api.datagrams import (
 )
 from tunnelmgr.api.effects import OpenChannel
 from tunnelmgr.api.network import Endpoint
-from tunnelmgr.core.running.snapshot import OuterSocket
+from tunnelmgr.core.driving.traffic import OuterSocket
 from tunnelmgr.dataplane.plain import PlainPath
 from tunnelmgr.host.linux.packet_filter import Program, attach
 

@@ -20,7 +20,7 @@ from tunnelmgr.core.driving.channels import Channels
 from tunnelmgr.core.driving.effects import Effects
 from tunnelmgr.core.driving.kernel_offer import KernelOffer
 from tunnelmgr.core.driving.memory import Memory
-from tunnelmgr.core.running.snapshot import OuterSocket, Traffic
+from tunnelmgr.core.driving.traffic import OuterSocket, Traffic
 from tunnelmgr.dataplane.kernel import KernelUse
 from tunnelmgr.dataplane.plain import PlainPath
 from tunnelmgr.dataplane.table import ForwardingTable
@@ -30,7 +30,7 @@ from tunnelmgr.host.linux.packet_filter import not_carried_from
 STOP_TIMEOUT: Final = 2.0  # seconds a Tunnel may take to say good-bye; design, section 4
 SLEEP_NOTICED: Final = 2.0  # seconds of sleep that count as such; clocks drift by less
 
-News = Up | Down | PeerSilent | Notice
+TunnelNews = Up | Down | PeerSilent | Notice
 """What a Tunnel says that the driver does not carry out by itself."""
 
 P = ParamSpec("P")
@@ -47,7 +47,7 @@ class Driver:
         transport: Transport,
         memory: Memory,
         *,
-        on_news: Callable[[News], None],
+        on_news: Callable[[TunnelNews], None],
         on_crash: Callable[[Exception], None],
         on_device_lost: Callable[[OSError], None],
         on_resumed: Callable[[], None] = lambda: None,

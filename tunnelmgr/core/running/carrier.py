@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from tunnelmgr.api.errors import TunnelError
+from tunnelmgr.core.condition import Progress
 from tunnelmgr.core.driving.driver import Driver
 from tunnelmgr.core.driving.kernel_offer import Unsuited
 from tunnelmgr.core.profiles.profile import DatapathWish, Profile
-from tunnelmgr.core.running.snapshot import Progress
 from tunnelmgr.host.apply import Configurator
 from tunnelmgr.host.desired import Desired, KernelPath
 from tunnelmgr.host.interface import Host, Tun

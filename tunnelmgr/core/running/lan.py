@@ -16,8 +16,7 @@ from typing import Final, NamedTuple
 from tunnelmgr.api.hostconfig import HostConfig
 from tunnelmgr.core.driving.memory import Memory
 from tunnelmgr.core.profiles.profile import LanSettings
-from tunnelmgr.core.running.lan_shares import Share, shares
-from tunnelmgr.core.running.snapshot import LanStatus
+from tunnelmgr.core.running.lan_shares import LanStatus, shares
 from tunnelmgr.host.advertising import AdvertisedLink, AdvertisedPrefix, radvd_config
 from tunnelmgr.host.apply import Shortfall
 from tunnelmgr.host.constants import VALID_LIFETIME
@@ -52,7 +51,7 @@ class Lan:
         self._settings = settings
         self._unique_local = unique_local
         self._config_file = config_file
-        self._shares: tuple[Share, ...] = ()
+        self._shares: tuple[LanStatus, ...] = ()
         self._carries = False
         self._told: dict[str, dict[IPv6Network, Told]] = {}
         """By interface: the prefixes its hosts may use."""
@@ -118,17 +117,11 @@ class Lan:
                 lines.append(f"LAN {status.interface}: {status.words}")
         return lines
 
-    def _status(self, share: Share, shortfalls: Iterable[Shortfall]) -> LanStatus:
+    def _status(self, share: LanStatus, shortfalls: Iterable[Shortfall]) -> LanStatus:
         short = next((one for one in shortfalls if _concerns(one, share.interface)), None)
-        trouble, hint = (share.trouble, share.hint) if share.trouble or not short else (short.reason, short.hint)
-        return LanStatus(
-            share.interface,
-            str(share.prefix) if share.prefix else None,
-            translated=share.translated,
-            advertised=self._carries and share.prefix is not None and not trouble,
-            trouble=trouble,
-            hint=hint,
-        )
+        if short and not share.trouble:
+            return replace(share, trouble=short.reason, hint=short.hint)
+        return replace(share, advertised=self._carries and share.prefix is not None)
 
     def _prefixes(
         self, interface: str, current: IPv6Network | None, lease_ends_at: float | None, now: float

@@ -4,33 +4,48 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv6Interface, IPv6Network
 from itertools import repeat
+from typing import TYPE_CHECKING
 
 from tunnelmgr.api.hostconfig import IPV6_MINIMUM_MTU, HostConfig
-from tunnelmgr.core.profiles.profile import LanSettings
+
+if TYPE_CHECKING:  # `status` need not pay for pydantic
+    from tunnelmgr.core.profiles.profile import LanSettings
 
 LAN_PREFIX_LENGTH = 64  # what SLAAC wants: RFC 4862 section 5.5.3 d with the interface identifiers of RFC 4291
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
-    """What one interface gets: a prefix, or the reason why it gets none."""
+class LanStatus:
+    """What an interface whose hosts share the tunnel gets: a prefix, or the reason why it gets none."""
 
     interface: str
     prefix: IPv6Network | None = None
-    """A /64."""
+    """Its /64; None when it gets none."""
     translated: bool = False
-    """Nobody outside knows the prefix: its hosts appear there as this one."""
+    """Whether its hosts appear outside as this one (NAT66): they can call out, not be called."""
+    advertised: bool = False
+    """Whether its hosts are told to use the tunnel: while packets flow."""
     trouble: str = ""
+    """Why it is not served; empty when it is."""
     hint: str = ""
+
+    @property
+    def words(self) -> str:
+        """The same for people."""
+        if self.trouble:
+            return f"{self.trouble}; {self.hint}" if self.hint else self.trouble
+        told = "advertised" if self.advertised else "withdrawn while no packets flow"
+        hidden = ", translated to the tunnel's address: its hosts can call out, not be called" if self.translated else ""
+        return f"{self.prefix} {told}{hidden}"
 
 
 def shares(
-    settings: LanSettings,
+    settings: "LanSettings",
     config: HostConfig,
     unique_local: IPv6Network | None,
     links: Mapping[str, int],
     uplinks: Collection[str | None],
-) -> tuple[Share, ...]:
+) -> tuple[LanStatus, ...]:
     """Return the share of each interface in the profile's order, whether those before it are there or not.
 
     `unique_local` is what to take translated prefixes from, None where nothing shall be translated; `links` are the
@@ -45,7 +60,7 @@ def shares(
         trouble = _trouble(interface, links, uplinks)
         if trouble is None and not (prefix or hidden):
             trouble = _too_few(interface, config)
-        found.append(trouble or Share(interface, prefix or hidden, translated=prefix is None))
+        found.append(trouble or LanStatus(interface, prefix or hidden, translated=prefix is None))
     return tuple(found)
 
 
@@ -70,21 +85,21 @@ def _has_link(address: IPv6Interface) -> bool:
     return address.network.prefixlen < address.max_prefixlen
 
 
-def _trouble(interface: str, links: Mapping[str, int], uplinks: Collection[str | None]) -> Share | None:
+def _trouble(interface: str, links: Mapping[str, int], uplinks: Collection[str | None]) -> LanStatus | None:
     if interface in uplinks:
-        return Share(
+        return LanStatus(
             interface,
             trouble=f"{interface} leads to the internet: whoever is there is none of the LAN",
             hint="name the interface that leads to the LAN's hosts in `lan.interfaces`",
         )
     if interface not in links:
-        return Share(
+        return LanStatus(
             interface,
             trouble=f"there is no interface {interface}",
             hint="it will be served when it appears; `ip link` shows those there are",
         )
     if links[interface] < IPV6_MINIMUM_MTU:
-        return Share(
+        return LanStatus(
             interface,
             trouble=f"{interface} has an MTU of {links[interface]}, and IPv6 needs {IPV6_MINIMUM_MTU}",
             hint=f"ip link set dev {interface} mtu {IPV6_MINIMUM_MTU}, or more",
@@ -92,9 +107,9 @@ def _trouble(interface: str, links: Mapping[str, int], uplinks: Collection[str |
     return None
 
 
-def _too_few(interface: str, config: HostConfig) -> Share:
+def _too_few(interface: str, config: HostConfig) -> LanStatus:
     if not config.delegated:
-        return Share(
+        return LanStatus(
             interface,
             trouble=f"{interface} gets no prefix: this method brings none",
             hint="write `lan: {share: nat66}`, and its hosts share the tunnel's address",
@@ -103,7 +118,7 @@ def _too_few(interface: str, config: HostConfig) -> Share:
     takers = "every interface takes a /64"
     if any(_has_link(address) and address.ip in prefix for address in config.addresses for prefix in config.delegated):
         takers += ", and so does the tunnel"
-    return Share(
+    return LanStatus(
         interface,
         trouble=f"{interface} gets no prefix: {listed} is not enough for it, since {takers}",
         hint="ask for a shorter prefix, or write `lan: {share: nat66}`",

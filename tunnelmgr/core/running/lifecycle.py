@@ -9,16 +9,17 @@ from typing import Any, Final
 
 from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.api.events import Event
-from tunnelmgr.api.status import Fact, TunnelStatus
+from tunnelmgr.api.status import Fact
 from tunnelmgr.core.choosing.preference import Leaving, Preference
 from tunnelmgr.core.choosing.scout import Detect, Scout
+from tunnelmgr.core.condition import BEGUN, Code, Condition, Progress, State
 from tunnelmgr.core.driving.memory import Memory
-from tunnelmgr.core.profiles.profile import DatapathWish, Method, Profile
+from tunnelmgr.core.profiles.profile import Method, Profile
 from tunnelmgr.core.running.backoff import Backoff
 from tunnelmgr.core.running.lan import Lan, unique_local_prefix
-from tunnelmgr.core.running.method_run import Listener, Session, has_default_route
+from tunnelmgr.core.running.method_run import Listener, MethodRun
 from tunnelmgr.core.running.probe import Prober, probe
-from tunnelmgr.core.running.snapshot import Progress, Snapshot, State, Traffic, Trouble
+from tunnelmgr.core.running.snapshot import Snapshot
 from tunnelmgr.core.runtime import Runtime
 from tunnelmgr.host.apply import Configurator
 from tunnelmgr.host.interface import Host
@@ -27,7 +28,7 @@ from tunnelmgr.host.journal import Journal
 SETTLING: Final = 1.0  # seconds from a change of the network to a look at it: changes come in swarms
 WATCH_AGAIN: Final = 5.0  # seconds until the network is watched again after that failed
 
-StateListener = Callable[[State, str], None]
+ConditionListener = Callable[[Condition], None]
 
 
 class Lifecycle:
@@ -68,18 +69,14 @@ class Lifecycle:
         """Something happened that may decide which method shall run."""
         self._moved_at: float | None = None
         """When the network changed first since the last look at it."""
-        self._subscribers: list[StateListener] = []
+        self._subscribers: list[ConditionListener] = []
         self._method: Method = profile.methods[0]
-        self._session: Session | None = None
+        self._run: MethodRun | None = None
         self._backoff = Backoff(SystemRandom())
         self._stopping = asyncio.Event()
-        self._state = State.STARTING
-        self._reason = "no answer yet"
-        self._hint = ""
-        self._trouble: Trouble | None = None
+        self._condition = BEGUN
         self._failure = ExitCode.NO_ANSWER
         self._since = self._loop.time()
-        self._been_up = False
         self._memory = Memory(runtime.memory(profile.name))
         unique_local = unique_local_prefix(self._memory, SystemRandom()) if profile.lan.may_translate else None
         self._lan = Lan(profile.lan, unique_local, runtime.radvd(profile.name))
@@ -107,23 +104,23 @@ class Lifecycle:
     def stop(self) -> None:
         """Make `run` take everything back and return. Doing it twice is fine."""
         self._stopping.set()
-        if self._session:
-            self._session.stop()
+        if self._run:
+            self._run.stop()
 
-    def subscribe(self, listener: StateListener) -> None:
-        """Call `listener` with each new state and its reason."""
+    def subscribe(self, listener: ConditionListener) -> None:
+        """Call `listener` with each new condition."""
         self._subscribers.append(listener)
 
     def command(self, name: str, arguments: Mapping[str, Fact]) -> Mapping[str, object]:
         """Run one of the transport's own commands on the running tunnel. Raises TunnelError."""
-        if self._session is None:
-            raise TunnelError(f"{self._profile.name} is {self._state.value}", hint="try again when it is up")
-        return self._session.command(name, arguments)
+        if self._run is None:
+            raise TunnelError(f"{self._profile.name} is {self._condition.state.value}", hint="try again when it is up")
+        return self._run.command(name, arguments)
 
     @property
     def failure(self) -> ExitCode:
         """What to end with when the profile is not up in time."""
-        return self._session.failure if self._session else self._failure
+        return self._run.failure if self._run else self._failure
 
     async def _live(self, configurator: Configurator) -> None:
         """Run the method that is preferred, as long as it is; then the next."""
@@ -162,14 +159,14 @@ class Lifecycle:
     @property
     def _waits(self) -> bool:
         """Whether to wait for better times when nothing works."""
-        return self._been_up or self._patient
+        return self._preference.has_carried or self._patient
 
     def _note_failure(self, number: int, error: TunnelError) -> None:
         self._failure = error.exit_code
         self._preference.failed(number, error, self._loop.time())
         successor = self._follows(number)
         if successor is None:
-            self._set_state(State.DOWN, error.message, error.hint)
+            self._stands(Condition(State.DOWN, Code.DOWN, error.message, error.hint))
         else:
             self._progress("failed", f"{self._profile.methods[number].type}: {error}; trying {successor}")
 
@@ -189,25 +186,21 @@ class Lifecycle:
         """Return why it gave way; None when everything shall end. Raises TunnelError when it failed."""
         self._method = method
         self._progress("starting", f"starting, {method.type}, {method.transport.describe()}")
-        if self._been_up:
-            self._set_state(State.STARTING, "no answer yet", "")
-        session = Session(
-            self._profile, method, self._host, configurator, self._memory, self._listener(), self._prober, self._lan
-        )
-        self._session = session
+        if self._preference.has_carried:
+            self._stands(BEGUN)
+        listener = Listener(self._heard, self._on_progress, self._on_event, resumed=self._moved)
+        run = MethodRun(self._profile, method, self._host, configurator, self._memory, listener, self._prober, self._lan)
+        self._run = run
         steering = asyncio.create_task(self._steer())
-        steering.add_done_callback(lambda _: session.stop())
+        steering.add_done_callback(lambda _: run.stop())
         try:
-            await session.run()
+            await run.run()
             return steering.result() if steering.done() else None
         finally:
             steering.cancel()
-            self._failure = session.failure
-            self._session = None
+            self._failure = run.failure
+            self._run = None
             self._preference.ended()
-
-    def _listener(self) -> Listener:
-        return Listener(self._set_state, self._on_progress, self._on_event, lost=self._lost, resumed=self._moved)
 
     async def _steer(self) -> Leaving:
         """Return when, and why, the running method shall give way."""
@@ -246,7 +239,7 @@ class Lifecycle:
 
     def _nothing_suits(self) -> None:
         """Raises that as an error unless it waits: it may change, as it has changed before."""
-        listed = [f"{one.method}: {one.reason}" for one in self._preference.standings(self._loop.time())]
+        listed = [f"{one.method}: {one.reason}" for one in self._preference.statuses(self._loop.time())]
         network = self._host.surroundings().network
         error = TunnelError(
             f"no method of {self._profile.file} suits this network: {'; '.join(listed)}",
@@ -255,7 +248,7 @@ class Lifecycle:
         )
         if not self._waits:
             raise error
-        self._set_state(State.DOWN, error.message, error.hint, Trouble.NOTHING_SUITS)
+        self._stands(Condition(State.DOWN, Code.NOTHING_SUITS, error.message, error.hint))
 
     async def _rest(self) -> None:
         """Nothing works: wait a while, longer each time, or until the network is another."""
@@ -265,7 +258,7 @@ class Lifecycle:
             self._backoff.reset()
             await asyncio.sleep(SETTLING)
         await self._look()
-        self._set_state(State.STARTING, "trying again", "")
+        self._stands(Condition(State.STARTING, reason="trying again"))
 
     async def _watch(self) -> None:
         """Follow the network for as long as this profile lives."""
@@ -278,18 +271,14 @@ class Lifecycle:
 
     def _network_changed(self) -> None:
         """Something did, perhaps only our own device."""
-        if self._session is not None:
-            self._session.network_changed()
+        if self._run is not None:
+            self._run.network_changed()
         if self._scout.network_is_new():
             self._moved()
 
     def _moved(self) -> None:
         if self._moved_at is None:
             self._moved_at = self._loop.time()
-        self._news.set()
-
-    def _lost(self) -> None:
-        self._preference.lost()
         self._news.set()
 
     async def _unless_stopped(self, work: Coroutine[Any, Any, None]) -> None:
@@ -304,62 +293,37 @@ class Lifecycle:
         elif not self._stopping.is_set():
             working.result()
 
-    def _set_state(self, state: State, reason: str, hint: str, trouble: Trouble | None = None) -> None:
-        if state is not self._state:
-            self._since = self._loop.time()
-        self._state, self._reason, self._hint, self._trouble = state, reason, hint, trouble
-        if state is State.UP:
-            self._been_up = True
+    def _heard(self, condition: Condition) -> None:
+        """Take what the running method says: it decides on fail-over too."""
+        self._preference.stands(condition, self._loop.time())
+        if condition.state is State.UP:
             self._backoff.reset()
-            self._preference.carries(self._loop.time())
-        else:
-            self._preference.troubled(reason, self._loop.time())
+        self._stands(condition)
+
+    def _stands(self, condition: Condition) -> None:
+        if condition.state is not self._condition.state:
+            self._since = self._loop.time()
+        self._condition = condition
         self._news.set()
         for listener in self._subscribers:
-            listener(state, reason)
+            listener(condition)
 
     def _progress(self, code: str, text: str) -> None:
         self._on_progress(Progress(code, text))
 
     def snapshot(self) -> Snapshot:
         """Return how the profile stands at this moment."""
-        session = self._session
-        status = session.status() if session else TunnelStatus("not running")
-        device = session.device if session else None
-        datapath, datapath_reason = session.datapath() if session else (DatapathWish.PLAIN.value, "")
-        shortfall = session.shortfall if session else None
         return Snapshot(
             name=self._profile.name,
             file=str(self._profile.file),
             pid=os.getpid(),
-            state=self._state,
-            reason=self._reason,
-            hint=self._hint,
-            trouble=self._trouble,
+            condition=self._condition,
+            since=self._loop.time() - self._since,
             method=self._method.type,
             role=self._method.role,
-            methods=self._preference.standings(self._loop.time()),
-            device=self._profile.device if session else None,
-            since=self._loop.time() - self._since,
-            addresses=tuple(str(interface.ip) for interface in device.addresses) if device else (),
-            mtu=device.mtu if device else None,
-            default_route=device is not None and has_default_route(device),
-            beside_native=session is not None and session.beside_native,
+            methods=self._preference.statuses(self._loop.time()),
+            running=self._run.running() if self._run else None,
             inbound=self._profile.firewall.inbound.value,
-            resolvers=tuple(map(str, device.resolvers)) if device and not shortfall else (),
-            shortfall=shortfall.reason if shortfall else "",
-            shortfall_hint=shortfall.hint if shortfall else "",
-            verified=session.verified if session else "",
-            datapath=datapath,
-            datapath_reason=datapath_reason,
-            protocol_state=status.state,
-            facts=status.facts,
-            peers=status.peers,
-            peers_total=status.peers_total,
-            counters=status.counters,
-            traffic=session.traffic() if session else Traffic(),
-            sockets=session.outer_sockets() if session else (),
-            lan=session.lan if session else (),
             log=str(self._runtime.log(self._profile.name)),
         )
 

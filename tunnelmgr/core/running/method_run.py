@@ -1,8 +1,8 @@
 """One method being run: its Tunnel, its device, and the proof that packets flow.
 
-What the Tunnel, the network and the user say arrives in one inbox and is dealt with one at a time, so that this machine is
-never configured from two sides. Addresses and the data path are there as soon as the Tunnel is up; the default route, and
-the word `up`, wait until packets are known to flow.
+Events of the Tunnel, of the network and of the user go through one inbox and are handled one at a time, so that two of
+them never configure this machine at once. Addresses and the data path are there as soon as the Tunnel is up. The default
+route, and the word `up`, wait until packets are known to flow: a tunnel that only looks up swallows what IPv4 can carry.
 """
 
 import asyncio
@@ -15,15 +15,17 @@ from typing import Final
 
 from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.api.events import Down, Event, Notice, PeerSilent, Up
-from tunnelmgr.api.status import Fact, TunnelStatus
-from tunnelmgr.core.driving.driver import Driver
+from tunnelmgr.api.status import Fact
+from tunnelmgr.core.condition import BEGUN, UP, Code, Condition, Progress, State
+from tunnelmgr.core.driving.driver import Driver, TunnelNews
 from tunnelmgr.core.driving.memory import Memory
 from tunnelmgr.core.profiles.profile import DefaultRouteWish, Method, Profile
 from tunnelmgr.core.running.carrier import Carrier
 from tunnelmgr.core.running.lan import Lan
 from tunnelmgr.core.running.probe import Prober, ProbeResult
-from tunnelmgr.core.running.snapshot import NOT_PROVEN, LanStatus, OuterSocket, Progress, State, Traffic, Trouble
-from tunnelmgr.core.running.verification import Finding, Verdict, Verification
+from tunnelmgr.core.running.proof import Phase
+from tunnelmgr.core.running.snapshot import NOT_PROVEN, Running
+from tunnelmgr.core.running.verification import Verification
 from tunnelmgr.core.running.wishes import bare_device, wants_default_route, wished_device
 from tunnelmgr.host.apply import Configurator, Shortfall
 from tunnelmgr.host.desired import Desired, Inbound
@@ -37,14 +39,12 @@ SETTLING: Final = 2.0  # seconds after a change of the network in which the Tunn
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """Who hears of a session."""
+    """What is called when a run has something to say."""
 
-    state: Callable[[State, str, str, Trouble | None], None]
-    """New state, reason, hint and kind of trouble; all but the first are empty when all is well."""
+    condition: Callable[[Condition], None]
     progress: Callable[[Progress], None]
     event: Callable[[Event], None]
-    lost: Callable[[], None]
-    """Probes show that packets flow no more: there is nothing to wait for."""
+    """Every event of the Tunnel, after it was acted on."""
     resumed: Callable[[], None]
     """This host slept."""
 
@@ -59,6 +59,10 @@ class _HostFailed:
     error: TunnelError
 
 
+class _ProofChanged:
+    """Packets flow, or do not any more."""
+
+
 class _NetworkChanged:
     """Addresses, routes or links changed."""
 
@@ -68,15 +72,18 @@ class _PathsChanged:
 
 
 class _StopAsked:
-    """Somebody wants this tunnel down."""
+    """This tunnel shall go down."""
 
 
-_Said = Up | Down | PeerSilent | Notice
-_Inboxed = _Said | Verdict | _Crashed | _HostFailed | _NetworkChanged | _PathsChanged | _StopAsked
+_Inboxed = TunnelNews | _ProofChanged | _Crashed | _HostFailed | _NetworkChanged | _PathsChanged | _StopAsked
 
 
-class Session:
-    """Runs one method of one profile, once."""
+class MethodRun:
+    """Runs one method of one profile, once.
+
+    What may be done with the tunnel follows from the phase of its proof, read at the moment it is needed: `_ProofChanged`
+    only wakes this machine, since the phase may have changed again by the time its turn comes.
+    """
 
     def __init__(
         self,
@@ -97,21 +104,17 @@ class Session:
         self._lan = lan
         self._inbox: asyncio.Queue[_Inboxed] = asyncio.Queue()
         self._up: Up | None = None
-        self._passes = False
-        """Whether packets are known to flow, or nobody can tell."""
-        self._carries = False
-        """Whether that is relied on."""
-        self._story: str | None = None
-        """What was told of it last."""
-        self.verified = ""
-        """How it is known that packets flow."""
+        self._condition = BEGUN
+        self._told: str | None = None
+        """The latest line of the story on whether packets flow. It is not repeated: probes are lost again and again."""
+        self._verified = ""
+        """How it is known that packets flow; empty until they do, and again after the Tunnel said that it is down."""
         self.failure = ExitCode.NO_ANSWER
         """What to end with when it does not come up in time."""
         self._driver = self._make_driver(memory)
         self._carrier = Carrier(profile, host, configurator, self._driver, listener.progress)
-        self._verification = Verification(
-            profile.device, prober, self._driver.traffic, self._inbox.put_nowait, SystemRandom()
-        )
+        self._verification = Verification(profile.device, prober, self._driver.traffic, self._proof_changed, SystemRandom())
+        self._proof = self._verification.proof
 
     def _make_driver(self, memory: Memory) -> Driver:
         try:
@@ -169,51 +172,50 @@ class Session:
         """Run one of the transport's own commands. Raises TunnelError."""
         return self._driver.command(name, arguments)
 
-    def status(self) -> TunnelStatus:
-        """Return the Tunnel's own status, with what was dropped in its place among the counters."""
-        status = self._driver.status()
-        counters = Counter(status.counters)
+    def running(self) -> Running:
+        """Return what there is to say of the tunnel at this moment."""
+        tunnel = self._driver.status()  # first: it makes the Tunnel hear what its paths carried
+        counters = Counter(tunnel.counters)
         counters.update(self._carrier.barred)
-        return replace(status, counters=counters)
-
-    def traffic(self) -> Traffic:
-        """Return what passed since the start, as of the last call of `status`."""
-        return self._driver.traffic()
-
-    def outer_sockets(self) -> tuple[OuterSocket, ...]:
-        """Return the sockets the tunnel's datagrams travel on."""
-        return self._driver.outer_sockets()
-
-    def datapath(self) -> tuple[str, str]:
-        """Return which data path carries, and why not a faster one."""
-        return self._carrier.path, self._carrier.reason
+        device = self._wished(self._up) if self._up else None
+        shortfall = self._shortfall
+        return Running(
+            device=self._profile.device,
+            tunnel=replace(tunnel, counters=counters),
+            addresses=tuple(str(interface.ip) for interface in device.addresses) if device else (),
+            mtu=device.mtu if device else None,
+            default_route=device is not None and has_default_route(device),
+            beside_native=self._stands_beside_native,
+            resolvers=tuple(map(str, device.resolvers)) if device and not shortfall else (),
+            shortfall=shortfall.reason if shortfall else "",
+            shortfall_hint=shortfall.hint if shortfall else "",
+            verified=self._verified,
+            datapath=self._carrier.path,
+            datapath_reason=self._carrier.reason,
+            traffic=self._driver.traffic(),
+            sockets=self._driver.outer_sockets(),
+            lan=self._lan.status(self._configurator.shortfalls),
+        )
 
     @property
-    def device(self) -> Desired | None:
-        """What the device looks like; None while the Tunnel is not up."""
-        return self._wished(self._up) if self._up else None
-
-    @property
-    def beside_native(self) -> bool:
-        """Whether the default route is left to native IPv6."""
-        if self._up is None or not self._carries:
+    def _stands_beside_native(self) -> bool:
+        """True if the default route is left to native IPv6."""
+        if self._up is None or not self._proof.carries:
             return False
         wished = self._profile.network.default_route is DefaultRouteWish.IF_NO_NATIVE and self._up.config.default_route
         return wished and self._host.surroundings().network.native_ipv6 is True
 
     @property
-    def lan(self) -> tuple[LanStatus, ...]:
-        """How the interfaces that share the tunnel stand."""
-        return self._lan.status(self._configurator.shortfalls)
+    def _shortfall(self) -> Shortfall | None:
+        """What this host itself works without, although the profile wants it."""
+        return next((one for one in self._configurator.shortfalls if isinstance(one.item, Resolvers)), None)
 
     def _offer_changed(self) -> None:
         if self._carrier.is_concerned:
             self._inbox.put_nowait(_PathsChanged())
 
-    @property
-    def shortfall(self) -> Shortfall | None:
-        """What this host itself works without, although the profile wants it."""
-        return next((one for one in self._configurator.shortfalls if isinstance(one.item, Resolvers)), None)
+    def _proof_changed(self) -> None:
+        self._inbox.put_nowait(_ProofChanged())
 
     def _resumed(self) -> None:
         self._verification.doubt(SETTLING)
@@ -225,33 +227,28 @@ class Session:
 
     async def _attend(self) -> None:
         while not isinstance(news := await self._inbox.get(), _StopAsked):
-            await self._hear(news)
+            await self._handle(news)
 
-    async def _hear(self, news: _Inboxed) -> None:
+    async def _handle(self, news: _Inboxed) -> None:
         match news:
             case Notice():
                 self._listener.progress(Progress(news.code, news.text))
-            case Up() | Down() | PeerSilent():
-                await self._hear_tunnel(news)
-            case Verdict():
-                await self._judged(news)
-            case _HostFailed():
-                raise news.error
-            case _NetworkChanged():
-                await self._follow_network()
-            case _PathsChanged():
-                await self._refresh()
-            case _Crashed():
-                raise self._crashed(news.error) from news.error
-
-    async def _hear_tunnel(self, news: Up | Down | PeerSilent) -> None:
-        match news:
             case Up():
                 await self._came_up(news)
             case Down():
                 await self._went_down(news)
             case PeerSilent():
                 await self._fell_silent(news)
+            case _ProofChanged():
+                await self._weigh_proof()
+            case _NetworkChanged():
+                await self._follow_network()
+            case _PathsChanged():
+                await self._refresh()
+            case _HostFailed():
+                raise news.error
+            case _Crashed():
+                raise self._crashed(news.error) from news.error
 
     async def _follow_network(self) -> None:
         """Same method, same tunnel: nothing is torn down, but the Tunnel may speak from elsewhere from here on."""
@@ -274,86 +271,77 @@ class Session:
 
     async def _went_down(self, down: Down) -> None:
         self._verification.end()
-        self._up, self._passes, self._carries, self.verified = None, False, False, ""
+        self._up, self._verified = None, ""
         await self._configure()
         if down.permanent:
             raise TunnelError(down.reason, hint=down.hint, exit_code=down.code)
         self.failure = down.code
-        self._trouble_is("down", State.DOWN, down.reason, down.hint)
+        self._is(Condition(State.DOWN, Code.DOWN, down.reason, down.hint))
 
     async def _fell_silent(self, silent: PeerSilent) -> None:
-        """Keep what is configured, but send nobody into a tunnel that leads nowhere."""
+        """Keep addresses and link routes, which the tunnel needs to hear its peer again, but take the default route back."""
         self._verification.end()
-        state = State.IMPAIRED if self.verified else State.WAITING_FOR_PEER
-        await self._withdraw()
-        self._trouble_is("silent", state, silent.reason, silent.hint, Trouble.SILENT)
+        await self._refresh()
+        state, code = (State.IMPAIRED, Code.PEER_SILENT) if self._verified else (State.WAITING_FOR_PEER, Code.NOT_HEARD_YET)
+        self._is(Condition(state, code, silent.reason, silent.hint))
 
-    async def _withdraw(self) -> None:
-        """Take back what only a tunnel that carries may have: applications go on by IPv4 at once."""
-        self._passes = self._carries = False
-        if self._up:
-            await self._configure()
+    async def _weigh_proof(self) -> None:
+        """Give the tunnel what its proof allows, take from it what the proof does not, and say how it stands."""
+        if self._up is None or self._proof.phase is Phase.ABSENT:
+            return  # the Tunnel went down, or its peer silent, before this was read
+        # Before the wait, so that what is told is what was configured: probes go on while the kernel is busy with us.
+        phase, latest = self._proof.phase, self._verification.latest
+        desired = await self._configure()
+        match phase:
+            case Phase.PROVEN | Phase.DOUBTED:
+                self._carries(desired, self._how(self._up, latest))
+            case Phase.HELD:
+                self._waits_for_hold_down()
+            case Phase.UNPROVEN | Phase.LOST if latest is not None:
+                self._gets_no_answer(latest)
 
-    async def _judged(self, verdict: Verdict) -> None:
-        """Hear whether packets flow. What was found of a tunnel that went down meanwhile is no news."""
-        if not self._up:
-            return
-        match verdict.finding:
-            case Finding.PROVEN:
-                await self._proven(self._up, verdict.result)
-            case Finding.UNANSWERED:
-                await self._nobody_answers(_unanswered(verdict))
-            case Finding.HELD:
-                await self._hold(verdict.held)
-
-    async def _nobody_answers(self, reason: str) -> None:
-        """Take back what was given when packets flow no more, once; what carried is impaired until it carries again."""
-        flowed = self._passes
-        if flowed:
-            await self._withdraw()
-        if self.verified:
-            self._trouble_is("lost", State.IMPAIRED, f"packets stopped: {reason}", LOST_HINT, Trouble.LOST)
-        else:
-            hint = "check network.probe; status --peers shows where packets went"
-            self._trouble_is("unproven", State.STARTING, reason, hint, Trouble.UNPROVEN)
-        if flowed:
-            self._listener.lost()
-
-    async def _hold(self, waits: float) -> None:
-        """Let go on what is bound to the tunnel's addresses, and answer whoever calls them; nothing else has them yet."""
-        if self._passes:
-            return  # said before
-        self._passes = True
-        await self._configure()
-        reason = f"packets flow again; the default route waits {waits:.0f} s, lest it come and go"
-        self._trouble_is("held", State.IMPAIRED, reason, "", Trouble.HELD)
-
-    def _trouble_is(self, code: str, state: State, reason: str, hint: str, kind: Trouble | None = None) -> None:
-        """Say why no packets flow; the story tells it once."""
-        if reason != self._story:
-            self._story = reason
-            self._listener.progress(Progress(code, reason))
-        self._listener.state(state, reason, hint, kind)
-
-    async def _proven(self, up: Up, result: ProbeResult | None) -> None:
-        """Packets flow, or nobody can tell: give the tunnel what waited for that."""
-        self._passes = self._carries = True
-        self.verified = self._how(up, result)
-        story = describe_device(await self._configure())
-        if story != self._story:  # a broker's neighbours come and go without anything to tell, and so do round trips
-            self._story = story
+    def _carries(self, desired: Desired, verified: str) -> None:
+        """Packets flow, or there is no way to tell."""
+        self._verified = verified
+        story = describe_device(desired)
+        if story != self._told:  # a broker's neighbours come and go without anything to tell, and so do round trips
+            self._told = story
             self._listener.progress(Progress("up", story))
-            self._listener.progress(Progress("verified", self.verified))
-            if short := self.shortfall:
+            self._listener.progress(Progress("verified", self._verified))
+            if short := self._shortfall:
                 self._listener.progress(Progress("shortfall", f"{short.reason}; {short.hint}"))
         self._tell_lan()
-        self._listener.state(State.UP, "", "", None)
+        self._is(UP)
 
-    def _how(self, up: Up, result: ProbeResult | None) -> str:
-        if result is None or result.round_trip is None:
+    def _waits_for_hold_down(self) -> None:
+        """Programs bound to the tunnel's addresses go on; new traffic does not come this way yet."""
+        if self._condition.code is not Code.HELD:
+            waits = self._proof.held_for(asyncio.get_running_loop().time())
+            reason = f"packets flow again; the default route waits {waits:.0f} s, lest it come and go"
+            self._is(Condition(State.IMPAIRED, Code.HELD, reason))
+
+    def _gets_no_answer(self, latest: ProbeResult | OSError) -> None:
+        """What carried is impaired until it carries again; what never did is still starting."""
+        reason = _in_words(latest)
+        if self._verified:
+            self._is(Condition(State.IMPAIRED, Code.PACKETS_STOPPED, f"packets stopped: {reason}", LOST_HINT))
+        else:
+            hint = "check network.probe; status --peers shows where packets went"
+            self._is(Condition(State.STARTING, Code.UNPROVEN, reason, hint))
+
+    def _is(self, condition: Condition) -> None:
+        """Say how the method stands: the one place from which everything else learns it."""
+        self._condition = condition
+        if condition.code is not None and condition.reason != self._told:
+            self._told = condition.reason
+            self._listener.progress(Progress(condition.code.value, condition.reason))
+        self._listener.condition(condition)
+
+    def _how(self, up: Up, latest: ProbeResult | OSError | None) -> str:
+        if not isinstance(latest, ProbeResult) or latest.round_trip is None:
             return "listening" if up.config.listening else NOT_PROVEN
-        took = f"{result.round_trip * 1000:.0f} ms"
-        return f"carries packets: {result.answered} of {result.sent} probes, {took}{self._via(result.target)}"
+        took = f"{latest.round_trip * 1000:.0f} ms"
+        return f"carries packets: {latest.answered} of {latest.sent} probes, {took}{self._via(latest.target)}"
 
     def _via(self, target: IPv6Address) -> str:
         for peer in self._driver.status().peers:
@@ -367,7 +355,8 @@ class Session:
         if self._up is None:
             desired = self._lan.withdrawn(bare_device(self._profile), around, now=now)
         else:
-            desired = self._lan.shared(self._wished(self._up), self._up.config, around, carries=self._carries, now=now)
+            carries = self._proof.carries
+            desired = self._lan.shared(self._wished(self._up), self._up.config, around, carries=carries, now=now)
         await self._carrier.configure(desired)
         return desired
 
@@ -376,16 +365,15 @@ class Session:
             self._listener.progress(Progress("lan", line))
 
     def _wished(self, up: Up) -> Desired:
-        default_route = self._carries and wants_default_route(self._profile, up.config, self._host.surroundings().network)
-        return wished_device(
-            self._profile, up.config, default_route=default_route, carries=self._carries, passes=self._passes
-        )
+        carries, passes = self._proof.carries, self._proof.passes
+        default_route = carries and wants_default_route(self._profile, up.config, self._host.surroundings().network)
+        return wished_device(self._profile, up.config, default_route=default_route, carries=carries, passes=passes)
 
 
-def _unanswered(verdict: Verdict) -> str:
-    if verdict.result is None:
-        return f"probes cannot be sent through the tunnel: {verdict.error.strerror if verdict.error else 'nobody to ask'}"
-    return f"{verdict.result.target} does not answer through the tunnel (0 of {verdict.result.sent} probes)"
+def _in_words(latest: ProbeResult | OSError) -> str:
+    if isinstance(latest, OSError):
+        return f"probes cannot be sent through the tunnel: {latest.strerror}"
+    return f"{latest.target} does not answer through the tunnel (0 of {latest.sent} probes)"
 
 
 def describe_device(device: Desired) -> str:

@@ -1,11 +1,12 @@
-"""Whether packets are known to flow through a tunnel, and when to ask again. Pure.
+"""Are packets known to flow through a tunnel, and when to ask again? A pure state machine.
 
-    UNPROVEN --answered--> PROVEN <--answered, or anything came in-- DOUBTED --all lost--> LOST
-                              |-------- nothing came in for long --------^                  |
-                              ^------------- answered, and the hold-down is over -----------+
+    UNPROVEN --answered--> PROVEN <--answered, or anything came in-- DOUBTED --all lost--> LOST <--all lost-- HELD
+                              |-------- nothing came in for long --------^                  |--answered too early--^
+                              ^------- answered after the hold-down -------- HELD or LOST --+
 
-Traffic is the best proof there is, so nobody is asked while packets come in. Packets that go out and bring nothing back
-raise a doubt soon, a link without traffic now and then. What was lost is given back with hysteresis.
+Traffic is the best proof there is, so no probes are sent while packets come in. Packets that go out and bring nothing back
+raise a doubt soon, a link without traffic now and then. A tunnel that lost packets gets the default route back only after a
+hold-down, which grows with each loss: a link that comes and goes would otherwise take every connection with it each time.
 """
 
 from enum import Enum
@@ -38,10 +39,12 @@ class Phase(Enum):
     PROVEN = "proven"
     DOUBTED = "doubted"
     LOST = "lost"
+    HELD = "held"
+    """Packets flow again after a loss, and it is too early to rely on it."""
 
 
 class Proof:
-    """The machine of one tunnel. Whoever runs it asks when `pace` says so, and tells what came of it."""
+    """The machine of one tunnel. Its owner sends probes when `pace` says so, and reports what came of them."""
 
     def __init__(self, random: Random) -> None:
         self._backoff = Backoff(random, LONGEST_PAUSE)
@@ -59,28 +62,35 @@ class Proof:
 
     @property
     def carries(self) -> bool:
-        """Whether packets may be sent into the tunnel. A doubt alone changes nothing."""
+        """True if this host may send its traffic into the tunnel. A doubt alone changes nothing."""
         return self.phase in {Phase.PROVEN, Phase.DOUBTED}
 
     @property
-    def held_until(self) -> float | None:
-        """When the tunnel may carry again at the earliest; None where nothing was lost yet."""
-        return self._hold.until
+    def passes(self) -> bool:
+        """True if packets are known to flow, relied on or not: then programs bound to the tunnel's addresses may go on."""
+        return self.carries or self.phase is Phase.HELD
+
+    def held_for(self, now: float) -> float:
+        """Return the seconds until the tunnel may carry again."""
+        return max(0.0, (self._hold.until or now) - now)
 
     def configured(self, now: float, *, askable: bool) -> None:
-        """The Tunnel says that it is ready, perhaps with another address. `askable`: whether there is somebody to ask."""
+        """The Tunnel is ready, perhaps with another address. `askable`: there is a target that probes can be sent to."""
         self._askable, self._pace = askable, THOROUGH
         self._heard_at, self._counted_at, self._unanswered_since = now, now, None
-        if not self.carries:
+        if self.carries:
+            # It goes on carrying meanwhile: a broker that only renews a lease must not cost the default route.
+            self.phase = Phase.DOUBTED if askable else Phase.PROVEN
+        elif self._hold.holds(now) and not askable:
+            self.phase = Phase.HELD  # no probe will ever tell more than the Tunnel itself does
+        elif self.phase is not Phase.HELD:
             self.phase = Phase.LOST if self._hold.holds(now) else Phase.UNPROVEN
-        elif askable:
-            self.phase = Phase.DOUBTED
         self._backoff.reset()
         self._ask_at = now if askable else None
         self.handle_timeout(now)
 
     def gone(self, now: float) -> None:
-        """The Tunnel says that it does not work."""
+        """The Tunnel does not work."""
         if self.carries:
             self._hold.failed(now)
         self.phase, self._ask_at = Phase.ABSENT, None
@@ -91,13 +101,15 @@ class Proof:
             self.phase, self._pace, self._ask_at = Phase.DOUBTED, BURST, now + delay
 
     def counted(self, sent: int, received: int, now: float) -> None:
-        """Hear how many packets have passed the tunnel since it began, our own probes and their answers among them."""
+        """Take how many packets have passed the tunnel since it began, our own probes and their answers among them."""
         if received > self._received:
             self._heard_at, self._unanswered_since, self._silence = now, None, SILENCE
             if self.phase is Phase.DOUBTED:
                 self.phase, self._ask_at = Phase.PROVEN, None
         elif sent > self._sent and self._unanswered_since is None:
-            self._unanswered_since = self._counted_at  # from then on nothing has come in
+            # The packet left at some time since the last count. To take the earlier end finds a loss sooner, and costs a
+            # burst of probes where it was wrong.
+            self._unanswered_since = self._counted_at
         self._sent, self._received, self._counted_at = sent, received, now
         unanswered = self._unanswered_since is not None and now >= self._unanswered_since + self._silence
         if unanswered or now >= self._heard_at + IDLE_INTERVAL:
@@ -111,16 +123,18 @@ class Proof:
         return self._pace
 
     def answered(self, sent: int, received: int, now: float) -> None:
-        """A round of probes was answered; what has passed by now, the answers included."""
+        """A round of probes was answered. `sent` and `received` count what has passed by now, the answers included."""
         if self.phase is Phase.ABSENT:
             return
         if self.phase is Phase.DOUBTED and self._unanswered_since is not None:
-            # What goes out wants no answer, it seems: ask less often about it.
+            # Packets flow, so what goes out wants no answer, a syslog sender's say: ask less often about it.
             self._silence = min(2 * self._silence, IDLE_INTERVAL)
         self._sent, self._received, self._unanswered_since = sent, received, None
         self._heard_at = self._counted_at = now
         if self._hold.holds(now) and not self.carries:
-            self._pace, self._ask_at = BURST, min(self._hold.until or now, now + IDLE_INTERVAL)
+            # Ask again when the hold-down ends: one answer in the middle of it does not show that the link is stable.
+            self.phase, self._pace = Phase.HELD, BURST
+            self._ask_at = min(self._hold.until or now, now + IDLE_INTERVAL)
         else:
             self._backoff.reset()
             self.phase = Phase.PROVEN
@@ -130,21 +144,20 @@ class Proof:
         if self.phase is Phase.ABSENT:
             return
         if self.carries:
-            self.phase = Phase.LOST
             self._hold.failed(now)
-        if self.phase is Phase.LOST:
-            self._pace = BURST
+        if self.passes or self.phase is Phase.LOST:
+            self.phase, self._pace = Phase.LOST, BURST
         self._ask_at = now + self._backoff.next_delay()
 
     def handle_timeout(self, now: float) -> None:
-        """Believe a tunnel whom nobody can ask, when its hold-down is over."""
-        if self.phase in {Phase.UNPROVEN, Phase.LOST} and not self._askable and not self._hold.holds(now):
+        """Rely on a tunnel without a target to probe as soon as no hold-down is left: its own word is all there is."""
+        if self.phase in {Phase.UNPROVEN, Phase.HELD} and not self._askable and not self._hold.holds(now):
             self.phase = Phase.PROVEN
 
     def next_timeout(self, now: float) -> float | None:
         """Return when to look again: to ask, to count, or to believe."""
         if self._ask_at is not None:
             return self._ask_at
-        if self.phase in {Phase.PROVEN, Phase.DOUBTED} and self._askable:
+        if self.carries and self._askable:
             return now + COUNT_INTERVAL
-        return self._hold.until if self.phase is Phase.LOST and not self._askable else None
+        return self._hold.until if self.phase is Phase.HELD and not self._askable else None

@@ -10,6 +10,8 @@ from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.api.network import DefaultRoute, Network
 from tunnelmgr.api.report import NetworkReport
 from tunnelmgr.api.transport import Fit
+from tunnelmgr.core.choosing.choice import Survey
+from tunnelmgr.core.choosing.method_status import MethodState
 from tunnelmgr.core.choosing.preference import (
     FIRST_HOLD,
     LOOK_INTERVAL,
@@ -19,10 +21,10 @@ from tunnelmgr.core.choosing.preference import (
     Leaving,
     Preference,
 )
-from tunnelmgr.core.choosing.survey import Survey
-from tunnelmgr.core.running.snapshot import Stand
+from tunnelmgr.core.condition import UP, Code, Condition, State
 
 FAILURE = TunnelError("nobody home")
+LOST = Condition(State.IMPAIRED, Code.PACKETS_STOPPED, "packets stopped")
 
 
 def at(source: str = "192.168.1.2", *, close: bool = True, unreached: tuple[int, ...] = (), **facts: Any) -> Survey:
@@ -44,7 +46,7 @@ def two() -> Preference:
     preference = of(Fit.GOOD, Fit.GOOD)
     preference.failed(0, FAILURE, 0.0)
     preference.began(1, 1.0)
-    preference.carries(2.0)
+    preference.stands(UP, 2.0)
     return preference
 
 
@@ -83,25 +85,23 @@ def test_bad_credentials_are_not_tried_again() -> None:
     preference = of(Fit.GOOD, Fit.GOOD)
     preference.failed(0, TunnelError("login refused", exit_code=ExitCode.NO_PERMISSION), 0.0)
     assert preference.choose(1e9) == 1
-    assert preference.standings(1.0)[0].stand is Stand.FAILED
+    assert preference.statuses(1.0)[0].state is MethodState.FAILED
 
 
 def test_probes_that_are_lost_end_a_method_at_once_where_there_is_another() -> None:
     preference = of(Fit.GOOD, Fit.GOOD)
     preference.began(0, 0.0)
-    preference.carries(1.0)
+    preference.stands(UP, 1.0)
     assert preference.leaving(99.0) is None
-    preference.troubled("packets stopped", 100.0)
-    preference.lost()
+    preference.stands(LOST, 100.0)
     assert preference.leaving(100.0) == Leaving("packets stopped", failed=True)
 
 
 def test_what_stands_alone_stays_whatever_happens() -> None:
     preference = of(Fit.GOOD)
     preference.began(0, 0.0)
-    preference.carries(1.0)
-    preference.troubled("packets stopped", 2.0)
-    preference.lost()
+    preference.stands(UP, 1.0)
+    preference.stands(LOST, 2.0)
     assert preference.leaving(1e6) is None
 
 
@@ -110,8 +110,8 @@ def test_one_that_says_itself_that_it_does_not_work_has_a_while_to_recover(carri
     preference = of(Fit.GOOD, Fit.GOOD)
     preference.began(0, 0.0)
     if carried:
-        preference.carries(0.0)
-    preference.troubled("no answer from 192.0.2.1", 0.0)
+        preference.stands(UP, 0.0)
+    preference.stands(Condition(State.DOWN, Code.DOWN, "no answer from 192.0.2.1"), 0.0)
     assert preference.next_timeout(0.0) == patience
     assert preference.leaving(patience - 0.1) is None
     leaving = preference.leaving(patience)
@@ -119,8 +119,7 @@ def test_one_that_says_itself_that_it_does_not_work_has_a_while_to_recover(carri
 
 
 def test_one_that_is_lost_waits_a_while_before_it_gives_way_to_one_that_has_just_failed(two: Preference) -> None:
-    two.troubled("packets stopped", 5.0)
-    two.lost()
+    two.stands(LOST, 5.0)
     assert two.leaving(5.0) is None
     assert two.next_timeout(5.0) == 5.0 + RECOVERY_TIMEOUT
     assert two.leaving(5.0 + TRIAL_TIMEOUT) is not None
@@ -180,7 +179,7 @@ def test_one_that_does_not_suit_any_more_gives_way_if_another_does() -> None:
     preference = Preference((method("a", public_ipv4=False), method("b")))
     preference.looked(at(), 0.0)
     preference.began(0, 0.0)
-    preference.carries(0.0)
+    preference.stands(UP, 0.0)
     preference.looked(at(public_ipv4=IPv4Address("203.0.113.7")), 1.0)
     assert preference.leaving(1.0) == Leaving("it does not suit any more", failed=False)
 
@@ -189,7 +188,7 @@ def test_a_condition_is_kept_even_where_nothing_else_is_left() -> None:
     preference = Preference((method("a", interface="eth*"), method("b", Fit.UNSUITABLE)))
     preference.looked(at(), 0.0)
     preference.began(0, 0.0)
-    preference.carries(0.0)
+    preference.stands(UP, 0.0)
     network = Network(default_route=DefaultRoute("wwan0", None))
     preference.looked(Survey(NetworkReport(network), close=True), 1.0)
     assert preference.leaving(1.0) is not None
@@ -200,7 +199,7 @@ def test_a_condition_is_kept_even_where_nothing_else_is_left() -> None:
 def test_one_that_carries_is_not_given_up_for_nothing() -> None:
     preference = Preference((method("a"),))
     preference.began(0, 0.0)
-    preference.carries(0.0)
+    preference.stands(UP, 0.0)
     assert preference.leaving(1e6) is None
     assert preference.next_timeout(1.0) is None
 
@@ -208,7 +207,7 @@ def test_one_that_carries_is_not_given_up_for_nothing() -> None:
 def test_what_does_not_suit_is_looked_at_again_now_and_then_though_nothing_was_announced() -> None:
     preference = of(Fit.UNSUITABLE, Fit.GOOD)
     preference.began(1, 0.0)
-    preference.carries(0.0)
+    preference.stands(UP, 0.0)
     assert preference.next_timeout(1.0) == LOOK_INTERVAL
 
 
@@ -221,11 +220,10 @@ def test_a_better_method_that_fails_every_twenty_seconds_for_an_hour_does_not_ma
         switches += 1
         preference.began(number, now)
         began_at, now = now, now + 0.5
-        preference.carries(now)
+        preference.stands(UP, now)
         if number == 0:
             now += 20.0
-            preference.troubled("packets stopped", now)
-            preference.lost()
+            preference.stands(LOST, now)
         while (leaving := preference.leaving(now)) is None and now < 3600.0:
             now = max(now, preference.next_timeout(now) or 3600.0)
             if preference.look_due(now):
@@ -239,9 +237,9 @@ def test_a_better_method_that_fails_every_twenty_seconds_for_an_hour_does_not_ma
 
 
 def test_every_method_is_listed_with_how_it_stands_and_why(two: Preference) -> None:
-    failed, runs = two.standings(10.0)
-    assert (failed.stand, failed.reason, failed.waits) == (Stand.HELD, "nobody home", 20.0)
-    assert (runs.method, runs.described, runs.stand, runs.reason) == ("b", "as scripted", Stand.RUNNING, "")
-    refused, ready = of(Fit.UNSUITABLE, Fit.GOOD).standings(0.0)
-    assert (refused.stand, refused.reason, refused.waits) == (Stand.REFUSED, "a says so", None)
-    assert (ready.stand, ready.reason) == (Stand.READY, "b says so")
+    failed, runs = two.statuses(10.0)
+    assert (failed.state, failed.reason, failed.waits) == (MethodState.HELD, "nobody home", 20.0)
+    assert (runs.method, runs.described, runs.state, runs.reason) == ("b", "as scripted", MethodState.RUNNING, "")
+    refused, ready = of(Fit.UNSUITABLE, Fit.GOOD).statuses(0.0)
+    assert (refused.state, refused.reason, refused.waits) == (MethodState.REFUSED, "a says so", None)
+    assert (ready.state, ready.reason) == (MethodState.READY, "b says so")

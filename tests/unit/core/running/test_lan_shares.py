@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from tunnelmgr.api.hostconfig import HostConfig
 from tunnelmgr.core.profiles.profile import LanSettings, LanShare
-from tunnelmgr.core.running.lan_shares import Share, shares
+from tunnelmgr.core.running.lan_shares import LanStatus, shares
 
 LINKS = {"lan0": 1500, "lan1": 1500, "eth0": 1500, "narrow": 1279}
 UNIQUE_LOCAL = IPv6Network("fd12:3456:789a::/48")
@@ -19,13 +19,13 @@ def shared(
     interfaces: tuple[str, ...] = ("lan0", "lan1"),
     share: LanShare = LanShare.PREFIX,
     address: IPv6Interface = ADDRESS,
-) -> tuple[Share, ...]:
+) -> tuple[LanStatus, ...]:
     settings = LanSettings(interfaces=interfaces, share=share)
     config = HostConfig(addresses=(address,), delegated=tuple(map(IPv6Network, delegated)))
     return shares(settings, config, UNIQUE_LOCAL if settings.may_translate else None, LINKS, {"eth0"})
 
 
-def prefixes(found: tuple[Share, ...]) -> list[str | None]:
+def prefixes(found: tuple[LanStatus, ...]) -> list[str | None]:
     return [str(share.prefix) if share.prefix else None for share in found]
 
 
@@ -62,7 +62,7 @@ def test_a_tunnel_that_takes_the_only_64_is_named_as_the_reason() -> None:
 
 def test_an_interface_that_is_not_there_keeps_its_prefix_for_when_it_is() -> None:
     absent, present = shared("2001:db8:5::/48", interfaces=("lan9", "lan1"))
-    assert absent == Share(
+    assert absent == LanStatus(
         "lan9",
         trouble="there is no interface lan9",
         hint="it will be served when it appears; `ip link` shows those there are",
@@ -80,7 +80,7 @@ def test_one_64_serves_one_interface_and_the_other_is_told_what_to_do() -> None:
 def test_translation_steps_in_where_prefixes_end() -> None:
     first, second = shared("2001:db8:5::/64", share=LanShare.NAT66)
     assert not first.translated
-    assert second == Share("lan1", IPv6Network("fd12:3456:789a:1::/64"), translated=True)
+    assert second == LanStatus("lan1", IPv6Network("fd12:3456:789a:1::/64"), translated=True)
 
 
 def test_a_translated_interface_keeps_its_prefix_when_the_method_changes() -> None:
