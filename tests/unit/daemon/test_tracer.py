@@ -9,7 +9,7 @@ from tests.home_snapshot import RUNNING
 from tunnelmgr.api.network import LocalAddress, Network
 from tunnelmgr.api.packets.protocol import IpProtocol
 from tunnelmgr.core.driving.traffic import OuterSocket
-from tunnelmgr.daemon.tracer import TunnelSide, Tap, taps_of
+from tunnelmgr.daemon.tracer import Tap, TunnelSide, taps_of
 from tunnelmgr.host.linux.packet_filter import OuterEnd
 
 ANYWHERE = "0.0.0.0"  # noqa: S104 - nothing is bound here
