@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from tunnelmgr.api.dissection import Dissector, Field
 from tunnelmgr.api.errors import TunnelError
 from tunnelmgr.cli import render
-from tunnelmgr.core.capture.explanation import Explained
+from tunnelmgr.core.capture.explanation import ExplainedPacket
 from tunnelmgr.core.capture.frame import Frame
 from tunnelmgr.core.plugins import PluginRegistry
 
@@ -40,7 +40,7 @@ class Decoded:
     fields: tuple[Field, ...]
 
     @classmethod
-    def of(cls, what: str, explained: Explained, length: int, frame: Frame | None = None) -> "Decoded":
+    def of(cls, what: str, explained: ExplainedPacket, length: int, frame: Frame | None = None) -> "Decoded":
         """Return what is told of a packet, in a frame or without one."""
         found = explained.dissection
         return cls(

@@ -14,7 +14,7 @@ from tunnelmgr.api.dissection import Dissection, Dissector
 from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.cli import options, render
 from tunnelmgr.cli.packets import Decoded, Lines, installed_dissectors
-from tunnelmgr.core.capture.explanation import Decoder, Explained
+from tunnelmgr.core.capture.explanation import Decoder, ExplainedPacket
 from tunnelmgr.core.capture.reading import read_capture
 from tunnelmgr.core.plugins import PluginRegistry
 
@@ -60,7 +60,7 @@ def _decoded(word: str, dissectors: Callable[[], Sequence[Dissector]]) -> Iterat
 
 def _address(word: str, address: IPv6Address, decoder: Decoder) -> Decoded:
     nothing = Dissection("ipv6", "address", "not made of an IPv4 address by a tunnel: it tells nothing")
-    return Decoded.of(word, Explained(decoder.address(address) or nothing), len(address.packed))
+    return Decoded.of(word, ExplainedPacket(decoder.address(address) or nothing), len(address.packed))
 
 
 def _capture(name: str, stream: BinaryIO, decoder: Decoder) -> Iterator[Decoded]:

@@ -23,7 +23,7 @@ from tunnelmgr.core.capture.frame import Frame, ip_packet
 
 
 @dataclass(frozen=True, slots=True)
-class Explained:
+class ExplainedPacket:
     """A packet with its outer ends, and what it is for."""
 
     dissection: Dissection
@@ -38,31 +38,31 @@ class Decoder:
     def __init__(self, dissectors: Sequence[Dissector]) -> None:
         self._dissectors = dissectors
 
-    def frame(self, frame: Frame) -> Explained:
+    def frame(self, frame: Frame) -> ExplainedPacket:
         """Explain a captured frame."""
         try:
             data = ip_packet(frame)
         except WireError as error:
-            return Explained(Dissection("link", "not-ip", str(error)))
+            return ExplainedPacket(Dissection("link", "not-ip", str(error)))
         if len(frame.data) < frame.length:
             explained = self.packet(data)
             if explained.dissection.kind != MALFORMED:
                 return explained
             cut = f"cut off: the capture holds {len(frame.data)} of {frame.length} bytes"
-            return Explained(Dissection("link", "cut-off", cut), explained.source, explained.destination)
+            return ExplainedPacket(Dissection("link", "cut-off", cut), explained.source, explained.destination)
         return self.packet(data)
 
-    def packet(self, data: bytes) -> Explained:
+    def packet(self, data: bytes) -> ExplainedPacket:
         """Explain an IPv4 or IPv6 packet."""
         return self._ipv4(data) if data[:1] and data[0] >> 4 == 4 else self._ipv6(data)
 
-    def payload(self, data: bytes) -> Explained:
+    def payload(self, data: bytes) -> ExplainedPacket:
         """Explain bytes that may be a whole packet, or the payload of one."""
         if data[:1] and data[0] >> 4 == 4:
             return self._ipv4(data)
         for dissector in self._dissectors:
             if found := dissector.dissect(data, None):
-                return Explained(found)
+                return ExplainedPacket(found)
         return self._ipv6(data)
 
     def address(self, address: IPv6Address) -> Dissection | None:
@@ -75,35 +75,35 @@ class Decoder:
             return Dissection("6to4", "address", remark, (Field("prefix", "2002::/16", 0, 2, "6to4"), site))
         return None
 
-    def _ipv6(self, data: bytes) -> Explained:
+    def _ipv6(self, data: bytes) -> ExplainedPacket:
         found = dissect_ipv6(data)
         ends = {field.name: field.value for field in found.fields}
-        return Explained(found, ends.get("source", ""), ends.get("destination", ""))
+        return ExplainedPacket(found, ends.get("source", ""), ends.get("destination", ""))
 
-    def _ipv4(self, data: bytes) -> Explained:
+    def _ipv4(self, data: bytes) -> ExplainedPacket:
         try:
             packet = IPv4Packet.parse(data)
         except WireError as error:
-            return Explained(Dissection("ipv4", MALFORMED, f"malformed: {error}"))
+            return ExplainedPacket(Dissection("ipv4", MALFORMED, f"malformed: {error}"))
         source, destination = str(packet.source), str(packet.destination)
         if packet.is_fragment:
             purpose = f"IPv4 fragment at byte {packet.fragment_offset}, {len(packet.payload)} bytes: not put together here"
-            return Explained(Dissection("ipv4", "fragment", purpose), source, destination)
+            return ExplainedPacket(Dissection("ipv4", "fragment", purpose), source, destination)
         if packet.protocol == IpProtocol.UDP:
             return self._udp(packet)
-        return Explained(self._other(packet), source, destination)
+        return ExplainedPacket(self._other(packet), source, destination)
 
-    def _udp(self, packet: IPv4Packet) -> Explained:
+    def _udp(self, packet: IPv4Packet) -> ExplainedPacket:
         try:
             datagram = _datagram(packet)
         except WireError as error:
             dissection = Dissection("udp", MALFORMED, f"malformed: {error}")
-            return Explained(dissection, str(packet.source), str(packet.destination))
+            return ExplainedPacket(dissection, str(packet.source), str(packet.destination))
         source = Endpoint(packet.source, datagram.source_port)
         destination = Endpoint(packet.destination, datagram.destination_port)
         outer = Outer(ChannelKind.UDP, source, destination)
         found = self._ask(datagram.payload, outer, {source.port, destination.port}) or _unknown(datagram.payload)
-        return Explained(found, str(source), str(destination))
+        return ExplainedPacket(found, str(source), str(destination))
 
     def _other(self, packet: IPv4Packet) -> Dissection:
         data = packet.payload

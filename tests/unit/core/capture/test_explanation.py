@@ -19,7 +19,7 @@ from tunnelmgr.api.packets import (
     icmpv4_packet,
     icmpv6_packet,
 )
-from tunnelmgr.core.capture.explanation import Decoder, Explained
+from tunnelmgr.core.capture.explanation import Decoder, ExplainedPacket
 from tunnelmgr.core.capture.frame import Frame, LinkType
 
 HERE, THERE = IPv4Address("192.0.2.1"), IPv4Address("198.51.100.1")
@@ -112,7 +112,9 @@ def test_a_payload_is_offered_without_an_envelope() -> None:
 
 def test_a_frame_cut_by_the_capture_is_not_called_malformed() -> None:
     frame = Frame(1, None, LinkType.RAW, udp(bytes(100))[:60], 128)
-    assert Decoder(()).frame(frame) == Explained(Dissection("link", "cut-off", "cut off: the capture holds 60 of 128 bytes"))
+    assert Decoder(()).frame(frame) == ExplainedPacket(
+        Dissection("link", "cut-off", "cut off: the capture holds 60 of 128 bytes")
+    )
 
 
 def test_an_address_of_6to4_names_the_site() -> None:
