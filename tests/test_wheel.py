@@ -38,5 +38,9 @@ def test_a_shipped_profile_is_found_by_name_and_valid(programs: Path, profile: P
     tunnelmgr(programs, "check", profile.stem)
 
 
+def test_a_key_is_explained_without_the_page(programs: Path) -> None:
+    assert tunnelmgr(programs, "explain", "lan.share").startswith("lan.share: prefix or nat66;")
+
+
 def test_the_systemd_unit_is_there(programs: Path) -> None:
     assert list(programs.parent.glob("lib/python*/site-packages/**/tunnelmgr@.service"))
