@@ -40,7 +40,7 @@ class Drop(Enum):
     ICMP_TYPE = "icmp-type"
     SOLICITATION_LIMIT = "solicitation-limit"
     FORWARD_LIMIT = "forward-limit"
-    NO_ENTRY = "no-entry"  # from a client nobody here talks to
+    NO_ENTRY = "no-entry"  # from a client that this relay has not been asked for
     NOT_SERVED = "not-served"  # to a destination this relay does not serve
     NEWCOMER_LIMIT = "newcomer-limit"  # too many new clients for one native network, or in all
     TABLE_FULL = "table-full"

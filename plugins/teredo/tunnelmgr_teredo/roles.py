@@ -88,7 +88,7 @@ class _Server:
 
     def suits(self, report: NetworkReport) -> Suitability:
         if report.native_ipv6 is False:
-            return Suitability(Fit.POSSIBLE, "without native IPv6 clients find each other, and nobody else")
+            return Suitability(Fit.POSSIBLE, "without native IPv6 clients find each other and no native hosts")
         return Suitability(Fit.GOOD, "clients can be served from here")
 
     def expected(self) -> HostConfig | None:

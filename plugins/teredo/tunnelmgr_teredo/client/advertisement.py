@@ -59,5 +59,5 @@ def _require_prefix(option: PrefixInformation, server: Server) -> None:
 
 
 def is_advertisement(payload: Payload, packet: IPv6Packet) -> bool:
-    """Whether a datagram must be judged as an answer to a solicitation, and as nothing else."""
+    """True if a datagram must be judged as an answer to a solicitation, and as nothing else."""
     return payload.authentication is not None or packet.destination == CLIENT_LINK_LOCAL

@@ -57,6 +57,6 @@ class BubbleBudget:
         self._servers: TokenBuckets[IPv4Address] = TokenBuckets(*servers, BUDGETS_MAX)
 
     def allows(self, remote: Endpoint, now: float) -> bool:
-        """Whether one may be sent now; it counts as sent."""
+        """True if one may be sent now; it counts as sent."""
         buckets = self._servers if remote.port == SERVER_PORT else self._direct
         return buckets.take(remote.address, now)

@@ -67,7 +67,7 @@ class TeredoClient(Tunnel):
         self._up: Up | None = None
         """What was said last."""
         self._standing_down = False
-        """Whether native IPv6 keeps us from having an address."""
+        """True if native IPv6 keeps us from having an address."""
 
     # -- verbs --------------------------------------------------------------------------------------------------------
 
@@ -178,7 +178,7 @@ class TeredoClient(Tunnel):
         )
 
     def stop(self, now: float) -> None:
-        """There is nobody to say good-bye to."""
+        """End at once: there is no far end to say good-bye to."""
         self._qualification.abandon()
         self._give_address_up(now)
         self._port.end()
@@ -201,8 +201,8 @@ class TeredoClient(Tunnel):
 
     def _receive(self, datagram: Datagram, now: float) -> None:
         remote = datagram.remote
-        nobody = remote.port == 0 or remote.address.is_multicast or remote.address == IPv4Address(0)
-        if nobody or remote == self._qualification.local:
+        impossible = remote.port == 0 or remote.address.is_multicast or remote.address == IPv4Address(0)
+        if impossible or remote == self._qualification.local:
             raise Refused(Drop.OUTER_SOURCE)
         if self._errands.receive(datagram, now):
             self._heed_errands()

@@ -119,11 +119,11 @@ class Contacts:
         self._bubble(relay, origin, now)
 
     def is_proof(self, peer: Peer, trailers: tuple[Trailer, ...]) -> bool:
-        """Whether a direct bubble with these trailers answers an indirect one of ours."""
+        """True if a direct bubble with these trailers answers an indirect one of ours."""
         return self._extensions.symmetric and self._proofs.is_answered(peer, trailers)
 
     def is_proof_of_source(self, packet: IPv6Packet) -> bool:
-        """Whether a bubble answers one that we sent from a link-local address."""
+        """True if a bubble answers one that we sent from a link-local address."""
         return self._extensions.symmetric and self._proofs.is_answer_to_link_local(packet)
 
     def handle_timeout(self, now: float) -> list[Peer]:
@@ -152,6 +152,7 @@ class Contacts:
         return None
 
     def _is_exhausted(self, peer: Peer, now: float) -> bool:
+        # By the clock, too: a peer that calls all the time puts our rounds off, and this host must not wait for ever.
         out_of_time = peer.contact_until is not None and now >= peer.contact_until
         return out_of_time or peer.rounds.earliest(now, None) is None
 
@@ -169,6 +170,7 @@ class Contacts:
         if peer.round_at is not None and peer.round_at <= now:
             # An answer given meanwhile counts as a round, too.
             earliest = peer.rounds.earliest(now, peer.sent_at)
+            # None: rounds and answers have used up what section 5.2.6 allows. The last one is given its time all the same.
             if earliest is not None and earliest <= now:
                 self._round(peer, now)
                 earliest = now + ROUND_TIME
@@ -183,6 +185,7 @@ class Contacts:
             self._echo_test(peer, now)
             return
         if peer.is_local(now) and peer.local is not None:
+            # Case 3 of section 5.2.4: on the link, where no NAT and no server stand between us.
             self._bubble(peer.address, peer.local, now)
             if self._discovery is not None:
                 self._discovery.announce(now)  # so that the peer knows where we are, too
@@ -191,6 +194,7 @@ class Contacts:
             # It has heard of us: the race is over, and the bubble proves where we are.
             self._direct_bubble(peer, now)
         else:
+            # Without a NAT there is nothing to open.
             if self._identity.behind_nat:
                 self._bubble(peer.address, peer.teredo.mapped, now, ttl=OPENER_TTL)
             peer.direct_bubble_at = now + DIRECT_BUBBLE_DELAY
@@ -209,6 +213,7 @@ class Contacts:
 
     def _direct_bubble(self, peer: Peer, now: float) -> None:
         if peer.teredo is not None:
+            # Not to where an untrusted peer was last: anyone could have made us believe that (teredo.md section 4.9).
             remote = peer.mapped if peer.trusted else peer.teredo.mapped
             trailers = self._proofs.answer(peer) if self._extensions.symmetric else ()
             self._bubble(peer.address, remote, now, trailers)

@@ -54,7 +54,7 @@ class LocalDiscovery:
         self.announce(now)
 
     def end(self) -> None:
-        """Announce nobody."""
+        """Announce nothing any more."""
         self._identity = self._announce_at = None
 
     def announce(self, now: float) -> None:

@@ -35,7 +35,7 @@ class EchoTest:
         return icmpv6_packet(message, source, destination, ECHO_HOP_LIMIT).serialize()
 
     def is_fresh(self, now: float) -> bool:
-        """Whether an answer still proves something."""
+        """True if an answer still proves something."""
         return now - self.sent_at < ECHO_NONCE_VALIDITY
 
 
@@ -65,5 +65,5 @@ def with_answer(tests: tuple[EchoTest, ...], answered: EchoTest) -> tuple[EchoTe
 
 
 def awaits_reply(tests: tuple[EchoTest, ...], now: float) -> bool:
-    """Whether a reply may still come that proves something."""
+    """True if a reply may still come that proves something."""
     return any(test.is_fresh(now) and not test.answered for test in tests)

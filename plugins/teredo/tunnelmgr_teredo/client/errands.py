@@ -59,7 +59,7 @@ class Errands:
         self._running.clear()
 
     def effect_done(self, effect: Effect, result: EffectResult, now: float) -> bool:
-        """Hear the answer to an effect; tell whether it was one of theirs."""
+        """Take the answer to an effect; return True if it was one of theirs."""
         for opening, errand in self._opening:
             if opening is effect:
                 self._opening.remove((opening, errand))
@@ -70,7 +70,7 @@ class Errands:
         return False
 
     def receive(self, datagram: Datagram, now: float) -> bool:
-        """Take a datagram; tell whether it was for one of them. Raises WireError."""
+        """Take a datagram; return True if it was for one of them. Raises WireError."""
         errand = self._running.get(datagram.channel)
         if errand is not None:
             errand.receive(datagram, now)

@@ -152,7 +152,7 @@ class PeerBook:
     # -- what the outside tells ---------------------------------------------------------------------------------------
 
     def paths_used(self, uses: Iterable[PathUse], now: float) -> bool:
-        """Take note of what the data plane carried; tell whether any of it came from our server, serving as a relay."""
+        """Note what the data plane carried; return True if any of it came from our server, which may be a relay too."""
         from_server = False
         for use in uses:
             peer = self.peers.get(use.prefix.network_address)
@@ -171,7 +171,7 @@ class PeerBook:
         return from_server
 
     def icmp_unreachable(self, remote: Endpoint) -> None:
-        """Hear that a datagram could not be delivered; anyone can forge that, so one is not believed."""
+        """Count an ICMP error for a datagram to `remote`. Anyone can forge one, so a single one is not believed."""
         for peer in self.peers:
             if peer.trusted and peer.mapped == remote:
                 peer.strikes += 1

@@ -1,4 +1,4 @@
-"""The peer list (RFC 4380 section 5.2): whom a client knows, bounded so that strangers cannot push out friends."""
+"""The peer list (RFC 4380 section 5.2): the peers a client knows, bounded so that strangers cannot push out friends."""
 
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -57,7 +57,7 @@ class Peer:
     path: Endpoint | None = None
     """Where the data plane was told to send."""
     path_watched: bool = False
-    """Whether it leaves echo replies to us."""
+    """True if it leaves echo replies to us."""
     path_said_at: float = float("-inf")
     strikes: int = 0
     """ICMPv4 errors in a row."""
@@ -65,7 +65,7 @@ class Peer:
     inward: PacketQueue | None = None
 
     def is_valid(self, now: float) -> bool:
-        """Whether packets may be sent at once (RFC 4380 section 5.2.4, case 1)."""
+        """True if packets may be sent at once (RFC 4380 section 5.2.4, case 1)."""
         return self.trusted and self.valid_for(now) > 0
 
     def valid_for(self, now: float) -> float:
@@ -73,13 +73,13 @@ class Peer:
         return 0.0 if self.received_at is None else self.received_at + PEER_VALIDITY - now
 
     def is_local(self, now: float) -> bool:
-        """Whether it was met on our own link not long ago (RFC 4380 section 5.2.4, case 3)."""
+        """True if it was met on our own link not long ago (RFC 4380 section 5.2.4, case 3)."""
         if self.discovered_at is None:
             return False
         return now - self.discovered_at < LOCAL_PEER_MEMORY
 
     def is_proven(self, now: float) -> bool:
-        """Whether an entry that began with a packet of the peer's has lasted like a conversation."""
+        """True if an entry that began with a packet of the peer's has lasted like a conversation."""
         return self.trusted and self.sent_at is not None and now - self.created_at >= PEER_VALIDITY
 
     def is_idle(self, now: float) -> bool:

@@ -73,7 +73,7 @@ class NatNamed:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """There is no address, or no longer."""
+    """The client has no address, or has lost it."""
 
     reason: str
     hint: str = ""
@@ -109,7 +109,7 @@ class Qualification:
         self._in_use: ServerAdvertisement | None = None
         """The one the address was made from."""
         self._refused = False
-        """Whether an ICMP error came for what we asked."""
+        """True if an ICMP error came for what we asked."""
         self._began_at = 0.0
         self._patient_until: float | None = None
         self._refresh_at: float | None = None
@@ -150,13 +150,13 @@ class Qualification:
             self.begin(local, now)
 
     def unreachable(self, now: float) -> None:
-        """Hear that nothing can be sent at the moment: a changed route, most likely."""
+        """Handle that nothing can be sent at the moment. Most likely a route has changed."""
         if self.state is QualificationState.QUALIFIED:
             # Not at once: asking is sending, which fails likewise while the host has no route at all.
             self._refresh_at = min(self._refresh_at or now, now + UNREACHABLE_PATIENCE)
 
     def icmp_unreachable(self, remote: Endpoint) -> None:
-        """Hear that a datagram could not be delivered. That proves nothing, but is worth telling if no answer comes."""
+        """Note an ICMP error for a datagram to `remote`. It proves nothing, and is told of if no answer comes."""
         if self._primary.is_from(remote):
             self._refused = True
 
@@ -166,7 +166,7 @@ class Qualification:
             self._schedule_refresh(now)
 
     def resolved(self, effect: Effect, result: EffectResult, now: float) -> None:
-        """Hear the answer to the effect `Resolve`."""
+        """Handle the answer to the effect `Resolve`."""
         if effect is not self._resolving or self._name is None:
             return
         self._resolving = None
@@ -203,7 +203,7 @@ class Qualification:
             self._settle(self.server, now)
 
     def lets_strangers_in(self) -> None:
-        """Hear that the mapping in use is open to everybody."""
+        """Note that the NAT lets everybody in at the mapping in use."""
         if self.mapped is not None and self.nat.lets_strangers_in(self.mapped):
             self._news.append(NatNamed())
 
@@ -216,14 +216,8 @@ class Qualification:
             self._probes_due(self.server, now)
 
     def next_timeout(self) -> float | None:
-        timers = (
-            self._restart_at,
-            self._patient_until,
-            self._refresh_at,
-            self._primary.next_timeout(),
-            self._secondary.next_timeout(),
-        )
-        return earliest(*timers)
+        questions = (self._primary.next_timeout(), self._secondary.next_timeout())
+        return earliest(self._restart_at, self._patient_until, self._refresh_at, *questions)
 
     def news(self) -> list[News]:
         """Drain what the client must act on, in order."""
@@ -237,7 +231,7 @@ class Qualification:
 
     @property
     def port_preserved(self) -> bool | None:
-        """Whether the NAT kept our port (RFC 6081 section 5.4.3)."""
+        """True if the NAT kept our port (RFC 6081 section 5.4.3)."""
         if self.mapped is None:
             return None
         return self.mapped.port == self.local.port
@@ -260,6 +254,7 @@ class Qualification:
         self._ask_both(server, now)
 
     def _ask_both(self, server: Server, now: float) -> None:
+        # RFC 4380 section 5.2.1 asks one after the other; at once costs no time, and either answer may come first.
         self._refresh_at = self._patient_until = None
         self._advertisement = self.nat.mapped_secondary = None
         self._refused = False
@@ -300,7 +295,7 @@ class Qualification:
         self._outbox.say(Notice("teredo.secondary-silent", f"{text}: the kind of NAT stays unknown"))
 
     def _settle(self, server: Server, now: float) -> None:
-        """An answer came, and nothing more is waited for if it was the one of the primary address."""
+        """Act on an answer of either address, once the primary one has answered."""
         if self._advertisement is None:
             return
         kind = self.nat.judge(self.local, self._advertisement.mapped)
@@ -341,6 +336,7 @@ class Qualification:
         self._refresh_at = now + self.refresh_interval * self._random.uniform(REFRESH_SHORTEST, 1.0)
 
     def _refresh(self, server: Server, now: float) -> None:
+        # To the primary address alone: it keeps the mapping that peers know, and tells when that is another one.
         self._refresh_at = self.nat.mapped_secondary = None
         self._refused = False
         self.state = QualificationState.REFRESHING
@@ -359,13 +355,13 @@ class Qualification:
         if self.nat.mapped_secondary is not None:
             self._settle(server, now)
         elif moved and self._secondary.outcome is not SolicitationOutcome.WAITING:
-            # Another mapping may mean another NAT.
+            # Another mapping may mean another NAT: a phone that has left the WLAN, a provider that has moved the customer.
             self._secondary.ask(server.secondary_endpoint, now)
 
     # -- losing it ----------------------------------------------------------------------------------------------------
 
     def _fail(self, lost: Lost, now: float) -> None:
-        """This server is of no use: the next one at once, or, when all have been tried, a rest."""
+        """Go to the next server at once; when all have been tried, rest."""
         was_qualified = self.state in {QualificationState.QUALIFIED, QualificationState.REFRESHING}
         self._primary.cancel()
         self._secondary.cancel()
@@ -374,6 +370,7 @@ class Qualification:
         if was_qualified:
             self._news.append(lost)
         following = self._servers.next()
+        # An address that is lost is told at once, for whoever waits. One that never was is told when no server is left.
         if following is not None:
             self._outbox.say(Notice("teredo.next-server", f"{lost.reason}; trying {following.name}"))
             self._try(following, now)

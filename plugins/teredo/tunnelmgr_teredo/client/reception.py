@@ -28,7 +28,7 @@ class Reception:
         self._identity = book.identity
 
     def receive(self, payload: Payload, packet: IPv6Packet, datagram: Datagram, now: float) -> None:
-        """Take one datagram that is no answer to a solicitation. Raises WireError, Refused for the most part."""
+        """Take one datagram that does not answer a solicitation. Raises WireError, Refused for the most part."""
         trailers = payload.trailers()  # may condemn the datagram
         if self._book.contacts.is_proof_of_source(packet):
             self._answer_to_link_local(packet, datagram.remote, now)
@@ -132,7 +132,7 @@ class Reception:
 
     def _test_answered(self, peer: Peer, test: EchoTest, remote: Endpoint, now: float) -> None:
         if test.answered:
-            raise Refused(Drop.ECHO_REPLY)  # a copy, which is no proof, and not the host's either
+            raise Refused(Drop.ECHO_REPLY)  # a copy: it proves nothing, and the host has not asked either
         peer.echo_tests = with_answer(peer.echo_tests, test)
         self._book.trust(peer, remote, now)
         for held in self._book.release_inward(peer, remote):

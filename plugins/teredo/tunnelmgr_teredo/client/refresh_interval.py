@@ -97,6 +97,7 @@ class RefreshInterval:
             self._solicitation.require_answer(payload)
             mapped = read_advertisement(payload, self._identity.server, self._unicast).mapped
             self._solicitation.answered(now)
+            # Another mapping than before, if the NAT has forgotten that one.
             self._idle(mapped, now)
         elif self.phase is SecondPortPhase.KNOCKING and self._is_ours(IPv6Packet.parse(payload.packet)):
             self._came_through(now)
@@ -133,6 +134,8 @@ class RefreshInterval:
     def _knock(self, now: float) -> None:
         if self._address is not None:
             packet = bubble(self._identity.address, self._address.ipv6)
+            # RFC 4380 section 5.2.7 does not name the way. Over the server the bubble comes from outside, as it should. Few
+            # NATs let a direct one in, which is hairpinning, but where it comes in the mapping is there.
             for remote in (self._identity.server.primary_endpoint, self._address.mapped):
                 self._outbox.send(Datagram(SERVICE, packet, remote))
         self._knocks += 1
@@ -144,6 +147,7 @@ class RefreshInterval:
 
     def _came_through(self, now: float) -> None:
         self.interval = self._candidate
+        # No further than twice what is known to work: a lost mapping costs a new qualification of the second port.
         self._candidate = min(2 * self.interval, (self.interval + self._longest) / 2)
         self._go_on(now)
 

@@ -2,7 +2,7 @@
 
 A peer behind a symmetric NAT sends from a mapping that is not in its address. Two proofs are known. RFC 6081 section 5.2:
 each indirect bubble carries a nonce, which the peer repeats. Miredo: the bubble has a link-local source address that
-nobody can guess, and the peer answers to it. The second is for Miredo, which knows no trailers; no one else needs it.
+that cannot be guessed, and the peer answers to it. The second is for Miredo, which knows no trailers; no one else needs it.
 """
 
 import hashlib
@@ -39,7 +39,7 @@ class ReturnRoutability:
         return (NonceTrailer(peer.nonce_received),) if peer.nonce_received is not None else ()
 
     def is_answered(self, peer: Peer, trailers: tuple[Trailer, ...]) -> bool:
-        """Whether a direct bubble repeats the nonce of the last indirect one we sent (section 5.2.4.4)."""
+        """True if a direct bubble repeats the nonce of the last indirect one we sent (section 5.2.4.4)."""
         nonce = first_trailer(trailers, NonceTrailer)
         if nonce is None or peer.nonce_sent is None:
             return False
@@ -51,7 +51,7 @@ class ReturnRoutability:
         return IPv6Address(LINK_LOCAL_PREFIX.network_address.packed[:8] + digest[:8])
 
     def is_answer_to_link_local(self, packet: IPv6Packet) -> bool:
-        """Whether a bubble is addressed to the link-local address we showed to its source alone."""
+        """True if a bubble is addressed to the link-local address we showed to its source alone."""
         if not packet.destination.is_link_local or not is_bubble(packet):
             return False
         return hmac.compare_digest(packet.destination.packed, self.link_local(packet.source).packed)

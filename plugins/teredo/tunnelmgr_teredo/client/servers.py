@@ -59,7 +59,7 @@ class ServerOrder:
         self._last_good = name
 
     def settle(self, name: str) -> bool:
-        """Note the server that works: all others are worth a try again. Tell whether it is another one than before."""
+        """Note the server that works: all others may be tried again. Return True if it is not the one that worked before."""
         self._untried = [server for server in self._names if server.name != name]
         changed, self._last_good = name != self._last_good, name
         return changed

@@ -58,7 +58,7 @@ class Solicitation:
         self._secret = secret
         self._channel = channel
         self._packet = packet
-        self._remote = ANY  # nobody
+        self._remote = ANY
         self._nonce = b""
         self._transmissions = 0
         self._sent_at = 0.0
@@ -77,11 +77,11 @@ class Solicitation:
         self.outcome = SolicitationOutcome.UNASKED
 
     def is_from(self, remote: Endpoint) -> bool:
-        """Whether an answer is awaited from there."""
+        """True if an answer is awaited from there."""
         return self.outcome is SolicitationOutcome.WAITING and remote == self._remote
 
     def is_answered_by(self, payload: Payload) -> bool:
-        """Whether a payload has the nonce of the question last sent."""
+        """True if a payload has the nonce of the question last sent."""
         header = payload.authentication
         return header is not None and hmac.compare_digest(header.nonce, self._nonce)
 

@@ -40,7 +40,7 @@ class SeenDatagram:
     @property
     def way(self) -> Way:
         if self.parts.origin is not None:
-            return Way.FROM_SERVER  # nobody else has reason to say it
+            return Way.FROM_SERVER  # only a server has reason to say it
         if self.outer is None:
             return Way.UNKNOWN
         if self.outer.destination.port == SERVER_PORT:
@@ -49,13 +49,13 @@ class SeenDatagram:
 
     @property
     def is_echo_test(self) -> bool:
-        """Whether an echo request is one that a server shall release into the IPv6 internet."""
+        """True if an echo request is one that a server shall release into the IPv6 internet."""
         from_client, to_client = is_client(self.packet.source), is_client(self.packet.destination)
         return self.way is Way.TO_SERVER and from_client and not to_client
 
 
 def purpose_of(sighting: SeenDatagram) -> Purpose:
-    """Return what a datagram that is no echo is for."""
+    """Return what a datagram is for; echoes have functions of their own."""
     if sighting.parts.inner_kind == "router-solicitation":
         return "router-solicitation", _solicitation(sighting)
     if sighting.parts.inner_kind == "router-advertisement":
@@ -86,7 +86,7 @@ def echo_reply_purpose(sighting: SeenDatagram, reply: EchoReply, *, answers_test
 
 
 def is_client(address: IPv6Address) -> bool:
-    """Whether an address is a Teredo one, be it of the obsolete prefix."""
+    """True if an address is a Teredo one, be it of the obsolete prefix."""
     try:
         TeredoAddress.decode(address)
     except WireError:

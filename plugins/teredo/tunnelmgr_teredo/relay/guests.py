@@ -19,7 +19,7 @@ class Guests(Protocol):
         """Note a client that was answered."""
 
     def admits(self, client: Endpoint, now: float) -> bool:
-        """Whether this client's packets are carried to native IPv6 and back."""
+        """True if this client's packets are carried to native IPv6 and back."""
 
 
 class Everybody:

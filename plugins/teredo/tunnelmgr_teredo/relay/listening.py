@@ -37,7 +37,7 @@ class ListeningPorts:
             self._outbox.say(wish)
 
     def effect_done(self, effect: Effect, result: EffectResult, now: float) -> bool:
-        """Hear of a channel; tell whether this was the last one, and all are open."""
+        """Handle the answer for a channel; return True if it was the last one and all are open."""
         wish = next((asked for asked in self._asked if asked is effect), None)
         if wish is None:
             return False

@@ -61,7 +61,7 @@ class RelayPeer:
         return IPv6Address(self.packed)
 
     def is_valid(self, now: float) -> bool:
-        """Whether packets may be sent at once (RFC 4380 section 5.4.1)."""
+        """True if packets may be sent at once (RFC 4380 section 5.4.1)."""
         return self.standing is ClientStanding.TRUSTED and now - self.received_at < PEER_VALIDITY
 
 
@@ -138,7 +138,7 @@ class RelayPeers:
             del self._per_network[peer.network], self._networks[peer.network]
 
     def longest_silent(self) -> RelayPeer | None:
-        """Return who is silent longest. None: nobody, or so many were heard since that the look goes on the next time."""
+        """Return the client that is silent longest. None: there is none, or the search goes on the next time."""
         for _ in range(min(RELAY_CHORES_MAX, len(self._silences))):
             received_at, peer = self._silences[0]
             if peer.standing is ClientStanding.SILENT and peer.received_at == received_at and peer in self:
@@ -152,7 +152,7 @@ class RelayPeers:
 
     @property
     def silent_since(self) -> float | None:
-        """When the one silent longest was heard last: then, or later. None while there can be nobody."""
+        """An instant before which no silent client was heard last. None if no client is silent."""
         return self._silences[0][0] if self._silences else None
 
     def _leave(self, peer: RelayPeer) -> None:

@@ -83,7 +83,7 @@ class TeredoRelay(Tunnel):
         )
 
     def stop(self, now: float) -> None:
-        """There is nobody to say good-bye to: clients find another relay by their next echo test."""
+        """End at once: clients find another relay by their next echo test."""
         self._listening.end()
         self.outbox.say(Stopped())
 

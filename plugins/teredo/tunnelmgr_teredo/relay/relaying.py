@@ -60,9 +60,9 @@ class RelayIdentity:
     own: frozenset[IPv4Address]
     """Every IPv4 address of this host, as it sees itself and as others see it: clients cannot be there."""
     bubble_source: IPv6Address | None = None
-    """None: link-local addresses nobody can guess, whose answers prove themselves."""
+    """None: a link-local address for each client that cannot be guessed, so that an answer to it is a proof."""
     behind_nat: bool | None = False
-    """Whether a NAT in front of this relay must be opened by direct bubbles (RFC 4380 section 5.4.1); None: while this host
+    """True if a NAT in front of this relay must be opened by direct bubbles (RFC 4380 section 5.4.1); None: while this host
     has no public address."""
 
 
@@ -177,6 +177,7 @@ class Relaying:
         self._rounds.append((now + RELAY_CONTACT_TIMEOUT, peer))
         self._bubble(peer, client.server_endpoint, now)
         if self._behind_nat:
+            # Our NAT lets the client's answer in only after it has seen us write to where the answer comes from.
             self._bubble(peer, client.mapped, now)
 
     def _bubble(self, peer: RelayPeer, remote: Endpoint, now: float) -> None:
@@ -282,7 +283,7 @@ class Relaying:
     # -- time ---------------------------------------------------------------------------------------------------------
 
     def paths_used(self, uses: Iterable[PathUse], now: float) -> None:
-        """Take note of whom the data plane heard."""
+        """Note which clients the data plane has heard."""
         for use in uses:
             peer = self.peers.get(use.prefix.network_address.packed)
             if peer is not None and use.received_at is not None and use.packets_received:

@@ -40,10 +40,10 @@ class Served(Protocol):
     """A set of native addresses."""
 
     def __contains__(self, address: IPv6Address) -> bool:
-        """Whether packets of clients may go there, and packets from there to clients."""
+        """True if packets of clients may go there, and packets from there to clients."""
 
     def sends(self, address: IPv6Address) -> bool:
-        """Whether this host, or one it forwards for, may send from there; being asked is being told."""
+        """True if this host, or one it forwards for, may send from there; being asked is being told."""
 
     @property
     def side(self) -> NativeSide:

@@ -32,7 +32,7 @@ class RelayServiceSettings(Settings):
     """A Teredo relay carries packets between Teredo clients and native IPv6.
 
     A public one serves everybody whose packets for 2001::/32 are routed to it. One that serves this host alone gives it a
-    straight way to Teredo clients and needs nobody's help.
+    straight way to Teredo clients and needs no other relay.
     """
 
     address: IPv4Address = Field(
@@ -80,7 +80,7 @@ class RelayServiceSettings(Settings):
                 if any(prefix.overlaps(never) for never in _NEVER_SERVED):
                     raise ValueError(f"`serves` holds {prefix}, part of which no relay can serve; name your native prefixes")
         if self.bubble_source is not None and not is_native(self.bubble_source):
-            raise ValueError(f"`bubble_source` {self.bubble_source} is no native address of this relay; leave it out")
+            raise ValueError(f"`bubble_source` {self.bubble_source} is not a native address of this relay; leave it out")
         return self
 
     @property

@@ -38,7 +38,7 @@ class Admission:
         self._own_link: IPv6Network | None = None
 
     def network_changed(self, network: Network) -> None:
-        """Learn the native prefix nobody outside sends from."""
+        """Learn the native prefix of our own link: a packet from outside cannot come from there."""
         native = network.native_source
         self._own_link = IPv6Network((native, _OWN_LINK), strict=False) if native is not None else None
 

@@ -90,7 +90,7 @@ class _Solicitor(NamedTuple):
 
     address: IPv6Address
     cone: bool
-    """Whether it wants to know if unasked packets reach it, as old clients do (RFC 4380 section 5.2.1)."""
+    """True if it wants to know if unasked packets reach it, as old clients do (RFC 4380 section 5.2.1)."""
 
 
 @lru_cache(SOLICITATIONS_KEPT)

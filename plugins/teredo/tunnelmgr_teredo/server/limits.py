@@ -1,6 +1,6 @@
 """How often strangers can make a server send (docs/protocols/teredo.md section 6.4).
 
-An advertisement is 1.7 times the size of its solicitation, whose source nobody proves: without limits a server would
+An advertisement is 1.7 times the size of its solicitation, whose source is not proven: without limits a server would
 reflect floods. Forwarded bubbles and released echo requests do not grow, yet hide who sent them.
 """
 

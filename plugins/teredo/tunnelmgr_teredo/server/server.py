@@ -122,7 +122,7 @@ class TeredoServer(Tunnel):
         )
 
     def stop(self, now: float) -> None:
-        """There is nobody to say good-bye to: clients notice by their next refresh."""
+        """End at once: clients notice by their next refresh."""
         self._listening.end()
         self.outbox.say(Stopped())
 

@@ -20,7 +20,7 @@ class Exit(Enum):
     NATIVE = "native"
     """With their Teredo addresses. Answers come home only if somebody routes 2001::/32 here."""
     NAT66 = "nat66"
-    """With this host's own address: answers come home without any routing, and nobody can call a client."""
+    """With this host's own address: answers come home without any routing, and no client can be called."""
 
 
 class ServerSettings(Settings):

@@ -146,7 +146,7 @@ class GlobalUnicast:
         return endpoint.port != 0 and endpoint.address in self
 
     def has_client(self, client: TeredoAddress) -> bool:
-        """Whether a Teredo address is one to send to: its client, and its server, where the indirect bubble goes."""
+        """True if a Teredo address is one to send to: its client, and its server, where the indirect bubble goes."""
         return self.has_endpoint(client.mapped) and client.server in self
 
 

@@ -108,7 +108,7 @@ class SharedSecret:
         return Payload(packet, Authentication(nonce, self.client_id, value, confirmation), origin)
 
     def verifies(self, payload: Payload) -> bool:
-        """Whether the authentication header is of this client and its value is right."""
+        """True if the authentication header is of this client and its value is right."""
         header = payload.authentication
         if header is None or header.client_id != self.client_id:
             return False

@@ -13,23 +13,23 @@ _LINK_ONLY = range(Icmpv6Type.ROUTER_SOLICITATION, Icmpv6Type.REDIRECT + 1)
 
 
 def is_native(address: IPv6Address) -> bool:
-    """Whether an address may belong to a host that is reached through relays."""
+    """True if an address may belong to a host that is reached through relays."""
     return not any(address in network for network in NOT_NATIVE)
 
 
 def leads_astray(address: IPv6Address, unicast: GlobalUnicast) -> bool:
-    """Whether this is a 6to4 address of an IPv4 address nobody may be sent to: another tunnel's loop (RFC 6324)."""
+    """True if this is a 6to4 address of an IPv4 address that may not be sent to: another tunnel's loop (RFC 6324)."""
     behind = address.sixtofour
     return behind is not None and behind not in unicast
 
 
 def is_link_only(packet: IPv6Packet, upper: UpperLayer) -> bool:
-    """Whether this is neighbour discovery, which a peer far away has no business with (RFC 4861 section 3.1)."""
+    """True if this is neighbour discovery, which a peer far away has no business with (RFC 4861 section 3.1)."""
     if upper.protocol != IpProtocol.ICMPV6 or not upper.begins_here:
         return False
     return upper.offset < len(packet.payload) and packet.payload[upper.offset] in _LINK_ONLY
 
 
 def is_source_routed(upper: UpperLayer) -> bool:
-    """Whether a routing header would send the packet on (RFC 5095, RFC 6169 section 2.3)."""
+    """True if a routing header would send the packet on (RFC 5095, RFC 6169 section 2.3)."""
     return any(header.type == 0 or header.segments_left > 0 for header in upper.routing)

@@ -88,7 +88,7 @@ class NeighbourDiscovery:
 class RandomPort:
     """The port a client behind a symmetric NAT expects to appear from (RFC 6081 section 4.5).
 
-    Type 5 as in that section; the registry in section 9 of the RFC says 2, which nobody sends.
+    Type 5 as in that section; the registry in section 9 of the RFC says 2, which no implementation sends.
     """
 
     type: ClassVar[int] = 0x05

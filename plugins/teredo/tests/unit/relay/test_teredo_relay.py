@@ -187,7 +187,7 @@ def test_a_global_address_can_be_named_to_ask_from() -> None:
     assert len(answer(bench, knocked)) == 1
     send(bench, IPv6Address("2001:db8::7"))
     assert [packet.source for packet in errors(bench)] == [source]
-    with pytest.raises(ValidationError, match="no native address"):
+    with pytest.raises(ValidationError, match="not a native address"):
         relay_bench(bubble_source="fe80::1")
 
 
