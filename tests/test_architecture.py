@@ -232,3 +232,18 @@ def test_random_numbers_come_from_the_kernel_alone() -> None:
         if makes_its_own_randomness(node)
     ]
     assert not found, "a generator with a seed of its own can be guessed, and goes on where getrandom() fails"
+
+
+def test_what_benchmarks_and_tools_borrow_from_the_tests_knows_no_pytest() -> None:
+    todo = [file for folder in ("benchmarks", "tools") for file in (ROOT / folder).glob("*.py")]
+    borrowed: set[Path] = set()
+    while todo:
+        for _, module in imports(todo.pop()):
+            # `from tests.peers import miredo` names a folder; whatever is in it may be meant.
+            path = ROOT / module.replace(".", "/")
+            found = set(path.glob("*.py")) if path.is_dir() else {path.with_suffix(".py")}
+            if module.startswith("tests.") and not found <= borrowed:
+                todo += found - borrowed
+                borrowed |= found
+    assert borrowed >= {ROOT / "tests/peers/miredo.py"}
+    assert [str(file) for file in borrowed for _, module in imports(file) if module.partition(".")[0] == "pytest"] == []
