@@ -52,13 +52,12 @@ MISTAKES = [
     (
         "a key nobody knows",
         """
-        method: {type: paper, server: a}
-        firewall: {doors: 2}
+        method: {type: paper, role: server, addresses: [192.0.2.1], doors: 2}
         """,
         """
-        home.yaml:2:12: error: unknown key 'doors'; known keys are: inbound
-        firewall: {doors: 2}
-                   ^~~~~
+        home.yaml:1:61: error: unknown key 'doors'; known keys are: addresses
+        method: {type: paper, role: server, addresses: [192.0.2.1], doors: 2}
+                                                                    ^~~~~
         """,
     ),
     (
