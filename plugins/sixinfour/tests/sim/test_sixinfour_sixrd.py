@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 
 import pytest
+from tests.sixinfour_world.ends import NOTICED
 
 from tunnelmgr.api.events import PeerSilent, Up
 from tunnelmgr.lab.simulated import Internet, Ipv6Host, SimulatedHost
+from tunnelmgr_sixinfour.constants import FIRST_TIMEOUT, KEEPALIVE_EAGER, KEEPALIVE_INTERVAL, KEEPALIVE_LOSSES
 from tunnelmgr_sixinfour.derived.border_relay import BorderRelaySettings
 from tunnelmgr_sixinfour.derived.sixrd import SixRdSettings
 from tunnelmgr_sixinfour.transport import SixRdTransport
@@ -74,9 +76,10 @@ def test_a_customer_follows_its_address() -> None:
 
 @pytest.mark.requirement("S-SR-010")
 def test_a_border_relay_that_has_never_sent_anything_back_may_work_all_the_same() -> None:
+    doubts = sum(FIRST_TIMEOUT * 2**number for number in range(KEEPALIVE_LOSSES))
     world = provider(relay_from=100.0)
     one = world.customer("10.100.100.1")
-    world.internet.run(6)
+    world.internet.run(doubts - 1)
     assert said(one) == []
     world.internet.run(2)
     assert [type(event) for event in said(one)] == [Up]
@@ -85,7 +88,7 @@ def test_a_border_relay_that_has_never_sent_anything_back_may_work_all_the_same(
     world.internet.run(160)
     assert one.status().facts["round_trip_s"] is not None, "now it is known"
     world.relay.kill()
-    assert world.internet.run_until(lambda: said(one)[-1] == SILENT, within=60 + 3 * 5)
+    assert world.internet.run_until(lambda: said(one)[-1] == SILENT, within=NOTICED)
 
 
 @pytest.mark.requirement("S-SR-010")
@@ -95,12 +98,12 @@ def test_a_border_relay_that_dies_is_noticed_and_customers_still_reach_each_othe
     world.internet.run(10)
     assert [type(event) for event in said(one)] == [Up]
     world.relay.kill()
-    assert world.internet.run_until(lambda: said(one)[-1] == SILENT, within=60 + 3 * 5)
+    assert world.internet.run_until(lambda: said(one)[-1] == SILENT, within=NOTICED)
     ping = one.send_ping(to=two)
     world.internet.run(1)
     assert ping.answered
     world.relay.restart()
-    assert world.internet.run_until(lambda: isinstance(said(one)[-1], Up), within=60)
+    assert world.internet.run_until(lambda: isinstance(said(one)[-1], Up), within=KEEPALIVE_INTERVAL)
 
 
 def test_a_relay_that_is_known_to_answer_is_not_taken_for_mute_at_another_address() -> None:
@@ -137,10 +140,11 @@ def test_neither_border_relay_nor_customers_are_stormed_with_questions(relay_fro
     pings = []
     for _ in range(60):
         pings.append(one.send_ping(to=two))
-        world.internet.run(60)
+        world.internet.run(KEEPALIVE_INTERVAL)
     assert all(ping.answered for ping in pings)
-    assert one.status().counters["packets-sent"] <= 60 + 60 + 12 + 2, "the pings, one question a minute, some more in doubt"
-    assert two.status().counters["packets-sent"] <= 60 + 60 + 12 + 2
+    most = 2 * 60 + KEEPALIVE_EAGER + 2  # the pings, one question each time, some more in doubt
+    assert one.status().counters["packets-sent"] <= most
+    assert two.status().counters["packets-sent"] <= most
 
 
 def test_without_keepalive_it_is_up_at_once_and_never_doubts() -> None:

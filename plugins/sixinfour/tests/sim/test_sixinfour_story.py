@@ -8,6 +8,7 @@ from tests.sixinfour_world.ends import (
     FAR6,
     HOME,
     HOME6,
+    NOTICED,
     SITE,
     add_far,
     add_home,
@@ -22,6 +23,7 @@ from tunnelmgr.api.events import PathDown, PathUp, PeerSilent, Up
 from tunnelmgr.api.packets import IpProtocol, IPv6Packet, PacketTooBig, parse_icmpv6
 from tunnelmgr.lab.simulated import Internet, SimulatedHost
 from tunnelmgr.lab.vocabulary import Link, Nat
+from tunnelmgr_sixinfour.constants import KEEPALIVE_INTERVAL, LARGE_INTERVAL, PATH_MTU_AGE
 
 
 @pytest.mark.parametrize("data_plane", [True, False])
@@ -134,7 +136,7 @@ def test_the_tunnel_is_down_after_three_losses_and_up_after_one_answer() -> None
     home, far = add_home(internet), add_far(internet)
     internet.run(3)
     far.kill()
-    internet.run(57 + 14)
+    internet.run(NOTICED - 4)
     assert is_trusted(home)
     internet.run(3)
     assert not is_trusted(home)
@@ -216,7 +218,7 @@ def test_a_black_hole_is_noticed_within_30_seconds_of_use_and_left_again(moment:
     internet.run(1)
     assert ping.answered
     home.set_links(up=Link())
-    internet.run(620)
+    internet.run(PATH_MTU_AGE + 2 * LARGE_INTERVAL)
     assert home.config.mtu == 1480
     assert home.status().facts["dont_fragment"] is True
 
@@ -234,7 +236,7 @@ def test_an_idle_tunnel_hears_of_a_black_hole_with_its_keepalive() -> None:
     add_far(internet)
     internet.run(3)
     home.set_links(up=Link(mtu=1400))
-    internet.run(60 + 15)
+    internet.run(NOTICED)
     assert home.notices.count("6in4.black-hole") == 1
 
 
@@ -244,9 +246,9 @@ def test_ends_that_were_used_come_to_rest_again() -> None:
     home, far = add_home(internet), add_far(internet)
     internet.run(2)
     use(internet, home, far, seconds=40)
-    internet.run(60)
+    internet.run(KEEPALIVE_INTERVAL)
     before = [end.status().counters["packets-sent"] for end in (home, far)]
-    internet.run(600)
+    internet.run(10 * KEEPALIVE_INTERVAL)
     sent = [end.status().counters["packets-sent"] - count for end, count in zip((home, far), before, strict=True)]
     assert sent == [20, 20], "a small and a large request a minute"
 

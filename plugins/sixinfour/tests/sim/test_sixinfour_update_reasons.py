@@ -4,7 +4,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from tests.sixinfour_world.ends import HOME, add_far, is_trusted
+from tests.sixinfour_world.ends import HOME, NOTICED, add_far, is_trusted
 from tests.sixinfour_world.provider import (
     LATER,
     UPDATE,
@@ -18,6 +18,7 @@ from tests.sixinfour_world.provider import (
 
 from tunnelmgr.lab.simulated import Internet
 from tunnelmgr.lab.vocabulary import Nat
+from tunnelmgr_sixinfour.constants import KEEPALIVE_INTERVAL, UPDATE_INTERVAL, UPDATE_SILENCE, UPDATE_TOLD_AGAIN
 
 
 def test_behind_a_nat_three_minutes_of_silence_are_a_reason_to_tell_once() -> None:
@@ -29,9 +30,9 @@ def test_behind_a_nat_three_minutes_of_silence_are_a_reason_to_tell_once() -> No
     internet.run(10)
     assert is_trusted(home)
     site.change_address(LATER)
-    internet.run(60 + 15 + 160)
+    internet.run(UPDATE_SILENCE + KEEPALIVE_INTERVAL - 5)
     assert provider.requests == []
-    internet.run(80)
+    internet.run(NOTICED + 5)
     assert len(provider.requests) == 1
     internet.run(3600)
     assert len(provider.requests) == 1
@@ -53,7 +54,9 @@ def test_behind_a_nat_a_silence_that_lasts_is_told_again_after_hours() -> None:
     internet.run(600)
     far.kill()
     internet.run(3 * 3600)
-    assert provider.asked_at[-1] - provider.asked_at[-2] == pytest.approx(7200, abs=120), "each silence for itself"
+    assert provider.asked_at[-1] - provider.asked_at[-2] == pytest.approx(
+        UPDATE_TOLD_AGAIN[0], abs=2 * KEEPALIVE_INTERVAL
+    ), "each silence for itself"
 
 
 @pytest.mark.requirement("S-UP-005")
@@ -61,9 +64,9 @@ def test_the_far_ends_silence_at_a_public_address_is_told_once() -> None:
     internet = Internet()
     provider = ScriptedProvider(internet, f"good {HOME}")
     add_customer(internet, remembered=HOME)
-    internet.run(180)
+    internet.run(UPDATE_SILENCE)
     assert provider.requests == []
-    internet.run(80)
+    internet.run(NOTICED + 5)
     assert [request.url for request in provider.requests] == [f"{URL}?hostname=123456&myip={HOME}"]
     internet.run(86400)
     assert len(provider.requests) == 1
@@ -110,9 +113,9 @@ def test_what_was_asked_and_not_answered_before_the_end_counts_as_asked() -> Non
     internet.run(1)
     home.change_address(HOME)
     home.restart()
-    internet.run(200)
+    internet.run(UPDATE_INTERVAL * 2 / 3)
     assert len(provider.requests) == 1
-    internet.run(200)
+    internet.run(UPDATE_INTERVAL * 2 / 3)
     assert [request.url[-len(LATER) :] for request in provider.requests] == [LATER, HOME]
 
 
@@ -207,4 +210,4 @@ def test_starts_and_changes_however_many_make_one_request_in_five_minutes(second
         home.restart()
         internet.run(seconds)
     assert len(provider.requests) >= 10
-    assert min(later - earlier for earlier, later in pairwise(provider.asked_at)) >= 300
+    assert min(later - earlier for earlier, later in pairwise(provider.asked_at)) >= UPDATE_INTERVAL

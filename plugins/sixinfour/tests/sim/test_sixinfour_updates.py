@@ -20,6 +20,7 @@ from tunnelmgr.api.effects import Failed, FailureCode, Fetch, Response
 from tunnelmgr.api.events import Notice
 from tunnelmgr.lab.simulated import Internet
 from tunnelmgr.lab.vocabulary import Nat
+from tunnelmgr_sixinfour.constants import UPDATE_ABUSE_PAUSE, UPDATE_REFUSED_PAUSE, UPDATE_RETRY
 
 
 @pytest.mark.requirement("S-UP-001", "S-UP-002")
@@ -91,9 +92,9 @@ def test_a_refusal_holds_for_a_day(answer: str) -> None:
     internet = Internet()
     provider = ScriptedProvider(internet, answer)
     home = add_customer(internet)
-    internet.run(3600)
+    internet.run(UPDATE_REFUSED_PAUSE / 24)
     home.change_address(LATER)
-    internet.run(82000)
+    internet.run(UPDATE_REFUSED_PAUSE * 22 / 24)
     assert len(provider.requests) == 1
     hint = "check username, key and tunnel under `update`; if they are right, mend it there: it is asked again in a day"
     assert said(home, "6in4.update-refused") == [
@@ -101,7 +102,7 @@ def test_a_refusal_holds_for_a_day(answer: str) -> None:
     ]
     assert home.status().facts["provider"] == "refused"
     provider.then("good")  # somebody has mended it
-    internet.run(2000)
+    internet.run(UPDATE_REFUSED_PAUSE / 24)
     assert [request.url[-len(LATER) :] for request in provider.requests[1:]] == [LATER]
     assert home.status().facts["provider"] == "current"
 
@@ -113,7 +114,7 @@ def test_a_refusal_of_an_earlier_start_is_asked_about_a_day_later() -> None:
     home = add_customer(internet)
     internet.run(10)
     home.restart()
-    internet.run(86390)
+    internet.run(UPDATE_REFUSED_PAUSE - 10)
     assert len(provider.requests) == 1
     internet.run(20)
     assert len(provider.requests) == 2
@@ -127,7 +128,7 @@ def test_without_an_address_to_tell_a_refusal_is_left_alone() -> None:
     internet.run(10)
     home.lose_default_route()
     home.restart()
-    internet.run(2 * 86400)
+    internet.run(2 * UPDATE_REFUSED_PAUSE)
     assert home.status().state == "no-route"
     assert len(provider.requests) == 1
     home.restore_default_route()
@@ -159,7 +160,7 @@ def test_trouble_names_the_tunnel_and_who_was_asked() -> None:
     internet = Internet()
     provider = ScriptedProvider(internet, "911", "abuse")
     home = add_customer(internet)
-    internet.run(310)
+    internet.run(UPDATE_RETRY[0] + 10)
     assert len(provider.requests) == 2
     assert said(home, "6in4.update-failed") == [
         "no update of tunnel 123456: 911; ipv4.tunnelbroker.net is asked again in 5 min"
@@ -179,9 +180,9 @@ def test_months_after_trouble_the_next_begins_with_a_short_pause() -> None:
     home.kill()
     internet.run(90 * 86400)
     home.restart()
-    internet.run(310)
+    internet.run(UPDATE_RETRY[0] + 10)
     first, second = provider.asked_at[-2:]
-    assert second - first == pytest.approx(300, abs=2)
+    assert second - first == pytest.approx(UPDATE_RETRY[0], abs=2)
 
 
 @pytest.mark.requirement("S-UP-007")
@@ -279,9 +280,9 @@ def test_abuse_silences_us_for_a_day() -> None:
     home = add_customer(internet)
     internet.run(3600)
     home.change_address(LATER)
-    internet.run(22 * 3600)
+    internet.run(UPDATE_ABUSE_PAUSE * 22 / 24)
     assert len(provider.requests) == 1
-    internet.run(2 * 3600)
+    internet.run(UPDATE_ABUSE_PAUSE / 12)
     assert len(provider.requests) == 2
 
 

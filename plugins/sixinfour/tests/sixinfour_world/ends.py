@@ -5,8 +5,11 @@ from typing import Any
 from tunnelmgr.api.events import PeerSilent, Up
 from tunnelmgr.lab.simulated import Internet, SimulatedHost
 from tunnelmgr_sixinfour.configured.settings import SixInFourSettings
+from tunnelmgr_sixinfour.constants import KEEPALIVE_INTERVAL, KEEPALIVE_LOSSES, KEEPALIVE_TIMEOUT
 from tunnelmgr_sixinfour.transport import SixInFour
 
+NOTICED = KEEPALIVE_INTERVAL + KEEPALIVE_LOSSES * KEEPALIVE_TIMEOUT
+"""Seconds after which a far end that falls silent has been noticed."""
 HOME, FAR = "203.0.113.66", "192.0.2.80"
 HOME6, FAR6 = "2001:db8:41::2", "2001:db8:41::1"
 SITE = "2001:db8:5::/48"

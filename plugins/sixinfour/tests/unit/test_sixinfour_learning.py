@@ -18,6 +18,7 @@ from tunnelmgr.api.errors import WireError
 from tunnelmgr.api.events import Down, Event, PeerSilent, Up
 from tunnelmgr.api.network import Endpoint, Network
 from tunnelmgr.api.packets import IPv6Packet
+from tunnelmgr_sixinfour.constants import DHCP_TIMEOUTS, LEARN_INTERVAL, LEARN_REFUSALS, LEARN_RETRY
 from tunnelmgr_sixinfour.derived.dhcp import Ack, Inform
 from tunnelmgr_sixinfour.derived.sixrd import SixRdOption, SixRdSettings
 from tunnelmgr_sixinfour.transport import SixRdTransport
@@ -119,12 +120,12 @@ def test_unless_the_profile_says_so_nobody_is_asked_and_no_option_is_heeded() ->
 
 def test_a_silent_network_is_asked_four_times_and_then_every_five_minutes() -> None:
     learning = Learning()
-    learning.run(14.9)
+    learning.run(sum(DHCP_TIMEOUTS) - 0.1)
     assert len(learning.asked) == 4
     assert learning.of(Down) == []
-    learning.run(15.0)
+    learning.run(sum(DHCP_TIMEOUTS))
     assert learning.of(Down) == [Down("no DHCP server answers (4 requests)", HINT)]
-    learning.run(3600.0)
+    learning.run(12 * LEARN_RETRY)
     assert len(learning.asked) <= 4 * 13
     assert len(learning.of(Down)) == 1, "said once"
     assert len({datagram.data[4:8] for datagram in learning.asked}) == len(learning.asked) / 4, "a new number each round"
@@ -132,7 +133,7 @@ def test_a_silent_network_is_asked_four_times_and_then_every_five_minutes() -> N
 
 def test_an_answer_after_a_while_brings_it_up() -> None:
     learning = Learning()
-    learning.run(316.0)
+    learning.run(sum(DHCP_TIMEOUTS) + LEARN_RETRY + 1.0)
     learning.answer(ACK, SERVER_OPTION, OPTION)
     assert [type(event) for event in learning.said if isinstance(event, Up | Down)] == [Down, Up]
 
@@ -156,11 +157,11 @@ def test_of_two_servers_the_one_that_knows_is_heard_whoever_is_first() -> None:
 def test_a_server_that_offers_it_no_more_is_believed_when_it_says_so_again_and_again() -> None:
     learning = Learning()
     learning.answer(ACK, SERVER_OPTION, OPTION)
-    learning.run(3600.0)
-    for number in range(3):
+    learning.run(LEARN_INTERVAL)
+    for number in range(LEARN_REFUSALS):
         assert learning.of(Down) == [], number
         learning.answer(ACK, SERVER_OPTION)
-        learning.run(learning.now + 301.0)
+        learning.run(learning.now + LEARN_RETRY + 1.0)
     (down,) = learning.of(Down)
     assert down.reason == "the DHCP server 10.0.0.9 offers no 6rd (option 212)"
 
@@ -222,9 +223,9 @@ def test_another_address_is_asked_for_anew() -> None:
 def test_news_within_the_hour_are_followed_and_a_server_that_went_away_takes_nothing() -> None:
     learning = Learning()
     learning.answer(ACK, SERVER_OPTION, OPTION)
-    learning.run(3600.0)
+    learning.run(LEARN_INTERVAL)
     assert len(learning.asked) == 2
-    learning.run(7000.0)
+    learning.run(2 * LEARN_INTERVAL - 200.0)
     assert learning.of(Down) == []
     moved = option(SixRdOption(8, IPv6Network("2001:db8::/32"), (IPv4Address("10.0.0.3"),)))
     while learning.tunnel.next_timeout() is not None and len(learning.of(Up)) == 1:

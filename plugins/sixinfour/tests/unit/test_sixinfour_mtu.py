@@ -21,6 +21,7 @@ from tunnelmgr.api.packets import (
     icmpv6_error,
     parse_icmpv6,
 )
+from tunnelmgr_sixinfour.constants import KEEPALIVE_INTERVAL, PATH_MTU_AGE, UNREACHABLE_STRIKES
 from tunnelmgr_sixinfour.protocol41.path_mtu import PathMtu, plateau_below, sets_df, tunnel_mtu_of
 
 
@@ -127,9 +128,9 @@ def test_what_was_learned_is_forgotten_after_ten_minutes() -> None:
     bench = established()
     bench.change(vectors.error("icmp4-frag-needed-1400"))
     bench.said.clear()
-    bench.wake_until(590.0, answering=1380)
+    bench.wake_until(PATH_MTU_AGE - 10.0, answering=1380)
     assert not bench.said_of(Up)
-    bench.wake_until(700.0, answering=1480)
+    bench.wake_until(PATH_MTU_AGE + 100.0, answering=1480)
     assert mtu(bench) == 1480
 
 
@@ -203,13 +204,13 @@ def test_icmpv6_errors_and_multicast_are_not_answered_with_errors() -> None:
 def test_one_forged_error_changes_no_state_and_three_with_silence_do() -> None:
     bench = established()
     bench.change(vectors.error("icmp4-proto-unreachable"))
-    bench.wake_until(62.0, answering=1480)
+    bench.wake_until(KEEPALIVE_INTERVAL + 2.0, answering=1480)
     assert bench.tunnel.status(bench.now).state == "established"
     assert not bench.said_of(PeerSilent)
-    for _ in range(3):
+    for _ in range(UNREACHABLE_STRIKES):
         bench.change(vectors.error("icmp4-proto-unreachable"))
     assert bench.tunnel.status(bench.now).state == "established", "the answers count"
-    bench.wake_until(140.0)
+    bench.wake_until(2 * KEEPALIVE_INTERVAL + 20.0)
     assert bench.said_of(PeerSilent)
 
 
