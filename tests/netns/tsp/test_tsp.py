@@ -32,7 +32,7 @@ OTHER_NATS = [kind for kind in NatKind if kind not in {NatKind.NONE, NatKind.POR
 def test_detect_reaches_a_broker_by_udp_and_tcp(far_end: TspInternet, tmp_path: Path, passes: bool) -> None:
     site = far_end.internet.site("home", NatKind.PORT_RESTRICTED if passes else NatKind.UDP_BLOCKED)
     home = Tunnelmgr(site.inside, tmp_path, ANONYMOUS)
-    found = json.loads(home.run("detect", home.profile, "--json").stdout)["data"]
+    found = json.loads(home.run("detect", home.profile, "--json").stdout)["data"]["findings"]
     reached = {one["what"]: one["reached"] for one in found["far_ends"]}
     assert reached == {"broker broker.example.net, UDP 3653": passes, "broker broker.example.net, TCP 3653": True}
     assert (found["udp"], found["nat"]["kind"]) == (passes, None if passes else "blocked")
