@@ -1,4 +1,4 @@
-"""What one profile's tunnel device shall look like: the wish that `plan` compares with what is."""
+"""What one profile's tunnel device shall look like. `plan` compares it with what is there."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ class Inbound(Enum):
     """Who may begin a conversation with this host through the tunnel."""
 
     ESTABLISHED = "established"
-    """Nobody: answers, ICMPv6 errors and echo requests pass."""
+    """Strangers may not: only answers, ICMPv6 errors and echo requests pass."""
     OPEN = "open"
     """Everybody: no firewall of ours."""
 
@@ -25,7 +25,7 @@ class Forwarding(Enum):
     """Whether this host passes packets on between the tunnel and its other interfaces."""
 
     OFF = "off"
-    """Not for us: the kernel's switch stays as it is, and nothing from the tunnel is passed on but answers."""
+    """The kernel's switch stays as it is. Only answers from the tunnel are passed on."""
     ANSWERS = "answers"
     """A router of a LAN: what the LAN sends leaves, answers come back, nobody outside begins."""
     OPEN = "open"
@@ -77,26 +77,26 @@ class Desired:
     destinations: tuple[Destination, ...] = ()
     """What is routed into the tunnel; the default route is `::/0`."""
     sources: tuple[IPv6Network, ...] = ()
-    """Own addresses and delegated prefixes whose packets leave through the tunnel, wherever the default route of this
-    host points: so the tunnel address answers through the tunnel beside native IPv6. More specific routes of the main
-    table (the LAN) still win."""
+    """Own addresses and delegated prefixes. Their packets leave through the tunnel even where the default route of this
+    host leads elsewhere: native routers drop a source that is not theirs. More specific routes of the main table, such as
+    those of the LAN, still win."""
     passes: bool = True
-    """Whether packets get through. While they do not, whoever sends from `sources` is told at once that there is no
-    way, and only sockets bound to the device still reach it: what finds out that packets flow again."""
+    """Whether packets get through. While they do not, programs that send from `sources` get "unreachable" at once. Only
+    sockets bound to the device still reach it: the probes that find out when packets flow again."""
     inbound: Inbound = Inbound.ESTABLISHED
     forwarding: Forwarding = Forwarding.OFF
     proxied: tuple[ProxiedNeighbour, ...] = ()
     """Addresses routed into the tunnel that this host answers for on other links."""
     resolvers: tuple[Resolver, ...] = ()
-    """Whom this host shall ask for names."""
+    """The servers this host shall ask for names."""
     translate: tuple[IPv6Network, ...] = ()
-    """Whoever sends from these prefixes through another interface appears as this host itself (NAPT66)."""
+    """Packets from these prefixes that leave through another interface get this host's own address (NAPT66)."""
 
     delegated: tuple[IPv6Network, ...] = ()
-    """Prefixes routed to us; what is not used of them leads nowhere."""
+    """Prefixes routed to us. Packets to an unused part of one get "unreachable"."""
     lan: tuple[LanLink, ...] = ()
     hidden: tuple[IPv6Network, ...] = ()
-    """Prefixes of the LAN that appear outside as this host itself (NAPT66)."""
+    """Prefixes of the LAN whose packets leave with this host's own address (NAPT66)."""
     advertisement: Advertisement | None = None
     """What the LAN is told."""
 

@@ -21,7 +21,7 @@ def device_name(profile: str) -> str:
 
 
 def is_ours(device: str) -> bool:
-    """Say whether a device of this name is a tunnel of ours."""
+    """True if a device of this name is a tunnel of ours."""
     return device.startswith(DEVICE_PREFIX)
 
 

@@ -1,8 +1,7 @@
-"""From what is to what shall be: ordered steps, each with its inverse and its text. Pure.
+"""Finds the steps that lead from what is to what shall be. Each step has an inverse and a text. Pure.
 
-The order: the firewall before the first address, the device, addresses, routes, rules, neighbours, and when all of it is
-there the LAN and the resolvers; what is not wanted any more goes last, in the reverse order, so that a new address is in
-before the old one is out.
+First come the firewall and the device, then addresses, routes, rules and neighbours, and last the LAN and the resolvers.
+What is not wanted any more is removed after that, in the reverse order: a new address is in before the old one is out.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -44,14 +43,14 @@ from tunnelmgr.host.resolvers import ResolverHelper
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One change, which happens or does not: `before` gives way to `after`. Either may be nothing."""
+    """One change, taken as a whole or not at all: `after` takes the place of `before`. One of them may be nothing."""
 
     before: Item | None
     after: Item | None
 
     @property
     def item(self) -> Item:
-        """What it is about: the thing that comes, or else the one that goes."""
+        """The thing that comes, or else the one that goes."""
         item = self.after or self.before
         if item is None:
             raise ValueError("a step of nothing")

@@ -126,7 +126,7 @@ class Lan:
     def _prefixes(
         self, interface: str, current: IPv6Network | None, lease_ends_at: float | None, now: float
     ) -> tuple[AdvertisedPrefix, ...]:
-        """Return what to say of the current prefix, and of those that are gone; it stays until it goes, however long."""
+        """Return what to say of the current prefix, and of earlier ones that hosts may still remember."""
         before = self._told.get(interface, {})
         told = {
             prefix: Told(min(known.until, known.lease_ends_at or inf, now + VALID_LIFETIME), known.lease_ends_at)

@@ -12,7 +12,7 @@ from tunnelmgr.host.items.thing import Thing
 
 @dataclass(frozen=True, slots=True)
 class Address(Thing):
-    """An address, usable at once: there is nobody on a tunnel to ask for duplicates, and on a LAN the prefix is ours."""
+    """An address, usable without duplicate detection: a tunnel has no neighbours to ask, and a LAN's prefix is ours."""
 
     device: str
     interface: IPv6Interface
@@ -110,7 +110,7 @@ class NeighbourProxy(Thing):
 
 @dataclass(frozen=True, slots=True)
 class Unreachable(Thing):
-    """Where packets end that must not be routed further: whoever sends them is told at once."""
+    """A route to nowhere: senders of packets to the prefix get "unreachable" at once."""
 
     prefix: IPv6Network
     metric: int = UNREACHABLE_METRIC

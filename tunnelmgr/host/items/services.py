@@ -40,7 +40,7 @@ class Advertisement(Thing):
 
 @dataclass(frozen=True, slots=True)
 class Resolvers(Thing):
-    """Whom the programs of this host ask for names. Nobody can be asked what it is: the journal alone knows ours."""
+    """The servers that programs of this host ask for names. No helper tells whose they are: only the journal knows ours."""
 
     device: str
     helper: ResolverHelper

@@ -1,6 +1,7 @@
 """The facts of this machine, read quickly."""
 
 import fcntl
+import os
 import platform
 import socket
 import struct
@@ -33,7 +34,7 @@ def links() -> dict[str, int]:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
         for _, name in socket.if_nameindex():
             try:
-                answer = fcntl.ioctl(any_socket, _SIOCGIFMTU, _IFREQ.pack(name.encode(), 0))
+                answer = fcntl.ioctl(any_socket, _SIOCGIFMTU, _IFREQ.pack(os.fsencode(name), 0))
             except OSError:
                 continue  # it vanished meanwhile
             found[name] = _IFREQ.unpack(answer)[1]
