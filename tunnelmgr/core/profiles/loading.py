@@ -9,7 +9,7 @@ from pathlib import Path
 from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.core.plugins import PluginRegistry
 from tunnelmgr.core.profiles.methods import MethodReader, validate
-from tunnelmgr.core.profiles.mistakes import Findings
+from tunnelmgr.core.profiles.mistakes import ProfileMistakes
 from tunnelmgr.core.profiles.paths import untrusted
 from tunnelmgr.core.profiles.problem import Problem, ProblemSeverity, ProfileError
 from tunnelmgr.core.profiles.profile import Profile, ProfileFile, checked_name
@@ -29,19 +29,19 @@ def load_profile(path: Path, plugins: PluginRegistry, *, user: int | None = None
     TunnelError BUG when a plugin it needs is broken.
     """
     document = read_yaml(_text(path))
-    findings = Findings(path, document)
+    mistakes = ProfileMistakes(path, document)
     if (os.geteuid() if user is None else user) == 0 and (reason := untrusted(path)):
-        findings.add_about_file(reason, "chmod go-w")
+        mistakes.add_about_file(reason, "chmod go-w")
     root = document.root
     if not isinstance(root, MappingNode):
         if not document.faults:
-            findings.add(root.place, "a profile consists of keys and values", "begin with 'method: {type: ...}'")
-        raise findings.error() or _SILENT
-    file = validate(ProfileFile, root, _TOP, findings)
-    methods = MethodReader(path.parent, plugins, findings).methods(root)
+            mistakes.add(root.place, "a profile consists of keys and values", "begin with 'method: {type: ...}'")
+        raise mistakes.error() or _SILENT
+    file = validate(ProfileFile, root, _TOP, mistakes)
+    methods = MethodReader(path.parent, plugins, mistakes).methods(root)
     if root.get("name") is None:
-        _check_stem(path, findings)
-    if (error := findings.error()) or file is None:
+        _check_stem(path, mistakes)
+    if (error := mistakes.error()) or file is None:
         raise error or _SILENT
     name = file.name or path.stem
     return Profile(
@@ -54,7 +54,7 @@ def load_profile(path: Path, plugins: PluginRegistry, *, user: int | None = None
         lan=file.lan,
         detect=file.detect,
         datapath=file.datapath,
-        warnings=findings.warnings(),
+        warnings=mistakes.warnings(),
     )
 
 
@@ -70,8 +70,8 @@ def _text(path: Path) -> str:
         raise ProfileError([Problem(str(path), 0, 0, ProblemSeverity.ERROR, message, "save it as UTF-8")]) from error
 
 
-def _check_stem(path: Path, findings: Findings) -> None:
+def _check_stem(path: Path, mistakes: ProfileMistakes) -> None:
     try:
         checked_name(path.stem)
     except ValueError as error:
-        findings.add(_TOP, f"the file names the profile: {error}", "add 'name:' or rename the file")
+        mistakes.add(_TOP, f"the file names the profile: {error}", "add 'name:' or rename the file")

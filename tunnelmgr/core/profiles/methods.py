@@ -11,7 +11,7 @@ from tunnelmgr.api.transport import Transport
 from tunnelmgr.core.guess import closest
 from tunnelmgr.core.plugins import PluginRegistry
 from tunnelmgr.core.profiles.errors import faults_of
-from tunnelmgr.core.profiles.mistakes import Findings
+from tunnelmgr.core.profiles.mistakes import ProfileMistakes
 from tunnelmgr.core.profiles.profile import METHOD_KEYS, Method
 from tunnelmgr.core.profiles.secrets import ProfileSecrets
 from tunnelmgr.core.profiles.unreachable import Written, unreachable
@@ -22,24 +22,24 @@ M = TypeVar("M", bound=BaseModel)
 
 
 def validate(
-    model: type[M], node: MappingNode, place: Span, findings: Findings, secrets: ProfileSecrets | None = None
+    model: type[M], node: MappingNode, place: Span, mistakes: ProfileMistakes, secrets: ProfileSecrets | None = None
 ) -> M | None:
-    """Return the node as a model, or None and findings; `place` is for what concerns all of it."""
+    """Return the node as a model, or None and mistakes; `place` is for what concerns all of it."""
     try:
         return model.model_validate(plain(node), context=secrets)
     except ValidationError as error:
-        findings.extend(faults_of(error, node, model, place))
+        mistakes.extend(faults_of(error, node, model, place))
         return None
 
 
 class MethodReader:
     """Reads the methods of one profile."""
 
-    def __init__(self, directory: Path, plugins: PluginRegistry, findings: Findings) -> None:
+    def __init__(self, directory: Path, plugins: PluginRegistry, mistakes: ProfileMistakes) -> None:
         """Secrets in files are looked up in `directory`, the profile's."""
         self._plugins = plugins
-        self._findings = findings
-        self._secrets = ProfileSecrets(directory, findings.inline_secrets)
+        self._mistakes = mistakes
+        self._secrets = ProfileSecrets(directory, mistakes.inline_secrets)
         self._written: list[Written] = []
 
     def methods(self, root: MappingNode) -> tuple[Method, ...]:
@@ -49,15 +49,15 @@ class MethodReader:
         if several and isinstance(several[1], SequenceNode):
             nodes += several[1].items
             if not nodes:
-                self._findings.add(several[0].place, "'methods' is empty", "name at least one")
+                self._mistakes.add(several[0].place, "'methods' is empty", "name at least one")
         if one and several:
-            self._findings.add(several[0].place, "'methods' beside 'method'", "keep one of them")
+            self._mistakes.add(several[0].place, "'methods' beside 'method'", "keep one of them")
         elif not one and not several and not any(closest(key.text, ("method", "methods")) for key, _ in root.items):
             place = root.items[0][0].place if root.items else root.place
-            self._findings.add(place, "the profile has no method", "add 'method: {type: ...}' or a list 'methods:'")
+            self._mistakes.add(place, "the profile has no method", "add 'method: {type: ...}' or a list 'methods:'")
         # What is no mapping is found by the model of the whole file.
         methods = [self._method(node) for node in nodes if isinstance(node, MappingNode)]
-        self._findings.warn(unreachable(self._written))
+        self._mistakes.warn(unreachable(self._written))
         return tuple(method for method in methods if method is not None)
 
     def _method(self, node: MappingNode) -> Method | None:
@@ -80,7 +80,7 @@ class MethodReader:
         if item and isinstance(item[1], ScalarNode) and item[1].text:
             return item[1]
         place = item[0].place if item else node.items[0][0].place if node.items else node.place
-        self._findings.add(place, f"{name!r} has no value" if item else f"missing key {name!r}", choices)
+        self._mistakes.add(place, f"{name!r} has no value" if item else f"missing key {name!r}", choices)
         return None
 
     def _transport(self, kind: ScalarNode) -> type[Transport] | None:
@@ -88,9 +88,9 @@ class MethodReader:
             return self._plugins.transport(kind.text)
         except TunnelError as error:
             if error.exit_code is ExitCode.INVALID:
-                self._findings.add(kind.place, error.message, error.hint)
+                self._mistakes.add(kind.place, error.message, error.hint)
             else:
-                self._findings.add_broken(error)
+                self._mistakes.add_broken(error)
             return None
 
     def _role(self, node: MappingNode, transport: type[Transport]) -> str | None:
@@ -101,7 +101,7 @@ class MethodReader:
         if word is None or word.text in roles:
             return word.text if word else None
         hint = closest(word.text, roles) or f"its roles are: {', '.join(roles)}"
-        self._findings.add(word.place, f"transport {transport.type_name!r} has no role {word.text!r}", hint)
+        self._mistakes.add(word.place, f"transport {transport.type_name!r} has no role {word.text!r}", hint)
         return None
 
     def _when(self, node: MappingNode) -> When | None:
@@ -110,18 +110,18 @@ class MethodReader:
             return None
         key, value = item
         if not isinstance(value, MappingNode):
-            self._findings.add(key.place, "'when' expects keys and values", "as in 'when: {nat: symmetric}'")
+            self._mistakes.add(key.place, "'when' expects keys and values", "as in 'when: {nat: symmetric}'")
             return None
-        written = validate(WhenSettings, value, key.place, self._findings)
+        written = validate(WhenSettings, value, key.place, self._mistakes)
         return written.resolve() if written else None
 
     def _bound(self, transport: type[Transport], role: str, node: MappingNode) -> Transport | None:
         """Return the transport with its settings. What a plugin raises beside its model's errors is its own fault."""
         try:
-            settings: Settings | None = validate(transport.roles[role], node, node.place, self._findings, self._secrets)
+            settings: Settings | None = validate(transport.roles[role], node, node.place, self._mistakes, self._secrets)
             return transport(role, settings) if settings is not None else None
         except TunnelError as error:
-            self._findings.add(node.place, error.message, error.hint)
+            self._mistakes.add(node.place, error.message, error.hint)
         except Exception as error:
             broken = TunnelError(
                 f"transport {transport.type_name!r} crashed on its settings: {type(error).__name__}: {error}",
@@ -129,5 +129,5 @@ class MethodReader:
                 exit_code=ExitCode.BUG,
             )
             broken.__cause__ = error
-            self._findings.add_broken(broken)
+            self._mistakes.add_broken(broken)
         return None

@@ -18,7 +18,7 @@ _SUSPECT = re.compile(
 )
 
 
-class Findings:
+class ProfileMistakes:
     """The mistakes in one file."""
 
     def __init__(self, path: Path, document: Document) -> None:
