@@ -1,6 +1,6 @@
 """Who runs a profile: the process that listens on its control socket.
 
-A socket nobody listens on was left by a process that was killed.
+A socket without a listener was left by a process that was killed.
 """
 
 import errno
@@ -58,7 +58,7 @@ def claim(path: Path) -> Claim:
 
 
 def is_claimed(path: Path) -> bool:
-    """Say whether a process listens on this control socket."""
+    """True if a process listens on this control socket."""
     with socket.socket(socket.AF_UNIX) as probe:
         probe.settimeout(1.0)
         try:

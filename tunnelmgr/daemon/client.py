@@ -101,7 +101,7 @@ class Listening:
         self.close()
 
     def close(self) -> None:
-        """Hear no more."""
+        """End the connection."""
         self._connection.close()
 
     def story(self) -> Generator[Chapter, None, None]:

@@ -75,7 +75,7 @@ def log_to_stderr() -> str:
 
 
 def is_journal(stream: str, file: os.stat_result) -> bool:
-    """Say whether systemd carries this file to the journal; `stream` is its JOURNAL_STREAM (systemd.exec(5)).
+    """True if systemd carries this file to the journal; `stream` is its JOURNAL_STREAM (systemd.exec(5)).
 
     The variable alone proves nothing: terminals of a desktop inherit it.
     """

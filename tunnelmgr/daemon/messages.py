@@ -37,7 +37,7 @@ class Word(Enum):
 
     @property
     def changes(self) -> bool:
-        """Whether strangers are refused."""
+        """True if strangers are refused."""
         return self in {Word.COMMAND, Word.STOP}
 
 

@@ -7,7 +7,7 @@ from typing import Self
 
 
 class Readiness:
-    """The line to the service manager; tells nobody where there is none."""
+    """The line to the service manager; silent where there is none."""
 
     def __init__(self, address: str | None) -> None:
         """Tell the socket at `address`; "@" begins the name of an abstract one."""

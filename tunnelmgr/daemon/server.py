@@ -50,7 +50,7 @@ class ControlServer:
         while True:
             try:
                 connection, _ = self._listening.accept()
-            except OSError:  # nobody is left, or there are no descriptors left
+            except OSError:  # no connection waits any more, or there are no descriptors left
                 return
             task = asyncio.create_task(self._serve(connection))
             self._connections.add(task)

@@ -36,7 +36,7 @@ class Story:
     async def follow(self) -> AsyncGenerator[Chapter, None]:
         """Yield the lines so far, the present condition, and what follows until the end.
 
-        Conditions passed through before are left out, so that nobody takes "up" of an hour ago for news.
+        Conditions passed through before are left out, since a late follower would take "up" of an hour ago for news.
         """
         follower: asyncio.Queue[Chapter] = asyncio.Queue(FOLLOWER_LAG_MAX)
         so_far: list[Chapter] = [*self._lines, self._change]

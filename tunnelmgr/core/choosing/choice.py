@@ -27,19 +27,19 @@ class Survey:
     unreached: frozenset[int] = frozenset()
     """The methods, by their place in the profile from 0, of whose far ends none answered."""
     close: bool = False
-    """Whether the far ends were asked."""
+    """True if the far ends were asked."""
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """Whether one method may be used here. `suits` None: not known."""
+    """May one method be used here? `suits` None: not known."""
 
     method: Method
     suits: bool | None
     reason: str
     """One sentence without a full stop."""
     certain: bool = False
-    """Whether there is nothing to find out by a closer look."""
+    """True if a closer look would find out nothing more."""
 
 
 def report_on(network: Network) -> NetworkReport:

@@ -19,7 +19,7 @@ class HoldDown:
         self._until: float | None = None
 
     def failed(self, now: float) -> float:
-        """Take note of a failure; return the instant from which on it may be trusted again."""
+        """Note a failure; return the instant from which on it may be trusted again."""
         if self._until is not None and now >= self._until + self._longest:
             self._next = self._first
         self._until, self._lasted = now + self._next, self._next
@@ -27,7 +27,7 @@ class HoldDown:
         return self._until
 
     def failed_again(self, now: float) -> None:
-        """Take note of a failure that nobody suffered from: distrust it for as long as the last time."""
+        """Note a failure that cost no connection: distrust it for as long as the last time."""
         self._until = now + (self._lasted or self._first)
 
     @property
@@ -36,5 +36,5 @@ class HoldDown:
         return self._until
 
     def holds(self, now: float) -> bool:
-        """Say whether it is still not to be trusted."""
+        """True while it is not to be trusted."""
         return self._until is not None and now < self._until

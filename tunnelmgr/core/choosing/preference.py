@@ -23,9 +23,9 @@ TRIAL_TIMEOUT: Final = 15.0
 """Seconds a method may go without carrying packets before the next has its turn: more than the 12 s after which a Teredo
 client knows that its server is silent."""
 RETURN_TIMEOUT: Final = 6.0
-"""The same where one that carried was given up for it: nobody shall go without for long because a better one looked well."""
+"""The same where one that carried was given up for it: a wrong look must not leave the host without IPv6 for long."""
 RECOVERY_TIMEOUT: Final = 8.0
-"""Seconds for one that has carried: enough to register from a new address, and to be believed again after one loss."""
+"""Seconds for a method that has carried: enough to register from a new address, and to be believed again after one loss."""
 FIRST_HOLD: Final = 30.0  # seconds without a second chance after the first failure; doubled for each that follows
 LONGEST_HOLD: Final = 1800.0  # seconds
 LOOK_INTERVAL: Final = 3600.0  # seconds between two looks whether what did not suit does now; most changes are announced
@@ -40,7 +40,7 @@ class Leaving:
 
     reason: str
     failed: bool
-    """Whether it is its own fault."""
+    """True if it is its own fault."""
 
 
 class Preference:
@@ -49,7 +49,7 @@ class Preference:
     def __init__(self, methods: tuple[Method, ...]) -> None:
         self._methods = methods
         self._judged: dict[int, Judgement] = {}
-        """Empty while nobody has looked: then each may be tried."""
+        """Empty before the first look: then each may be tried."""
         self._unreached: frozenset[int] = frozenset()
         self._looked_at = 0.0
         self._looked_closely_at: float | None = None
@@ -70,10 +70,10 @@ class Preference:
         """When a method, whichever, began to carry."""
         self._failed_at: dict[int, float] = {}
 
-    # What is heard.
+    # What happened.
 
     def looked(self, survey: Survey, now: float) -> list[Judgement]:
-        """Hear what a look at the network found; return how the methods are judged, in the profile's order."""
+        """Take what a look at the network found; return how the methods are judged, in the profile's order."""
         view = judge if self._carried_at is None else judge_beside_native
         chosen, refused = choose(self._methods, survey.report, view)
         by_method = {id(judgement.method): judgement for judgement in chosen + refused}
@@ -89,13 +89,13 @@ class Preference:
         return list(self._judged.values())
 
     def began(self, number: int, now: float) -> None:
-        """Hear that a method is being tried."""
+        """A method is being tried."""
         self._running, self._condition = number, BEGUN
         self._patience = RETURN_TIMEOUT if self._reserve not in {None, number} else TRIAL_TIMEOUT
         self._troubled_since, self._give_up_at = now, now + self._patience
 
     def stands(self, condition: Condition, now: float) -> None:
-        """Hear from the running method whether it carries packets, and if not, why."""
+        """The running method says whether it carries packets, and if not, why."""
         if condition.state is State.UP:
             self._carried_at = now
             if self._running is not None:
@@ -105,16 +105,16 @@ class Preference:
         self._condition = condition
 
     def ended(self) -> None:
-        """Hear that the running method has been taken down."""
+        """The running method has been taken down."""
         self._reserve = self._running if self._carries else None
         self._running, self._condition = None, BEGUN
 
     def failed(self, number: int, error: TunnelError, now: float) -> None:
-        """Hear that a method failed."""
+        """A method failed."""
         before, self._failed_at[number] = self._failed_at.get(number), now
         self._failures[number] = error.message
         if before is not None and (self._carried_at is None or self._carried_at <= before):
-            self._hold(number).failed_again(now)  # nothing carried meanwhile: the attempt cost nobody anything
+            self._hold(number).failed_again(now)  # nothing carried meanwhile: the attempt cost no connection
         else:
             self._hold(number).failed(now)
         if error.exit_code.permanent:
@@ -142,7 +142,7 @@ class Preference:
         return min(self._candidates(), key=order, default=None)
 
     def is_held(self, number: int, now: float) -> bool:
-        """Say whether a method has failed too recently to be tried while another carries."""
+        """True if a method has failed too recently to be tried while another carries."""
         return self._hold(number).holds(now)
 
     def leaving(self, now: float) -> Leaving | None:
@@ -167,7 +167,7 @@ class Preference:
         return None
 
     def look_due(self, now: float) -> bool:
-        """Say whether to look if a better method than the one that carries would work."""
+        """True when it is time to look whether a better method than the one that carries would work."""
         look_at = self._look_at()
         return look_at is not None and now >= look_at
 
@@ -217,7 +217,7 @@ class Preference:
         return [] if running is None else [one for one in self._candidates() if one < running and self._suits(one)]
 
     def _seen_well(self, number: int) -> bool:
-        """Whether a close look has found nothing against a method since it was held down last."""
+        """True if a close look has found nothing against a method since it was held down last."""
         looked_at = self._looked_closely_at
         return looked_at is not None and looked_at >= self._free_at(number) and number not in self._unreached
 

@@ -12,7 +12,7 @@ from tunnelmgr.host.interface import Host
 CONDITIONS_ASK: Final = "looking at the network, since `when:` asks what this host does not know by itself"
 
 Detect = Callable[[Profile, Network], Awaitable[Survey]]
-"""Asks whom the profile names what kind of network this is: `tunnelmgr.detect.running.survey`, or what stands in for it."""
+"""Asks the servers of the profile what kind of network this is: `tunnelmgr.detect.running.survey`, or what replaces it."""
 
 
 Tell = Callable[[str, str], None]
@@ -23,7 +23,7 @@ class Scout:
     """Takes surveys for one profile."""
 
     def __init__(self, profile: Profile, host: Host, detect: Detect | None, tell: Tell) -> None:
-        """Without `detect` nobody is asked."""
+        """Without `detect`, no server is asked."""
         self._profile = profile
         self._host = host
         self._detect = detect
@@ -31,7 +31,7 @@ class Scout:
         self._seen: Network | None = None
 
     def network_is_new(self) -> bool:
-        """Say whether addresses or routes differ from those of the last look."""
+        """True if addresses or routes differ from those of the last look."""
         return self._host.surroundings().network != self._seen
 
     async def look(self, *, closer: bool) -> Survey:

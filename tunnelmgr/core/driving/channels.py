@@ -186,7 +186,7 @@ class Channels:
             self._received([Datagram(channel, data, remote, local)])
 
     def stream_lost(self, channel: str, error: Exception | None, transport: asyncio.Transport) -> None:
-        """Hear that a TCP connection ended; what the Tunnel closed itself is no news."""
+        """A TCP connection ended. The Tunnel is told, unless it closed the connection itself."""
         if self._streams.get(channel) is not transport:
             return
         del self._streams[channel]

@@ -1,4 +1,4 @@
-"""Whether what a Tunnel says can be done by a tunnel of the kernel's own, and with which parameters. Pure.
+"""Can a tunnel of the kernel's own do what a Tunnel wants, and with which parameters? Pure.
 
 The kernel's `sit` device is one tunnel to one IPv4 address. It copies the ECN marks and sets DF, which nftables can undo;
 it does not copy a DSCP back, and it takes no advice packet by packet. What fits is seen from the channels and paths alone,

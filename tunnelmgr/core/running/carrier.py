@@ -60,7 +60,7 @@ class Carrier:
 
     @property
     def is_concerned(self) -> bool:
-        """Whether what the Tunnel offers a kernel tunnel to do makes any difference here."""
+        """True if it makes a difference here what the Tunnel offers a kernel tunnel to do."""
         return self._kernel is not None or bool(self._driver.offer.addresses)
 
     def open(self) -> None:

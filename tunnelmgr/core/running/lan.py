@@ -165,7 +165,7 @@ def _steady(known: Told | None, ends_at: float | None) -> float | None:
 
 
 def unique_local_prefix(memory: Memory, random: Random) -> IPv6Network:
-    """Return this profile's own /48 for addresses that nobody outside knows: drawn once, and then always the same."""
+    """Return this profile's own /48 for addresses that are unknown outside: drawn once, and then always the same."""
     identifier = memory.recall(_MEMORY).get(_PREFIX)
     if identifier is None or len(identifier) != _GLOBAL_ID_BYTES:
         identifier = random.randbytes(_GLOBAL_ID_BYTES)

@@ -22,9 +22,9 @@ class LanStatus:
     prefix: IPv6Network | None = None
     """Its /64; None when it gets none."""
     translated: bool = False
-    """Whether its hosts appear outside as this one (NAT66): they can call out, not be called."""
+    """True if its hosts appear outside as this one (NAT66): they can call out, not be called."""
     advertised: bool = False
-    """Whether its hosts are told to use the tunnel: while packets flow."""
+    """True while packets flow and its hosts are told to use the tunnel."""
     trouble: str = ""
     """Why it is not served; empty when it is."""
     hint: str = ""

@@ -1,4 +1,8 @@
-"""The life of one profile: claim its name, run its methods, say how it stands, leave nothing behind."""
+"""The life of one profile: claim its name, run its methods, say how it stands, leave nothing behind.
+
+Two tasks run side by side. One runs a method until it ends, then the next. The other steers: it looks at the network and at
+the clock, and stops the running method when another one shall have its turn. `Preference` makes the choice for both.
+"""
 
 import asyncio
 import contextlib
@@ -32,7 +36,7 @@ ConditionListener = Callable[[Condition], None]
 
 
 class Lifecycle:
-    """Brings a profile up and keeps it up. Made and run once, on one event loop."""
+    """Brings a profile up and keeps it up. Make and run it once, on one event loop."""
 
     def __init__(
         self,
@@ -123,7 +127,7 @@ class Lifecycle:
         return self._run.failure if self._run else self._failure
 
     async def _live(self, configurator: Configurator) -> None:
-        """Run the method that is preferred, as long as it is; then the next."""
+        """Run the preferred method for as long as it is preferred, then the next."""
         await self._unless_stopped(self._look())
         while not self._stopping.is_set():
             number = self._preference.choose(self._loop.time())
@@ -136,7 +140,7 @@ class Lifecycle:
     async def _try(self, number: int, configurator: Configurator) -> None:
         """Run one method until it fails, gives way, or everything ends.
 
-        Raises its failure when nothing is left to try: this one is beyond hope, or patience is.
+        Raises its failure when no other method follows, and this one can never work or `up` does not wait.
         """
         self._preference.began(number, self._loop.time())
         try:
@@ -153,12 +157,13 @@ class Lifecycle:
                 self._progress("leaving", f"{self._profile.methods[number].type} gives way: {leaving.reason}")
                 return
             self._note_failure(number, TunnelError(leaving.reason, exit_code=self._failure))
+        # All have had their turn. Without a pause, methods that fail at once would follow each other as fast as they can.
         if not self._follows(number):
             await self._unless_stopped(self._rest())
 
     @property
     def _waits(self) -> bool:
-        """Whether to wait for better times when nothing works."""
+        """True if the profile waits for another network when nothing works. What has carried once may carry again."""
         return self._preference.has_carried or self._patient
 
     def _note_failure(self, number: int, error: TunnelError) -> None:
@@ -171,7 +176,7 @@ class Lifecycle:
             self._progress("failed", f"{self._profile.methods[number].type}: {error}; trying {successor}")
 
     def _follows(self, number: int) -> str | None:
-        """Return which other method is to be tried at once; None where all have had their turn."""
+        """Return the type of the other method to try at once; None where all have had their turn."""
         now = self._loop.time()
         successor = self._preference.choose(now)
         if successor in {None, number} or self._preference.is_held(successor, now):
@@ -179,14 +184,14 @@ class Lifecycle:
         return self._profile.methods[successor].type
 
     def _stands_alone(self, number: int) -> bool:
-        """Whether no other method may ever be tried here."""
+        """True if no other method may be tried on this network."""
         return self._preference.choose(self._loop.time()) in {None, number}
 
     async def _run_method(self, method: Method, configurator: Configurator) -> Leaving | None:
         """Return why it gave way; None when everything shall end. Raises TunnelError when it failed."""
         self._method = method
         self._progress("starting", f"starting, {method.type}, {method.transport.describe()}")
-        if self._preference.has_carried:
+        if self._preference.has_carried:  # before, `up` is still told why the method before this one failed
             self._stands(BEGUN)
         listener = Listener(self._heard, self._on_progress, self._on_event, resumed=self._moved)
         run = MethodRun(self._profile, method, self._host, configurator, self._memory, listener, self._prober, self._lan)
@@ -197,13 +202,13 @@ class Lifecycle:
             await run.run()
             return steering.result() if steering.done() else None
         finally:
-            steering.cancel()
+            steering.cancel()  # a method that failed by itself leaves nothing to steer
             self._failure = run.failure
             self._run = None
             self._preference.ended()
 
     async def _steer(self) -> Leaving:
-        """Return when, and why, the running method shall give way."""
+        """Return when the running method shall give way, with the reason."""
         while True:
             self._news.clear()
             now = self._loop.time()
@@ -215,7 +220,7 @@ class Lifecycle:
             await self._news_or(self._preference.next_timeout(now))
 
     async def _news_or(self, instant: float | None) -> None:
-        """Wait for news, but not beyond this instant, nor longer than a changed network takes to settle."""
+        """Wait for news until this instant at most, or until a changed network has settled."""
         instants = [instant, None if self._moved_at is None else self._moved_at + SETTLING]
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout_at(min((one for one in instants if one is not None), default=None)):
@@ -224,7 +229,7 @@ class Lifecycle:
     async def _look(self) -> None:
         """Judge the methods by the network as it is.
 
-        One that stands alone and without a condition is what the user wants, here too.
+        A method that stands alone and without a condition is not judged: the user wants it wherever this host is.
         """
         self._moved_at = None
         if len(self._profile.methods) == 1 and self._profile.methods[0].when is None:
@@ -238,7 +243,7 @@ class Lifecycle:
         self._refusals = refusals
 
     def _nothing_suits(self) -> None:
-        """Raises that as an error unless it waits: it may change, as it has changed before."""
+        """Say so, or raise it as a TunnelError where the profile does not wait for another network."""
         listed = [f"{one.method}: {one.reason}" for one in self._preference.statuses(self._loop.time())]
         network = self._host.surroundings().network
         error = TunnelError(
@@ -251,7 +256,7 @@ class Lifecycle:
         self._stands(Condition(State.DOWN, Code.NOTHING_SUITS, error.message, error.hint))
 
     async def _rest(self) -> None:
-        """Nothing works: wait a while, longer each time, or until the network is another."""
+        """Wait before all methods are tried again: longer each time, and no longer than until the network changes."""
         self._news.clear()
         await self._news_or(self._loop.time() + self._backoff.next_delay())
         if self._moved_at is not None:
@@ -261,7 +266,7 @@ class Lifecycle:
         self._stands(Condition(State.STARTING, reason="trying again"))
 
     async def _watch(self) -> None:
-        """Follow the network for as long as this profile lives."""
+        """Follow changes of the network until cancelled."""
         while True:
             try:
                 await self._host.watch(self._network_changed)
@@ -270,7 +275,7 @@ class Lifecycle:
             await asyncio.sleep(WATCH_AGAIN)
 
     def _network_changed(self) -> None:
-        """Something did, perhaps only our own device."""
+        """Pass a change on. It may be only that of our own device, which is no reason to judge the methods anew."""
         if self._run is not None:
             self._run.network_changed()
         if self._scout.network_is_new():
@@ -282,7 +287,7 @@ class Lifecycle:
         self._news.set()
 
     async def _unless_stopped(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do this, unless everything shall end: then at once no more of it."""
+        """Do this work; cancel it as soon as everything shall end."""
         working = asyncio.create_task(work)
         stopping = asyncio.create_task(self._stopping.wait())
         await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -294,7 +299,7 @@ class Lifecycle:
             working.result()
 
     def _heard(self, condition: Condition) -> None:
-        """Take what the running method says: it decides on fail-over too."""
+        """Take what the running method says. It decides on fail-over too."""
         self._preference.stands(condition, self._loop.time())
         if condition.state is State.UP:
             self._backoff.reset()

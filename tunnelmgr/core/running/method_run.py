@@ -9,6 +9,8 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from enum import Enum
+from functools import partial
 from ipaddress import IPv6Address
 from random import SystemRandom
 from typing import Final
@@ -49,40 +51,23 @@ class Listener:
     """This host slept."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Crashed:
-    error: Exception
+class _Due(Enum):
+    """What shall be looked at, beside what the Tunnel says."""
+
+    PROOF = "packets flow, or do not any more"
+    NETWORK = "addresses, routes or links changed"
+    PATHS = "what a kernel tunnel would have to carry has changed"
+    STOP = "the tunnel shall go down"
 
 
-@dataclass(frozen=True, slots=True)
-class _HostFailed:
-    error: TunnelError
-
-
-class _ProofChanged:
-    """Packets flow, or do not any more."""
-
-
-class _NetworkChanged:
-    """Addresses, routes or links changed."""
-
-
-class _PathsChanged:
-    """What a kernel tunnel would have to carry has changed."""
-
-
-class _StopAsked:
-    """This tunnel shall go down."""
-
-
-_Inboxed = TunnelNews | _ProofChanged | _Crashed | _HostFailed | _NetworkChanged | _PathsChanged | _StopAsked
+_Inboxed = TunnelNews | _Due | TunnelError
 
 
 class MethodRun:
     """Runs one method of one profile, once.
 
-    What may be done with the tunnel follows from the phase of its proof, read at the moment it is needed: `_ProofChanged`
-    only wakes this machine, since the phase may have changed again by the time its turn comes.
+    What may be done with the tunnel follows from the phase of its proof, read at the moment it is needed: `PROOF` in the
+    inbox only wakes this machine, since the phase may have changed again by the time its turn comes.
     """
 
     def __init__(
@@ -113,7 +98,8 @@ class MethodRun:
         """What to end with when it does not come up in time."""
         self._driver = self._make_driver(memory)
         self._carrier = Carrier(profile, host, configurator, self._driver, listener.progress)
-        self._verification = Verification(profile.device, prober, self._driver.traffic, self._proof_changed, SystemRandom())
+        weigh = partial(self._inbox.put_nowait, _Due.PROOF)
+        self._verification = Verification(profile.device, prober, self._driver.traffic, weigh, SystemRandom())
         self._proof = self._verification.proof
 
     def _make_driver(self, memory: Memory) -> Driver:
@@ -122,7 +108,7 @@ class MethodRun:
                 self._method.transport,
                 memory,
                 on_news=self._inbox.put_nowait,
-                on_crash=lambda error: self._inbox.put_nowait(_Crashed(error)),
+                on_crash=lambda error: self._inbox.put_nowait(self._crashed(error)),
                 on_device_lost=self._device_lost,
                 on_resumed=self._resumed,
                 on_offer=self._offer_changed,
@@ -134,11 +120,13 @@ class MethodRun:
             raise self._crashed(error) from error
 
     def _crashed(self, error: Exception) -> TunnelError:
-        return TunnelError(
+        crash = TunnelError(
             f"the {self._method.type} plugin crashed: {type(error).__name__}: {error}",
             hint="the log has the traceback; please report it to the plugin's authors",
             exit_code=ExitCode.BUG,
         )
+        crash.__cause__ = error  # for the traceback in the log
+        return crash
 
     async def run(self) -> None:
         """Return when stopped, with everything taken back.
@@ -162,11 +150,11 @@ class MethodRun:
 
     def stop(self) -> None:
         """Make `run` take everything back and return. Doing it twice is fine."""
-        self._inbox.put_nowait(_StopAsked())
+        self._inbox.put_nowait(_Due.STOP)
 
     def network_changed(self) -> None:
         """Tell the Tunnel, and look whether packets still flow."""
-        self._inbox.put_nowait(_NetworkChanged())
+        self._inbox.put_nowait(_Due.NETWORK)
 
     def command(self, name: str, arguments: Mapping[str, Fact]) -> Mapping[str, object]:
         """Run one of the transport's own commands. Raises TunnelError."""
@@ -212,10 +200,7 @@ class MethodRun:
 
     def _offer_changed(self) -> None:
         if self._carrier.is_concerned:
-            self._inbox.put_nowait(_PathsChanged())
-
-    def _proof_changed(self) -> None:
-        self._inbox.put_nowait(_ProofChanged())
+            self._inbox.put_nowait(_Due.PATHS)
 
     def _resumed(self) -> None:
         self._verification.doubt(SETTLING)
@@ -223,10 +208,10 @@ class MethodRun:
 
     def _device_lost(self, error: OSError) -> None:
         gone = f"reading {self._profile.device}: {error.strerror}"
-        self._inbox.put_nowait(_HostFailed(TunnelError(gone, hint="somebody removed the device; it will be made again")))
+        self._inbox.put_nowait(TunnelError(gone, hint="somebody removed the device; it will be made again"))
 
     async def _attend(self) -> None:
-        while not isinstance(news := await self._inbox.get(), _StopAsked):
+        while (news := await self._inbox.get()) is not _Due.STOP:
             await self._handle(news)
 
     async def _handle(self, news: _Inboxed) -> None:
@@ -239,16 +224,14 @@ class MethodRun:
                 await self._went_down(news)
             case PeerSilent():
                 await self._fell_silent(news)
-            case _ProofChanged():
+            case _Due.PROOF:
                 await self._weigh_proof()
-            case _NetworkChanged():
+            case _Due.NETWORK:
                 await self._follow_network()
-            case _PathsChanged():
+            case _Due.PATHS:
                 await self._refresh()
-            case _HostFailed():
-                raise news.error
-            case _Crashed():
-                raise self._crashed(news.error) from news.error
+            case TunnelError():
+                raise news
 
     async def _follow_network(self) -> None:
         """Same method, same tunnel: nothing is torn down, but the Tunnel may speak from elsewhere from here on."""
@@ -258,7 +241,7 @@ class MethodRun:
         await self._refresh()
 
     async def _refresh(self) -> None:
-        """Look whether device and LAN are as they shall be, and the packets carried by whom they can be."""
+        """Make device and LAN what they shall be now, and leave to the kernel what it can carry now."""
         if self._up:
             await self._configure()
             self._tell_lan()
@@ -385,5 +368,5 @@ def describe_device(device: Desired) -> str:
 
 
 def has_default_route(device: Desired) -> bool:
-    """Say whether the whole IPv6 internet is routed into a device."""
+    """True if the whole IPv6 internet is routed into a device."""
     return any(destination.prefix.prefixlen == 0 for destination in device.destinations)

@@ -45,7 +45,7 @@ async def probe(device: str, source: IPv6Address, targets: Sequence[IPv6Address]
     Raises OSError when nothing can be sent at all, ValueError when there is no target.
     """
     if not targets:
-        raise ValueError("nobody to probe")
+        raise ValueError("no target to probe")
     rounds = [asyncio.create_task(_round(device, source, target, pace)) for target in targets]
     try:
         for finished in asyncio.as_completed(rounds):
@@ -84,7 +84,7 @@ def _note(reply: bytes, waiting: dict[bytes, float], round_trips: list[float], n
 
 
 def _answers(reply: bytes, request: bytes) -> bool:
-    """Whether a reply echoes the request; checksums, of which the kernel checked the reply's, are left out."""
+    """True if a reply echoes the request. Checksums differ by the type, and the kernel has checked the reply's."""
     return reply[0] == ECHO_REPLY and hmac.compare_digest(reply[4:], request[4:])
 
 

@@ -10,7 +10,7 @@ from tunnelmgr.core.driving.traffic import OuterSocket, Traffic
 from tunnelmgr.core.running.lan_shares import LanStatus
 
 NOT_PROVEN: Final = "reach beyond the server not proven"
-"""What is known of packets through a tunnel that knows nobody to ask."""
+"""What is known of packets through a tunnel without a target to probe."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Running:
     mtu: int | None = None
     default_route: bool = False
     beside_native: bool = False
-    """Whether the default route is left to native IPv6."""
+    """True if the default route is left to native IPv6."""
     resolvers: tuple[str, ...] = ()
     """Of the far end, handed to this host's programs."""
     shortfall: str = ""

@@ -12,7 +12,7 @@ _DEFAULT: Final = IPv6Network("::/0")
 
 
 def wants_default_route(profile: Profile, config: HostConfig, network: Network) -> bool:
-    """Say whether the tunnel shall be this host's way to the IPv6 internet, once packets are known to flow."""
+    """True if the tunnel shall be this host's way to the IPv6 internet, once packets are known to flow."""
     match profile.network.default_route:
         case DefaultRouteWish.ALWAYS:
             return config.default_route

@@ -6,7 +6,7 @@ from weakref import ref
 
 import pytest
 
-from tunnelmgr.daemon.garbage import MIDDLE, YOUNG, keep_pauses_short
+from tunnelmgr.daemon.process import MIDDLE, YOUNG, keep_pauses_short
 
 HELD = 100_000
 """What a busy relay keeps of its clients, more or less."""
