@@ -4,7 +4,9 @@ import heapq
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-Action = Callable[[], None]
+WAKES_MAX = 1000  # alarms at one instant before a Tunnel is held to be in a loop
+
+Action = Callable[[], object]
 
 
 @dataclass(order=True, slots=True)
@@ -55,3 +57,48 @@ class Clock:
                 alarm.action()
                 return True
         return False
+
+
+class HostClock:
+    """The monotonic clock of one host, which stands still while the host sleeps, with the one alarm its Tunnel sets."""
+
+    def __init__(self, clock: Clock, host: str) -> None:
+        self._clock = clock
+        self._host = host
+        self._slept = 0.0
+        self._asleep_at: float | None = None
+        self._alarm: Alarm | None = None
+        self._rings = (-1.0, 0)  # the latest instant it went off at, and how often
+
+    @property
+    def asleep(self) -> bool:
+        return self._asleep_at is not None
+
+    def now(self) -> float:
+        return self._clock.now - self._slept
+
+    def wake_at(self, instant: float | None, action: Action) -> None:
+        """Set the alarm in place of an earlier one; None sets none."""
+        self._silence()
+        self._alarm = None if instant is None else self._clock.at(instant + self._slept, lambda: self._ring(action))
+
+    def fall_asleep(self) -> None:
+        self._asleep_at = self._clock.now
+        self._silence()
+
+    def awake(self) -> None:
+        if self._asleep_at is not None:
+            self._slept += self._clock.now - self._asleep_at
+        self._asleep_at = None
+
+    def _silence(self) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+
+    def _ring(self, action: Action) -> None:
+        now = self._clock.now
+        instant, count = self._rings
+        self._rings = (now, count + 1 if instant == now else 0)
+        if count >= WAKES_MAX:
+            raise RuntimeError(f"{self._host} was woken {count} times at {now} s: its next timeout does not move on")
+        action()

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
-from typing import Protocol
 
 from tunnelmgr.api.effects import (
     Ask,
@@ -25,6 +24,8 @@ from tunnelmgr.api.effects import (
 from tunnelmgr.api.network import Endpoint
 from tunnelmgr.api.transport import Service
 from tunnelmgr.lab.simulated.clock import Alarm, Clock
+from tunnelmgr.lab.simulated.inner import InnerStack
+from tunnelmgr.lab.simulated.outer import OuterStack
 
 Responder = Callable[[Fetch], Response | Failed]
 
@@ -44,24 +45,6 @@ class Directory:
     service_delay: float = 0.0
 
 
-class EffectsHost(Protocol):
-    """The host an effect is carried out on."""
-
-    memory: dict[str, bytes]
-
-    def open_channel(self, wish: OpenChannel) -> Endpoint | Failed: ...
-
-    def close_channel(self, channel: str) -> None: ...
-
-    def map_port(self, wish: MapPort) -> Endpoint | None: ...
-
-    def unmap_port(self, wish: UnmapPort) -> None: ...
-
-    def ping(self, wish: Ping, answered: Callable[[float], None]) -> bool: ...
-
-    def is_online(self) -> bool: ...
-
-
 class SimulatedEffects:
     """Carries out the effects of one Tunnel. Each is begun at once and answered once, never before `begin` returns."""
 
@@ -69,13 +52,17 @@ class SimulatedEffects:
         self,
         clock: Clock,
         directory: Directory,
-        host: EffectsHost,
+        outer: OuterStack,
+        inner: InnerStack,
+        memory: dict[str, bytes],
         services: Mapping[str, Service],
         answer: Callable[[Effect, EffectResult], None],
     ) -> None:
         self._clock = clock
         self._directory = directory
-        self._host = host
+        self._outer = outer
+        self._inner = inner
+        self._memory = memory
         self._services = services
         self._answer = answer
         # Two equal effects are two askings, so they are told apart by identity.
@@ -114,7 +101,7 @@ class SimulatedEffects:
                 pending[1].cancel()
                 self._finish(effect, Done(round_trip))
 
-        if self._host.ping(effect, answered):
+        if self._inner.ping_natively(effect, answered):
             return None, Done(None)
         return 0.0, Failed(FailureCode.UNREACHABLE, f"no way to {effect.target}")
 
@@ -122,10 +109,10 @@ class SimulatedEffects:
         """Return the result and how many seconds it takes; None for never."""
         match effect:
             case OpenChannel():
-                local = self._host.open_channel(effect)
+                local = self._outer.open(effect)
                 return 0.0, local if isinstance(local, Failed) else Done(local)
             case CloseChannel(channel):
-                self._host.close_channel(channel)
+                self._outer.close(channel)
                 return 0.0, Done(None)
             case Resolve():
                 return self._resolve(effect)
@@ -142,14 +129,14 @@ class SimulatedEffects:
 
     def _resolve(self, effect: Resolve) -> tuple[float | None, EffectResult]:
         addresses = self._directory.names.get(effect.name, ())
-        if addresses is None or not self._host.is_online():
+        if addresses is None or self._outer.source is None:
             return None, Done(None)
         if not addresses:
             return self._directory.resolve_delay, Failed(FailureCode.NOT_FOUND, f"{effect.name} has no IPv4 address")
         return self._directory.resolve_delay, Done(addresses)
 
     def _fetch(self, effect: Fetch) -> tuple[float | None, EffectResult]:
-        if not self._host.is_online():
+        if self._outer.source is None:
             return 0.0, Failed(FailureCode.UNREACHABLE, f"no way to {effect.url.partition('?')[0]}")
         web = self._directory.web
         responder = web.get(max((url for url in web if effect.url.startswith(url)), key=len, default=""))
@@ -161,22 +148,24 @@ class SimulatedEffects:
         return self._directory.fetch_delay, answer if isinstance(answer, Failed) else Done(answer)
 
     def _port_mapping(self, effect: MapPort | UnmapPort) -> EffectResult:
+        site, inside = self._outer.site, Endpoint(self._outer.addresses[0], effect.internal_port)
         if isinstance(effect, UnmapPort):
-            self._host.unmap_port(effect)
+            if site is not None:
+                site.unmap_port(inside)
             return Done(None)
-        external = self._host.map_port(effect)
+        external = site.map_port(inside, effect.external_port, effect.lifetime) if site is not None else None
         return Failed(FailureCode.UNSUPPORTED, "the gateway maps no ports") if external is None else Done(external)
 
     def _remember(self, effect: Remember) -> EffectResult:
         self._forget(effect.key)
         if effect.value:
-            self._host.memory[effect.key] = effect.value
+            self._memory[effect.key] = effect.value
             if effect.lifetime is not None:
                 self._forgetting[effect.key] = self._clock.after(effect.lifetime, lambda: self._forget(effect.key))
         return Done(None)
 
     def _forget(self, key: str) -> None:
-        self._host.memory.pop(key, None)
+        self._memory.pop(key, None)
         if (alarm := self._forgetting.pop(key, None)) is not None:
             alarm.cancel()
 

@@ -1,11 +1,12 @@
 """A simulated Linux host: the Outside of one Tunnel's pump, between its IPv4 sockets and its IPv6."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address
 from random import Random
 
 from tunnelmgr.api.datagrams import ChannelEvent, Datagram
-from tunnelmgr.api.effects import Cancel, Effect, EffectResult, Failed, MapPort, OpenChannel, Ping, UnmapPort
+from tunnelmgr.api.effects import Cancel, Effect, EffectResult
 from tunnelmgr.api.events import Down, Event, Notice, PathDown, PathUp, PeerSilent, Stopped, Up
 from tunnelmgr.api.hostconfig import HostConfig
 from tunnelmgr.api.network import DefaultRoute, Endpoint, LocalAddress, Network
@@ -14,17 +15,15 @@ from tunnelmgr.api.status import Fact, PathUse, TunnelStatus
 from tunnelmgr.api.transport import Service
 from tunnelmgr.api.tunnel import Tunnel
 from tunnelmgr.dataplane.table import ForwardingTable, ecn_is_plain
-from tunnelmgr.lab.simulated.clock import Alarm
+from tunnelmgr.lab.simulated.clock import HostClock
 from tunnelmgr.lab.simulated.echo import PING_SIZE, SentPing
 from tunnelmgr.lab.simulated.effects import Directory, SimulatedEffects
 from tunnelmgr.lab.simulated.inner import InnerStack, Received
-from tunnelmgr.lab.simulated.ipv6 import HasIpv6Address, Ipv6Plug
+from tunnelmgr.lab.simulated.ipv6 import HasIpv6Address
 from tunnelmgr.lab.simulated.outer import INTERFACE, OuterStack
-from tunnelmgr.lab.simulated.segment import Segment, World
+from tunnelmgr.lab.simulated.segment import World
 from tunnelmgr.lab.simulated.site import Site
 from tunnelmgr.lab.vocabulary import Link
-
-WAKES_MAX = 1000  # wake-ups at one instant before a Tunnel is held to be in a loop
 
 TunnelFactory = Callable[[Random], Tunnel]
 """What `Transport.tunnel` is: makes a Tunnel with nothing but this randomness."""
@@ -40,7 +39,8 @@ class SimulatedHost:
         directory: Directory,
         factory: TunnelFactory,
         services: Mapping[str, Service],
-        table: ForwardingTable | None,
+        *,
+        data_plane: bool,
     ) -> None:
         self.name = name
         self.memory: dict[str, bytes] = {}
@@ -52,18 +52,16 @@ class SimulatedHost:
         self.up_at: float | None = None
         """Instant of the first Up since the tunnel was down; seconds on the internet's clock."""
         self.running = False
-        self.site: Site | None = None
         self._world = world
+        self._say = partial(world.ladder.said, name)
         self._factory = factory
-        self._table = table
-        self._suspended_at: float | None = None
-        self._slept = 0.0  # seconds; the monotonic clock stands still while a host sleeps
-        self._alarm: Alarm | None = None
-        self._wakes = (-1.0, 0)  # the latest instant woken at, and how often
+        self._data_plane = data_plane
+        self._table = ForwardingTable()
+        self._clock = HostClock(world.clock, name)
         self._carrier: str | None = None
-        self.outer = OuterStack(name, world, self)
+        self.outer = OuterStack(name, world, self._arrived, self._stream_arrived, self._changed)
         self.inner = InnerStack(name, world, self._into_tunnel)
-        self._effects = SimulatedEffects(world.clock, directory, self, services, self._answer)
+        self._effects = SimulatedEffects(world.clock, directory, self.outer, self.inner, self.memory, services, self._answer)
         self.pump = Pump(factory(world.random), self)
 
     # What a test looks at.
@@ -82,6 +80,10 @@ class SimulatedHost:
         return self.inner.config
 
     @property
+    def site(self) -> Site | None:
+        return self.outer.site
+
+    @property
     def address(self) -> IPv4Address:
         """Its own IPv4 address, as it sees it. Raises IndexError while it has none."""
         return self.outer.addresses[0]
@@ -89,15 +91,7 @@ class SimulatedHost:
     @property
     def public_address(self) -> IPv4Address:
         """Its address as the backbone sees it, unless a NAT on the way drops everything."""
-        site = self.site
-        while site is not None and site.beyond is not None:
-            site = site.beyond
-        return site.address if site is not None else self.address
-
-    @property
-    def ipv6_addresses(self) -> tuple[IPv6Address, ...]:
-        """Those of the tunnel first, then the native one."""
-        return self.inner.addresses
+        return self.site.public_address if self.site is not None else self.address
 
     @property
     def ipv6_address(self) -> IPv6Address:
@@ -105,18 +99,9 @@ class SimulatedHost:
         return self.inner.addresses[0]
 
     @property
-    def native(self) -> Ipv6Plug | None:
-        """Its connection to the IPv6 internet."""
-        return self.inner.native
-
-    @property
     def received(self) -> list[Received]:
         """All IPv6 packets that reached it, in order."""
         return self.inner.received
-
-    @property
-    def pings(self) -> list[SentPing]:
-        return self.inner.pinger.pings
 
     @property
     def pings_answered(self) -> int:
@@ -133,7 +118,7 @@ class SimulatedHost:
 
     def received_directly_from(self, other: "SimulatedHost") -> bool:
         """Whether a packet of the other's came in a datagram the other sent itself, through no relay or server."""
-        return any(one.carrier == other.name and one.packet.source in other.ipv6_addresses for one in self.received)
+        return any(one.carrier == other.name and one.packet.source in other.inner.addresses for one in self.received)
 
     def status(self) -> TunnelStatus:
         return self.tunnel.status(self.now())
@@ -146,7 +131,7 @@ class SimulatedHost:
         gateway = self.site.router if self.site is not None else None
         route = DefaultRoute(INTERFACE, gateway) if source is not None else None
         native = next(iter(self.inner.native_addresses), None)
-        return Network(addresses, route, source, self.native is not None, resumed, native)
+        return Network(addresses, route, source, self.inner.native is not None, resumed, native)
 
     # What a test does.
 
@@ -193,17 +178,15 @@ class SimulatedHost:
     def suspend(self) -> None:
         """Sleep: what arrives is lost, no timer runs."""
         self._say("falls asleep")
-        self._suspended_at = self._world.clock.now
+        self._clock.fall_asleep()
         self.outer.asleep = self.inner.asleep = True
-        self._disarm()
 
     def resume(self) -> None:
         """Wake up, and tell the Tunnel. A host that does not sleep stays as it is."""
-        if self._suspended_at is None:
+        if not self._clock.asleep:
             return
         self._say("wakes up")
-        self._slept += self._world.clock.now - self._suspended_at
-        self._suspended_at = None
+        self._clock.awake()
         self.outer.asleep = self.inner.asleep = False
         if self.running:
             self.pump.network_changed(self.network(resumed=True))
@@ -230,18 +213,13 @@ class SimulatedHost:
     def tell_network(self) -> None:
         """Tell the Tunnel what its network looks like."""
         self._say(f"is at {', '.join(map(str, self.outer.addresses)) or 'no address'}")
-        if self.running and self._suspended_at is None:
+        if self._is_awake:
             self.pump.network_changed(self.network())
-
-    def connect(self, segment: Segment, addresses: list[IPv4Address], link: Link, site: Site | None) -> None:
-        """Move the cable to another network; `Internet.move` tells the Tunnel too."""
-        self.outer.connect(segment, addresses, link)
-        self.site = site
 
     # The Outside of the pump.
 
     def now(self) -> float:
-        return self._world.clock.now - self._slept
+        return self._clock.now()
 
     def on_event(self, event: Event) -> None:
         if isinstance(event, Cancel):
@@ -262,29 +240,14 @@ class SimulatedHost:
             self.inner.receive(packet, self._carrier)
 
     def path_uses(self) -> Sequence[PathUse]:
-        return self._table.uses() if self._table is not None else ()
+        return self._table.uses()
 
     def wake_at(self, instant: float | None) -> None:
-        self._disarm()
-        if instant is not None and self._is_awake:
-            self._alarm = self._world.clock.at(instant + self._slept, self._wake)
+        self._clock.wake_at(instant if self._is_awake else None, self.pump.wake)
 
     @property
     def _is_awake(self) -> bool:
-        return self.running and self._suspended_at is None
-
-    def _wake(self) -> None:
-        now = self._world.clock.now
-        instant, count = self._wakes
-        self._wakes = (now, count + 1 if instant == now else 0)
-        if self._wakes[1] > WAKES_MAX:
-            raise RuntimeError(f"{self.name} was woken {count} times at {now} s: its next timeout does not move on")
-        self.pump.wake()
-
-    def _disarm(self) -> None:
-        if self._alarm is not None:
-            self._alarm.cancel()
-            self._alarm = None
+        return self.running and not self._clock.asleep
 
     def _obey(self, event: Up | Down | PeerSilent | PathUp | PathDown | Notice | Stopped) -> None:
         match event:
@@ -299,12 +262,11 @@ class SimulatedHost:
                 self._say(f"peer silent: {reason}")
             case PathUp(prefix, remote):
                 self._say(f"path {prefix} via {remote}")
-                if self._table is not None:
+                if self._data_plane:
                     self._table.add(event, self.now())
             case PathDown(prefix):
                 self._say(f"path {prefix} gone")
-                if self._table is not None:
-                    self._table.remove(prefix)
+                self._table.remove(prefix)
             case Notice(code, text):
                 self._say(f"{code}: {text}")
             case Stopped():
@@ -316,11 +278,10 @@ class SimulatedHost:
     def _end(self) -> None:
         self.running = False
         self.inner.config = self.up_at = None
-        self._disarm()
+        self._clock.wake_at(None, self.pump.wake)
         self._effects.cancel_all()
         self.outer.close_all()
-        if self._table is not None:
-            self._table.clear()
+        self._table.clear()
 
     def _later(self, give: Callable[[], None]) -> None:
         """Give the Tunnel an input when whatever is going on has ended."""
@@ -330,15 +291,13 @@ class SimulatedHost:
     def _answer(self, effect: Effect, result: EffectResult) -> None:
         self._later(lambda: self.pump.effect_done(effect, result))
 
-    # Above the sockets.
-
-    def channel_changed(self, event: ChannelEvent) -> None:
+    def _changed(self, event: ChannelEvent) -> None:
         self._later(lambda: self.pump.channel_changed(event))
 
-    def stream_arrived(self, datagram: Datagram) -> None:
+    def _stream_arrived(self, datagram: Datagram) -> None:
         self._later(lambda: self.pump.datagrams_received([datagram]))
 
-    def datagram_arrived(self, datagram: Datagram, origin: str) -> None:
+    def _arrived(self, datagram: Datagram, origin: str) -> None:
         self._carrier = origin
         if not self._carried_in(datagram):
             self.pump.datagrams_received([datagram])
@@ -349,7 +308,7 @@ class SimulatedHost:
     def _carried_in(self, datagram: Datagram) -> bool:
         """Let the forwarding table take a datagram in; False gives it to the Tunnel."""
         remote = (str(datagram.remote.address), datagram.remote.port)
-        if self._table is None or not ecn_is_plain(datagram.data, datagram.tos):
+        if not ecn_is_plain(datagram.data, datagram.tos):
             return False
         path = self._table.inward(datagram.channel, datagram.data, remote, self.now())
         if path is not None:
@@ -359,41 +318,9 @@ class SimulatedHost:
     def _into_tunnel(self, packet: bytes) -> None:
         if not self._is_awake:
             return
-        path = self._table.outward(packet, self.now()) if self._table is not None else None
+        path = self._table.outward(packet, self.now())
         if path is None:
             self._later(lambda: self.pump.packets_received([packet]))
         else:
             remote = Endpoint(IPv4Address(path.remote[0]), path.remote[1])
             self.outer.send(Datagram(path.channel, packet, remote, tos=path.outer_tos(packet)))
-
-    # What effects need of this host.
-
-    def open_channel(self, wish: OpenChannel) -> Endpoint | Failed:
-        return self.outer.open(wish)
-
-    def close_channel(self, channel: str) -> None:
-        self.outer.close(channel)
-
-    def map_port(self, wish: MapPort) -> Endpoint | None:
-        inside = Endpoint(self.address, wish.internal_port)
-        return self.site.map_port(inside, wish.external_port, wish.lifetime) if self.site is not None else None
-
-    def unmap_port(self, wish: UnmapPort) -> None:
-        if self.site is not None:
-            self.site.unmap_port(Endpoint(self.address, wish.internal_port))
-
-    def ping(self, wish: Ping, answered: Callable[[float], None]) -> bool:
-        """Ping past the tunnel; False where there is no native IPv6."""
-        if self.native is None:
-            return False
-        source = wish.source or self.inner.native_addresses[0]
-        ping, packet = self.inner.pinger.ask(source, wish.target, PING_SIZE, self._world.clock.now)
-        ping.on_answer = answered
-        self.native.send(packet)
-        return True
-
-    def is_online(self) -> bool:
-        return self.outer.source is not None
-
-    def _say(self, text: str) -> None:
-        self._world.ladder.said(self._world.clock.now, self.name, text)

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import IPv6Address, IPv6Network
 
+from tunnelmgr.api.effects import Ping
 from tunnelmgr.api.hostconfig import HostConfig
 from tunnelmgr.api.packets import IPv6Packet, PacketTooBig, icmpv6_error
-from tunnelmgr.lab.simulated.echo import Pinger
+from tunnelmgr.lab.simulated.echo import PING_SIZE, Pinger
 from tunnelmgr.lab.simulated.ipv6 import Ipv6Plug, forwarded
 from tunnelmgr.lab.simulated.segment import World
 
@@ -35,6 +37,7 @@ class InnerStack:
         """Prefixes of the IPv6 internet this host is the gateway of."""
         self.asleep = False
         self._world = world
+        self._drop = partial(world.ladder.dropped, name)
         self._into_tunnel = into_tunnel
 
     @property
@@ -52,8 +55,18 @@ class InnerStack:
 
     def send(self, packet: bytes) -> None:
         """Send a packet of this host, into the tunnel or not as its routes say."""
-        self._world.ladder.sent(self._world.clock.now, self.name, packet)
+        self._world.ladder.sent(self.name, packet)
         self._route(packet)
+
+    def ping_natively(self, wish: Ping, answered: Callable[[float], None]) -> bool:
+        """Ping past the tunnel; False where there is no native IPv6."""
+        if self.native is None:
+            return False
+        source = wish.source or self.native_addresses[0]
+        ping, packet = self.pinger.ask(source, wish.target, PING_SIZE, self._world.clock.now)
+        ping.on_answer = answered
+        self.native.send(packet)
+        return True
 
     def receive_ipv6(self, packet: bytes) -> None:
         """Take a packet from the IPv6 internet."""
@@ -63,7 +76,7 @@ class InnerStack:
     def receive(self, packet: bytes, carrier: str | None) -> None:
         """Take a packet from the tunnel, which came in a datagram of the host named `carrier`, or from elsewhere."""
         now, parsed = self._world.clock.now, IPv6Packet.parse(packet)
-        self._world.ladder.received(now, self.name, packet)
+        self._world.ladder.received(self.name, packet)
         self.received.append(Received(now, parsed, carrier))
         if parsed.destination not in self.addresses:
             self._forward(parsed)
@@ -107,6 +120,3 @@ class InnerStack:
             on_link = (interface.network for interface in self.config.addresses)
             routed = (*routed, *on_link, *self.config.routes)
         return any(destination in network for network in routed)
-
-    def _drop(self, packet: bytes, reason: str) -> None:
-        self._world.ladder.dropped(self._world.clock.now, self.name, packet, reason)

@@ -7,7 +7,6 @@ from random import Random
 
 from tunnelmgr.api.transport import Service
 from tunnelmgr.api.tunnel import Tunnel
-from tunnelmgr.dataplane.table import ForwardingTable
 from tunnelmgr.lab.simulated.clock import Clock
 from tunnelmgr.lab.simulated.effects import Directory, Responder
 from tunnelmgr.lab.simulated.host import SimulatedHost, TunnelFactory
@@ -42,7 +41,7 @@ class Internet:
 
     def __init__(self, seed: int = 0, *, icmp_errors: bool = False, data_plane: bool = True) -> None:
         self.clock = Clock()
-        self.ladder = Ladder()
+        self.ladder = Ladder(self.clock)
         self.directory = Directory()
         """Names, web servers and how long they take."""
         self.random = Random(seed)  # noqa: S311 - a simulation must be repeatable
@@ -84,8 +83,7 @@ class Internet:
         name = name or f"host{len(self.hosts) + 1}"
         if any(other.name == name for other in self.hosts):
             raise ValueError(f"there is a host {name} already; give this one another name")
-        table = ForwardingTable() if self._data_plane else None
-        host = SimulatedHost(name, self._world, self.directory, factory, services or {}, table)
+        host = SimulatedHost(name, self._world, self.directory, factory, services or {}, data_plane=self._data_plane)
         self._connect(host, behind, address, link)
         self._connect_ipv6(host, native_ipv6, [IPv6Network(prefix) for prefix in gateway_of])
         self.hosts.append(host)
@@ -130,18 +128,6 @@ class Internet:
         self._connect(host, behind, address, link)
         host.tell_network()
 
-    def give_native_ipv6(self, host: SimulatedHost) -> None:
-        """Connect a host to the IPv6 internet, and tell its Tunnel."""
-        self._connect_ipv6(host, native=True, prefixes=[])
-        host.tell_network()
-
-    def take_native_ipv6(self, host: SimulatedHost) -> None:
-        """Cut a host off the IPv6 internet, and tell its Tunnel."""
-        if host.inner.native is not None:
-            self.ipv6.detach(host.inner.native)
-        host.inner.native, host.inner.native_addresses = None, ()
-        host.tell_network()
-
     def name(self, name: str, *addresses: Address) -> None:
         """Let a name resolve to these addresses; without any, to nothing."""
         self.directory.names[name] = tuple(IPv4Address(address) for address in addresses)
@@ -170,9 +156,9 @@ class Internet:
         addresses = [IPv4Address(one) for one in wished] or [self.next_address(site)]
         # A host in a site has the site's link between itself and the backbone; the LAN itself takes no time.
         if site is None:
-            host.connect(self.backbone, addresses, link, None)
+            host.outer.connect(self.backbone, addresses, link, None)
         else:
-            host.connect(site.inside, addresses, link if site is behind else IDEAL, site)
+            host.outer.connect(site.inside, addresses, link if site is behind else IDEAL, site)
 
     def _site_for(self, host: SimulatedHost, behind: Behind, link: Link) -> Site | None:
         if behind is None or behind is NatKind.NONE or isinstance(behind, Site):

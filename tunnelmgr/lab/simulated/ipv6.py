@@ -6,6 +6,7 @@ from typing import Protocol
 
 from tunnelmgr.api.errors import WireError
 from tunnelmgr.api.packets import DestinationUnreachable, IPv6Packet, PacketTooBig, UnreachableCode, icmpv6_error
+from tunnelmgr.lab.simulated.clock import Action
 from tunnelmgr.lab.simulated.echo import PING_SIZE, Pinger, SentPing
 from tunnelmgr.lab.simulated.link import OneWay
 from tunnelmgr.lab.simulated.segment import World
@@ -37,29 +38,23 @@ class Ipv6Plug:
 
     def send(self, packet: bytes) -> None:
         """Let the station's packet out."""
-        world = self.internet.world
-        for delay in self._through(self.up, packet):
-            world.clock.after(delay, lambda: self.internet.carry(packet, self))
+        self._through(self.up, packet, lambda: self.internet.carry(packet, self))
 
     def bring(self, packet: bytes) -> None:
         """Take a packet to the station."""
-        world = self.internet.world
-        for delay in self._through(self.down, packet):
-            world.clock.after(delay, lambda: self._arrive(packet))
+        self._through(self.down, packet, lambda: self.station.receive_ipv6(packet))
 
-    def _arrive(self, packet: bytes) -> None:
-        if self in self.internet.plugs:
-            self.station.receive_ipv6(packet)
-
-    def _through(self, way: OneWay, packet: bytes) -> list[float]:
-        if len(packet) > way.link.mtu:
-            self.internet.drop(self.station.name, packet, f"{len(packet)} bytes, MTU {way.link.mtu}")
-            self.internet.answer(PacketTooBig(way.link.mtu, packet))
-            return []
-        delays = list(way.delays_of_any())
+    def _through(self, way: OneWay, packet: bytes, then: Action) -> None:
+        world, mtu = self.internet.world, way.link.mtu
+        if len(packet) > mtu:
+            world.ladder.dropped(self.station.name, packet, f"{len(packet)} bytes, MTU {mtu}")
+            self.internet.answer(PacketTooBig(mtu, packet))
+            return
+        delays = way.delays(packet)
         if not delays:
-            self.internet.drop(self.station.name, packet, "lost on the IPv6 link")
-        return delays
+            world.ladder.dropped(self.station.name, packet, "lost on the IPv6 link")
+        for delay in delays:
+            world.clock.after(delay, then)
 
 
 class Ipv6Internet:
@@ -75,19 +70,16 @@ class Ipv6Internet:
         self.plugs.append(plug)
         return plug
 
-    def detach(self, plug: Ipv6Plug) -> None:
-        self.plugs.remove(plug)
-
     def carry(self, packet: bytes, sender: Ipv6Plug) -> None:
         """Take a packet where it belongs."""
         try:
             destination = IPv6Packet.parse(packet).destination
         except WireError as error:
-            self.drop("IPv6 internet", packet, str(error))
+            self.world.ladder.dropped("IPv6 internet", packet, str(error))
             return
         plug = self._route(destination, sender)
         if plug is None:
-            self.drop("IPv6 internet", packet, f"no route to {destination}")
+            self.world.ladder.dropped("IPv6 internet", packet, f"no route to {destination}")
             self.answer(DestinationUnreachable(UnreachableCode.NO_ROUTE, packet))
             return
         plug.bring(packet)
@@ -100,9 +92,6 @@ class Ipv6Internet:
         plug = None if answer is None else self._route(answer.destination, None)
         if answer is not None and plug is not None:
             plug.bring(answer.serialize())
-
-    def drop(self, who: str, packet: bytes, reason: str) -> None:
-        self.world.ladder.dropped(self.world.clock.now, who, packet, reason)
 
     def _route(self, destination: IPv6Address, sender: Ipv6Plug | None) -> Ipv6Plug | None:
         best: tuple[int, bool] = (-1, False)
@@ -137,10 +126,6 @@ class Ipv6Host:
         self._plug = internet.attach(self, [IPv6Network(address)], link)
 
     @property
-    def pings(self) -> list[SentPing]:
-        return self._pinger.pings
-
-    @property
     def pings_answered(self) -> int:
         return self._pinger.answered
 
@@ -161,13 +146,13 @@ class Ipv6Host:
 
     def send_packet(self, packet: bytes) -> None:
         """Send any IPv6 packet."""
-        self._world.ladder.sent(self._world.clock.now, self.name, packet)
+        self._world.ladder.sent(self.name, packet)
         self._plug.send(packet)
 
     def receive_ipv6(self, packet: bytes) -> None:
         """Take a packet from the IPv6 internet."""
         now = self._world.clock.now
-        self._world.ladder.received(now, self.name, packet)
+        self._world.ladder.received(self.name, packet)
         parsed = IPv6Packet.parse(packet)
         self.received.append(Ipv6Received(now, parsed))
         reply = self._pinger.take(parsed, now)

@@ -16,6 +16,7 @@ from tunnelmgr.api.packets import (
     ipv6_length,
     parse_icmpv6,
 )
+from tunnelmgr.lab.simulated.clock import Clock
 from tunnelmgr.lab.simulated.packet import OuterPacket
 
 RUNGS_MAX = 20_000  # kept; older ones are forgotten
@@ -43,20 +44,21 @@ class Rung(NamedTuple):
 class Ladder:
     """Remembers the last RUNGS_MAX things that happened."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self._rungs: deque[Rung] = deque(maxlen=RUNGS_MAX)
 
-    def sent(self, now: float, who: str, packet: OuterPacket | bytes) -> None:
-        self._rungs.append(Rung(now, who, "->", packet))
+    def sent(self, who: str, packet: OuterPacket | bytes) -> None:
+        self._rungs.append(Rung(self._clock.now, who, "->", packet))
 
-    def received(self, now: float, who: str, packet: OuterPacket | bytes) -> None:
-        self._rungs.append(Rung(now, who, "<-", packet))
+    def received(self, who: str, packet: OuterPacket | bytes) -> None:
+        self._rungs.append(Rung(self._clock.now, who, "<-", packet))
 
-    def dropped(self, now: float, who: str, packet: OuterPacket | bytes, reason: str) -> None:
-        self._rungs.append(Rung(now, who, "x ", packet, reason))
+    def dropped(self, who: str, packet: OuterPacket | bytes, reason: str) -> None:
+        self._rungs.append(Rung(self._clock.now, who, "x ", packet, reason))
 
-    def said(self, now: float, who: str, text: str) -> None:
-        self._rungs.append(Rung(now, who, "* ", text))
+    def said(self, who: str, text: str) -> None:
+        self._rungs.append(Rung(self._clock.now, who, "* ", text))
 
     def __str__(self) -> str:
         return "\n".join(map(str, self._rungs))

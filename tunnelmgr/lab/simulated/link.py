@@ -16,20 +16,13 @@ class OneWay:
         self._random = random
         self._entered = 0
 
-    def too_big(self, packet: OuterPacket) -> bool:
-        return packet.dont_fragment and packet.length > self.link.mtu
-
-    def delays(self, packet: OuterPacket) -> Sequence[float]:
+    def delays(self, packet: OuterPacket | bytes) -> Sequence[float]:
         """Return after how many seconds a copy of the packet comes out; nothing when it is lost.
 
         TCP segments come through whatever happens and are not counted: retransmission is not simulated.
         """
-        if packet.protocol is IpProtocol.TCP:
+        if isinstance(packet, OuterPacket) and packet.protocol is IpProtocol.TCP:
             return (self.link.delay,)
-        return self.delays_of_any()
-
-    def delays_of_any(self) -> Sequence[float]:
-        """Return the same for a packet of any other kind."""
         number, link = self._entered, self.link
         self._entered += 1
         if number in link.loss or (link.loss_rate and self._random.random() < link.loss_rate):

@@ -3,14 +3,14 @@
 import errno
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from ipaddress import IPv4Address
-from typing import Protocol
 
 from tunnelmgr.api.datagrams import ChannelEvent, ChannelFailed, ChannelKind, Datagram, IcmpReceived
 from tunnelmgr.api.effects import Failed, FailureCode, OpenChannel
 from tunnelmgr.api.network import Endpoint
 from tunnelmgr.api.packets import IpProtocol
-from tunnelmgr.lab.simulated.channels import UNSPECIFIED, Channel, SimulatedChannels
+from tunnelmgr.lab.simulated.channels import UNSPECIFIED, SimulatedChannels, protocol_of
 from tunnelmgr.lab.simulated.packet import (
     DEFAULT_TTL,
     PORT_UNREACHABLE,
@@ -20,6 +20,7 @@ from tunnelmgr.lab.simulated.packet import (
     icmp_error,
 )
 from tunnelmgr.lab.simulated.segment import Plug, Segment, World
+from tunnelmgr.lab.simulated.site import Site
 from tunnelmgr.lab.simulated.streams import Streams
 from tunnelmgr.lab.vocabulary import Link
 
@@ -27,31 +28,33 @@ INTERFACE = "eth0"
 QUOTE_MAX = 520  # bytes of payload an ICMP error brings back; Linux routers fill 576 bytes
 
 
-class Above(Protocol):
-    """Who uses the sockets."""
-
-    def datagram_arrived(self, datagram: Datagram, origin: str) -> None:
-        """Take what arrived on a datagram channel, and the name of the host that really sent it."""
-
-    def stream_arrived(self, datagram: Datagram) -> None:
-        """Take the next piece of a stream."""
-
-    def channel_changed(self, event: ChannelEvent) -> None:
-        """Take what became of a channel, in the middle of a turn."""
-
-
 class OuterStack:
-    """Sends and receives on the network the host is plugged into. A host that is `asleep` hears nothing."""
+    """Sends and receives on the network the host is plugged into. A host that is `asleep` hears nothing.
 
-    def __init__(self, name: str, world: World, above: Above) -> None:
+    `arrived` takes what arrives on a datagram channel, and the name of the host that really sent it; `stream_arrived` the
+    next piece of a stream; `changed` what became of a channel, in the middle of a turn.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        world: World,
+        arrived: Callable[[Datagram, str], None],
+        stream_arrived: Callable[[Datagram], None],
+        changed: Callable[[ChannelEvent], None],
+    ) -> None:
         self.name = name
         self.asleep = False
         self.has_default_route = True
         self._world = world
-        self._above = above
+        self._say = partial(world.ladder.said, name)
+        self._arrived = arrived
+        self._changed = changed
+        self.site: Site | None = None
+        """The site this host is in; None on the backbone."""
         self._plug: Plug | None = None
         self._channels = SimulatedChannels(world.random)
-        self._streams = Streams(world.clock, world.random, self._emit, above.channel_changed, above.stream_arrived)
+        self._streams = Streams(world.clock, world.random, self._emit, changed, stream_arrived)
 
     @property
     def addresses(self) -> list[IPv4Address]:
@@ -69,11 +72,11 @@ class OuterStack:
             raise ValueError(f"{self.name} is on no network; connect it first")
         return self._plug
 
-    def connect(self, segment: Segment, addresses: list[IPv4Address], link: Link) -> None:
+    def connect(self, segment: Segment, addresses: list[IPv4Address], link: Link, site: Site | None) -> None:
         """Move the cable to a network."""
         if self._plug is not None:
             self._plug.segment.detach(self._plug)
-        self._plug = segment.attach(self, addresses, link)
+        self._plug, self.site = segment.attach(self, addresses, link), site
 
     def open(self, wish: OpenChannel) -> Endpoint | Failed:
         """Open a socket; Failed as the operating system would."""
@@ -84,7 +87,7 @@ class OuterStack:
         return self._channels.open(wish, self.addresses)
 
     def close(self, channel: str) -> None:
-        self._channels.close(channel)
+        self._channels.pop(channel, None)
         self._streams.close(channel)
 
     def close_all(self) -> None:
@@ -105,9 +108,9 @@ class OuterStack:
         if isinstance(source, IPv4Address):
             self._emit(_packet(datagram, channel, source))
         else:
-            self._above.channel_changed(ChannelFailed(datagram.channel, source, datagram.remote))
+            self._changed(ChannelFailed(datagram.channel, source, datagram.remote))
 
-    def _source_of(self, datagram: Datagram, channel: Channel) -> IPv4Address | int:
+    def _source_of(self, datagram: Datagram, channel: OpenChannel) -> IPv4Address | int:
         """The address a datagram leaves from, or the errno of why it cannot leave."""
         to_link = datagram.remote.address.is_multicast
         wished = datagram.local.address if datagram.local is not None else channel.local.address
@@ -120,26 +123,20 @@ class OuterStack:
     def _emit(self, packet: OuterPacket) -> None:
         signed = replace(packet, origin=self.name)
         if packet.source.address not in self.addresses:
-            self._world.ladder.dropped(self._world.clock.now, self.name, signed, "its source is not an address of this host")
+            self._world.ladder.dropped(self.name, signed, "its source is not an address of this host")
             return
-        self._world.ladder.sent(self._world.clock.now, self.name, signed)
+        self._world.ladder.sent(self.name, signed)
         self.plug.send(signed)
         if packet.destination.address.is_multicast:  # IP_MULTICAST_LOOP is on by default
-            self._world.clock.after(0.0, self._loop_back(signed))
-
-    def _loop_back(self, packet: OuterPacket) -> Callable[[], None]:
-        def arrive() -> None:
-            self._take_datagram(packet)
-
-        return arrive
+            self._world.clock.after(0.0, lambda: self._take_datagram(signed))
 
     def receive(self, packet: OuterPacket, plug: Plug) -> None:
         """Take a packet from the network."""
-        now, destination = self._world.clock.now, packet.destination.address
+        destination = packet.destination.address
         if self.asleep or (destination not in plug.addresses and not destination.is_multicast):
-            self._world.ladder.dropped(now, self.name, packet, "asleep" if self.asleep else "not for this host")
+            self._world.ladder.dropped(self.name, packet, "asleep" if self.asleep else "not for this host")
             return
-        self._world.ladder.received(now, self.name, packet)
+        self._world.ladder.received(self.name, packet)
         if packet.error is not None:
             self._take_error(packet, packet.error)
         elif packet.protocol is IpProtocol.TCP:
@@ -152,8 +149,8 @@ class OuterStack:
         takers = self._channels.takers(packet)
         for channel in takers:
             local = packet.destination
-            datagram = Datagram(channel.name, packet.payload, packet.source, local, INTERFACE, packet.tos, packet.ttl)
-            self._above.datagram_arrived(datagram, packet.origin)
+            datagram = Datagram(channel.channel, packet.payload, packet.source, local, INTERFACE, packet.tos, packet.ttl)
+            self._arrived(datagram, packet.origin)
         return bool(takers)
 
     def _refuse(self, packet: OuterPacket) -> None:
@@ -167,17 +164,14 @@ class OuterStack:
             self._streams.unreachable(about)
         for channel in self._channels.senders(about):
             reporter, quote = Endpoint(packet.source.address, 0), about.payload[:QUOTE_MAX]
-            self._above.channel_changed(
-                IcmpReceived(channel.name, error.type, error.code, error.mtu, reporter, about.destination, quote)
+            self._changed(
+                IcmpReceived(channel.channel, error.type, error.code, error.mtu, reporter, about.destination, quote)
             )
 
-    def _say(self, text: str) -> None:
-        self._world.ladder.said(self._world.clock.now, self.name, text)
 
-
-def _packet(datagram: Datagram, channel: Channel, source: IPv4Address) -> OuterPacket:
+def _packet(datagram: Datagram, channel: OpenChannel, source: IPv4Address) -> OuterPacket:
     remote = Endpoint(datagram.remote.address, 0) if channel.kind is ChannelKind.RAW41 else datagram.remote
     ttl = datagram.ttl or channel.ttl or (1 if remote.address.is_multicast else DEFAULT_TTL)
     local = Endpoint(source, channel.local.port)
     whole = channel.kind is not ChannelKind.RAW41 or channel.path_mtu_discovery
-    return OuterPacket(channel.protocol, local, remote, datagram.data, tos=datagram.tos, ttl=ttl, dont_fragment=whole)
+    return OuterPacket(protocol_of(channel), local, remote, datagram.data, tos=datagram.tos, ttl=ttl, dont_fragment=whole)

@@ -6,7 +6,7 @@ from random import Random
 from typing import Protocol
 
 from tunnelmgr.api.network import Endpoint
-from tunnelmgr.lab.simulated.clock import Clock
+from tunnelmgr.lab.simulated.clock import Action, Clock
 from tunnelmgr.lab.simulated.ladder import Ladder
 from tunnelmgr.lab.simulated.link import OneWay
 from tunnelmgr.lab.simulated.packet import FRAGMENTATION_NEEDED, HOST_UNREACHABLE, TIME_EXCEEDED, OuterPacket, icmp_error
@@ -54,37 +54,27 @@ class Plug:
 
     def send(self, packet: OuterPacket) -> None:
         """Let the station's packet out."""
-        world = self.segment.world
-        if self.up.too_big(packet):
-            self._refuse_size(packet, self.up)
-            return
-        delays = self.up.delays(packet)
-        if not delays:
-            world.ladder.dropped(world.clock.now, self.station.name, packet, "lost on the link out")
-        for delay in delays:
-            world.clock.after(delay, lambda: self.segment.carry(packet, self))
+        self._through(self.up, packet, "lost on the link out", lambda: self.segment.carry(packet, self))
 
     def bring(self, packet: OuterPacket) -> None:
         """Take a packet to the station."""
-        world = self.segment.world
-        if self.down.too_big(packet):
-            self._refuse_size(packet, self.down)
-            return
-        delays = self.down.delays(packet)
-        if not delays:
-            world.ladder.dropped(world.clock.now, self.station.name, packet, "lost on the link in")
-        for delay in delays:
-            world.clock.after(delay, lambda: self._arrive(packet))
+        self._through(self.down, packet, "lost on the link in", lambda: self._arrive(packet))
 
     def _arrive(self, packet: OuterPacket) -> None:
         if self in self.segment.plugs:
             self.station.receive(packet, self)
 
-    def _refuse_size(self, packet: OuterPacket, way: OneWay) -> None:
-        mtu = way.link.mtu
-        world = self.segment.world
-        world.ladder.dropped(world.clock.now, self.station.name, packet, f"{packet.length} bytes, MTU {mtu}")
-        self.segment.answer(FRAGMENTATION_NEEDED, packet, mtu)
+    def _through(self, way: OneWay, packet: OuterPacket, lost: str, then: Action) -> None:
+        world, mtu = self.segment.world, way.link.mtu
+        if packet.dont_fragment and packet.length > mtu:
+            world.ladder.dropped(self.station.name, packet, f"{packet.length} bytes, MTU {mtu}")
+            self.segment.answer(FRAGMENTATION_NEEDED, packet, mtu)
+            return
+        delays = way.delays(packet)
+        if not delays:
+            world.ladder.dropped(self.station.name, packet, lost)
+        for delay in delays:
+            world.clock.after(delay, then)
 
 
 @dataclass(slots=True, eq=False)
@@ -139,7 +129,7 @@ class Segment:
                 plug.bring(packet)
 
     def _give_up(self, packet: OuterPacket, reason: str, kind: tuple[int, int] | None) -> None:
-        self.world.ladder.dropped(self.world.clock.now, self.name, packet, reason)
+        self.world.ladder.dropped(self.name, packet, reason)
         if kind is not None:
             self.answer(kind, packet)
 

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator
+from functools import partial
 from ipaddress import IPv4Address, IPv4Network
 
 from tunnelmgr.api.errors import WireError
@@ -51,6 +52,7 @@ class Site:
         self.router = next(self._addresses)
         self.inside = Segment(outside.world, f"{name}'s LAN", self.router)
         self._world = outside.world
+        self._drop = partial(outside.world.ladder.dropped, name)
         self.translator = Translator(nat, address, outside.world.random)
         self.outer = outside.attach(self, [address], link)
         self.inner = self.inside.attach(self, [self.router], INSIDE)
@@ -60,6 +62,11 @@ class Site:
     def address(self) -> IPv4Address:
         """The address outside."""
         return self.translator.outside
+
+    @property
+    def public_address(self) -> IPv4Address:
+        """The address the backbone sees, unless a NAT on the way drops everything."""
+        return self.beyond.public_address if self.beyond is not None else self.address
 
     def next_address(self) -> IPv4Address:
         """Return an address for one more host inside."""
@@ -154,6 +161,3 @@ class Site:
         refused = plug is self.inner and self.translator.nat.open_box and packet.error is None
         if refused and self._world.icmp_errors:
             self.outer.send(icmp_error(PORT_UNREACHABLE, packet, packet.destination, self.name))
-
-    def _drop(self, packet: OuterPacket, reason: str) -> None:
-        self._world.ladder.dropped(self._world.clock.now, self.name, packet, reason)

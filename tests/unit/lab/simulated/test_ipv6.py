@@ -104,7 +104,7 @@ def test_of_two_gateways_a_host_uses_its_nearest(internet: Internet) -> None:
     native = internet.ipv6_host()
     native.send_ping(to=CLIENT)
     internet.run(seconds=1)
-    native.prefer(second.native)
+    native.prefer(second.inner.native)
     native.send_ping(to=CLIENT)
     native.send_ping(to=CLIENT)
     internet.run(seconds=1)

@@ -3,6 +3,7 @@
 from tests.scripted_tunnel import listener, send
 from tunnelmgr.api.packets import EchoRequest, IpProtocol, IPv6Packet, icmpv6_packet
 from tunnelmgr.lab.simulated import Internet
+from tunnelmgr.lab.simulated.clock import Clock
 from tunnelmgr.lab.simulated.ladder import RUNGS_MAX, Ladder, describe_inner
 from tunnelmgr.lab.vocabulary import Link, NatKind
 
@@ -46,7 +47,7 @@ def test_a_packet_without_content_is_called_a_bubble_and_broken_ones_are_describ
 
 
 def test_the_ladder_forgets_what_is_long_ago() -> None:
-    ladder = Ladder()
+    ladder = Ladder(Clock())
     for number in range(RUNGS_MAX + 1):
-        ladder.said(float(number), "host", "something")
+        ladder.said("host", f"something, {number}")
     assert len(str(ladder).splitlines()) == RUNGS_MAX
