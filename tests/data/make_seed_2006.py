@@ -15,20 +15,13 @@ from pathlib import Path
 from random import Random
 
 from tunnelmgr.api.network import Endpoint
-from tunnelmgr.api.packets import (
-    LIFETIME_INFINITE,
-    EchoReply,
-    EchoRequest,
-    IpProtocol,
-    IPv4Packet,
-    MtuOption,
-    OtherOption,
-    PrefixInformation,
-    RouterAdvertisement,
-    RouterSolicitation,
-    UdpDatagram,
-    icmpv6_packet,
-)
+from tunnelmgr.api.packets.discovery import RouterAdvertisement, RouterSolicitation
+from tunnelmgr.api.packets.discovery_options import LIFETIME_INFINITE, MtuOption, OtherOption, PrefixInformation
+from tunnelmgr.api.packets.icmp import EchoReply, EchoRequest
+from tunnelmgr.api.packets.icmpv6 import icmpv6_packet
+from tunnelmgr.api.packets.ipv4 import IPv4Packet
+from tunnelmgr.api.packets.protocol import IpProtocol
+from tunnelmgr.api.packets.udp import UdpDatagram
 from tunnelmgr_teredo.wire.address import TeredoAddress, server_link_local
 from tunnelmgr_teredo.wire.datagram import Authentication, OriginIndication, Payload, bubble
 

@@ -9,7 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tunnelmgr.api.errors import WireError
-from tunnelmgr.api.packets import IpProtocol, IPv4Packet, UdpDatagram
+from tunnelmgr.api.packets.ipv4 import IPv4Packet
+from tunnelmgr.api.packets.protocol import IpProtocol
+from tunnelmgr.api.packets.udp import UdpDatagram
 from tunnelmgr.lab.namespaces import Host
 
 _ETH_P_ALL = 3  # linux/if_ether.h

@@ -19,7 +19,7 @@ import pytest
 from tests.netns.capture import Capture, capturing
 from tests.netns.program import Tunnelmgr, ping
 from tests.peers.tsp_internet import ACCOUNT, PASSWORD, tsp_internet, write_secret
-from tunnelmgr.api.packets import IpProtocol
+from tunnelmgr.api.packets.protocol import IpProtocol
 from tunnelmgr.lab.namespaces import Host, NamespaceInternet
 from tunnelmgr.lab.namespaces.programs import programs_in
 from tunnelmgr.lab.vocabulary import NatKind

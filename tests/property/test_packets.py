@@ -9,47 +9,31 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tunnelmgr.api.errors import WireError
-from tunnelmgr.api.packets import (
-    DestinationUnreachable,
-    EchoReply,
-    EchoRequest,
-    Icmpv4Error,
-    Icmpv4Message,
-    Icmpv4Type,
-    Icmpv6Error,
-    Icmpv6Message,
-    Icmpv6Type,
-    IpAddress,
-    IPv4Packet,
-    IPv4Quote,
-    IPv6Packet,
-    IPv6Quote,
-    MtuOption,
+from tunnelmgr.api.packets.checksum import IpAddress, checksum_is_valid, internet_checksum, pseudo_header_sum
+from tunnelmgr.api.packets.discovery import (
     NeighbourAdvertisement,
     NeighbourSolicitation,
-    OtherIcmpv4,
-    OtherIcmpv6,
-    OtherOption,
+    RouterAdvertisement,
+    RouterSolicitation,
+)
+from tunnelmgr.api.packets.discovery_options import MtuOption, OtherOption, PrefixInformation
+from tunnelmgr.api.packets.extension_headers import find_upper_layer
+from tunnelmgr.api.packets.icmp import EchoReply, EchoRequest, OtherIcmp
+from tunnelmgr.api.packets.icmpv4 import Icmpv4Error, Icmpv4Message, Icmpv4Type, icmpv4_packet, parse_icmpv4
+from tunnelmgr.api.packets.icmpv6 import Icmpv6Message, Icmpv6Type, icmpv6_error, icmpv6_packet, parse_icmpv6
+from tunnelmgr.api.packets.icmpv6_errors import (
+    DestinationUnreachable,
+    Icmpv6Error,
     PacketTooBig,
     ParameterProblem,
     ParameterProblemCode,
-    PrefixInformation,
-    RouterAdvertisement,
-    RouterSolicitation,
     TimeExceeded,
     TimeExceededCode,
-    UdpDatagram,
     UnreachableCode,
-    checksum_is_valid,
-    find_upper_layer,
-    icmpv4_packet,
-    icmpv6_error,
-    icmpv6_packet,
-    internet_checksum,
-    parse_icmpv4,
-    parse_icmpv6,
-    pseudo_header_sum,
 )
+from tunnelmgr.api.packets.ipv4 import IPv4Packet, IPv4Quote
+from tunnelmgr.api.packets.ipv6 import IPv6Packet, IPv6Quote
+from tunnelmgr.api.packets.udp import UdpDatagram
 
 
 def bits(width: int) -> st.SearchStrategy[int]:
@@ -128,7 +112,7 @@ icmpv6_errors: st.SearchStrategy[Icmpv6Error] = st.one_of(
     st.builds(TimeExceeded, st.sampled_from(TimeExceededCode), quotes),
     st.builds(ParameterProblem, st.sampled_from(ParameterProblemCode), bits(32), quotes),
 )
-other_icmpv6 = st.builds(OtherIcmpv6, bits(8).filter(lambda kind: kind not in {*Icmpv6Type} - {137}), bits(8), payloads)
+other_icmpv6 = st.builds(OtherIcmp, bits(8).filter(lambda kind: kind not in {*Icmpv6Type} - {137}), bits(8), payloads)
 icmpv6_messages: st.SearchStrategy[Icmpv6Message] = discovery | echoes | icmpv6_errors | other_icmpv6
 
 ipv4_quotes = st.builds(IPv4Quote.of, ipv4_packets, st.integers(0, 128))
@@ -137,7 +121,7 @@ icmpv4_messages: st.SearchStrategy[Icmpv4Message] = st.one_of(
     st.builds(Icmpv4Error, st.just(Icmpv4Type.DESTINATION_UNREACHABLE), st.just(4), ipv4_quotes, mtu=bits(16)),
     st.builds(Icmpv4Error, st.just(Icmpv4Type.TIME_EXCEEDED), bits(8), ipv4_quotes),
     st.builds(Icmpv4Error, st.just(Icmpv4Type.PARAMETER_PROBLEM), bits(8), ipv4_quotes, pointer=bits(8)),
-    st.builds(OtherIcmpv4, st.sampled_from([4, 5, 13, 255]), bits(8), payloads),
+    st.builds(OtherIcmp, st.sampled_from([4, 5, 13, 255]), bits(8), payloads),
 )
 
 
@@ -204,7 +188,7 @@ def icmpv6_body(kind: int) -> Callable[[bytes], object]:
 
     def parse(body: bytes) -> object:
         code, rest = (body[0] % 4, body[1:]) if body else (0, b"")
-        return parse_icmpv6(icmpv6_packet(OtherIcmpv6(kind, code, rest), *addresses))
+        return parse_icmpv6(icmpv6_packet(OtherIcmp(kind, code, rest), *addresses))
 
     return parse
 
@@ -212,7 +196,7 @@ def icmpv6_body(kind: int) -> Callable[[bytes], object]:
 def icmpv4_body(body: bytes) -> object:
     kind, code, rest = (body[0] % 16, body[1] % 16, body[2:]) if len(body) > 1 else (3, 4, b"")
     addresses = IPv4Address("192.0.2.1"), IPv4Address("192.0.2.2")
-    return parse_icmpv4(icmpv4_packet(OtherIcmpv4(kind, code, rest), *addresses))
+    return parse_icmpv4(icmpv4_packet(OtherIcmp(kind, code, rest), *addresses))
 
 
 def ipv4_resummed(data: bytes) -> IPv4Packet:

@@ -12,7 +12,8 @@ from tests.sim.echoing import Echoing, asking
 from tests.sim.stun_server import StunServer
 from tunnelmgr.api.datagrams import ChannelKind
 from tunnelmgr.api.names import ServerName
-from tunnelmgr.api.packets import EchoRequest, icmpv6_packet
+from tunnelmgr.api.packets.icmp import EchoRequest
+from tunnelmgr.api.packets.icmpv6 import icmpv6_packet
 from tunnelmgr.api.reach import Heard, ReachProbe
 from tunnelmgr.api.report import Filtering, Mapping, NatKind
 from tunnelmgr.detect.detection import DONE, Detection

@@ -16,7 +16,8 @@ from tests.netns.capture import capturing
 from tests.netns.program import Tunnelmgr, ping
 from tests.netns.sixinfour.protocol41_attacks import STRANGER, attacks_on, send
 from tests.vm.patience import PATIENCE, up
-from tunnelmgr.api.packets import IpProtocol, IPv4Packet
+from tunnelmgr.api.packets.ipv4 import IPv4Packet
+from tunnelmgr.api.packets.protocol import IpProtocol
 from tunnelmgr.lab.namespaces import Host, NamespaceInternet
 from tunnelmgr.lab.waiting import wait_for
 

@@ -18,7 +18,7 @@ from tests.netns.test_lan import addresses, deaf_to_mtu, fetch, lan_traces, segm
 from tests.peers import radvd
 from tests.vm.patience import PATIENCE, up
 from tests.vm.test_sit import FAR, FAR6, HOME, HOME6, Carried, sit_end
-from tunnelmgr.api.packets import IpProtocol
+from tunnelmgr.api.packets.protocol import IpProtocol
 from tunnelmgr.lab.namespaces import NamespaceInternet
 from tunnelmgr.lab.waiting import wait_for
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from ipaddress import IPv6Address
 
 from tunnelmgr.api.outbox import Outbox
-from tunnelmgr.api.packets.icmpv6_answer import icmpv6_error
+from tunnelmgr.api.packets.icmpv6 import icmpv6_error
 from tunnelmgr.api.packets.icmpv6_errors import (
     DestinationUnreachable,
     Icmpv6Error,

@@ -12,8 +12,8 @@ from tunnelmgr.api.packets.discovery import (
     RouterSolicitation,
 )
 from tunnelmgr.api.packets.discovery_options import LIFETIME_INFINITE, DiscoveryOption, MtuOption, PrefixInformation
-from tunnelmgr.api.packets.echo import EchoReply, EchoRequest
-from tunnelmgr.api.packets.icmpv6 import Icmpv6Message, OtherIcmpv6, parse_icmpv6
+from tunnelmgr.api.packets.icmp import EchoReply, EchoRequest, OtherIcmp
+from tunnelmgr.api.packets.icmpv6 import Icmpv6Message, parse_icmpv6
 from tunnelmgr.api.packets.icmpv6_errors import (
     DestinationUnreachable,
     Icmpv6Error,
@@ -153,7 +153,7 @@ def _icmpv6_words(message: Icmpv6Message) -> tuple[str, str]:
             return "neighbour-solicitation", f"asks for neighbour {message.target}"
         case NeighbourAdvertisement():
             return "neighbour-advertisement", f"tells of neighbour {message.target}"
-        case OtherIcmpv6():
+        case OtherIcmp():
             return f"icmpv6-{message.type}", f"ICMPv6 type {message.type}"
         case _:
             return _error_words(message)

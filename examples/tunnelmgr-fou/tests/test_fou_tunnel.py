@@ -9,7 +9,8 @@ from tunnelmgr.api.effects import ANY, CloseChannel, Done, Failed, FailureCode, 
 from tunnelmgr.api.errors import TunnelError
 from tunnelmgr.api.events import EVERYWHERE, Down, PathDown, PathUp, Stopped, Up
 from tunnelmgr.api.network import Endpoint, Network
-from tunnelmgr.api.packets import IpProtocol, IPv6Packet
+from tunnelmgr.api.packets.ipv6 import IPv6Packet
+from tunnelmgr.api.packets.protocol import IpProtocol
 from tunnelmgr.api.status import PathUse
 from tunnelmgr_fou.settings import FouSettings
 from tunnelmgr_fou.tunnel import CHANNEL, REOPEN_INTERVAL, FouTunnel

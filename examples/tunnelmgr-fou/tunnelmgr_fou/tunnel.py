@@ -14,7 +14,8 @@ from tunnelmgr.api.errors import WireError
 from tunnelmgr.api.events import EVERYWHERE, Down, PathDown, PathUp, Stopped, Up
 from tunnelmgr.api.hostconfig import HostConfig
 from tunnelmgr.api.network import Endpoint, Network
-from tunnelmgr.api.packets import IpProtocol, IPv6Packet
+from tunnelmgr.api.packets.ipv6 import IPv6Packet
+from tunnelmgr.api.packets.protocol import IpProtocol
 from tunnelmgr.api.status import PathUse, PeerStatus, TunnelStatus
 from tunnelmgr.api.tunnel import Tunnel
 from tunnelmgr_fou.settings import FouSettings

@@ -6,7 +6,9 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from tunnelmgr.api.packets import IpProtocol, IPv4Packet, UdpDatagram
+from tunnelmgr.api.packets.ipv4 import IPv4Packet
+from tunnelmgr.api.packets.protocol import IpProtocol
+from tunnelmgr.api.packets.udp import UdpDatagram
 from tunnelmgr.host.linux.packet_filter import OuterEnd, packets_of
 from tunnelmgr.host.linux.packet_socket import BUFFER_SIZE, PACKET_BYTES_MAX, PacketSocket, SeenPacket
 from tunnelmgr.lab.waiting import wait_for

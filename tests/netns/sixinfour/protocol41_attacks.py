@@ -4,7 +4,9 @@ import sys
 from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Address, IPv6Address
 
-from tunnelmgr.api.packets import IpProtocol, IPv4Packet, IPv6Packet
+from tunnelmgr.api.packets.ipv4 import IPv4Packet
+from tunnelmgr.api.packets.ipv6 import IPv6Packet
+from tunnelmgr.api.packets.protocol import IpProtocol
 from tunnelmgr.lab.namespaces import Host
 
 STRANGER = IPv4Address("198.51.100.66")

@@ -18,16 +18,11 @@ from tests.netns.capture import Capture, capturing
 from tests.netns.program import Tunnelmgr
 from tunnelmgr.api.events import EVERYWHERE, PathUp
 from tunnelmgr.api.network import Endpoint
-from tunnelmgr.api.packets import (
-    Icmpv4Error,
-    Icmpv4Type,
-    IpProtocol,
-    IPv4Packet,
-    IPv4Quote,
-    IPv6Packet,
-    UdpDatagram,
-    icmpv4_packet,
-)
+from tunnelmgr.api.packets.icmpv4 import Icmpv4Error, Icmpv4Type, icmpv4_packet
+from tunnelmgr.api.packets.ipv4 import IPv4Packet, IPv4Quote
+from tunnelmgr.api.packets.ipv6 import IPv6Packet
+from tunnelmgr.api.packets.protocol import IpProtocol
+from tunnelmgr.api.packets.udp import UdpDatagram
 from tunnelmgr.host.guards import let_in, outer_header
 from tunnelmgr.host.items import Purpose, Table
 from tunnelmgr.host.linux.host import LinuxHost

@@ -20,7 +20,9 @@ from tests.netns.program import Tunnelmgr, ping
 from tests.netns.sixinfour.protocol41_attacks import STRANGER, attacks_on, send
 from tests.peers.faketime import WallClock
 from tests.peers.https import make_certificates, requests
-from tunnelmgr.api.packets import IpProtocol, IPv4Packet, IPv6Packet
+from tunnelmgr.api.packets.ipv4 import IPv4Packet
+from tunnelmgr.api.packets.ipv6 import IPv6Packet
+from tunnelmgr.api.packets.protocol import IpProtocol
 from tunnelmgr.lab.namespaces import Host, NamespaceInternet
 from tunnelmgr.lab.vocabulary import Nat
 from tunnelmgr.lab.waiting import wait_for

@@ -17,7 +17,7 @@ from tests.netns.conftest import peers_needed, require_program
 from tests.netns.program import Tunnelmgr, bulk, ping
 from tests.peers import dnsmasq
 from tests.peers.dnsmasq import Dnsmasq
-from tunnelmgr.api.packets import IpProtocol
+from tunnelmgr.api.packets.protocol import IpProtocol
 from tunnelmgr.lab.namespaces import Host, NamespaceInternet
 from tunnelmgr.lab.vocabulary import NatKind
 from tunnelmgr.lab.waiting import wait_for
@@ -145,7 +145,7 @@ def test_strangers_and_liars_are_dropped_and_counted(provider: Provider) -> None
 def raw41(host: Host, *, source: str, target: IPv6Address, outer: IPv4Address) -> None:
     """Send an IPv6 packet in protocol 41 that no tunnel of this host would send."""
     program = (
-        "import socket, sys; from tunnelmgr.api.packets import IPv6Packet; from ipaddress import IPv6Address\n"
+        "import socket, sys; from tunnelmgr.api.packets.ipv6 import IPv6Packet; from ipaddress import IPv6Address\n"
         "packet = IPv6Packet(IPv6Address(sys.argv[1]), IPv6Address(sys.argv[2]), 59)\n"
         "socket.socket(socket.AF_INET, socket.SOCK_RAW, 41).sendto(packet.serialize(), (sys.argv[3], 0))\n"
     )

@@ -15,7 +15,8 @@ from tests.netns.capture import Capture, capturing
 from tests.netns.program import Tunnelmgr, ping
 from tests.peers.miredo import RELAY_PORT
 from tests.peers.teredo_internet import teredo_internet
-from tunnelmgr.api.packets import IPv4Packet, UdpDatagram
+from tunnelmgr.api.packets.ipv4 import IPv4Packet
+from tunnelmgr.api.packets.udp import UdpDatagram
 from tunnelmgr.lab.namespaces import Offload
 
 SERVER = IPv4Address("192.0.2.1")

@@ -6,20 +6,13 @@ import pytest
 
 from tunnelmgr.api.dissection import MALFORMED, Field
 from tunnelmgr.api.ipv6_dissection import dissect_ipv6
-from tunnelmgr.api.packets import (
-    EchoRequest,
-    Icmpv6Message,
-    IpProtocol,
-    IPv6Packet,
-    NeighbourSolicitation,
-    OtherIcmpv6,
-    PacketTooBig,
-    RouterSolicitation,
-    TimeExceeded,
-    TimeExceededCode,
-    UdpDatagram,
-    icmpv6_packet,
-)
+from tunnelmgr.api.packets.discovery import NeighbourSolicitation, RouterSolicitation
+from tunnelmgr.api.packets.icmp import EchoRequest, OtherIcmp
+from tunnelmgr.api.packets.icmpv6 import Icmpv6Message, icmpv6_packet
+from tunnelmgr.api.packets.icmpv6_errors import PacketTooBig, TimeExceeded, TimeExceededCode
+from tunnelmgr.api.packets.ipv6 import IPv6Packet
+from tunnelmgr.api.packets.protocol import IpProtocol
+from tunnelmgr.api.packets.udp import UdpDatagram
 
 HERE, THERE = IPv6Address("2001:db8::1"), IPv6Address("2002:c000:201::1")
 TCP_SYN = bytes.fromhex("9c40005000000001000000005002faf000000000")
@@ -41,7 +34,7 @@ def icmpv6(message: Icmpv6Message) -> bytes:
         (icmpv6(NeighbourSolicitation(HERE)), "neighbour-solicitation", "asks for neighbour 2001:db8::1"),
         (icmpv6(PacketTooBig(1280, b"")), "packet-too-big", "error: packet too big, 1280 bytes at most"),
         (icmpv6(TimeExceeded(TimeExceededCode.HOP_LIMIT, b"")), "time-exceeded", "error: time exceeded (hop limit)"),
-        (icmpv6(OtherIcmpv6(143, 0, b"")), "icmpv6-143", "ICMPv6 type 143"),
+        (icmpv6(OtherIcmp(143, 0, b"")), "icmpv6-143", "ICMPv6 type 143"),
         (packet(IpProtocol.UDP, UdpDatagram(5, 6, b"abc").serialize(HERE, THERE)), "udp", "UDP 5 > 6, 3 bytes"),
         (packet(IpProtocol.TCP, TCP_SYN), "tcp", "TCP 40000 > 80 SYN, 0 bytes"),
         (packet(IpProtocol.NO_NEXT_HEADER, b""), "bubble", "nothing inside: a bubble"),

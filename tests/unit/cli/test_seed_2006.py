@@ -8,7 +8,9 @@ import pytest
 from click.testing import CliRunner
 
 from tests.data import make_seed_2006
-from tunnelmgr.api.packets import IpProtocol, IPv4Packet, UdpDatagram
+from tunnelmgr.api.packets.ipv4 import IPv4Packet
+from tunnelmgr.api.packets.protocol import IpProtocol
+from tunnelmgr.api.packets.udp import UdpDatagram
 from tunnelmgr.cli.commands.decode import decode
 from tunnelmgr.core.capture.frame import ip_packet
 from tunnelmgr.core.capture.reading import read_capture

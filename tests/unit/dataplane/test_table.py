@@ -6,7 +6,7 @@ import pytest
 
 from tunnelmgr.api.events import EVERYWHERE, OuterTos, PathUp
 from tunnelmgr.api.network import Endpoint
-from tunnelmgr.api.packets import with_traffic_class
+from tunnelmgr.api.packets.ipv6 import with_traffic_class
 from tunnelmgr.dataplane.table import ForwardingTable, ecn_is_plain
 
 OURS = IPv6Address("2001:0:c000:201:0:efff:3fff:fdfe")

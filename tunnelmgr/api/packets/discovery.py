@@ -34,14 +34,12 @@ class RouterSolicitation:
 
     @classmethod
     def parse(cls, code: int, body: bytes) -> Self:
-        """Read what follows the ICMPv6 checksum."""
         require_code_zero("router solicitation", code)
         if len(body) < 4:
             raise WireError(f"router solicitation needs 4 bytes behind the checksum, got {len(body)}")
         return cls(parse_options(body[4:]))
 
     def serialize(self) -> bytes:
-        """Return what follows the ICMPv6 checksum."""
         return bytes(4) + serialize_options(self.options)
 
 
@@ -71,7 +69,6 @@ class RouterAdvertisement:
 
     @classmethod
     def parse(cls, code: int, body: bytes) -> Self:
-        """Read what follows the ICMPv6 checksum."""
         require_code_zero("router advertisement", code)
         if len(body) < _ADVERTISEMENT.size:
             raise WireError(f"router advertisement needs {_ADVERTISEMENT.size} bytes behind the checksum, got {len(body)}")
@@ -80,7 +77,6 @@ class RouterAdvertisement:
         return cls(hop_limit, managed, other, lifetime, reachable, retransmit, parse_options(body[_ADVERTISEMENT.size :]))
 
     def serialize(self) -> bytes:
-        """Return what follows the ICMPv6 checksum."""
         flags = (_MANAGED if self.managed else 0) | (_OTHER_CONFIGURATION if self.other_configuration else 0)
         fixed = _ADVERTISEMENT.pack(
             self.current_hop_limit, flags, self.router_lifetime, self.reachable_time, self.retransmit_timer
@@ -108,12 +104,10 @@ class NeighbourSolicitation:
 
     @classmethod
     def parse(cls, code: int, body: bytes) -> Self:
-        """Read what follows the ICMPv6 checksum."""
         require_code_zero("neighbour solicitation", code)
         return cls(_target(body), parse_options(body[20:]))
 
     def serialize(self) -> bytes:
-        """Return what follows the ICMPv6 checksum."""
         return bytes(4) + self.target.packed + serialize_options(self.options)
 
 
@@ -131,14 +125,12 @@ class NeighbourAdvertisement:
 
     @classmethod
     def parse(cls, code: int, body: bytes) -> Self:
-        """Read what follows the ICMPv6 checksum."""
         require_code_zero("neighbour advertisement", code)
         target, flags = _target(body), body[0]
         router, solicited, override = bool(flags & _ROUTER), bool(flags & _SOLICITED), bool(flags & _OVERRIDE)
         return cls(target, router, solicited, override, parse_options(body[20:]))
 
     def serialize(self) -> bytes:
-        """Return what follows the ICMPv6 checksum."""
         flags = (_ROUTER if self.router else 0) | (_SOLICITED if self.solicited else 0)
         flags |= _OVERRIDE if self.override else 0
         return bytes((flags, 0, 0, 0)) + self.target.packed + serialize_options(self.options)

@@ -1,6 +1,7 @@
 """The options of neighbour discovery messages (RFC 4861 section 4.6).
 
-Prefix information and MTU are read; every other option is kept as it came.
+Prefix information and MTU are read; every other option is kept as it came. `parse` and `serialize` of an option deal with
+what follows type and length.
 """
 
 import struct
@@ -35,7 +36,6 @@ class PrefixInformation:
 
     @classmethod
     def parse(cls, body: bytes) -> Self:
-        """Read what follows type and length."""
         if len(body) != _PREFIX.size:
             raise WireError(f"prefix information option of {len(body) + 2} bytes, must be {_PREFIX.size + 2}")
         length, flags, valid, preferred, _, prefix = _PREFIX.unpack(body)
@@ -46,7 +46,6 @@ class PrefixInformation:
         return cls(network, bool(flags & _ON_LINK), bool(flags & _AUTONOMOUS), valid, preferred)
 
     def serialize(self) -> bytes:
-        """Return what follows type and length."""
         flags = (_ON_LINK if self.on_link else 0) | (_AUTONOMOUS if self.autonomous else 0)
         prefix = self.prefix.network_address.packed
         return _PREFIX.pack(self.prefix.prefixlen, flags, self.valid_lifetime, self.preferred_lifetime, 0, prefix)
@@ -65,13 +64,11 @@ class MtuOption:
 
     @classmethod
     def parse(cls, body: bytes) -> Self:
-        """Read what follows type and length."""
         if len(body) != 6:
             raise WireError(f"MTU option of {len(body) + 2} bytes, must be 8")
         return cls(int.from_bytes(body[2:], "big"))
 
     def serialize(self) -> bytes:
-        """Return what follows type and length."""
         return struct.pack("!HI", 0, self.mtu)
 
 
@@ -88,7 +85,6 @@ class OtherOption:
             raise WireError(f"option body of {len(self.body)} bytes: with type and length, no multiple of 8 up to 2040")
 
     def serialize(self) -> bytes:
-        """Return what follows type and length."""
         return self.body
 
 
@@ -111,7 +107,8 @@ def parse_options(data: bytes) -> tuple[DiscoveryOption, ...]:
 
 
 def serialize_options(options: tuple[DiscoveryOption, ...]) -> bytes:
-    return b"".join(_serialize_option(option.type, option.serialize()) for option in options)
+    bodies = ((option.type, option.serialize()) for option in options)
+    return b"".join(bytes((kind, (len(body) + 2) // 8)) + body for kind, body in bodies)
 
 
 def _parse_option(kind: int, body: bytes) -> DiscoveryOption:
@@ -120,7 +117,3 @@ def _parse_option(kind: int, body: bytes) -> DiscoveryOption:
     if kind == MtuOption.type:
         return MtuOption.parse(body)
     return OtherOption(kind, body)
-
-
-def _serialize_option(kind: int, body: bytes) -> bytes:
-    return bytes((kind, (len(body) + 2) // 8)) + body

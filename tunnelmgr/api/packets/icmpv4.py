@@ -8,9 +8,7 @@ from typing import Self
 
 from tunnelmgr.api.errors import WireError
 from tunnelmgr.api.packets.bounds import require_bits
-from tunnelmgr.api.packets.checksum import checksum_is_valid, internet_checksum
-from tunnelmgr.api.packets.echo import EchoReply, EchoRequest
-from tunnelmgr.api.packets.icmp_extensions import without_extensions
+from tunnelmgr.api.packets.icmp import EchoReply, EchoRequest, OtherIcmp, join_icmp, split_icmp, without_extensions
 from tunnelmgr.api.packets.ipv4 import IPv4Packet, IPv4Quote
 from tunnelmgr.api.packets.protocol import IpProtocol
 
@@ -59,7 +57,6 @@ class Icmpv4Error:
 
     @classmethod
     def parse(cls, kind: int, code: int, body: bytes) -> Self:
-        """Read what follows the ICMPv4 checksum."""
         if kind not in _ERRORS or len(body) < 4:
             raise WireError(f"no ICMPv4 error: type {kind}, {len(body)} bytes behind the checksum")
         pointer, length, mtu = struct.unpack_from("!BBH", body)
@@ -72,31 +69,18 @@ class Icmpv4Error:
         )
 
     def serialize(self) -> bytes:
-        """Return what follows the ICMPv4 checksum."""
         return struct.pack("!BBH", self.pointer, 0, self.mtu) + self.quote.serialize()
 
 
-@dataclass(frozen=True, slots=True)
-class OtherIcmpv4:
-    """A message of any other type: `body` is what follows the checksum."""
-
-    type: int
-    code: int
-    body: bytes
-
-    def __post_init__(self) -> None:
-        require_bits("ICMPv4 type", self.type, 8)
-        require_bits("ICMPv4 code", self.code, 8)
-
-    def serialize(self) -> bytes:
-        """Return what follows the ICMPv4 checksum."""
-        return self.body
-
-
-Icmpv4Message = Icmpv4Error | EchoRequest | EchoReply | OtherIcmpv4
+Icmpv4Message = Icmpv4Error | EchoRequest | EchoReply | OtherIcmp
 
 _ERRORS = frozenset({Icmpv4Type.DESTINATION_UNREACHABLE, Icmpv4Type.TIME_EXCEEDED, Icmpv4Type.PARAMETER_PROBLEM})
 _FRAGMENTATION_NEEDED = (Icmpv4Type.DESTINATION_UNREACHABLE, Icmpv4UnreachableCode.FRAGMENTATION_NEEDED)
+_ECHOES: dict[int, type[EchoRequest | EchoReply]] = {
+    Icmpv4Type.ECHO_REQUEST: EchoRequest,
+    Icmpv4Type.ECHO_REPLY: EchoReply,
+}
+_TYPES = {echo: kind for kind, echo in _ECHOES.items()}
 
 
 def parse_icmpv4(packet: IPv4Packet) -> Icmpv4Message:
@@ -104,31 +88,16 @@ def parse_icmpv4(packet: IPv4Packet) -> Icmpv4Message:
 
     Raises WireError if there is none or it is a fragment, if its checksum is wrong, or its code or body not of its type.
     """
-    data = packet.payload
-    if packet.protocol != IpProtocol.ICMPV4 or packet.is_fragment or len(data) < 4:
-        raise WireError(f"no whole ICMPv4 message, but {len(data)} bytes of protocol {packet.protocol}")
-    if not checksum_is_valid(data):
-        raise WireError(f"ICMPv4 checksum {data[2:4].hex()} is wrong")
-    kind, code, body = data[0], data[1], data[4:]
+    if packet.protocol != IpProtocol.ICMPV4 or packet.is_fragment:
+        raise WireError(f"no whole ICMPv4 message, but {len(packet.payload)} bytes of protocol {packet.protocol}")
+    kind, code, body = split_icmp("ICMPv4", packet.payload)
     if kind in _ERRORS:
         return Icmpv4Error.parse(kind, code, body)
-    if kind == Icmpv4Type.ECHO_REQUEST:
-        return EchoRequest.parse(code, body)
-    if kind == Icmpv4Type.ECHO_REPLY:
-        return EchoReply.parse(code, body)
-    return OtherIcmpv4(kind, code, body)
+    return _ECHOES[kind].parse(code, body) if kind in _ECHOES else OtherIcmp(kind, code, body)
 
 
 def icmpv4_packet(message: Icmpv4Message, source: IPv4Address, destination: IPv4Address, ttl: int = 64) -> IPv4Packet:
     """Return `message` in a packet."""
-    head, body = bytes((_type(message), message.code)), message.serialize()
-    checksum = internet_checksum(head + bytes(2) + body)
-    return IPv4Packet(source, destination, IpProtocol.ICMPV4, head + checksum.to_bytes(2, "big") + body, ttl)
-
-
-def _type(message: Icmpv4Message) -> int:
-    if isinstance(message, EchoRequest):
-        return Icmpv4Type.ECHO_REQUEST
-    if isinstance(message, EchoReply):
-        return Icmpv4Type.ECHO_REPLY
-    return message.type
+    kind = message.type if isinstance(message, Icmpv4Error | OtherIcmp) else _TYPES[type(message)]
+    payload = join_icmp(kind, message.code, message.serialize())
+    return IPv4Packet(source, destination, IpProtocol.ICMPV4, payload, ttl)

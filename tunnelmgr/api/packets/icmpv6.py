@@ -3,24 +3,32 @@
 A message is one of the dataclasses below; its type number and checksum are dealt with here, between message and packet.
 """
 
-from dataclasses import dataclass
+from dataclasses import replace
 from enum import IntEnum
 from ipaddress import IPv6Address
 
 from tunnelmgr.api.errors import WireError
-from tunnelmgr.api.packets.bounds import require_bits
-from tunnelmgr.api.packets.checksum import checksum_is_valid, internet_checksum, pseudo_header_sum
+from tunnelmgr.api.packets.checksum import pseudo_header_sum
 from tunnelmgr.api.packets.discovery import (
     NeighbourAdvertisement,
     NeighbourSolicitation,
     RouterAdvertisement,
     RouterSolicitation,
 )
-from tunnelmgr.api.packets.echo import EchoReply, EchoRequest
-from tunnelmgr.api.packets.icmpv6_errors import DestinationUnreachable, PacketTooBig, ParameterProblem, TimeExceeded
-from tunnelmgr.api.packets.ipv6 import IPv6Packet
+from tunnelmgr.api.packets.icmp import EchoReply, EchoRequest, OtherIcmp, join_icmp, split_icmp
+from tunnelmgr.api.packets.icmpv6_errors import (
+    DestinationUnreachable,
+    Icmpv6Error,
+    PacketTooBig,
+    ParameterProblem,
+    ParameterProblemCode,
+    TimeExceeded,
+)
+from tunnelmgr.api.packets.ipv6 import IPV6_HEADER_LENGTH, IPV6_MINIMUM_MTU, IPv6Packet, IPv6Quote
 from tunnelmgr.api.packets.protocol import IpProtocol
 
+ERROR_HOP_LIMIT = 64  # RFC 1700 and what hosts use
+QUOTE_MAX = IPV6_MINIMUM_MTU - IPV6_HEADER_LENGTH - 8  # bytes; RFC 4443 section 2.4 (c)
 DISCOVERY_HOP_LIMIT = 255  # proof that no router forwarded the packet; RFC 4861 section 3.1
 
 
@@ -38,23 +46,6 @@ class Icmpv6Type(IntEnum):
     REDIRECT = 137
 
 
-@dataclass(frozen=True, slots=True)
-class OtherIcmpv6:
-    """A message of a type without a class of its own: `body` is what follows the checksum."""
-
-    type: int
-    code: int
-    body: bytes
-
-    def __post_init__(self) -> None:
-        require_bits("ICMPv6 type", self.type, 8)
-        require_bits("ICMPv6 code", self.code, 8)
-
-    def serialize(self) -> bytes:
-        """Return what follows the ICMPv6 checksum."""
-        return self.body
-
-
 _KnownIcmpv6 = (
     DestinationUnreachable
     | PacketTooBig
@@ -67,7 +58,7 @@ _KnownIcmpv6 = (
     | NeighbourSolicitation
     | NeighbourAdvertisement
 )
-Icmpv6Message = _KnownIcmpv6 | OtherIcmpv6
+Icmpv6Message = _KnownIcmpv6 | OtherIcmp
 
 _CLASSES: dict[int, type[_KnownIcmpv6]] = {
     Icmpv6Type.DESTINATION_UNREACHABLE: DestinationUnreachable,
@@ -94,27 +85,55 @@ def parse_icmpv6(packet: IPv6Packet) -> Icmpv6Message:
     if upper.protocol != IpProtocol.ICMPV6 or upper.fragment is not None:
         raise WireError(f"no whole ICMPv6 message, but protocol {upper.protocol}")
     data = packet.payload[upper.offset :]
-    if len(data) < 4:
-        raise WireError(f"ICMPv6 header needs 4 bytes, got {len(data)}")
-    if not checksum_is_valid(data, _pseudo_sum(packet.source, packet.destination, len(data))):
-        raise WireError(f"ICMPv6 checksum {data[2:4].hex()} is wrong")
-    kind, code, body = data[0], data[1], data[4:]
+    pseudo_header = pseudo_header_sum(packet.source, packet.destination, IpProtocol.ICMPV6, len(data))
+    kind, code, body = split_icmp("ICMPv6", data, pseudo_header)
     if Icmpv6Type.ROUTER_SOLICITATION <= kind <= Icmpv6Type.REDIRECT and packet.hop_limit != DISCOVERY_HOP_LIMIT:
         raise WireError(f"neighbour discovery with hop limit {packet.hop_limit}, must be {DISCOVERY_HOP_LIMIT}")
-    return _CLASSES[kind].parse(code, body) if kind in _CLASSES else OtherIcmpv6(kind, code, body)
+    return _CLASSES[kind].parse(code, body) if kind in _CLASSES else OtherIcmp(kind, code, body)
 
 
 def icmpv6_packet(
     message: Icmpv6Message, source: IPv6Address, destination: IPv6Address, hop_limit: int = DISCOVERY_HOP_LIMIT
 ) -> IPv6Packet:
     """Return `message` in a packet. The default hop limit is what neighbour discovery must have and all others may."""
-    kind = message.type if isinstance(message, OtherIcmpv6) else _TYPES[type(message)]
+    kind = message.type if isinstance(message, OtherIcmp) else _TYPES[type(message)]
     body = message.serialize()
-    head = bytes((kind, message.code))
-    checksum = internet_checksum(head + bytes(2) + body, _pseudo_sum(source, destination, 4 + len(body)))
-    payload = head + checksum.to_bytes(2, "big") + body
+    pseudo_header = pseudo_header_sum(source, destination, IpProtocol.ICMPV6, 4 + len(body))
+    payload = join_icmp(kind, message.code, body, pseudo_header)
     return IPv6Packet(source, destination, IpProtocol.ICMPV6, payload, hop_limit)
 
 
-def _pseudo_sum(source: IPv6Address, destination: IPv6Address, length: int) -> int:
-    return pseudo_header_sum(source, destination, IpProtocol.ICMPV6, length)
+def icmpv6_error(error: Icmpv6Error, source: IPv6Address) -> IPv6Packet | None:
+    """Return the packet that sends `error` from `source` to the sender of the packet it quotes, or None if it must not be.
+
+    The quote may be the whole offending packet, or the part of it that another error quoted; it is cut so that the
+    answer fits 1280 bytes. None when the packet is an ICMPv6 error or redirect, or cannot be told from one; when it was
+    sent from no single host; or to many, except for the two errors that path MTU discovery and options need.
+    Limiting the rate (RFC 4443 section 2.4 (f)) is left to the caller.
+    """
+    try:
+        offending = IPv6Quote.parse(error.quote).packet
+        forbidden = _is_error_or_redirect(offending)
+    except WireError:
+        return None
+    if forbidden or offending.source.is_unspecified or offending.source.is_multicast:
+        return None
+    if offending.destination.is_multicast and not _allowed_for_multicast(error):
+        return None
+    return icmpv6_packet(replace(error, quote=error.quote[:QUOTE_MAX]), source, offending.source, ERROR_HOP_LIMIT)
+
+
+def _is_error_or_redirect(packet: IPv6Packet) -> bool:
+    upper = packet.upper_layer()
+    if upper.protocol != IpProtocol.ICMPV6:
+        return False
+    if not upper.begins_here or upper.offset >= len(packet.payload):
+        return True  # the type is out of sight
+    kind = packet.payload[upper.offset]
+    return kind < Icmpv6Type.ECHO_REQUEST or kind == Icmpv6Type.REDIRECT
+
+
+def _allowed_for_multicast(error: Icmpv6Error) -> bool:
+    if isinstance(error, ParameterProblem):
+        return error.code == ParameterProblemCode.UNRECOGNISED_OPTION
+    return isinstance(error, PacketTooBig)

@@ -7,11 +7,11 @@ icmpv6_error().
 import struct
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import ClassVar, Self, TypeVar
+from typing import ClassVar, Self
 
 from tunnelmgr.api.errors import WireError
-from tunnelmgr.api.packets.bounds import require_bits
-from tunnelmgr.api.packets.icmp_extensions import without_extensions
+from tunnelmgr.api.packets.bounds import known_code, require_bits
+from tunnelmgr.api.packets.icmp import without_extensions
 
 
 class UnreachableCode(IntEnum):
@@ -58,11 +58,9 @@ class DestinationUnreachable:
 
     @classmethod
     def parse(cls, code: int, body: bytes) -> Self:
-        """Read what follows the ICMPv6 checksum."""
-        return cls(_code(UnreachableCode, code), _quote(body))
+        return cls(known_code(UnreachableCode, code), _quote(body))
 
     def serialize(self) -> bytes:
-        """Return what follows the ICMPv6 checksum."""
         return bytes(4) + self.quote
 
 
@@ -80,11 +78,10 @@ class PacketTooBig:
 
     @classmethod
     def parse(cls, code: int, body: bytes) -> Self:
-        """Read what follows the ICMPv6 checksum; the code is ignored, as RFC 4443 section 3.2 wants."""
+        """The code is ignored, as RFC 4443 section 3.2 wants."""
         return cls(*_word_and_quote(body))
 
     def serialize(self) -> bytes:
-        """Return what follows the ICMPv6 checksum."""
         return struct.pack("!I", self.mtu) + self.quote
 
 
@@ -97,11 +94,9 @@ class TimeExceeded:
 
     @classmethod
     def parse(cls, code: int, body: bytes) -> Self:
-        """Read what follows the ICMPv6 checksum."""
-        return cls(_code(TimeExceededCode, code), _quote(body))
+        return cls(known_code(TimeExceededCode, code), _quote(body))
 
     def serialize(self) -> bytes:
-        """Return what follows the ICMPv6 checksum."""
         return bytes(4) + self.quote
 
 
@@ -118,24 +113,13 @@ class ParameterProblem:
 
     @classmethod
     def parse(cls, code: int, body: bytes) -> Self:
-        """Read what follows the ICMPv6 checksum."""
-        return cls(_code(ParameterProblemCode, code), *_word_and_quote(body))
+        return cls(known_code(ParameterProblemCode, code), *_word_and_quote(body))
 
     def serialize(self) -> bytes:
-        """Return what follows the ICMPv6 checksum."""
         return struct.pack("!I", self.pointer) + self.quote
 
 
 Icmpv6Error = DestinationUnreachable | PacketTooBig | TimeExceeded | ParameterProblem
-
-Code = TypeVar("Code", bound=IntEnum)
-
-
-def _code(codes: type[Code], code: int) -> Code:
-    try:
-        return codes(code)
-    except ValueError:
-        raise WireError(f"{codes.__name__} {code} is not known") from None
 
 
 def _word_and_quote(body: bytes) -> tuple[int, bytes]:

@@ -10,7 +10,7 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Self
 
 from tunnelmgr.api.errors import WireError
-from tunnelmgr.api.packets.bounds import require_bits
+from tunnelmgr.api.packets.bounds import known_code, require_bits
 
 PORT_CONTROL_PORT = 5351  # UDP; RFC 6886 section 3, RFC 6887 section 19.1
 
@@ -88,7 +88,7 @@ class ExternalAddressResponse:
         version, operation, code, epoch, address = _EXTERNAL_ADDRESS.unpack(data)
         if (version, operation) != (_NAT_PMP_VERSION, _RESPONSE):
             raise WireError(f"not an answer with the external address: version {version}, operation {operation}")
-        return cls(_nat_pmp_result(code), epoch, IPv4Address(address))
+        return cls(known_code(NatPmpResult, code), epoch, IPv4Address(address))
 
     def serialize(self) -> bytes:
         return _EXTERNAL_ADDRESS.pack(_NAT_PMP_VERSION, _RESPONSE, self.result.value, self.epoch, self.address.packed)
@@ -137,20 +137,10 @@ class AnnounceResponse:
         version, operation, _, code, lifetime, epoch = _PCP_RESPONSE.unpack_from(data)
         if (version, operation) != (_PCP_VERSION, _RESPONSE | _ANNOUNCE):
             raise WireError(f"not an answer to ANNOUNCE: version {version}, operation {operation}")
-        try:
-            return cls(PcpResult(code), lifetime, epoch)
-        except ValueError as error:
-            raise WireError(f"unknown PCP result {code}") from error
+        return cls(known_code(PcpResult, code), lifetime, epoch)
 
     def serialize(self) -> bytes:
         return _PCP_RESPONSE.pack(_PCP_VERSION, _RESPONSE | _ANNOUNCE, 0, self.result.value, self.lifetime, self.epoch)
-
-
-def _nat_pmp_result(code: int) -> NatPmpResult:
-    try:
-        return NatPmpResult(code)
-    except ValueError as error:
-        raise WireError(f"unknown NAT-PMP result {code}") from error
 
 
 def _mapped(address: IPv4Address) -> bytes:

@@ -9,16 +9,11 @@ from tunnelmgr.api.dissection import MALFORMED, Dissection, Dissector, Field, Ou
 from tunnelmgr.api.errors import WireError
 from tunnelmgr.api.ipv6_dissection import address_remark, dissect_ipv6, shown
 from tunnelmgr.api.network import Endpoint
-from tunnelmgr.api.packets import (
-    Icmpv4Error,
-    IpProtocol,
-    IPv4Packet,
-    IPv4Quote,
-    IPv6Packet,
-    UdpDatagram,
-    ipv6_length,
-    parse_icmpv4,
-)
+from tunnelmgr.api.packets.icmpv4 import Icmpv4Error, parse_icmpv4
+from tunnelmgr.api.packets.ipv4 import IPv4Packet, IPv4Quote
+from tunnelmgr.api.packets.ipv6 import IPv6Packet, ipv6_length
+from tunnelmgr.api.packets.protocol import IpProtocol
+from tunnelmgr.api.packets.udp import UdpDatagram
 from tunnelmgr.core.capture.frame import Frame, ip_packet
 
 

@@ -7,7 +7,7 @@ from random import Random
 from tunnelmgr.api.datagrams import ChannelKind
 from tunnelmgr.api.effects import Failed, FailureCode, OpenChannel
 from tunnelmgr.api.network import Endpoint
-from tunnelmgr.api.packets import IpProtocol
+from tunnelmgr.api.packets.protocol import IpProtocol
 from tunnelmgr.lab.simulated.packet import OuterPacket
 
 EPHEMERAL_PORTS = (32768, 60999)  # Linux net.ipv4.ip_local_port_range

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from ipaddress import IPv6Address
 
 from tunnelmgr.api.errors import WireError
-from tunnelmgr.api.packets import EchoReply, EchoRequest, Icmpv6Message, IPv6Packet, icmpv6_packet, parse_icmpv6
+from tunnelmgr.api.packets.icmp import EchoReply, EchoRequest
+from tunnelmgr.api.packets.icmpv6 import Icmpv6Message, icmpv6_packet, parse_icmpv6
+from tunnelmgr.api.packets.ipv6 import IPv6Packet
 
 IDENTIFIER = 0x5EED
 HOP_LIMIT = 64  # what Linux sends

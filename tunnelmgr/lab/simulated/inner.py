@@ -7,7 +7,9 @@ from ipaddress import IPv6Address, IPv6Network
 
 from tunnelmgr.api.effects import Ping
 from tunnelmgr.api.hostconfig import HostConfig
-from tunnelmgr.api.packets import IPv6Packet, PacketTooBig, icmpv6_error
+from tunnelmgr.api.packets.icmpv6 import icmpv6_error
+from tunnelmgr.api.packets.icmpv6_errors import PacketTooBig
+from tunnelmgr.api.packets.ipv6 import IPv6Packet
 from tunnelmgr.lab.simulated.echo import PING_SIZE, Pinger
 from tunnelmgr.lab.simulated.ipv6 import Ipv6Plug, forwarded
 from tunnelmgr.lab.simulated.segment import World

@@ -5,7 +5,9 @@ from ipaddress import IPv6Address, IPv6Network
 from typing import Protocol
 
 from tunnelmgr.api.errors import WireError
-from tunnelmgr.api.packets import DestinationUnreachable, IPv6Packet, PacketTooBig, UnreachableCode, icmpv6_error
+from tunnelmgr.api.packets.icmpv6 import icmpv6_error
+from tunnelmgr.api.packets.icmpv6_errors import DestinationUnreachable, PacketTooBig, UnreachableCode
+from tunnelmgr.api.packets.ipv6 import IPv6Packet
 from tunnelmgr.lab.simulated.clock import Action
 from tunnelmgr.lab.simulated.echo import PING_SIZE, Pinger, SentPing
 from tunnelmgr.lab.simulated.link import OneWay

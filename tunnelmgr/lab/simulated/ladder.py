@@ -5,17 +5,11 @@ from ipaddress import IPv4Address
 from typing import NamedTuple
 
 from tunnelmgr.api.errors import WireError
-from tunnelmgr.api.packets import (
-    IPV6_HEADER_LENGTH,
-    EchoReply,
-    EchoRequest,
-    Icmpv6Error,
-    IpProtocol,
-    IPv6Packet,
-    OtherIcmpv6,
-    ipv6_length,
-    parse_icmpv6,
-)
+from tunnelmgr.api.packets.icmp import EchoReply, EchoRequest
+from tunnelmgr.api.packets.icmpv6 import parse_icmpv6
+from tunnelmgr.api.packets.icmpv6_errors import Icmpv6Error
+from tunnelmgr.api.packets.ipv6 import IPV6_HEADER_LENGTH, IPv6Packet, ipv6_length
+from tunnelmgr.api.packets.protocol import IpProtocol
 from tunnelmgr.lab.simulated.clock import Clock
 from tunnelmgr.lab.simulated.packet import OuterPacket
 
@@ -112,7 +106,7 @@ def _describe_payload(packet: IPv6Packet) -> str:
     name = "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in type(message).__name__).strip()
     if isinstance(message, EchoRequest | EchoReply):
         return f"{name} {message.sequence}"
-    if isinstance(message, OtherIcmpv6):
+    if isinstance(message, OtherIcmp):
         return f"ICMPv6 type {message.type}"
     return f"{name} code {message.code}" if isinstance(message, Icmpv6Error) else name
 

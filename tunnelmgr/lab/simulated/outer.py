@@ -9,7 +9,7 @@ from ipaddress import IPv4Address
 from tunnelmgr.api.datagrams import ChannelEvent, ChannelFailed, ChannelKind, Datagram, IcmpReceived
 from tunnelmgr.api.effects import Failed, FailureCode, OpenChannel
 from tunnelmgr.api.network import Endpoint
-from tunnelmgr.api.packets import IpProtocol
+from tunnelmgr.api.packets.protocol import IpProtocol
 from tunnelmgr.lab.simulated.channels import UNSPECIFIED, SimulatedChannels, protocol_of
 from tunnelmgr.lab.simulated.packet import (
     DEFAULT_TTL,

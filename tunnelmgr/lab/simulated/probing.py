@@ -3,7 +3,7 @@
 from collections import deque
 
 from tunnelmgr.api.network import Endpoint
-from tunnelmgr.api.packets import IpProtocol
+from tunnelmgr.api.packets.protocol import IpProtocol
 from tunnelmgr.lab.simulated.channels import EPHEMERAL_PORTS
 from tunnelmgr.lab.simulated.internet import Internet
 from tunnelmgr.lab.simulated.packet import OuterPacket

@@ -13,7 +13,7 @@ from random import Random
 from tunnelmgr.api.datagrams import Accepted, ChannelEvent, ChannelFailed, ChannelKind, Closed, Connected, Datagram
 from tunnelmgr.api.effects import Failed, FailureCode, OpenChannel
 from tunnelmgr.api.network import Endpoint
-from tunnelmgr.api.packets import IpProtocol
+from tunnelmgr.api.packets.protocol import IpProtocol
 from tunnelmgr.lab.simulated.channels import EPHEMERAL_PORTS, UNSPECIFIED
 from tunnelmgr.lab.simulated.clock import Clock
 from tunnelmgr.lab.simulated.packet import OuterPacket, TcpSegment

@@ -12,7 +12,7 @@ from tests.sixinfour_world.vectors import CLIENT, CLIENT6, SERVER
 
 from tunnelmgr.api.datagrams import Datagram, IcmpReceived
 from tunnelmgr.api.network import Endpoint
-from tunnelmgr.api.packets import IPv6Packet
+from tunnelmgr.api.packets.ipv6 import IPv6Packet
 
 NAMES = [*vectors.names("p41-"), *vectors.names("neg-p41")]
 

@@ -20,7 +20,10 @@ from tests.sixinfour_world.ends import (
 )
 
 from tunnelmgr.api.events import PathDown, PathUp, PeerSilent, Up
-from tunnelmgr.api.packets import IpProtocol, IPv6Packet, PacketTooBig, parse_icmpv6
+from tunnelmgr.api.packets.icmpv6 import parse_icmpv6
+from tunnelmgr.api.packets.icmpv6_errors import PacketTooBig
+from tunnelmgr.api.packets.ipv6 import IPv6Packet
+from tunnelmgr.api.packets.protocol import IpProtocol
 from tunnelmgr.lab.simulated import Internet, SimulatedHost
 from tunnelmgr.lab.vocabulary import Link, Nat
 from tunnelmgr_sixinfour.constants import KEEPALIVE_INTERVAL, LARGE_INTERVAL, PATH_MTU_AGE

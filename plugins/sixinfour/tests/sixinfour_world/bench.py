@@ -11,7 +11,9 @@ from tunnelmgr.api.datagrams import ChannelEvent, Datagram
 from tunnelmgr.api.effects import CloseChannel, Done, Effect, Failed, OpenChannel
 from tunnelmgr.api.events import Event
 from tunnelmgr.api.network import DefaultRoute, Endpoint, LocalAddress, Network
-from tunnelmgr.api.packets import EchoReply, EchoRequest, IPv6Packet, icmpv6_packet, parse_icmpv6
+from tunnelmgr.api.packets.icmp import EchoReply, EchoRequest
+from tunnelmgr.api.packets.icmpv6 import icmpv6_packet, parse_icmpv6
+from tunnelmgr.api.packets.ipv6 import IPv6Packet
 from tunnelmgr_sixinfour.configured.settings import SixInFourSettings
 from tunnelmgr_sixinfour.configured.tunnel import SixInFourTunnel
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from tunnelmgr.api.datagrams import Datagram, IcmpReceived
 from tunnelmgr.api.network import Endpoint
-from tunnelmgr.api.packets import Icmpv4Error, IPv4Packet, parse_icmpv4
+from tunnelmgr.api.packets.icmpv4 import Icmpv4Error, parse_icmpv4
+from tunnelmgr.api.packets.ipv4 import IPv4Packet
 
 _FILE = Path(__file__).parents[4] / "tests" / "data" / "sixinfour-vectors.json"
 _DATA = json.loads(_FILE.read_text())

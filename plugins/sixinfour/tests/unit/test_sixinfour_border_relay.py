@@ -14,7 +14,10 @@ from tunnelmgr.api.datagrams import Datagram, IcmpReceived
 from tunnelmgr.api.effects import Done, OpenChannel
 from tunnelmgr.api.events import Event, PathUp, Up
 from tunnelmgr.api.network import Endpoint
-from tunnelmgr.api.packets import IpProtocol, IPv6Packet, PacketTooBig, TimeExceeded, parse_icmpv6
+from tunnelmgr.api.packets.icmpv6 import parse_icmpv6
+from tunnelmgr.api.packets.icmpv6_errors import PacketTooBig, TimeExceeded
+from tunnelmgr.api.packets.ipv6 import IPv6Packet
+from tunnelmgr.api.packets.protocol import IpProtocol
 from tunnelmgr.api.report import NetworkReport
 from tunnelmgr.api.transport import Fit
 from tunnelmgr_sixinfour.derived.border_relay import BorderRelaySettings

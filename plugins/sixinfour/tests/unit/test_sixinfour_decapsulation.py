@@ -11,7 +11,9 @@ from tests.sixinfour_world.vectors import CLIENT, CLIENT6, SERVER, SERVER6
 from tunnelmgr.api.datagrams import Datagram
 from tunnelmgr.api.events import Notice
 from tunnelmgr.api.network import Endpoint
-from tunnelmgr.api.packets import IpProtocol, IPv4Packet, IPv6Packet, traffic_class
+from tunnelmgr.api.packets.ipv4 import IPv4Packet
+from tunnelmgr.api.packets.ipv6 import IPv6Packet, traffic_class
+from tunnelmgr.api.packets.protocol import IpProtocol
 
 NATIVE = IPv6Address("2001:db8:cafe::1")
 

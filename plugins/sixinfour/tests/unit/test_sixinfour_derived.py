@@ -19,7 +19,10 @@ from tunnelmgr.api.effects import Done, Failed, FailureCode, OpenChannel
 from tunnelmgr.api.errors import ExitCode, WireError
 from tunnelmgr.api.events import Down, Event, PathDown, PathUp, Stopped, Up
 from tunnelmgr.api.network import Endpoint
-from tunnelmgr.api.packets import DestinationUnreachable, IpProtocol, IPv6Packet, parse_icmpv6
+from tunnelmgr.api.packets.icmpv6 import parse_icmpv6
+from tunnelmgr.api.packets.icmpv6_errors import DestinationUnreachable
+from tunnelmgr.api.packets.ipv6 import IPv6Packet
+from tunnelmgr.api.packets.protocol import IpProtocol
 from tunnelmgr.api.report import NetworkReport
 from tunnelmgr.api.transport import Fit
 from tunnelmgr_sixinfour.derived.sixrd import SixRd, SixRdOption, SixRdSettings, sixrd_prefix

@@ -15,7 +15,9 @@ from tunnelmgr.api.effects import CloseChannel, Done, Failed, FailureCode, OpenC
 from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.api.events import Down, Notice, PathDown, PathUp, Stopped, Up
 from tunnelmgr.api.network import Endpoint, Network
-from tunnelmgr.api.packets import IpProtocol, IPv4Packet, IPv6Packet
+from tunnelmgr.api.packets.ipv4 import IPv4Packet
+from tunnelmgr.api.packets.ipv6 import IPv6Packet
+from tunnelmgr.api.packets.protocol import IpProtocol
 from tunnelmgr.api.status import PathUse
 from tunnelmgr_sixinfour.configured.settings import SixInFourSettings
 from tunnelmgr_sixinfour.configured.tunnel import SixInFourTunnel

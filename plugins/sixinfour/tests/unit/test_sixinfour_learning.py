@@ -17,7 +17,7 @@ from tunnelmgr.api.effects import CloseChannel, Done, Failed, FailureCode, OpenC
 from tunnelmgr.api.errors import WireError
 from tunnelmgr.api.events import Down, Event, PeerSilent, Up
 from tunnelmgr.api.network import Endpoint, Network
-from tunnelmgr.api.packets import IPv6Packet
+from tunnelmgr.api.packets.ipv6 import IPv6Packet
 from tunnelmgr_sixinfour.constants import DHCP_TIMEOUTS, LEARN_INTERVAL, LEARN_REFUSALS, LEARN_RETRY
 from tunnelmgr_sixinfour.derived.dhcp import Ack, Inform
 from tunnelmgr_sixinfour.derived.sixrd import SixRdOption, SixRdSettings

@@ -12,15 +12,10 @@ from tests.sixinfour_world.vectors import CLIENT6, SERVER6, TABLES
 from tunnelmgr.api.effects import OpenChannel
 from tunnelmgr.api.events import Notice, PeerSilent, Up
 from tunnelmgr.api.network import Network
-from tunnelmgr.api.packets import (
-    DestinationUnreachable,
-    IpProtocol,
-    IPv6Packet,
-    PacketTooBig,
-    UnreachableCode,
-    icmpv6_error,
-    parse_icmpv6,
-)
+from tunnelmgr.api.packets.icmpv6 import icmpv6_error, parse_icmpv6
+from tunnelmgr.api.packets.icmpv6_errors import DestinationUnreachable, PacketTooBig, UnreachableCode
+from tunnelmgr.api.packets.ipv6 import IPv6Packet
+from tunnelmgr.api.packets.protocol import IpProtocol
 from tunnelmgr_sixinfour.constants import KEEPALIVE_INTERVAL, PATH_MTU_AGE, UNREACHABLE_STRIKES
 from tunnelmgr_sixinfour.protocol41.path_mtu import PathMtu, plateau_below, sets_df, tunnel_mtu_of
 

@@ -6,7 +6,9 @@ from random import Random
 import pytest
 
 from tunnelmgr.api.datagrams import ChannelKind
-from tunnelmgr.api.packets import EchoRequest, IPv6Packet, icmpv6_packet, parse_icmpv6
+from tunnelmgr.api.packets.icmp import EchoRequest
+from tunnelmgr.api.packets.icmpv6 import icmpv6_packet, parse_icmpv6
+from tunnelmgr.api.packets.ipv6 import IPv6Packet
 from tunnelmgr.api.reach import Heard
 from tunnelmgr_sixinfour.configured.reachability import probes
 from tunnelmgr_sixinfour.configured.settings import SixInFourSettings

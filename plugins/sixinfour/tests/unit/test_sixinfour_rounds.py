@@ -5,7 +5,8 @@ from tests.sixinfour_world.bench import Bench
 from tests.sixinfour_world.vectors import CLIENT6, SERVER, SERVER6
 
 from tunnelmgr.api.events import PeerSilent
-from tunnelmgr.api.packets import IpProtocol, IPv6Packet
+from tunnelmgr.api.packets.ipv6 import IPv6Packet
+from tunnelmgr.api.packets.protocol import IpProtocol
 from tunnelmgr_sixinfour.constants import KEEPALIVE_EAGER, KEEPALIVE_INTERVAL, SIGN_INTERVAL
 
 STRAY = IPv6Packet(SERVER6, CLIENT6, IpProtocol.UDP, bytes(8))

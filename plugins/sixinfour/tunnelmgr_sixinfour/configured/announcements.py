@@ -6,7 +6,8 @@ from tunnelmgr.api.datagrams import Datagram
 from tunnelmgr.api.events import Down, Notice, PeerSilent, Up
 from tunnelmgr.api.hostconfig import HostConfig
 from tunnelmgr.api.outbox import Outbox
-from tunnelmgr.api.packets import Ecn, traffic_class
+from tunnelmgr.api.packets.ecn import Ecn
+from tunnelmgr.api.packets.ipv6 import traffic_class
 from tunnelmgr_sixinfour.configured.settings import SixInFourSettings
 from tunnelmgr_sixinfour.constants import ECN
 from tunnelmgr_sixinfour.protocol41.diagnosis import Diagnosis, SparingNotices

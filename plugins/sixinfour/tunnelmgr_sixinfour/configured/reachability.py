@@ -8,7 +8,9 @@ from random import Random
 
 from tunnelmgr.api.datagrams import ChannelKind
 from tunnelmgr.api.errors import WireError
-from tunnelmgr.api.packets import EchoReply, EchoRequest, IPv6Packet, icmpv6_packet, parse_icmpv6
+from tunnelmgr.api.packets.icmp import EchoReply, EchoRequest
+from tunnelmgr.api.packets.icmpv6 import icmpv6_packet, parse_icmpv6
+from tunnelmgr.api.packets.ipv6 import IPv6Packet
 from tunnelmgr.api.reach import Heard, ReachProbe
 from tunnelmgr_sixinfour.configured.settings import SixInFourSettings
 from tunnelmgr_sixinfour.constants import ECHO_HOP_LIMIT, NONCE_LENGTH

@@ -5,7 +5,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from tunnelmgr.api.packets import IPv6Packet
+from tunnelmgr.api.packets.ipv6 import IPv6Packet
 from tunnelmgr_sixinfour.derived.domain import DerivedSite
 from tunnelmgr_sixinfour.derived.sixrd import SixRd, SixRdEnvelope, SixRdOption, check_domain
 from tunnelmgr_sixinfour.drops import Drop, Refused

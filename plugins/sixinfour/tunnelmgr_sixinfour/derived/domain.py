@@ -7,7 +7,7 @@ from pydantic import Field
 
 from tunnelmgr.api.datagrams import Datagram
 from tunnelmgr.api.effects import Effect, EffectResult
-from tunnelmgr.api.packets import IPv6Packet
+from tunnelmgr.api.packets.ipv6 import IPv6Packet
 from tunnelmgr.api.settings import BYTES
 from tunnelmgr_sixinfour.drops import Drop, Refused
 from tunnelmgr_sixinfour.protocol41.diagnosis import Diagnosis

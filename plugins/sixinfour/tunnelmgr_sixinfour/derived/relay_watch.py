@@ -8,7 +8,7 @@ from enum import Enum
 from ipaddress import IPv6Address
 from random import Random
 
-from tunnelmgr.api.packets import IPv6Packet
+from tunnelmgr.api.packets.ipv6 import IPv6Packet
 from tunnelmgr_sixinfour.constants import FIRST_TIMEOUT, KEEPALIVE_EAGER, KEEPALIVE_LOSSES, KEEPALIVE_TIMEOUT
 from tunnelmgr_sixinfour.protocol41.keepalive import EchoRounds
 

@@ -9,7 +9,7 @@ from tunnelmgr.api.events import EVERYWHERE, OuterTos, PathDown, PathUp, Up
 from tunnelmgr.api.hostconfig import HostConfig
 from tunnelmgr.api.network import Endpoint
 from tunnelmgr.api.outbox import Outbox
-from tunnelmgr.api.packets import IPv6Packet
+from tunnelmgr.api.packets.ipv6 import IPv6Packet
 from tunnelmgr_sixinfour.constants import DERIVED_PATH_VALIDITY, DERIVED_PATHS_MAX, SIXTOFOUR_PREFIX
 from tunnelmgr_sixinfour.derived.domain import DerivedSite, Domain
 from tunnelmgr_sixinfour.derived.relay_watch import RelayWatch

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from tunnelmgr.api.addresses import is_never_a_host
 from tunnelmgr.api.errors import WireError
-from tunnelmgr.api.packets import IPv6Packet
+from tunnelmgr.api.packets.ipv6 import IPv6Packet
 from tunnelmgr.api.settings import SECONDS
 from tunnelmgr_sixinfour.constants import KEEPALIVE_INTERVAL, SITE_LENGTH_MIN, SITES, SIXTOFOUR_PREFIX
 from tunnelmgr_sixinfour.derived.domain import DerivedSettings, DerivedSite, check_site_source

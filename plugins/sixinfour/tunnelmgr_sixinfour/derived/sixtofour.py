@@ -7,7 +7,7 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network
 
 from pydantic import Field, field_validator
 
-from tunnelmgr.api.packets import IPv6Packet
+from tunnelmgr.api.packets.ipv6 import IPv6Packet
 from tunnelmgr_sixinfour.constants import ANYCAST_RELAY, SIXTOFOUR_PREFIX
 from tunnelmgr_sixinfour.derived.domain import DerivedSettings, DerivedSite, check_site_source
 from tunnelmgr_sixinfour.drops import Drop, Refused

@@ -12,7 +12,8 @@ from tunnelmgr.api.errors import WireError
 from tunnelmgr.api.events import Down, Notice, PeerSilent
 from tunnelmgr.api.network import Network
 from tunnelmgr.api.outbox import Outbox
-from tunnelmgr.api.packets import Icmpv4Type, Icmpv4UnreachableCode, IPv6Packet, IPv6Quote, with_hop_limit
+from tunnelmgr.api.packets.icmpv4 import Icmpv4Type, Icmpv4UnreachableCode
+from tunnelmgr.api.packets.ipv6 import IPv6Packet, IPv6Quote, with_hop_limit
 from tunnelmgr.api.status import Fact, TunnelStatus
 from tunnelmgr.api.tunnel import earliest
 from tunnelmgr_sixinfour.constants import ERROR_ANSWERS, OVERHEAD, TUNNEL_MTU_MIN

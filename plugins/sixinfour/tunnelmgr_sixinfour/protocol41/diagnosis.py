@@ -8,7 +8,7 @@ from tunnelmgr.api.addresses import SHARED, is_behind_nat
 from tunnelmgr.api.datagrams import IcmpReceived
 from tunnelmgr.api.events import Notice
 from tunnelmgr.api.outbox import Outbox
-from tunnelmgr.api.packets import Icmpv4Type, Icmpv4UnreachableCode
+from tunnelmgr.api.packets.icmpv4 import Icmpv4Type, Icmpv4UnreachableCode
 from tunnelmgr_sixinfour.constants import NOTICE_INTERVAL, NOTICE_REPETITION, UNREACHABLE_STRIKES, UNREACHABLE_WINDOW
 
 _PROTOCOL = (Icmpv4Type.DESTINATION_UNREACHABLE, Icmpv4UnreachableCode.PROTOCOL)

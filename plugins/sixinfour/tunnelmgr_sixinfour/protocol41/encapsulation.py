@@ -6,14 +6,8 @@ from typing import NamedTuple
 
 from tunnelmgr.api.datagrams import Datagram
 from tunnelmgr.api.errors import WireError
-from tunnelmgr.api.packets import (
-    Ecn,
-    IPv6Packet,
-    decapsulated_ecn,
-    ipv6_length,
-    is_suspicious_ecn,
-    with_traffic_class,
-)
+from tunnelmgr.api.packets.ecn import Ecn, decapsulated_ecn, is_suspicious_ecn
+from tunnelmgr.api.packets.ipv6 import IPv6Packet, ipv6_length, with_traffic_class
 from tunnelmgr_sixinfour.constants import DSCP, ECN
 from tunnelmgr_sixinfour.drops import Drop, Refused
 from tunnelmgr_sixinfour.protocol41.addresses import is_impossible_source

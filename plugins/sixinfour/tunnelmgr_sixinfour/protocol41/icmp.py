@@ -10,7 +10,8 @@ from tunnelmgr.api.datagrams import IcmpReceived
 from tunnelmgr.api.error_answers import ErrorAnswers
 from tunnelmgr.api.errors import WireError
 from tunnelmgr.api.outbox import Outbox
-from tunnelmgr.api.packets import Icmpv4Type, Icmpv4UnreachableCode, IPv6Quote
+from tunnelmgr.api.packets.icmpv4 import Icmpv4Type, Icmpv4UnreachableCode
+from tunnelmgr.api.packets.ipv6 import IPv6Quote
 from tunnelmgr_sixinfour.constants import OVERHEAD
 from tunnelmgr_sixinfour.protocol41.diagnosis import FarEndEvidence, SparingNotices, words_for
 from tunnelmgr_sixinfour.protocol41.encapsulation import Sides

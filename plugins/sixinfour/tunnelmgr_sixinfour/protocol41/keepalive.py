@@ -9,14 +9,10 @@ from random import Random
 from typing import NamedTuple
 
 from tunnelmgr.api.errors import WireError
-from tunnelmgr.api.packets import (
-    IPV6_HEADER_LENGTH,
-    EchoRequest,
-    Icmpv6Type,
-    IpProtocol,
-    IPv6Packet,
-    icmpv6_packet,
-)
+from tunnelmgr.api.packets.icmp import EchoRequest
+from tunnelmgr.api.packets.icmpv6 import Icmpv6Type, icmpv6_packet
+from tunnelmgr.api.packets.ipv6 import IPV6_HEADER_LENGTH, IPv6Packet
+from tunnelmgr.api.packets.protocol import IpProtocol
 from tunnelmgr_sixinfour.constants import ECHO_HOP_LIMIT, NONCE_LENGTH
 
 ECHO_HEADER = 8  # bytes

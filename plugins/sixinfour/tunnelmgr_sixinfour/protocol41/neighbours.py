@@ -4,16 +4,11 @@ from collections.abc import Collection
 from ipaddress import IPv6Address
 
 from tunnelmgr.api.errors import WireError
-from tunnelmgr.api.packets import (
-    EchoRequest,
-    Icmpv6Type,
-    IpProtocol,
-    IPv6Packet,
-    NeighbourAdvertisement,
-    NeighbourSolicitation,
-    icmpv6_packet,
-    parse_icmpv6,
-)
+from tunnelmgr.api.packets.discovery import NeighbourAdvertisement, NeighbourSolicitation
+from tunnelmgr.api.packets.icmp import EchoRequest
+from tunnelmgr.api.packets.icmpv6 import Icmpv6Type, icmpv6_packet, parse_icmpv6
+from tunnelmgr.api.packets.ipv6 import IPv6Packet
+from tunnelmgr.api.packets.protocol import IpProtocol
 
 _DISCOVERY = range(Icmpv6Type.ROUTER_SOLICITATION, Icmpv6Type.REDIRECT + 1)
 

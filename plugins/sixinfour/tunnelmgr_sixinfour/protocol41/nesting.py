@@ -5,7 +5,9 @@ from ipaddress import IPv4Address
 from itertools import islice
 
 from tunnelmgr.api.errors import WireError
-from tunnelmgr.api.packets import IpProtocol, IPv4Packet, IPv6Packet
+from tunnelmgr.api.packets.ipv4 import IPv4Packet
+from tunnelmgr.api.packets.ipv6 import IPv6Packet
+from tunnelmgr.api.packets.protocol import IpProtocol
 from tunnelmgr_sixinfour.constants import ENCAPSULATIONS_MAX
 
 IPV4 = 4  # next header; RFC 2003

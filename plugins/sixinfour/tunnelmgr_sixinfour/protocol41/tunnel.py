@@ -7,7 +7,7 @@ from tunnelmgr.api.datagrams import ChannelEvent, Datagram, IcmpReceived
 from tunnelmgr.api.effects import Effect, EffectResult
 from tunnelmgr.api.events import Down, Stopped
 from tunnelmgr.api.network import Endpoint, Network
-from tunnelmgr.api.packets import traffic_class
+from tunnelmgr.api.packets.ipv6 import traffic_class
 from tunnelmgr.api.tunnel import Tunnel
 from tunnelmgr_sixinfour.drops import Drop, Refused
 from tunnelmgr_sixinfour.protocol41.channel import RawChannel

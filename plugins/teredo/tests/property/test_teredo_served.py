@@ -10,7 +10,7 @@ from tests.teredo_world.served_bench import ServedBench, echo_request, knock, re
 from tests.teredo_world.vectors import CLIENT_A, NATIVE_HOST, PACKETS
 
 from tunnelmgr.api.network import Endpoint
-from tunnelmgr.api.packets import IPv6Packet
+from tunnelmgr.api.packets.ipv6 import IPv6Packet
 from tunnelmgr_teredo.wire.address import GlobalUnicast, TeredoAddress, is_teredo
 from tunnelmgr_teredo.wire.native import is_native
 

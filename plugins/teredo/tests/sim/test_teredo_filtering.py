@@ -6,7 +6,7 @@ from tests.teredo_world.internets import TeredoWorld, world
 
 from tunnelmgr.api.effects import CloseChannel
 from tunnelmgr.api.events import Up
-from tunnelmgr.api.packets import IPv6Packet
+from tunnelmgr.api.packets.ipv6 import IPv6Packet
 from tunnelmgr.lab.simulated import SimulatedHost
 from tunnelmgr.lab.vocabulary import Link, Nat, NatKind
 from tunnelmgr_teredo.client.filtering import FILTERING

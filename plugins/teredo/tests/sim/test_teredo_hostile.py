@@ -17,7 +17,9 @@ from tests.teredo_world.internets import LINK, SERVER, TeredoWorld, teredo_world
 from tunnelmgr.api.datagrams import Datagram
 from tunnelmgr.api.events import Down, PathDown, Up
 from tunnelmgr.api.network import Endpoint
-from tunnelmgr.api.packets import EchoReply, EchoRequest, IPv6Packet, icmpv6_packet
+from tunnelmgr.api.packets.icmp import EchoReply, EchoRequest
+from tunnelmgr.api.packets.icmpv6 import icmpv6_packet
+from tunnelmgr.api.packets.ipv6 import IPv6Packet
 from tunnelmgr.lab.simulated import SimulatedHost
 from tunnelmgr.lab.vocabulary import NatKind
 from tunnelmgr_teredo.client.contacts import CONTACT_TIME

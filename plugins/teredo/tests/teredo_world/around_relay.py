@@ -12,12 +12,9 @@ from tests.teredo_world.vectors import CLIENT_A, NATIVE_HOST
 from tunnelmgr.api.datagrams import Datagram
 from tunnelmgr.api.events import PathUp
 from tunnelmgr.api.network import Endpoint
-from tunnelmgr.api.packets import (
-    DestinationUnreachable,
-    IPv6Packet,
-    UnreachableCode,
-    parse_icmpv6,
-)
+from tunnelmgr.api.packets.icmpv6 import parse_icmpv6
+from tunnelmgr.api.packets.icmpv6_errors import DestinationUnreachable, UnreachableCode
+from tunnelmgr.api.packets.ipv6 import IPv6Packet
 from tunnelmgr_teredo.wire.address import TeredoAddress
 
 A_PATH = IPv6Network(CLIENT_A)

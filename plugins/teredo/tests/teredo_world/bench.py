@@ -8,16 +8,12 @@ from tunnelmgr.api.datagrams import Datagram
 from tunnelmgr.api.effects import Done, Effect, EffectResult, OpenChannel
 from tunnelmgr.api.events import Event, Up
 from tunnelmgr.api.network import DefaultRoute, Endpoint, LocalAddress, Network
-from tunnelmgr.api.packets import (
-    LIFETIME_INFINITE,
-    IPv6Packet,
-    MtuOption,
-    PrefixInformation,
-    RouterAdvertisement,
-    UdpDatagram,
-    icmpv6_packet,
-)
+from tunnelmgr.api.packets.discovery import RouterAdvertisement
+from tunnelmgr.api.packets.discovery_options import LIFETIME_INFINITE, MtuOption, PrefixInformation
+from tunnelmgr.api.packets.icmpv6 import icmpv6_packet
+from tunnelmgr.api.packets.ipv6 import IPv6Packet
 from tunnelmgr.api.packets.protocol import IpProtocol
+from tunnelmgr.api.packets.udp import UdpDatagram
 from tunnelmgr_teredo.client.client import TeredoClient
 from tunnelmgr_teredo.client.settings import ClientSettings
 from tunnelmgr_teredo.constants import CLIENT_LINK_LOCAL, SOLICITATION_TIMEOUT, SOLICITATIONS_MAX

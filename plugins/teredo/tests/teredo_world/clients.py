@@ -20,12 +20,9 @@ from tests.teredo_world.vectors import (
 )
 
 from tunnelmgr.api.network import Endpoint
-from tunnelmgr.api.packets import (
-    EchoRequest,
-    IPv6Packet,
-    icmpv6_packet,
-    parse_icmpv6,
-)
+from tunnelmgr.api.packets.icmp import EchoRequest
+from tunnelmgr.api.packets.icmpv6 import icmpv6_packet, parse_icmpv6
+from tunnelmgr.api.packets.ipv6 import IPv6Packet
 from tunnelmgr_teredo.wire.datagram import is_bubble
 
 PRIMARY_ENDPOINT = Endpoint(SERVER, 3544)

@@ -9,14 +9,10 @@ from tunnelmgr.api.effects import OpenChannel
 from tunnelmgr.api.events import Stopped, Up
 from tunnelmgr.api.hostconfig import HostConfig
 from tunnelmgr.api.network import Endpoint, Network
-from tunnelmgr.api.packets import (
-    LIFETIME_INFINITE,
-    IPv6Packet,
-    MtuOption,
-    PrefixInformation,
-    RouterAdvertisement,
-    icmpv6_packet,
-)
+from tunnelmgr.api.packets.discovery import RouterAdvertisement
+from tunnelmgr.api.packets.discovery_options import LIFETIME_INFINITE, MtuOption, PrefixInformation
+from tunnelmgr.api.packets.icmpv6 import icmpv6_packet
+from tunnelmgr.api.packets.ipv6 import IPv6Packet
 from tunnelmgr.api.status import TunnelStatus
 from tunnelmgr.api.tunnel import Tunnel
 from tunnelmgr_teredo.constants import PEER_VALIDITY, SERVER_PORT

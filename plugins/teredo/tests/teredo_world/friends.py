@@ -3,7 +3,9 @@
 from tests.teredo_world.bench import Bench, ScriptedRandom, udp_packet
 from tests.teredo_world.vectors import CLIENT_A, CLIENT_A_MAPPED, CLIENT_B, CLIENT_B_MAPPED, NATIVE_HOST, RELAY, SERVER_2
 
-from tunnelmgr.api.packets import EchoRequest, IPv6Packet, icmpv6_packet, parse_icmpv6
+from tunnelmgr.api.packets.icmp import EchoRequest
+from tunnelmgr.api.packets.icmpv6 import icmpv6_packet, parse_icmpv6
+from tunnelmgr.api.packets.ipv6 import IPv6Packet
 from tunnelmgr_teredo.wire.datagram import bubble
 
 PEERS_MAX = 16

@@ -14,7 +14,9 @@ from tunnelmgr.api.datagrams import Datagram
 from tunnelmgr.api.effects import Done, Effect, EffectResult, OpenChannel
 from tunnelmgr.api.events import Event
 from tunnelmgr.api.network import Endpoint, Network
-from tunnelmgr.api.packets import EchoRequest, IPv6Packet, icmpv6_packet
+from tunnelmgr.api.packets.icmp import EchoRequest
+from tunnelmgr.api.packets.icmpv6 import icmpv6_packet
+from tunnelmgr.api.packets.ipv6 import IPv6Packet
 from tunnelmgr.api.status import PathUse
 from tunnelmgr.api.tunnel import Tunnel
 from tunnelmgr_teredo.constants import BUBBLE_HOP_LIMIT, SERVER_PORT

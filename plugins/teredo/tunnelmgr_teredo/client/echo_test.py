@@ -11,7 +11,7 @@ from random import Random
 from typing import Self
 
 from tunnelmgr.api.errors import WireError
-from tunnelmgr.api.packets.echo import EchoReply, EchoRequest
+from tunnelmgr.api.packets.icmp import EchoReply, EchoRequest
 from tunnelmgr.api.packets.icmpv6 import icmpv6_packet, parse_icmpv6
 from tunnelmgr.api.packets.ipv6 import IPv6Packet
 from tunnelmgr_teredo.constants import CONTACT_ROUNDS, ECHO_HOP_LIMIT, ECHO_NONCE_LENGTH, ECHO_NONCE_VALIDITY

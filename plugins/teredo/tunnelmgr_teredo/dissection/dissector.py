@@ -11,7 +11,7 @@ from tunnelmgr.api.datagrams import ChannelKind
 from tunnelmgr.api.dissection import MALFORMED, Dissection, Dissector, Outer
 from tunnelmgr.api.errors import WireError
 from tunnelmgr.api.network import Endpoint
-from tunnelmgr.api.packets.echo import EchoReply, EchoRequest
+from tunnelmgr.api.packets.icmp import EchoReply, EchoRequest
 from tunnelmgr.api.packets.icmpv6 import parse_icmpv6
 from tunnelmgr_teredo.constants import DISSECTOR_MEMORY, OBSOLETE_PREFIX, SERVER_PORT
 from tunnelmgr_teredo.dissection.fields import Parts, address_fields, address_remark

@@ -7,7 +7,7 @@ from ipaddress import IPv6Address
 from tunnelmgr.api.dissection import Outer
 from tunnelmgr.api.errors import WireError
 from tunnelmgr.api.packets.discovery import RouterAdvertisement
-from tunnelmgr.api.packets.echo import EchoReply, EchoRequest
+from tunnelmgr.api.packets.icmp import EchoReply, EchoRequest
 from tunnelmgr.api.packets.icmpv6 import parse_icmpv6
 from tunnelmgr.api.packets.ipv6 import IPv6Packet
 from tunnelmgr_teredo.constants import ALL_NODES, SERVER_PORT

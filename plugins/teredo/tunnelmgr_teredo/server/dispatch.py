@@ -3,7 +3,7 @@
 from tunnelmgr.api.datagrams import Datagram
 from tunnelmgr.api.network import Endpoint
 from tunnelmgr.api.outbox import Outbox
-from tunnelmgr.api.packets.echo import EchoRequest
+from tunnelmgr.api.packets.icmp import EchoRequest
 from tunnelmgr.api.packets.icmpv6 import Icmpv6Type, icmpv6_packet, parse_icmpv6
 from tunnelmgr.api.packets.ipv6 import IPv6Packet
 from tunnelmgr_teredo.constants import SERVER_ICMPV6_MAX

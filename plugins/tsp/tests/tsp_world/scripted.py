@@ -9,7 +9,9 @@ from tunnelmgr.api.datagrams import ChannelKind, Datagram
 from tunnelmgr.api.effects import Done, Effect, OpenChannel, Resolve
 from tunnelmgr.api.events import Down, Event, Notice, Up
 from tunnelmgr.api.network import DefaultRoute, Endpoint, LocalAddress, Network
-from tunnelmgr.api.packets import EchoReply, EchoRequest, IPv6Packet, icmpv6_packet, parse_icmpv6
+from tunnelmgr.api.packets.icmp import EchoReply, EchoRequest
+from tunnelmgr.api.packets.icmpv6 import icmpv6_packet, parse_icmpv6
+from tunnelmgr.api.packets.ipv6 import IPv6Packet
 from tunnelmgr_tsp.client.client import TspClient
 from tunnelmgr_tsp.client.settings import TspClientSettings
 from tunnelmgr_tsp.constants import PORT

@@ -11,7 +11,8 @@ from tunnelmgr.api.datagrams import ChannelFailed, IcmpReceived
 from tunnelmgr.api.errors import ExitCode
 from tunnelmgr.api.events import PathUp
 from tunnelmgr.api.network import Endpoint
-from tunnelmgr.api.packets import IpProtocol, IPv6Packet
+from tunnelmgr.api.packets.ipv6 import IPv6Packet
+from tunnelmgr.api.packets.protocol import IpProtocol
 from tunnelmgr_tsp.constants import BACKOFF_MAX, KEEPALIVE_INTERVAL_MAX, KEEPALIVE_TIMEOUT, RETRANSMISSION_TIMEOUT
 from tunnelmgr_tsp.wire.capability import TunnelType
 from tunnelmgr_tsp.wire.datagrams import ControlMessage

@@ -7,7 +7,10 @@ never there shows soon; afterwards at the broker's interval, and at once after a
 from ipaddress import IPv6Address
 from random import Random
 
-from tunnelmgr.api.packets import EchoReply, EchoRequest, IpProtocol, IPv6Packet, icmpv6_packet, parse_icmpv6
+from tunnelmgr.api.packets.icmp import EchoReply, EchoRequest
+from tunnelmgr.api.packets.icmpv6 import icmpv6_packet, parse_icmpv6
+from tunnelmgr.api.packets.ipv6 import IPv6Packet
+from tunnelmgr.api.packets.protocol import IpProtocol
 from tunnelmgr.api.tunnel import earliest
 from tunnelmgr_tsp.client.terms import Terms
 from tunnelmgr_tsp.constants import (

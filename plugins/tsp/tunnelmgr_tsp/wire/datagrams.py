@@ -12,8 +12,8 @@ from ipaddress import IPv6Address, IPv6Network
 from typing import Self
 
 from tunnelmgr.api.errors import WireError
-from tunnelmgr.api.packets import IpProtocol, IPv6Packet
-from tunnelmgr.api.packets.ipv6 import ipv6_length
+from tunnelmgr.api.packets.ipv6 import IPv6Packet, ipv6_length
+from tunnelmgr.api.packets.protocol import IpProtocol
 from tunnelmgr_tsp.constants import SEQUENCE_BITS
 
 ECHO_REQUEST = b"ECHO REQUEST"

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tunnelmgr.api.packets import IPv4Packet, UdpDatagram
+from tunnelmgr.api.packets.ipv4 import IPv4Packet
+from tunnelmgr.api.packets.udp import UdpDatagram
 
 DATA = Path(__file__).parents[3] / "data"
 

@@ -19,27 +19,22 @@ from scapy.layers.inet6 import (
     IPv6ExtHdrRouting,
 )
 
-from tunnelmgr.api.packets import (
+from tunnelmgr.api.packets.discovery import RouterAdvertisement
+from tunnelmgr.api.packets.discovery_options import MtuOption, PrefixInformation
+from tunnelmgr.api.packets.extension_headers import FragmentHeader
+from tunnelmgr.api.packets.icmp import EchoRequest
+from tunnelmgr.api.packets.icmpv4 import Icmpv4Error, Icmpv4Type, icmpv4_packet
+from tunnelmgr.api.packets.icmpv6 import Icmpv6Message, icmpv6_packet
+from tunnelmgr.api.packets.icmpv6_errors import (
     DestinationUnreachable,
-    EchoRequest,
-    FragmentHeader,
-    Icmpv4Error,
-    Icmpv4Type,
-    Icmpv6Message,
-    IPv4Packet,
-    IPv4Quote,
-    IPv6Packet,
-    MtuOption,
     PacketTooBig,
     ParameterProblem,
     ParameterProblemCode,
-    PrefixInformation,
-    RouterAdvertisement,
-    UdpDatagram,
     UnreachableCode,
-    icmpv4_packet,
-    icmpv6_packet,
 )
+from tunnelmgr.api.packets.ipv4 import IPv4Packet, IPv4Quote
+from tunnelmgr.api.packets.ipv6 import IPv6Packet
+from tunnelmgr.api.packets.udp import UdpDatagram
 
 V4 = IPv4Address("192.0.2.1"), IPv4Address("198.51.100.7")
 V6 = IPv6Address("2001:db8::1"), IPv6Address("2001:db8:f::2")

@@ -1,7 +1,6 @@
 import pytest
 
-from tunnelmgr.api.packets import checksum_is_valid, internet_checksum
-from tunnelmgr.api.packets.checksum import fold, word_sum
+from tunnelmgr.api.packets.checksum import checksum_is_valid, fold, internet_checksum, word_sum
 
 
 def test_the_example_of_rfc_1071_section_3_sums_to_ddf2() -> None:

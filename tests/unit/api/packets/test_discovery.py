@@ -4,19 +4,16 @@ from ipaddress import IPv6Address, IPv6Network
 import pytest
 
 from tunnelmgr.api.errors import WireError
-from tunnelmgr.api.packets import (
-    LIFETIME_INFINITE,
-    IPv4Packet,
-    IPv6Packet,
-    MtuOption,
+from tunnelmgr.api.packets.discovery import (
     NeighbourAdvertisement,
     NeighbourSolicitation,
-    OtherOption,
-    PrefixInformation,
     RouterAdvertisement,
     RouterSolicitation,
-    parse_icmpv6,
 )
+from tunnelmgr.api.packets.discovery_options import LIFETIME_INFINITE, MtuOption, OtherOption, PrefixInformation
+from tunnelmgr.api.packets.icmpv6 import parse_icmpv6
+from tunnelmgr.api.packets.ipv4 import IPv4Packet
+from tunnelmgr.api.packets.ipv6 import IPv6Packet
 
 PREFIX = PrefixInformation(
     IPv6Network("2001:0:cb00:7178::/64"),

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tunnelmgr.api.packets import Ecn, decapsulated_ecn, is_suspicious_ecn, traffic_class, with_traffic_class
+from tunnelmgr.api.packets.ecn import Ecn, decapsulated_ecn, is_suspicious_ecn
+from tunnelmgr.api.packets.ipv6 import traffic_class, with_traffic_class
 
 VECTORS = Path(__file__).resolve().parents[3] / "data/sixinfour-vectors.json"
 COMBINATIONS = json.loads(VECTORS.read_text())["tables"]["ecn_decapsulation"]

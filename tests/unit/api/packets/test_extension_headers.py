@@ -1,7 +1,8 @@
 import pytest
 
 from tunnelmgr.api.errors import WireError
-from tunnelmgr.api.packets import FragmentHeader, IpProtocol, RoutingHeader, UpperLayer, find_upper_layer
+from tunnelmgr.api.packets.extension_headers import FragmentHeader, RoutingHeader, UpperLayer, find_upper_layer
+from tunnelmgr.api.packets.protocol import IpProtocol
 
 UDP = IpProtocol.UDP
 

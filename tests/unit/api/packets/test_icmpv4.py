@@ -5,20 +5,17 @@ from ipaddress import IPv4Address
 import pytest
 
 from tunnelmgr.api.errors import WireError
-from tunnelmgr.api.packets import (
-    EchoReply,
-    EchoRequest,
+from tunnelmgr.api.packets.icmp import EchoReply, EchoRequest, OtherIcmp
+from tunnelmgr.api.packets.icmpv4 import (
     Icmpv4Error,
     Icmpv4Message,
     Icmpv4Type,
     Icmpv4UnreachableCode,
-    IPv4Packet,
-    IPv4Quote,
-    IPv6Quote,
-    OtherIcmpv4,
     icmpv4_packet,
     parse_icmpv4,
 )
+from tunnelmgr.api.packets.ipv4 import IPv4Packet, IPv4Quote
+from tunnelmgr.api.packets.ipv6 import IPv6Quote
 
 ROUTER, HOST = IPv4Address("198.51.100.1"), IPv4Address("192.0.2.1")
 QUOTE = IPv4Quote.of(IPv4Packet(HOST, IPv4Address("203.0.113.4"), protocol=41, payload=bytes(1380)), payload_max=128)
@@ -81,7 +78,7 @@ def test_echo_is_answered_in_kind() -> None:
 
 
 def test_other_types_are_kept() -> None:
-    assert through_the_wire(OtherIcmpv4(13, 0, bytes(16))) == OtherIcmpv4(13, 0, bytes(16))
+    assert through_the_wire(OtherIcmp(13, 0, bytes(16))) == OtherIcmp(13, 0, bytes(16))
 
 
 def test_what_holds_no_sound_icmp_message_is_refused() -> None:
@@ -89,12 +86,12 @@ def test_what_holds_no_sound_icmp_message_is_refused() -> None:
     for broken, reason in [
         (replace(packet, protocol=17), "protocol 17"),
         (replace(packet, fragment_offset=8), "no whole"),
-        (replace(packet, payload=b"\x08\x00\xff"), "3 bytes"),
+        (replace(packet, payload=b"\x08\x00\xff"), "got 3"),
         (replace(packet, payload=packet.payload + b"\x01"), "checksum"),
-        (icmpv4_packet(OtherIcmpv4(8, 1, bytes(4)), ROUTER, HOST), "code 1"),
-        (icmpv4_packet(OtherIcmpv4(0, 0, bytes(3)), ROUTER, HOST), "4 bytes"),
-        (icmpv4_packet(OtherIcmpv4(3, 1, bytes(3)), ROUTER, HOST), "3 bytes"),
-        (icmpv4_packet(OtherIcmpv4(3, 1, bytes(8)), ROUTER, HOST), "20 bytes"),
+        (icmpv4_packet(OtherIcmp(8, 1, bytes(4)), ROUTER, HOST), "code 1"),
+        (icmpv4_packet(OtherIcmp(0, 0, bytes(3)), ROUTER, HOST), "4 bytes"),
+        (icmpv4_packet(OtherIcmp(3, 1, bytes(3)), ROUTER, HOST), "3 bytes"),
+        (icmpv4_packet(OtherIcmp(3, 1, bytes(8)), ROUTER, HOST), "20 bytes"),
     ]:
         with pytest.raises(WireError, match=reason):
             parse_icmpv4(broken)

@@ -5,24 +5,19 @@ from ipaddress import IPv6Address
 import pytest
 
 from tunnelmgr.api.errors import WireError
-from tunnelmgr.api.packets import (
+from tunnelmgr.api.packets.discovery import RouterSolicitation
+from tunnelmgr.api.packets.icmp import EchoReply, EchoRequest, OtherIcmp
+from tunnelmgr.api.packets.icmpv6 import Icmpv6Message, icmpv6_packet, parse_icmpv6
+from tunnelmgr.api.packets.icmpv6_errors import (
     DestinationUnreachable,
-    EchoReply,
-    EchoRequest,
-    Icmpv6Message,
-    IPv6Packet,
-    IPv6Quote,
-    OtherIcmpv6,
     PacketTooBig,
     ParameterProblem,
     ParameterProblemCode,
-    RouterSolicitation,
     TimeExceeded,
     TimeExceededCode,
     UnreachableCode,
-    icmpv6_packet,
-    parse_icmpv6,
 )
+from tunnelmgr.api.packets.ipv6 import IPv6Packet, IPv6Quote
 
 A, B = IPv6Address("2001:db8::a"), IPv6Address("2001:db8::b")
 QUOTE = IPv6Packet(B, A, next_header=59).serialize()
@@ -58,7 +53,7 @@ def test_an_unreachable_quotes_the_packet_it_is_about(teredo: Callable[[str], by
         TimeExceeded(TimeExceededCode.HOP_LIMIT, QUOTE),
         ParameterProblem(ParameterProblemCode.UNRECOGNISED_NEXT_HEADER, 6, QUOTE),
         EchoReply(1, 2, b""),
-        OtherIcmpv6(143, 0, bytes(4)),
+        OtherIcmp(143, 0, bytes(4)),
     ],
 )
 def test_every_kind_of_message_survives_the_wire(message: Icmpv6Message) -> None:
@@ -79,12 +74,12 @@ def test_messages_carry_the_hop_limit_discovery_needs() -> None:
 
 
 def test_the_code_of_packet_too_big_is_ignored() -> None:
-    assert through_the_wire(OtherIcmpv6(2, 9, bytes.fromhex("00000500") + QUOTE)) == PacketTooBig(1280, QUOTE)
+    assert through_the_wire(OtherIcmp(2, 9, bytes.fromhex("00000500") + QUOTE)) == PacketTooBig(1280, QUOTE)
 
 
 def test_extensions_behind_a_quote_are_cut_off() -> None:
     quote = QUOTE + bytes(88)
-    assert through_the_wire(OtherIcmpv6(3, 0, b"\x10\0\0\0" + quote + b"extension")) == TimeExceeded(
+    assert through_the_wire(OtherIcmp(3, 0, b"\x10\0\0\0" + quote + b"extension")) == TimeExceeded(
         TimeExceededCode.HOP_LIMIT, quote
     )
 
@@ -98,10 +93,10 @@ def test_what_holds_no_sound_icmpv6_message_is_refused() -> None:
         (replace(packet, payload=b"\x80\x00\xff"), "got 3"),
         (replace(packet, payload=packet.payload + b"\x01"), "checksum"),
         (replace(packet, source=IPv6Address("2001:db8::c")), "checksum"),
-        (icmpv6_packet(OtherIcmpv6(1, 200, bytes(4)), A, B), "UnreachableCode 200"),
-        (icmpv6_packet(OtherIcmpv6(2, 0, bytes(3)), A, B), "got 3"),
-        (icmpv6_packet(OtherIcmpv6(128, 1, bytes(4)), A, B), "code 1"),
-        (icmpv6_packet(OtherIcmpv6(128, 0, bytes(3)), A, B), "got 3"),
+        (icmpv6_packet(OtherIcmp(1, 200, bytes(4)), A, B), "UnreachableCode 200"),
+        (icmpv6_packet(OtherIcmp(2, 0, bytes(3)), A, B), "got 3"),
+        (icmpv6_packet(OtherIcmp(128, 1, bytes(4)), A, B), "code 1"),
+        (icmpv6_packet(OtherIcmp(128, 0, bytes(3)), A, B), "got 3"),
     ]:
         with pytest.raises(WireError, match=reason):
             parse_icmpv6(broken)
@@ -113,4 +108,4 @@ def test_a_message_that_cannot_be_sent_cannot_be_made() -> None:
     with pytest.raises(WireError, match="MTU"):
         PacketTooBig(-1, QUOTE)
     with pytest.raises(WireError, match="code"):
-        OtherIcmpv6(200, 256, b"")
+        OtherIcmp(200, 256, b"")

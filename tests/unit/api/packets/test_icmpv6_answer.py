@@ -4,26 +4,22 @@ from ipaddress import IPv6Address
 
 import pytest
 
-from tunnelmgr.api.packets import (
+from tunnelmgr.api.packets.discovery import NeighbourSolicitation
+from tunnelmgr.api.packets.icmp import EchoRequest, OtherIcmp
+from tunnelmgr.api.packets.icmpv4 import Icmpv4Error, parse_icmpv4
+from tunnelmgr.api.packets.icmpv6 import icmpv6_error, icmpv6_packet, parse_icmpv6
+from tunnelmgr.api.packets.icmpv6_errors import (
     DestinationUnreachable,
-    EchoRequest,
-    Icmpv4Error,
     Icmpv6Error,
-    IPv4Packet,
-    IPv6Packet,
-    NeighbourSolicitation,
-    OtherIcmpv6,
     PacketTooBig,
     ParameterProblem,
     ParameterProblemCode,
     TimeExceeded,
     TimeExceededCode,
     UnreachableCode,
-    icmpv6_error,
-    icmpv6_packet,
-    parse_icmpv4,
-    parse_icmpv6,
 )
+from tunnelmgr.api.packets.ipv4 import IPv4Packet
+from tunnelmgr.api.packets.ipv6 import IPv6Packet
 
 HOST, FAR, ROUTER = IPv6Address("2001:db8::1"), IPv6Address("2001:db8:f::1"), IPv6Address("2001:db8:1:2::1")
 UDP = IPv6Packet(HOST, FAR, next_header=17, payload=bytes(1400))
@@ -57,8 +53,8 @@ def test_a_small_packet_is_quoted_whole() -> None:
     assert parse_icmpv6(answer) == TimeExceeded(TimeExceededCode.HOP_LIMIT, small.serialize())
 
 
-@pytest.mark.parametrize("message", [EchoRequest(1, 2), OtherIcmpv6(143, 0, bytes(4)), NeighbourSolicitation(FAR)])
-def test_informational_icmpv6_is_answered(message: EchoRequest | OtherIcmpv6 | NeighbourSolicitation) -> None:
+@pytest.mark.parametrize("message", [EchoRequest(1, 2), OtherIcmp(143, 0, bytes(4)), NeighbourSolicitation(FAR)])
+def test_informational_icmpv6_is_answered(message: EchoRequest | OtherIcmp | NeighbourSolicitation) -> None:
     assert icmpv6_error(unreachable(icmpv6_packet(message, HOST, FAR)), ROUTER) is not None
 
 
@@ -66,8 +62,8 @@ def test_informational_icmpv6_is_answered(message: EchoRequest | OtherIcmpv6 | N
     "offending",
     [
         pytest.param(icmpv6_packet(unreachable(replace(UDP, payload=b"")), HOST, FAR), id="error"),
-        pytest.param(icmpv6_packet(OtherIcmpv6(127, 0, b""), HOST, FAR), id="unknown error"),
-        pytest.param(icmpv6_packet(OtherIcmpv6(137, 0, bytes(36)), HOST, FAR), id="redirect"),
+        pytest.param(icmpv6_packet(OtherIcmp(127, 0, b""), HOST, FAR), id="unknown error"),
+        pytest.param(icmpv6_packet(OtherIcmp(137, 0, bytes(36)), HOST, FAR), id="redirect"),
         pytest.param(IPv6Packet(HOST, FAR, next_header=58), id="type out of sight"),
         pytest.param(IPv6Packet(HOST, FAR, next_header=44, payload=FRAGMENT_OF_ICMPV6), id="later fragment of icmpv6"),
         pytest.param(IPv6Packet(HOST, FAR, next_header=60, payload=b"\x3a\xff"), id="headers cut short"),

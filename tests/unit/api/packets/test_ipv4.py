@@ -4,7 +4,8 @@ from ipaddress import IPv4Address
 import pytest
 
 from tunnelmgr.api.errors import WireError
-from tunnelmgr.api.packets import Ecn, IPv4Packet, IPv4Quote
+from tunnelmgr.api.packets.ecn import Ecn
+from tunnelmgr.api.packets.ipv4 import IPv4Packet, IPv4Quote
 
 PACKET = IPv4Packet(
     IPv4Address("192.168.0.1"),

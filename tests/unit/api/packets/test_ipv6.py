@@ -4,12 +4,12 @@ from ipaddress import IPv6Address
 import pytest
 
 from tunnelmgr.api.errors import WireError
-from tunnelmgr.api.packets import (
+from tunnelmgr.api.packets.ecn import Ecn
+from tunnelmgr.api.packets.ipv6 import (
     IPV6_DESTINATION,
     IPV6_HOP_LIMIT,
     IPV6_NEXT_HEADER,
     IPV6_SOURCE,
-    Ecn,
     IPv6Packet,
     IPv6Quote,
     ipv6_length,

@@ -4,7 +4,8 @@ from ipaddress import IPv4Address, IPv6Address
 import pytest
 
 from tunnelmgr.api.errors import WireError
-from tunnelmgr.api.packets import IPv6Packet, UdpDatagram
+from tunnelmgr.api.packets.ipv6 import IPv6Packet
+from tunnelmgr.api.packets.udp import UdpDatagram
 
 V4 = IPv4Address("192.0.2.1"), IPv4Address("198.51.100.7")
 V6 = IPv6Address("2001:db8::1"), IPv6Address("2001:db8::2")

@@ -8,17 +8,12 @@ import pytest
 
 from tunnelmgr.api.dissection import Dissection, Dissector, Outer
 from tunnelmgr.api.network import Endpoint
-from tunnelmgr.api.packets import (
-    EchoRequest,
-    Icmpv4Error,
-    Icmpv4Type,
-    IpProtocol,
-    IPv4Packet,
-    IPv4Quote,
-    UdpDatagram,
-    icmpv4_packet,
-    icmpv6_packet,
-)
+from tunnelmgr.api.packets.icmp import EchoRequest
+from tunnelmgr.api.packets.icmpv4 import Icmpv4Error, Icmpv4Type, icmpv4_packet
+from tunnelmgr.api.packets.icmpv6 import icmpv6_packet
+from tunnelmgr.api.packets.ipv4 import IPv4Packet, IPv4Quote
+from tunnelmgr.api.packets.protocol import IpProtocol
+from tunnelmgr.api.packets.udp import UdpDatagram
 from tunnelmgr.core.capture.explanation import Decoder, ExplainedPacket
 from tunnelmgr.core.capture.frame import Frame, LinkType
 

@@ -6,16 +6,11 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from tunnelmgr.api.packets import (
-    EchoRequest,
-    Icmpv4Error,
-    Icmpv4Type,
-    IpProtocol,
-    IPv4Packet,
-    IPv4Quote,
-    UdpDatagram,
-    icmpv4_packet,
-)
+from tunnelmgr.api.packets.icmp import EchoRequest
+from tunnelmgr.api.packets.icmpv4 import Icmpv4Error, Icmpv4Type, icmpv4_packet
+from tunnelmgr.api.packets.ipv4 import IPv4Packet, IPv4Quote
+from tunnelmgr.api.packets.protocol import IpProtocol
+from tunnelmgr.api.packets.udp import UdpDatagram
 from tunnelmgr.host.linux.packet_filter import ENDS_MAX, Instruction, OuterEnd, not_carried_from, packets_of
 
 US, PEER, STRANGER = IPv4Address("192.0.2.9"), IPv4Address("198.51.100.1"), IPv4Address("203.0.113.5")

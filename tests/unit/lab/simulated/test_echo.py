@@ -4,7 +4,9 @@ from ipaddress import IPv6Address
 
 import pytest
 
-from tunnelmgr.api.packets import EchoReply, EchoRequest, IPv6Packet, icmpv6_packet, parse_icmpv6
+from tunnelmgr.api.packets.icmp import EchoReply, EchoRequest
+from tunnelmgr.api.packets.icmpv6 import icmpv6_packet, parse_icmpv6
+from tunnelmgr.api.packets.ipv6 import IPv6Packet
 from tunnelmgr.lab.simulated.echo import Pinger
 
 ALICE, BOB, EVE = (IPv6Address(f"2001:db8::{name}") for name in ("a", "b", "e"))

@@ -7,7 +7,9 @@ import pytest
 from tests.scripted_tunnel import ScriptedTunnel, endpoint, listener, say, script, send, udp, up
 from tunnelmgr.api.datagrams import Datagram
 from tunnelmgr.api.events import Down, Notice, PathDown, PathUp, Stopped
-from tunnelmgr.api.packets import EchoReply, EchoRequest, IPv6Packet, icmpv6_packet, parse_icmpv6
+from tunnelmgr.api.packets.icmp import EchoReply, EchoRequest
+from tunnelmgr.api.packets.icmpv6 import icmpv6_packet, parse_icmpv6
+from tunnelmgr.api.packets.ipv6 import IPv6Packet
 from tunnelmgr.lab.simulated import Internet, SimulatedHost
 from tunnelmgr.lab.vocabulary import Link, NatKind
 

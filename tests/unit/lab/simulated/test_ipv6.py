@@ -7,7 +7,10 @@ import pytest
 from tests.scripted_tunnel import ScriptedTunnel, say, script, up
 from tunnelmgr.api.events import Up
 from tunnelmgr.api.hostconfig import HostConfig
-from tunnelmgr.api.packets import DestinationUnreachable, IpProtocol, IPv6Packet, PacketTooBig, parse_icmpv6
+from tunnelmgr.api.packets.icmpv6 import parse_icmpv6
+from tunnelmgr.api.packets.icmpv6_errors import DestinationUnreachable, PacketTooBig
+from tunnelmgr.api.packets.ipv6 import IPv6Packet
+from tunnelmgr.api.packets.protocol import IpProtocol
 from tunnelmgr.lab.simulated import Internet, SimulatedHost
 from tunnelmgr.lab.vocabulary import Link
 

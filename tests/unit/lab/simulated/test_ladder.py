@@ -1,7 +1,10 @@
 """What people read when a test has failed."""
 
 from tests.scripted_tunnel import listener, send
-from tunnelmgr.api.packets import EchoRequest, IpProtocol, IPv6Packet, icmpv6_packet
+from tunnelmgr.api.packets.icmp import EchoRequest
+from tunnelmgr.api.packets.icmpv6 import icmpv6_packet
+from tunnelmgr.api.packets.ipv6 import IPv6Packet
+from tunnelmgr.api.packets.protocol import IpProtocol
 from tunnelmgr.lab.simulated import Internet
 from tunnelmgr.lab.simulated.clock import Clock
 from tunnelmgr.lab.simulated.ladder import RUNGS_MAX, Ladder, describe_inner

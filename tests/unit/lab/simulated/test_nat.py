@@ -6,7 +6,7 @@ import pytest
 
 from tests.scripted_tunnel import endpoint
 from tunnelmgr.api.network import Endpoint
-from tunnelmgr.api.packets import IpProtocol
+from tunnelmgr.api.packets.protocol import IpProtocol
 from tunnelmgr.api.report import Filtering, Mapping
 from tunnelmgr.lab.simulated.nat import OPEN_BOX_TIMEOUT, Translator
 from tunnelmgr.lab.simulated.packet import Dropped, OuterPacket

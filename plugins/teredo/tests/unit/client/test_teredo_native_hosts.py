@@ -17,7 +17,9 @@ from tests.teredo_world.vectors import (
 
 from tunnelmgr.api.events import PathDown, PathUp
 from tunnelmgr.api.network import Endpoint
-from tunnelmgr.api.packets import EchoReply, EchoRequest, IPv6Packet, OtherIcmpv6, icmpv6_packet, parse_icmpv6
+from tunnelmgr.api.packets.icmp import EchoReply, EchoRequest, OtherIcmp
+from tunnelmgr.api.packets.icmpv6 import icmpv6_packet, parse_icmpv6
+from tunnelmgr.api.packets.ipv6 import IPv6Packet
 from tunnelmgr.api.status import PathUse
 from tunnelmgr_teredo.client.contacts import ROUND_TIME
 from tunnelmgr_teredo.constants import (
@@ -64,7 +66,7 @@ def test_held_packets_that_came_from_elsewhere_are_dropped(client_b: Bench) -> N
     ("packet", "reason"),
     [
         (bubble(NATIVE_HOST, CLIENT_B), "unproven"),
-        (icmpv6_packet(OtherIcmpv6(137, 0, bytes(36)), NATIVE_HOST, CLIENT_B).serialize(), "link-only"),
+        (icmpv6_packet(OtherIcmp(137, 0, bytes(36)), NATIVE_HOST, CLIENT_B).serialize(), "link-only"),
         (IPv6Packet(NATIVE_HOST, CLIENT_B, 43, bytes((59, 0, 0, 1, 0, 0, 0, 0))).serialize(), "routing-header"),
     ],
     ids=["bubble", "redirect", "routing header"],

@@ -16,14 +16,10 @@ from tests.teredo_world.vectors import CLIENT_A, CLIENT_A_MAPPED, NONCE, PACKETS
 from tunnelmgr.api.effects import Failed, FailureCode, OpenChannel
 from tunnelmgr.api.errors import ExitCode
 from tunnelmgr.api.events import Down, Up
-from tunnelmgr.api.packets import (
-    IPv6Packet,
-    PrefixInformation,
-    RouterAdvertisement,
-    RouterSolicitation,
-    icmpv6_packet,
-    parse_icmpv6,
-)
+from tunnelmgr.api.packets.discovery import RouterAdvertisement, RouterSolicitation
+from tunnelmgr.api.packets.discovery_options import PrefixInformation
+from tunnelmgr.api.packets.icmpv6 import icmpv6_packet, parse_icmpv6
+from tunnelmgr.api.packets.ipv6 import IPv6Packet
 from tunnelmgr_teredo.client.settings import ClientSettings
 from tunnelmgr_teredo.constants import CLIENT_LINK_LOCAL, SERVICE_PORTS, TEREDO_PREFIX
 from tunnelmgr_teredo.wire.address import server_link_local

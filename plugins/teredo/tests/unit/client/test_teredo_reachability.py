@@ -6,7 +6,7 @@ from random import Random
 import pytest
 
 from tunnelmgr.api.network import Endpoint
-from tunnelmgr.api.packets import IPv6Packet
+from tunnelmgr.api.packets.ipv6 import IPv6Packet
 from tunnelmgr.api.reach import Heard, ReachProbe
 from tunnelmgr_teredo.client.settings import ClientSettings
 from tunnelmgr_teredo.constants import CLIENT_LINK_LOCAL_CONE

@@ -16,7 +16,9 @@ from tests.teredo_world.vectors import (
 from tunnelmgr.api.datagrams import Datagram, IcmpReceived
 from tunnelmgr.api.events import PathDown, PathUp
 from tunnelmgr.api.network import Endpoint
-from tunnelmgr.api.packets import IPv6Packet, OtherIcmpv6, icmpv6_packet
+from tunnelmgr.api.packets.icmp import OtherIcmp
+from tunnelmgr.api.packets.icmpv6 import icmpv6_packet
+from tunnelmgr.api.packets.ipv6 import IPv6Packet
 from tunnelmgr_teredo.wire.address import TeredoAddress
 from tunnelmgr_teredo.wire.datagram import bubble
 
@@ -136,7 +138,7 @@ def test_congestion_marks_of_the_outer_packet_are_not_copied_inward(client_b: Be
 @pytest.mark.requirement("T-RX-019")
 @pytest.mark.parametrize("kind", range(133, 138))
 def test_neighbour_discovery_never_reaches_the_host(client_b: Bench, kind: int) -> None:
-    packet = icmpv6_packet(OtherIcmpv6(kind, 0, bytes(20)), CLIENT_A, CLIENT_B).serialize()
+    packet = icmpv6_packet(OtherIcmp(kind, 0, bytes(20)), CLIENT_A, CLIENT_B).serialize()
     client_b.receive(packet, CLIENT_A_MAPPED)
     assert client_b.delivered() == []
     assert client_b.dropped("link-only") == 1

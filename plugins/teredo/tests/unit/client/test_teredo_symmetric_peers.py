@@ -15,7 +15,7 @@ from tests.teredo_world.vectors import (
 
 from tunnelmgr.api.events import PathUp
 from tunnelmgr.api.network import Endpoint
-from tunnelmgr.api.packets import IPv6Packet
+from tunnelmgr.api.packets.ipv6 import IPv6Packet
 from tunnelmgr_teredo.client.contacts import ROUND_TIME
 from tunnelmgr_teredo.constants import BUBBLE_INTERVAL, CONTACT_ROUNDS
 from tunnelmgr_teredo.wire.address import TeredoAddress

@@ -18,15 +18,10 @@ from tests.teredo_world.vectors import (
 
 from tunnelmgr.api.events import Down, PathDown, PathUp
 from tunnelmgr.api.network import Endpoint
-from tunnelmgr.api.packets import (
-    DestinationUnreachable,
-    EchoRequest,
-    IPv6Packet,
-    PacketTooBig,
-    UnreachableCode,
-    icmpv6_packet,
-    parse_icmpv6,
-)
+from tunnelmgr.api.packets.icmp import EchoRequest
+from tunnelmgr.api.packets.icmpv6 import icmpv6_packet, parse_icmpv6
+from tunnelmgr.api.packets.icmpv6_errors import DestinationUnreachable, PacketTooBig, UnreachableCode
+from tunnelmgr.api.packets.ipv6 import IPv6Packet
 from tunnelmgr.api.status import PathUse
 from tunnelmgr_teredo.client.contacts import CONTACT_TIME, ROUND_TIME
 from tunnelmgr_teredo.constants import (

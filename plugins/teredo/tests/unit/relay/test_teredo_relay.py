@@ -17,11 +17,9 @@ from tests.teredo_world.vectors import CLIENT_A, CLIENT_A_MAPPED, CLIENT_B, CLIE
 from tunnelmgr.api.datagrams import Datagram
 from tunnelmgr.api.events import PathUp, Up
 from tunnelmgr.api.network import Endpoint, LocalAddress, Network
-from tunnelmgr.api.packets import (
-    IPv6Packet,
-    NeighbourSolicitation,
-    icmpv6_packet,
-)
+from tunnelmgr.api.packets.discovery import NeighbourSolicitation
+from tunnelmgr.api.packets.icmpv6 import icmpv6_packet
+from tunnelmgr.api.packets.ipv6 import IPv6Packet
 from tunnelmgr.api.packets.protocol import IpProtocol
 from tunnelmgr_teredo.constants import PEER_VALIDITY, RELAY_CONTACT_ROUNDS, RELAY_CONTACT_TIMEOUT, TEREDO_PREFIX
 from tunnelmgr_teredo.wire.datagram import is_bubble, with_trailers

@@ -19,9 +19,7 @@ from tests.teredo_world.served_bench import (
 from tests.teredo_world.vectors import CLIENT_A, CLIENT_A_MAPPED, CLIENT_B, NATIVE_HOST
 
 from tunnelmgr.api.events import PathDown, PathUp, Stopped
-from tunnelmgr.api.packets import (
-    IPv6Packet,
-)
+from tunnelmgr.api.packets.ipv6 import IPv6Packet
 from tunnelmgr_teredo.constants import (
     PATH_RENEWAL_INTERVAL,
     PEER_VALIDITY,

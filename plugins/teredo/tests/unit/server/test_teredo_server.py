@@ -20,17 +20,11 @@ from tunnelmgr.api.datagrams import Datagram
 from tunnelmgr.api.effects import CloseChannel, Done, Failed, FailureCode, OpenChannel
 from tunnelmgr.api.events import Down, Notice, Stopped, Up
 from tunnelmgr.api.network import Endpoint
-from tunnelmgr.api.packets import (
-    EchoRequest,
-    IPv6Packet,
-    MtuOption,
-    OtherIcmpv6,
-    PrefixInformation,
-    RouterAdvertisement,
-    RouterSolicitation,
-    icmpv6_packet,
-    parse_icmpv6,
-)
+from tunnelmgr.api.packets.discovery import RouterAdvertisement, RouterSolicitation
+from tunnelmgr.api.packets.discovery_options import MtuOption, PrefixInformation
+from tunnelmgr.api.packets.icmp import EchoRequest, OtherIcmp
+from tunnelmgr.api.packets.icmpv6 import icmpv6_packet, parse_icmpv6
+from tunnelmgr.api.packets.ipv6 import IPv6Packet
 from tunnelmgr_teredo.constants import ALL_ROUTERS, CLIENT_LINK_LOCAL, RESTART_DELAY
 from tunnelmgr_teredo.server.settings import ServerSettings
 from tunnelmgr_teredo.wire.datagram import Payload
@@ -118,8 +112,8 @@ def _without_checksum() -> bytes:
     [
         pytest.param(_solicitation(hop_limit=254), id="hop limit 254"),
         pytest.param(_without_checksum(), id="a wrong checksum"),
-        pytest.param(icmpv6_packet(OtherIcmpv6(133, 1, bytes(4)), CLIENT_LINK_LOCAL, ALL_ROUTERS).serialize(), id="code 1"),
-        pytest.param(icmpv6_packet(OtherIcmpv6(133, 0, bytes(3)), CLIENT_LINK_LOCAL, ALL_ROUTERS).serialize(), id="7 bytes"),
+        pytest.param(icmpv6_packet(OtherIcmp(133, 1, bytes(4)), CLIENT_LINK_LOCAL, ALL_ROUTERS).serialize(), id="code 1"),
+        pytest.param(icmpv6_packet(OtherIcmp(133, 0, bytes(3)), CLIENT_LINK_LOCAL, ALL_ROUTERS).serialize(), id="7 bytes"),
         pytest.param(icmpv6_packet(RouterSolicitation(), CLIENT_A, ALL_ROUTERS).serialize(), id="a source beyond the link"),
         pytest.param(icmpv6_packet(EchoRequest(1, 1), CLIENT_LINK_LOCAL, ALL_ROUTERS).serialize(), id="an echo request"),
         pytest.param(icmpv6_packet(RouterAdvertisement(), CLIENT_LINK_LOCAL, ALL_ROUTERS).serialize(), id="an RA"),

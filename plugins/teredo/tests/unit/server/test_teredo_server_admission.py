@@ -18,15 +18,10 @@ from tests.teredo_world.vectors import CLIENT_A, CLIENT_A_MAPPED, NATIVE_HOST, P
 
 from tunnelmgr.api.datagrams import Datagram
 from tunnelmgr.api.network import Endpoint
-from tunnelmgr.api.packets import (
-    DestinationUnreachable,
-    EchoReply,
-    IPv6Packet,
-    OtherIcmpv6,
-    UnreachableCode,
-    icmpv6_packet,
-    parse_icmpv6,
-)
+from tunnelmgr.api.packets.icmp import EchoReply, OtherIcmp
+from tunnelmgr.api.packets.icmpv6 import icmpv6_packet, parse_icmpv6
+from tunnelmgr.api.packets.icmpv6_errors import DestinationUnreachable, UnreachableCode
+from tunnelmgr.api.packets.ipv6 import IPv6Packet
 from tunnelmgr.api.packets.protocol import IpProtocol
 from tunnelmgr_teredo.wire.address import server_link_local
 from tunnelmgr_teredo.wire.datagram import Authentication, OriginIndication, Payload
@@ -49,7 +44,7 @@ TO_FIRST = [
     *(pytest.param(echo_request(CLIENT_A, IPv6Address(to)), CLIENT_A_MAPPED, "scope", id=f"to {to}") for to in NOT_GLOBAL),
     *(
         pytest.param(
-            icmpv6_packet(OtherIcmpv6(kind, 0, bytes(20)), CLIENT_A, OUR_CLIENT).serialize(),
+            icmpv6_packet(OtherIcmp(kind, 0, bytes(20)), CLIENT_A, OUR_CLIENT).serialize(),
             CLIENT_A_MAPPED,
             "icmp-type",
             id=f"ICMPv6 {kind}",

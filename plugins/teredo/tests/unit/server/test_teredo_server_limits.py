@@ -19,9 +19,7 @@ from tests.teredo_world.vectors import CLIENT_A, CLIENT_A_MAPPED, NATIVE_HOST, P
 
 from tunnelmgr.api.events import Up
 from tunnelmgr.api.network import Endpoint
-from tunnelmgr.api.packets import (
-    IPv6Packet,
-)
+from tunnelmgr.api.packets.ipv6 import IPv6Packet
 from tunnelmgr_teredo.constants import GUEST_MEMORY, GUESTS_MAX, TEREDO_PREFIX
 from tunnelmgr_teredo.relay.guests import Signatories
 from tunnelmgr_teredo.wire.datagram import OriginIndication, Payload

@@ -6,7 +6,7 @@ from tests.teredo_world.vectors import NONCE, PACKETS
 
 from tunnelmgr.api.errors import WireError
 from tunnelmgr.api.network import Endpoint
-from tunnelmgr.api.packets import IPv6Packet
+from tunnelmgr.api.packets.ipv6 import IPv6Packet
 from tunnelmgr_teredo.wire.datagram import (
     Authentication,
     OriginIndication,
