@@ -5,7 +5,7 @@ from ipaddress import IPv4Address
 from typing import NamedTuple
 
 from tunnelmgr.api.errors import WireError
-from tunnelmgr.api.packets.icmp import EchoReply, EchoRequest
+from tunnelmgr.api.packets.icmp import EchoReply, EchoRequest, OtherIcmp
 from tunnelmgr.api.packets.icmpv6 import parse_icmpv6
 from tunnelmgr.api.packets.icmpv6_errors import Icmpv6Error
 from tunnelmgr.api.packets.ipv6 import IPV6_HEADER_LENGTH, IPv6Packet, ipv6_length
