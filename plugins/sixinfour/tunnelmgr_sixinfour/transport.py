@@ -19,7 +19,7 @@ from tunnelmgr_sixinfour.configured.settings import SixInFourSettings
 from tunnelmgr_sixinfour.configured.tunnel import SixInFourTunnel
 from tunnelmgr_sixinfour.constants import TUNNEL_MTU_MIN
 from tunnelmgr_sixinfour.derived.border_relay import BorderRelay, BorderRelaySettings
-from tunnelmgr_sixinfour.derived.sixrd import SixRd, SixRdSettings
+from tunnelmgr_sixinfour.derived.sixrd import SixRdSettings
 from tunnelmgr_sixinfour.derived.sixrd_learning import Learner
 from tunnelmgr_sixinfour.derived.sixtofour import SixToFour, SixToFourSettings
 from tunnelmgr_sixinfour.derived.tunnel import DerivedTunnel
@@ -102,9 +102,8 @@ class SixRdTransport(Transport):
         settings = self._settings
         if isinstance(settings, BorderRelaySettings):
             return DerivedTunnel(settings, self.type_name, random, BorderRelay(settings))
-        if settings.option is None:
-            return DerivedTunnel(settings, self.type_name, random, None, partial(Learner, settings.keepalive, random))
-        return DerivedTunnel(settings, self.type_name, random, SixRd(settings.option, settings.keepalive))
+        learning = partial(Learner, settings.keepalive, random) if settings.domain is None else None
+        return DerivedTunnel(settings, self.type_name, random, settings.domain, learning)
 
 
 def _judge(report: NetworkReport, local: IPv4Address | None) -> Suitability:

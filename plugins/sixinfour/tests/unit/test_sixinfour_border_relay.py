@@ -20,8 +20,10 @@ from tunnelmgr.api.packets.ipv6 import IPv6Packet
 from tunnelmgr.api.packets.protocol import IpProtocol
 from tunnelmgr.api.report import NetworkReport
 from tunnelmgr.api.transport import Fit
+from tunnelmgr_sixinfour.constants import KEEPALIVE_INTERVAL, TUNNEL_MTU_MIN
 from tunnelmgr_sixinfour.derived.border_relay import BorderRelaySettings
-from tunnelmgr_sixinfour.derived.relay_watch import RelayWatch
+from tunnelmgr_sixinfour.protocol41.path_mtu import PathMtu
+from tunnelmgr_sixinfour.protocol41.rounds import Rounds
 from tunnelmgr_sixinfour.transport import SixRdTransport
 
 RELAY, CUSTOMER = IPv4Address("10.0.0.1"), IPv4Address("10.100.100.1")
@@ -82,18 +84,20 @@ def test_a_packet_of_a_customer_to_itself_is_sent_back_as_the_vector_has_it() ->
     assert relay.tunnel.outbox.drain_packets() == []
 
 
-def watch_of(random: Random) -> RelayWatch:
-    return RelayWatch(CUSTOMER6, 60.0, random, 0.0, has_answered=False)
+def watch_of(random: Random) -> Rounds:
+    watch = Rounds(CUSTOMER6, CUSTOMER6, KEEPALIVE_INTERVAL, PathMtu(TUNNEL_MTU_MIN), random)
+    watch.hasten(0.0)
+    return watch
 
 
 @pytest.mark.requirement("S-SR-010")
 def test_a_customer_knows_its_own_packets_and_no_others() -> None:
     watch = watch_of(Random(1))
-    (asked,) = watch.advance(0.0)
-    forged = IPv6Packet.parse(watch_of(Random(2)).advance(0.0)[0])
-    assert not watch.take(forged, 0.1)
-    assert not watch.take(IPv6Packet.parse(vectors.outer("sixrd-br-probe-return").payload), 0.1)
-    assert watch.take(replace(IPv6Packet.parse(asked), hop_limit=63), 0.1)
+    (asked,) = watch.begin(0.0, heard=False)
+    forged = IPv6Packet.parse(watch_of(Random(2)).begin(0.0, heard=False)[0])
+    assert watch.take(forged, 0.1) is None
+    assert watch.take(IPv6Packet.parse(vectors.outer("sixrd-br-probe-return").payload), 0.1) is None
+    assert watch.take(replace(IPv6Packet.parse(asked), hop_limit=63), 0.1) is not None
 
 
 def test_customers_reach_each_other_through_it_too() -> None:

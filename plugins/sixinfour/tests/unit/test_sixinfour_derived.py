@@ -25,8 +25,8 @@ from tunnelmgr.api.packets.ipv6 import IPv6Packet
 from tunnelmgr.api.packets.protocol import IpProtocol
 from tunnelmgr.api.report import NetworkReport
 from tunnelmgr.api.transport import Fit
-from tunnelmgr_sixinfour.derived.sixrd import SixRd, SixRdOption, SixRdSettings, sixrd_prefix
-from tunnelmgr_sixinfour.derived.sixtofour import SixToFour, SixToFourSettings, sixtofour_prefix
+from tunnelmgr_sixinfour.derived.sixrd import SixRdOption, SixRdSettings
+from tunnelmgr_sixinfour.derived.sixtofour import SixToFour, SixToFourSettings
 from tunnelmgr_sixinfour.derived.tunnel import DerivedTunnel
 from tunnelmgr_sixinfour.transport import SixRdTransport, SixToFourTransport
 
@@ -101,22 +101,20 @@ def packet(source: str, destination: str) -> IPv6Packet:
 
 @pytest.mark.parametrize("row", TABLES["sixtofour"], ids=lambda row: str(row["ipv4"]))
 def test_a_6to4_prefix_is_made_of_the_address(row: dict[str, str]) -> None:
-    assert sixtofour_prefix(IPv4Address(row["ipv4"])) == IPv6Network(row["prefix"])
+    domain = SixToFour(SixToFourSettings())
+    assert domain.prefix_of(IPv4Address(row["ipv4"])) == IPv6Network(row["prefix"])
 
 
 @pytest.mark.parametrize("row", TABLES["sixrd"], ids=lambda row: str(row["ce_ipv4"]))
 @pytest.mark.requirement("S-SR-003")
 def test_a_6rd_prefix_is_made_of_the_providers_and_the_address(row: dict[str, Any]) -> None:
-    domain = IPv6Network((row["prefix"], row["prefix_len"]), strict=False)
-    ours = IPv4Address(row["ce_ipv4"])
-    delegated = sixrd_prefix(domain, row["ipv4_mask_len"], ours)
-    assert delegated == IPv6Network(row["delegated"])
+    ours, delegated = IPv4Address(row["ce_ipv4"]), IPv6Network(row["delegated"])
     written = {"prefix": f"{row['prefix']}/{row['prefix_len']}", "mask_length": row["ipv4_mask_len"]}
-    option = SixRdSettings.model_validate(written | {"border_relay": "10.0.0.1"}).option
-    assert option is not None
-    made = SixRd(option, None)
+    made = SixRdSettings.model_validate(written | {"border_relay": "10.0.0.1"}).domain
+    assert made is not None
     site = made.site(ours)
     assert site is not None
+    assert site.prefix == delegated
     assert made.site_of(site.address) == (delegated, ours), "and back"
 
 

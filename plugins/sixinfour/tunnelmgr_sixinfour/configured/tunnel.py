@@ -14,7 +14,6 @@ from tunnelmgr.api.network import Network
 from tunnelmgr.api.status import Fact, PathUse, PeerStatus, TunnelStatus
 from tunnelmgr.api.tunnel import earliest
 from tunnelmgr_sixinfour.configured.announcements import Announcements
-from tunnelmgr_sixinfour.configured.rounds import Found, Rounds
 from tunnelmgr_sixinfour.configured.routing import host_config, paths_of, sides_of
 from tunnelmgr_sixinfour.configured.settings import SixInFourSettings
 from tunnelmgr_sixinfour.constants import ERROR_ANSWERS, KEEPALIVE_LOSSES, UP_PATIENCE
@@ -23,9 +22,9 @@ from tunnelmgr_sixinfour.protocol41.addresses import link_local_for
 from tunnelmgr_sixinfour.protocol41.diagnosis import Diagnosis, FarEndEvidence, SparingNotices
 from tunnelmgr_sixinfour.protocol41.encapsulation import Arrived, check_outward, decapsulate
 from tunnelmgr_sixinfour.protocol41.icmp import IcmpJudge, News
-from tunnelmgr_sixinfour.protocol41.keepalive import SMALL
 from tunnelmgr_sixinfour.protocol41.neighbours import answer_to, echo_reply_to, is_discovery
 from tunnelmgr_sixinfour.protocol41.path_mtu import PathMtu
+from tunnelmgr_sixinfour.protocol41.rounds import SMALL, Found, Rounds
 from tunnelmgr_sixinfour.protocol41.tunnel import Protocol41Tunnel
 from tunnelmgr_sixinfour.provider.update import EndpointUpdate
 
@@ -57,7 +56,7 @@ class SixInFourTunnel(Protocol41Tunnel):
         self._random = random
         self._state = PeerState.OPENING
         self._path_mtu = PathMtu(settings.static_mtu)
-        self._rounds = Rounds(settings, self._path_mtu, random)
+        self._rounds = Rounds(settings.address.ip, settings.far, settings.keepalive, self._path_mtu, random)
         self._evidence = FarEndEvidence(settings.remote, settings.far)
         self._errors = ErrorAnswers(settings.address.ip, ERROR_ANSWERS, self.outbox)
         notices = SparingNotices(self.outbox)
@@ -321,8 +320,7 @@ class SixInFourTunnel(Protocol41Tunnel):
             self._path_mtu.next_timeout(),
             self._update.next_timeout() if self._update is not None else None,
             self._up_by,
-            self._rounds.ends_at,
-            self._rounds.due_at if self._channel.is_open else None,
+            self._rounds.next_timeout() if self._channel.is_open else None,
         )
 
     def status(self, now: float) -> TunnelStatus:

@@ -6,8 +6,8 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from tunnelmgr.api.packets.ipv6 import IPv6Packet
-from tunnelmgr_sixinfour.derived.domain import DerivedSite
-from tunnelmgr_sixinfour.derived.sixrd import SixRd, SixRdEnvelope, SixRdOption, check_domain
+from tunnelmgr_sixinfour.derived.domain import DerivedSite, Domain
+from tunnelmgr_sixinfour.derived.sixrd import SixRdEnvelope, check_domain
 from tunnelmgr_sixinfour.drops import Drop, Refused
 from tunnelmgr_sixinfour.protocol41.settings import Ipv4Host
 
@@ -40,14 +40,13 @@ class BorderRelaySettings(SixRdEnvelope):
         return self
 
 
-class BorderRelay(SixRd):
+class BorderRelay(Domain):
     """The domain of one provider, as its border relay sees it."""
 
     is_gateway = True
 
     def __init__(self, settings: BorderRelaySettings) -> None:
-        super().__init__(SixRdOption(settings.customers.prefixlen, settings.prefix.network, (settings.local,)), None)
-        self.gateway = None
+        super().__init__(settings.prefix.network, settings.customers.prefixlen, gateway=None)
         self._customers = settings.customers
         # Fragments of several relays with one address may be put together to one packet: RFC 5969 section 9.1.
         self.dont_fragment = settings.anycast

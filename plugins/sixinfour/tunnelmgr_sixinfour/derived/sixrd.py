@@ -2,18 +2,15 @@
 
 import struct
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, IPv6Interface, IPv6Network
+from ipaddress import IPv4Address, IPv6Interface, IPv6Network
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from tunnelmgr.api.addresses import is_never_a_host
 from tunnelmgr.api.errors import WireError
-from tunnelmgr.api.packets.ipv6 import IPv6Packet
 from tunnelmgr.api.settings import SECONDS
 from tunnelmgr_sixinfour.constants import KEEPALIVE_INTERVAL, SITE_LENGTH_MIN, SITES, SIXTOFOUR_PREFIX
-from tunnelmgr_sixinfour.derived.domain import DerivedSettings, DerivedSite, check_site_source
-from tunnelmgr_sixinfour.drops import Drop, Refused
+from tunnelmgr_sixinfour.derived.domain import DerivedSettings, Domain
 from tunnelmgr_sixinfour.protocol41.settings import DscpModel, EcnMode, Ipv4Host
 
 OPTION_6RD = 212  # RFC 5969 section 7.1.1
@@ -113,11 +110,11 @@ class SixRdSettings(SixRdEnvelope):
         return self
 
     @property
-    def option(self) -> SixRdOption | None:
-        """What DHCP would say; None where it is to be asked."""
-        if self.prefix is None or self.border_relay is None:
+    def domain(self) -> Domain | None:
+        """What is written; None where DHCP is to be asked."""
+        if self.prefix is None:
             return None
-        return SixRdOption(self.mask_length, self.prefix.network, (self.border_relay,))
+        return Domain(self.prefix.network, self.mask_length, self.border_relay, self.keepalive)
 
 
 def check_domain(domain: IPv6Network, mask_length: int) -> None:
@@ -128,54 +125,3 @@ def check_domain(domain: IPv6Network, mask_length: int) -> None:
     length = domain.prefixlen + 32 - mask_length
     if length > 64:
         raise ValueError(f"the delegated prefix would be a /{length}; `prefix` or `mask_length` is wrong")
-
-
-def sixrd_prefix(domain: IPv6Network, mask_length: int, local: IPv4Address) -> IPv6Network:
-    """Return the delegated prefix of a customer (RFC 5969 section 4)."""
-    bits = 32 - mask_length
-    length = domain.prefixlen + bits
-    return IPv6Network((int(domain.network_address) | (int(local) & ((1 << bits) - 1)) << (128 - length), length))
-
-
-class SixRd:
-    """The domain of one provider, as its customers see it."""
-
-    is_gateway = False
-    dont_fragment = False
-
-    def __init__(self, described: SixRdOption, gateway_echo: float | None) -> None:
-        self.prefix = described.prefix
-        self.gateway: IPv4Address | None = described.border_relays[0]
-        self.gateway_echo = gateway_echo
-        self._mask_length = described.mask_length
-        self._shared = 0
-        """The bits all customers have in common, once one of them is known: ours."""
-
-    def site(self, local: IPv4Address) -> DerivedSite | None:
-        """Return what is ours."""
-        self._shared = int(local) >> (32 - self._mask_length) << (32 - self._mask_length)
-        prefix = sixrd_prefix(self.prefix, self._mask_length, local)
-        return DerivedSite(prefix, prefix.network_address + 1)
-
-    def site_of(self, address: IPv6Address) -> tuple[IPv6Network, IPv4Address] | None:
-        """Return the delegated prefix an address is in, and whose it is. Raises Refused where no host can have that."""
-        if address not in self.prefix:
-            return None
-        bits = 32 - self._mask_length
-        low = int(address) >> (128 - self.prefix.prefixlen - bits) & ((1 << bits) - 1)
-        holder = IPv4Address(self._shared | low)
-        if is_never_a_host(holder):
-            raise Refused(Drop.EMBEDDED)
-        return sixrd_prefix(self.prefix, self._mask_length, holder), holder
-
-    def check_inward(self, packet: IPv6Packet, source: IPv4Address, ours: DerivedSite) -> None:
-        """RFC 5969 section 9.2: another customer has the address in his source, all else comes from the border relay."""
-        if packet.destination not in ours.prefix:
-            raise Refused(Drop.DESTINATION)
-        site = self.site_of(packet.source)
-        if source != (self.gateway if site is None else site[1]) or packet.source in ours.prefix:
-            raise Refused(Drop.EMBEDDED)
-
-    def check_outward(self, source: IPv6Address, ours: DerivedSite) -> None:
-        """A customer sends from the delegated prefix."""
-        check_site_source(source, ours)

@@ -16,7 +16,7 @@ from tunnelmgr.api.outbox import Outbox
 from tunnelmgr_sixinfour.constants import DHCP_IDENTIFIER_LENGTH, DHCP_TIMEOUTS, LEARN_INTERVAL, LEARN_REFUSALS, LEARN_RETRY
 from tunnelmgr_sixinfour.derived.dhcp import BROADCAST, CLIENT_PORT, SERVER_PORT, Ack, Inform
 from tunnelmgr_sixinfour.derived.domain import Domain
-from tunnelmgr_sixinfour.derived.sixrd import OPTION_6RD, SixRd, SixRdOption, check_domain
+from tunnelmgr_sixinfour.derived.sixrd import OPTION_6RD, SixRdOption, check_domain
 from tunnelmgr_sixinfour.protocol41.diagnosis import Diagnosis
 
 _PORT_HINT = "see which program has it with `ss -lunp sport = :68`; or write `prefix`, `mask_length`, `border_relay` instead"
@@ -28,7 +28,9 @@ class Learner:
 
     def __init__(self, gateway_echo: float | None, random: Random, outbox: Outbox) -> None:
         self.domain: Domain | None = None
+        """None while it is not known."""
         self.trouble: Diagnosis | None = None
+        """Why it is not known."""
         self._gateway_echo = gateway_echo
         self._learnt: SixRdOption | None = None
         self._random = random
@@ -115,7 +117,8 @@ class Learner:
         self._refusals = 0
         if learnt == self._learnt:
             return False
-        self._learnt, self.domain, self.trouble = learnt, SixRd(learnt, self._gateway_echo), None
+        self._learnt, self.trouble = learnt, None
+        self.domain = Domain(learnt.prefix, learnt.mask_length, learnt.border_relays[0], self._gateway_echo)
         return True
 
     def close(self) -> None:

@@ -3,15 +3,15 @@
 For direct peers, and a relay where one is named. The anycast relay is refused (RFC 7526).
 """
 
-from ipaddress import IPv4Address, IPv6Address, IPv6Network
+from ipaddress import IPv4Address
 
 from pydantic import Field, field_validator
 
 from tunnelmgr.api.packets.ipv6 import IPv6Packet
-from tunnelmgr_sixinfour.constants import ANYCAST_RELAY, SIXTOFOUR_PREFIX
-from tunnelmgr_sixinfour.derived.domain import DerivedSettings, DerivedSite, check_site_source
+from tunnelmgr_sixinfour.constants import ANYCAST_RELAY, NOT_UNICAST, SIXTOFOUR_PREFIX
+from tunnelmgr_sixinfour.derived.domain import DerivedSettings, DerivedSite, Domain
 from tunnelmgr_sixinfour.drops import Drop, Refused
-from tunnelmgr_sixinfour.protocol41.addresses import embedded, is_global_unicast
+from tunnelmgr_sixinfour.protocol41.addresses import is_global_unicast
 from tunnelmgr_sixinfour.protocol41.settings import Ipv4Host
 
 
@@ -37,49 +37,27 @@ class SixToFourSettings(DerivedSettings):
         return relay
 
 
-def sixtofour_prefix(local: IPv4Address) -> IPv6Network:
-    """Return the prefix of a site (RFC 3056 section 2)."""
-    return IPv6Network((int(SIXTOFOUR_PREFIX.network_address) | int(local) << 80, 48))
+class SixToFour(Domain):
+    """The domain of all 6to4 sites, with the whole IPv4 address in each prefix.
 
+    Nothing is asked of relays: they drop what goes from one site to another (RFC 3964 section 5.2).
+    """
 
-class SixToFour:
-    """The domain of all 6to4 sites."""
-
-    prefix = SIXTOFOUR_PREFIX
-    gateway_echo: float | None = None  # relays drop what goes from one site to another (RFC 3964 section 5.2)
-    is_gateway = False
-    dont_fragment = False
+    never = NOT_UNICAST
 
     def __init__(self, settings: SixToFourSettings) -> None:
-        self.gateway = settings.relay
+        super().__init__(SIXTOFOUR_PREFIX, 0, settings.relay)
         self._subnet = settings.subnet
 
     def site(self, local: IPv4Address) -> DerivedSite | None:
         """Return what is ours; private addresses make no prefix."""
         if not is_global_unicast(local):
             return None
-        prefix = sixtofour_prefix(local)
+        prefix = self.prefix_of(local)
         return DerivedSite(prefix, prefix.network_address + (self._subnet << 64 | 1))
-
-    def site_of(self, address: IPv6Address) -> tuple[IPv6Network, IPv4Address] | None:
-        """Return the prefix and the IPv4 address in it. Raises Refused where no host can have that."""
-        inside = embedded(address)
-        if inside is None:
-            return None
-        if not is_global_unicast(inside):
-            raise Refused(Drop.EMBEDDED)
-        return sixtofour_prefix(inside), inside
 
     def check_inward(self, packet: IPv6Packet, source: IPv4Address, ours: DerivedSite) -> None:
         """The decapsulator's rules of RFC 3964 section 5.2.2: native sources come from the relay alone."""
         if not is_global_unicast(source):
             raise Refused(Drop.OUTER_SOURCE)
-        if packet.destination not in ours.prefix:
-            raise Refused(Drop.DESTINATION)
-        site = self.site_of(packet.source)
-        if source != (self.gateway if site is None else site[1]) or packet.source in ours.prefix:
-            raise Refused(Drop.EMBEDDED)
-
-    def check_outward(self, source: IPv6Address, ours: DerivedSite) -> None:
-        """The encapsulator's rule: sources are of our own prefix."""
-        check_site_source(source, ours)
+        super().check_inward(packet, source, ours)

@@ -7,7 +7,6 @@ from random import Random
 
 from tunnelmgr.api.datagrams import Datagram, IcmpReceived
 from tunnelmgr.api.effects import Effect, EffectResult
-from tunnelmgr.api.error_answers import ErrorAnswers
 from tunnelmgr.api.errors import WireError
 from tunnelmgr.api.events import Down, Notice, PeerSilent
 from tunnelmgr.api.network import Network
@@ -16,14 +15,16 @@ from tunnelmgr.api.packets.icmpv4 import Icmpv4Type, Icmpv4UnreachableCode
 from tunnelmgr.api.packets.ipv6 import IPv6Packet, IPv6Quote, with_hop_limit
 from tunnelmgr.api.status import Fact, TunnelStatus
 from tunnelmgr.api.tunnel import earliest
-from tunnelmgr_sixinfour.constants import ERROR_ANSWERS, OVERHEAD, TUNNEL_MTU_MIN
-from tunnelmgr_sixinfour.derived.domain import DerivedSite, Domain, DomainSource
-from tunnelmgr_sixinfour.derived.relay_watch import RelayState, RelayWatch
-from tunnelmgr_sixinfour.derived.site_paths import Residence, SitePaths
+from tunnelmgr_sixinfour.constants import KEEPALIVE_LOSSES, OVERHEAD, TUNNEL_MTU_MIN
+from tunnelmgr_sixinfour.derived.domain import DerivedSite, Domain
+from tunnelmgr_sixinfour.derived.residence import Residence
+from tunnelmgr_sixinfour.derived.sixrd_learning import Learner
 from tunnelmgr_sixinfour.drops import Drop, Refused
 from tunnelmgr_sixinfour.protocol41.encapsulation import let_in, open_envelope
 from tunnelmgr_sixinfour.protocol41.neighbours import is_discovery
 from tunnelmgr_sixinfour.protocol41.nesting import is_nested_too_deep
+from tunnelmgr_sixinfour.protocol41.path_mtu import PathMtu
+from tunnelmgr_sixinfour.protocol41.rounds import Rounds
 from tunnelmgr_sixinfour.protocol41.settings import EnvelopeSettings
 from tunnelmgr_sixinfour.protocol41.tunnel import Protocol41Tunnel
 
@@ -62,7 +63,7 @@ class DerivedTunnel(Protocol41Tunnel):
         name: str,
         random: Random,
         domain: Domain | None,
-        learning: Callable[[Outbox], DomainSource] | None = None,
+        learning: Callable[[Outbox], Learner] | None = None,
     ) -> None:
         """`learning` makes what finds the domain where it is not given."""
         super().__init__(settings)
@@ -131,15 +132,9 @@ class DerivedTunnel(Protocol41Tunnel):
     def _enter(self, domain: Domain, site: DerivedSite) -> None:
         """Be at a new address: all that was known of the old one is void."""
         if self._here is not None:
-            self._here.paths.take_back()
+            self._here.take_back()
         self._state, self._complaint = SiteState.OPENING, ""
-        self._here = Residence(
-            domain,
-            site,
-            SitePaths(site, domain, self._channel, self._tos, self.outbox),
-            ErrorAnswers(site.address, ERROR_ANSWERS, self.outbox),
-            ErrorAnswers(site.address, ERROR_ANSWERS, self.outbox, to="sites", by=self._send_to_site),
-        )
+        self._here = Residence(domain, site, self._channel, self._tos, self.outbox, self._send_to_site)
 
     def _without_prefix(self, state: SiteState, reason: str, hint: str) -> None:
         self._state = state
@@ -150,7 +145,7 @@ class DerivedTunnel(Protocol41Tunnel):
     def _leave(self) -> None:
         """Have no prefix any more."""
         if self._here is not None:
-            self._here.paths.take_back()
+            self._here.take_back()
         self._here = None
         self._channel.close()
 
@@ -175,7 +170,8 @@ class DerivedTunnel(Protocol41Tunnel):
             return
         self._state = SiteState.ASKING
         known = self._answering is not None and self._answering == here.domain.gateway
-        here.watch = RelayWatch(here.site.address, interval, self._random, now, has_answered=known)
+        here.watch = Rounds(here.site.address, here.site.address, interval, PathMtu(self._mtu), self._random)
+        here.watch.hasten(now)
         if self._configured:  # the old address is of no use to anybody
             doubted = self._doubted and known
             self._say_up(here)
@@ -184,26 +180,44 @@ class DerivedTunnel(Protocol41Tunnel):
         self._ask_gateway(now)
 
     # -- is the gateway there -----------------------------------------------------------------------------------------
+    # Packets from this host to itself, which the gateway sends back, tell (RFC 5969 section 8). Neighbour unreachability
+    # detection would do the same, but is for links whose every neighbour may be asked all the time.
 
     def _ask_gateway(self, now: float) -> None:
         """Ask what is due, and say what came of it."""
         here = self._here
         if here is None or here.watch is None or here.domain.gateway is None or not self._channel.is_open:
             return
-        for packet in here.watch.advance(now):
-            self._send(packet, here.domain.gateway)
-        if here.watch.state is RelayState.ANSWERS and self._state is not SiteState.CARRYING:
-            self._state, self._answering = SiteState.CARRYING, here.domain.gateway
-            self._say_up(here)
-        elif here.watch.state is RelayState.MUTE and self._state is SiteState.ASKING:
-            self._state = SiteState.CARRYING
-            self.outbox.say(Notice("6rd.mute-relay", f"border relay {here.domain.gateway} {_MUTE}"))
-            self._say_up(here)
-        elif here.watch.state is RelayState.SILENT and self._state is not SiteState.SILENT:
+        gateway = here.domain.gateway
+        found = here.watch.end(now)
+        if found is not None:
+            self._judge(here, gateway, found.losses, now)
+        heard = self._state is SiteState.CARRYING and self._answering == gateway
+        for packet in here.watch.begin(now, heard=heard):
+            self._send(packet, gateway)
+
+    def _judge(self, here: Residence, gateway: IPv4Address, losses: int, now: float) -> None:
+        """Draw the conclusions from what the gateway sent back, or did not.
+
+        Linux as a border relay sends nothing back (packet_is_spoofed in net/ipv6/sit.c), and works.
+        """
+        if not losses:
+            self._answering = gateway
+            if self._state is not SiteState.CARRYING:
+                self._state = SiteState.CARRYING
+                self._say_up(here)
+        elif losses < KEEPALIVE_LOSSES:
+            return
+        elif self._answering != gateway:
+            if self._state is SiteState.ASKING:
+                self._state = SiteState.CARRYING
+                self.outbox.say(Notice("6rd.mute-relay", f"border relay {gateway} {_MUTE}"))
+                self._say_up(here)
+        elif self._state is not SiteState.SILENT:
             self._state = SiteState.SILENT
             if not self._configured:
                 self._say_up(here)
-            self._say_silent(f"border relay {here.domain.gateway} sends nothing back any more", _SILENT_HINT)
+            self._say_silent(f"border relay {gateway} sends nothing back any more", _SILENT_HINT)
             if self._source is not None:
                 self._source.ask(now)  # the provider may have another one by now
 
@@ -212,7 +226,7 @@ class DerivedTunnel(Protocol41Tunnel):
     def _say_up(self, here: Residence) -> None:
         """Say how to configure this host, and which paths there are from the beginning."""
         self._configured, self._doubted, self._complaint = True, False, ""
-        here.paths.begin()
+        here.begin()
         self.outbox.say(here.up(self._channel.local, self._mtu))
 
     def _say_silent(self, reason: str, hint: str) -> None:
@@ -244,7 +258,7 @@ class DerivedTunnel(Protocol41Tunnel):
         if is_discovery(packet):
             raise Refused(Drop.DISCOVERY)
         outer = datagram.remote.address
-        if here.watch is not None and outer == here.domain.gateway and here.watch.take(packet, now):
+        if here.watch is not None and outer == here.domain.gateway and here.watch.take(packet, now) is not None:
             self._ask_gateway(now)
             return
         here.domain.check_inward(packet, outer, here.site)
@@ -291,7 +305,7 @@ class DerivedTunnel(Protocol41Tunnel):
         if remote is None:
             here.errors.unreachable(data, now)
             raise Refused(Drop.NO_REMOTE)
-        here.paths.remember(destination, now)
+        here.remember(destination, now)
         self._send(data, remote)
 
     def _judge_icmp(self, event: IcmpReceived, now: float) -> None:
@@ -335,7 +349,7 @@ class DerivedTunnel(Protocol41Tunnel):
             "relay": None if self._domain is None or self._domain.gateway is None else str(self._domain.gateway),
         }
         if here is not None:
-            facts["sites_written_to"] = here.paths.recent(now)
+            facts["sites_written_to"] = here.recent(now)
             if here.watch is not None:
                 facts["round_trip_s"] = here.watch.round_trip
         return TunnelStatus(self._state.value, facts, counters=dict(self.outbox.counters))
@@ -345,6 +359,6 @@ class DerivedTunnel(Protocol41Tunnel):
         if self._source is not None:
             self._source.close()
         if self._here is not None:
-            self._here.paths.take_back()
+            self._here.take_back()
             self._here = None
         super().stop(now)

@@ -8,7 +8,6 @@ from tunnelmgr_sixinfour.constants import (
     LINK_LOCAL,
     NEVER_A_SOURCE,
     NOT_UNICAST,
-    SIXTOFOUR_PREFIX,
 )
 
 
@@ -17,19 +16,11 @@ def is_global_unicast(address: IPv4Address) -> bool:
     return not is_within(address, NOT_UNICAST)
 
 
-def embedded(address: IPv6Address) -> IPv4Address | None:
-    """Return the IPv4 address in a 6to4 address (RFC 3056 section 2), None for any other address."""
-    if address not in SIXTOFOUR_PREFIX:
-        return None
-    return IPv4Address(int(address) >> 80 & 0xFFFF_FFFF)
-
-
 def is_impossible_source(address: IPv6Address) -> bool:
     """Whether no honest host sends from this inner address (RFC 4213 section 3.6); the unspecified one may."""
     if any(address in network for network in NEVER_A_SOURCE):
         return not address.is_unspecified
-    inside = embedded(address)
-    return inside is not None and not is_global_unicast(inside)
+    return address.sixtofour is not None and not is_global_unicast(address.sixtofour)
 
 
 def link_local_of(address: IPv4Address) -> IPv6Address:

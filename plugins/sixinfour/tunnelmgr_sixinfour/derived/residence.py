@@ -1,7 +1,7 @@
 """What a host is in a domain for as long as it has one address, and its paths for the data plane."""
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from collections.abc import Callable
 from ipaddress import IPv4Address, IPv6Address, IPv6Interface, IPv6Network
 
 from tunnelmgr.api.error_answers import ErrorAnswers
@@ -10,18 +10,36 @@ from tunnelmgr.api.hostconfig import HostConfig
 from tunnelmgr.api.network import Endpoint
 from tunnelmgr.api.outbox import Outbox
 from tunnelmgr.api.packets.ipv6 import IPv6Packet
-from tunnelmgr_sixinfour.constants import DERIVED_PATH_VALIDITY, DERIVED_PATHS_MAX, SIXTOFOUR_PREFIX
+from tunnelmgr_sixinfour.constants import DERIVED_PATH_VALIDITY, DERIVED_PATHS_MAX, ERROR_ANSWERS, SIXTOFOUR_PREFIX
 from tunnelmgr_sixinfour.derived.domain import DerivedSite, Domain
-from tunnelmgr_sixinfour.derived.relay_watch import RelayWatch
 from tunnelmgr_sixinfour.protocol41.channel import RawChannel
+from tunnelmgr_sixinfour.protocol41.rounds import Rounds
 
 
-class SitePaths:
-    """Those of one channel: to the gateway, and to other sites for as long as they answer."""
+class Residence:
+    """A site of a domain, or its gateway. Nothing of it holds at another address.
 
-    def __init__(self, site: DerivedSite, domain: Domain, channel: RawChannel, tos: OuterTos, outbox: Outbox) -> None:
-        self._site = site
-        self._domain = domain
+    Its paths lead to the gateway, and to other sites for as long as they answer.
+    """
+
+    def __init__(
+        self,
+        domain: Domain,
+        site: DerivedSite,
+        channel: RawChannel,
+        tos: OuterTos,
+        outbox: Outbox,
+        to_site: Callable[[bytes], None],
+    ) -> None:
+        """`to_site` sends a packet to another site."""
+        self.domain = domain
+        self.site = site
+        self.errors = ErrorAnswers(site.address, ERROR_ANSWERS, outbox)
+        """For this host and its LAN."""
+        self.errors_back = ErrorAnswers(site.address, ERROR_ANSWERS, outbox, to="sites", by=to_site)
+        """For other sites, at a gateway."""
+        self.watch: Rounds | None = None
+        """Asks whether the gateway is there."""
         self._channel = channel
         self._tos = tos
         self._outbox = outbox
@@ -33,16 +51,16 @@ class SitePaths:
         return sum(now - at < DERIVED_PATH_VALIDITY for at in self._said.values())
 
     def begin(self) -> None:
-        """Say those that are there from the beginning."""
-        domain = self._domain
+        """Say the paths that are there from the beginning."""
+        domain = self.domain
         if domain.gateway is not None:
-            self._say(EVERYWHERE, domain.gateway, None, (domain.prefix, SIXTOFOUR_PREFIX, self._site.prefix))
+            self._say(EVERYWHERE, domain.gateway, None, (domain.prefix, SIXTOFOUR_PREFIX, self.site.prefix))
             # A path that is never valid keeps its prefix for the Tunnel: other sites are not behind the gateway.
             self._say(domain.prefix, domain.gateway, 0.0)
 
     def remember(self, destination: IPv6Address, now: float) -> None:
         """Let the data plane carry to the site of an address; what is beyond the gateway has its path already."""
-        other = self._domain.site_of(destination)
+        other = self.domain.site_of(destination)
         if other is None:
             return
         prefix, remote = other
@@ -57,7 +75,7 @@ class SitePaths:
 
     def take_back(self) -> None:
         """Say that no path is left."""
-        by_gateway = () if self._domain.gateway is None else (self._domain.prefix, EVERYWHERE)
+        by_gateway = () if self.domain.gateway is None else (self.domain.prefix, EVERYWHERE)
         for prefix in (*self._said, *by_gateway):
             self._outbox.say(PathDown(prefix))
         self._said.clear()
@@ -65,28 +83,14 @@ class SitePaths:
     def _say(
         self, prefix: IPv6Network, remote: IPv4Address, valid_for: float | None, ingress: tuple[IPv6Network, ...] = ()
     ) -> None:
-        at_gateway = self._domain.is_gateway
+        at_gateway = self.domain.is_gateway
         path = PathUp(
             *(prefix, Endpoint(remote, 0), self._channel.name, valid_for, ingress),
-            local=EVERYWHERE if at_gateway else self._site.prefix,
-            local_except=(self._domain.prefix,) if at_gateway else (),
+            local=EVERYWHERE if at_gateway else self.site.prefix,
+            local_except=(self.domain.prefix,) if at_gateway else (),
             tos=self._tos,
         )
         self._outbox.say(path)
-
-
-@dataclass(slots=True)
-class Residence:
-    """A site of a domain, or its gateway. Nothing of it holds at another address."""
-
-    domain: Domain
-    site: DerivedSite
-    paths: SitePaths
-    errors: ErrorAnswers
-    """For this host and its LAN."""
-    errors_back: ErrorAnswers
-    """For other sites, at a gateway."""
-    watch: RelayWatch | None = None
 
     def remote_of(self, packet: IPv6Packet) -> IPv4Address | None:
         """Return where a packet of this side goes, None for nowhere.
