@@ -12,8 +12,10 @@ from tunnelmgr.cli.commands.lab import built, lab, screen, spoken
 from tunnelmgr.cli.commands.schema import schema_of
 from tunnelmgr.cli.main import run
 from tunnelmgr.lab.namespaces.programs import Program
+from tunnelmgr.lab.readymade.description import Router
 from tunnelmgr.lab.readymade.scenarios import SCENARIOS
-from tunnelmgr.lab.readymade.state import HostState, LabState, RouterState
+from tunnelmgr.lab.readymade.state import HostState, LabState
+from tunnelmgr.lab.vocabulary import NatKind
 
 STATE = LabState(
     "lab",
@@ -27,8 +29,8 @@ STATE = LabState(
             (Program(7, ("/venv/bin/python3", "/venv/bin/tunnelmgr", "up", "teredo-server")),),
         ),
         HostState("client1", "client", ("192.168.1.2",), None, (Program(8, ("sleep", "9")), Program(9, ("-sh",)))),
-        HostState("client1-nat", "router of client1", ("203.0.113.1",), RouterState("symmetric", 0.02, 0.01, 1400), ()),
-        HostState("client2-nat", "router of client2", (), RouterState("full-cone", 0.0, 0.0, 1500), ()),
+        HostState("client1-nat", "router of client1", ("203.0.113.1",), Router(NatKind.SYMMETRIC, 0.02, 0.01, 1400), ()),
+        HostState("client2-nat", "router of client2", (), Router(NatKind.FULL_CONE, 0.0, 0.0, 1500), ()),
     ),
 )
 

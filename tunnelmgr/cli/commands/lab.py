@@ -14,12 +14,12 @@ from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.cli import options, render
 from tunnelmgr.core.runtime import RUNTIME_DIR
 from tunnelmgr.lab.namespaces.programs import Program
-from tunnelmgr.lab.readymade.description import DEFAULT_NAT, Description, describe
+from tunnelmgr.lab.readymade.description import DEFAULT_NAT, Description, Router, describe
 from tunnelmgr.lab.readymade.ground import Ground
 from tunnelmgr.lab.readymade.lab import Lab, standing
 from tunnelmgr.lab.readymade.scenario import Scenario, play
 from tunnelmgr.lab.readymade.scenarios import SCENARIOS, demo
-from tunnelmgr.lab.readymade.state import HostState, LabState, RouterState, state_of
+from tunnelmgr.lab.readymade.state import HostState, LabState, state_of
 from tunnelmgr.lab.vocabulary import LINK_MTU, NatKind
 
 DEFAULT_LAB = "lab"
@@ -70,7 +70,7 @@ def up(name: str, nats: tuple[str, ...], delays: tuple[float, ...], losses: tupl
         [percent / 100 for percent in losses],
         mtus,
     )
-    return _ground(name).build_to_stay(partial(_build, description))
+    return _ground(name).build(partial(_build, description))
 
 
 @lab.command()
@@ -127,7 +127,7 @@ def run(name: str, scenario: str | None) -> int:
         return ExitCode.DONE
     if scenario not in SCENARIOS:
         raise TunnelError(f"no scenario {scenario!r}", hint=f"there are {', '.join(SCENARIOS)}", exit_code=ExitCode.USAGE)
-    return _ground(name).build_for_now(partial(_perform, SCENARIOS[scenario], name))
+    return _ground(name).build(partial(_perform, SCENARIOS[scenario], name), stays=False)
 
 
 @lab.command("demo")
@@ -138,7 +138,7 @@ def show_demo(name: str, nat: str) -> int:
 
     In a lab of its own, which is gone afterwards. Takes a few seconds.
     """
-    return _ground(name).build_for_now(partial(_perform, demo(NatKind(nat)), name))
+    return _ground(name).build(partial(_perform, demo(NatKind(nat)), name), stays=False)
 
 
 def _ground(name: str) -> Ground:
@@ -196,8 +196,8 @@ def _rows(host: HostState) -> Iterable[tuple[str, ...]]:
         head = ("", "")
 
 
-def _router(router: RouterState) -> str:
-    words = [router.nat]
+def _router(router: Router) -> str:
+    words = [router.nat.value]
     if router.delay:
         words.append(f"{router.delay * 1000:g} ms")
     if router.loss:

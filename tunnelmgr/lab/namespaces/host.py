@@ -6,9 +6,12 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
+from typing import TypeVar
 
 from tunnelmgr.api.errors import TunnelError
 from tunnelmgr.lab.namespaces.entering import entered
+
+_Address = TypeVar("_Address", IPv4Address, IPv6Address)
 
 STOP_TIMEOUT = 5.0  # seconds a program has to end after SIGTERM, before SIGKILL
 
@@ -28,18 +31,18 @@ class Host:
     @property
     def ipv4(self) -> IPv4Address:
         """The first IPv4 address; raises TunnelError when it has none."""
-        for address in self.addresses:
-            if isinstance(address, IPv4Address):
-                return address
-        raise TunnelError(f"{self.name} has no IPv4 address")
+        return self._first(IPv4Address)
 
     @property
     def ipv6(self) -> IPv6Address:
         """The first IPv6 address; raises TunnelError when it has none."""
+        return self._first(IPv6Address)
+
+    def _first(self, kind: type[_Address]) -> _Address:
         for address in self.addresses:
-            if isinstance(address, IPv6Address):
+            if isinstance(address, kind):
                 return address
-        raise TunnelError(f"{self.name} has no IPv6 address")
+        raise TunnelError(f"{self.name} has no {kind.__name__.removesuffix('Address')} address")
 
     def command(self, arguments: Sequence[str]) -> list[str]:
         """The words that run `arguments` here when executed on the machine itself."""

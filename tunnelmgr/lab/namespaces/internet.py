@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, ip_address, ip_network
-from types import TracebackType
 from typing import Self
 
 from tunnelmgr.api.errors import TunnelError
@@ -65,9 +64,7 @@ class NamespaceInternet:
         self.create()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.destroy()
 
     def host(
@@ -79,7 +76,7 @@ class NamespaceInternet:
     ) -> Host:
         """Add a host on the backbone with these addresses; all hosts find it by `name` and by `names`."""
         naming.check_host_name(name)
-        host = self._host(name, addresses)
+        host = self.find_host(name, *addresses)
         naming.share_files(self.name, name)
         run_script(
             wiring.public_host(
@@ -87,7 +84,6 @@ class NamespaceInternet:
             )
         )
         naming.add_names(self.name, [name, *names], host.addresses)
-        self.hosts.append(host)
         return host
 
     def site(
@@ -111,30 +107,37 @@ class NamespaceInternet:
             outside = behind.next_address()
         else:
             outside = IPv4Address(address) if address else FIRST_SITE + len(self.sites)
-        description = nat.nat if isinstance(nat, NatKind) else nat
-        site = Site(self.name, name, outside, description, link, self.offload, lan=IPv4Interface(lan), behind=behind)
+        site = self.find_site(name, nat, outside, link, lan=lan, behind=behind)
         site.build()
-        self.sites.append(site)
         return site
 
     def lan_host(self, name: str, router: Host, interface: str = "lan0") -> Host:
         """Add a host without addresses at a new interface of `router`: it waits for somebody to advertise a prefix."""
         naming.check_host_name(name)
-        host = self._host(name, ())
+        host = self.find_host(name)
         naming.share_files(self.name, name)
         run_script(wiring.lan_host(host.namespace, router.namespace, interface, offload=self.offload))
+        return host
+
+    def find_host(self, name: str, *addresses: str | IPv4Address | IPv6Address) -> Host:
+        """Know a host that is there, or is about to be: another process may have added it."""
+        host = Host(name, naming.namespace_of(self.name, name), [ip_address(address) for address in addresses])
         self.hosts.append(host)
         return host
 
-    def find_host(self, name: str, *addresses: str) -> Host:
-        """Know a host that another process has added."""
-        host = self._host(name, addresses)
-        self.hosts.append(host)
-        return host
-
-    def find_site(self, name: str, nat: NatKind, address: IPv4Address, link: Link) -> Site:
-        """Know a site that another process has added, with what it was added."""
-        site = self._site(name, nat, address, link)
+    def find_site(
+        self,
+        name: str,
+        nat: NatKind | Nat | None,
+        address: IPv4Address,
+        link: Link,
+        *,
+        lan: str | IPv4Interface = LAN,
+        behind: Site | None = None,
+    ) -> Site:
+        """Know a site that is there, or is about to be, with what it is added with."""
+        description = nat.nat if isinstance(nat, NatKind) else nat
+        site = Site(self.name, name, address, description, link, self.offload, lan=IPv4Interface(lan), behind=behind)
         self.sites.append(site)
         return site
 
@@ -143,13 +146,6 @@ class NamespaceInternet:
         network = ip_network(prefix)
         gateway = via.ipv4 if network.version == 4 else via.ipv6
         run_script(wiring.route(self.backbone.namespace, network, gateway, via.name))
-
-    def _host(self, name: str, addresses: Iterable[str | IPv4Address | IPv6Address]) -> Host:
-        return Host(name, naming.namespace_of(self.name, name), [ip_address(address) for address in addresses])
-
-    def _site(self, name: str, nat: NatKind | Nat | None, address: IPv4Address, link: Link) -> Site:
-        description = nat.nat if isinstance(nat, NatKind) else nat
-        return Site(self.name, name, address, description, link, self.offload)
 
 
 def destroy(lab: str) -> None:

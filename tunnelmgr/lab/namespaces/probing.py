@@ -3,7 +3,6 @@
 import socket
 from contextlib import ExitStack
 from ipaddress import IPv4Address
-from types import TracebackType
 from typing import Self
 
 from tunnelmgr.api.network import Endpoint
@@ -46,9 +45,7 @@ class NamespaceProbeGround:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._sockets.close()
 
     def inside(self) -> NamespaceProbeSocket:

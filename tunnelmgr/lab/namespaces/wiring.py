@@ -42,14 +42,8 @@ class Offload(Enum):
 
 
 def backbone(namespace: str) -> str:
-    return (
-        f"{_namespace(namespace, FORWARDING)}"
-        f"ip -n {namespace} -batch - <<'END'\n"
-        "link set lo up\n"
-        f"address add {BACKBONE_ADDRESS}/32 dev lo\n"
-        f"address add {BACKBONE_ADDRESS6}/128 dev lo nodad\n"
-        "END\n"
-    )
+    addresses = f"address add {BACKBONE_ADDRESS}/32 dev lo", f"address add {BACKBONE_ADDRESS6}/128 dev lo nodad"
+    return _namespace(namespace, FORWARDING) + _ip(namespace, "link set lo up", *addresses)
 
 
 def public_host(
@@ -64,38 +58,31 @@ def public_host(
     offload: Offload = Offload.ON,
 ) -> str:
     """A namespace on the backbone, whose side of the link is the interface `port`."""
-    here = [f"link set lo up\nlink set {interface} mtu {link.mtu} up\n"]
+    here = ["link set lo up", f"link set {interface} mtu {link.mtu} up"]
     # The same link-local address on all ports, so that every host has the same gateway.
-    there = [
-        f"link set {port} addrgenmode none\nlink set {port} mtu {link.mtu} up\naddress add fe80::1/64 dev {port} nodad\n"
-    ]
+    there = [f"link set {port} addrgenmode none", f"link set {port} mtu {link.mtu} up"]
+    there.append(f"address add fe80::1/64 dev {port} nodad")
     for address in addresses:
-        here.append(f"address add {address}/{address.max_prefixlen} dev {interface}{_nodad(address)}\n")
-        there.append(f"route add {address}/{address.max_prefixlen} dev {port}\n")
+        here.append(f"address add {address}/{address.max_prefixlen} dev {interface}{_nodad(address)}")
+        there.append(f"route add {address}/{address.max_prefixlen} dev {port}")
     if any(address.version == 4 for address in addresses):
-        here.append(f"route add default via {BACKBONE_ADDRESS} dev {interface} onlink\n")
+        here.append(f"route add default via {BACKBONE_ADDRESS} dev {interface} onlink")
     if any(address.version == 6 for address in addresses):
-        here.append(f"route add default via fe80::1 dev {interface}\n")
+        here.append(f"route add default via fe80::1 dev {interface}")
     return (
         f"{_namespace(namespace, settings)}"
         f"{_cable(namespace, interface, backbone, port, link, offload)}"
-        f"ip -n {namespace} -batch - <<'END'\n{''.join(here)}END\n"
-        f"ip -n {backbone} -batch - <<'END'\n{''.join(there)}END\n"
+        f"{_ip(namespace, *here)}{_ip(backbone, *there)}"
         f"{_loss(backbone, port, link)}"
     )
 
 
 def lan(router: str, gateway: IPv4Interface, routed: IPv4Address | None = None) -> str:
     """The inside of a router: a bridge, so that a site can have several hosts; `routed` is reached through it."""
-    return (
-        f"ip -n {router} -batch - <<'END'\n"
-        # Snooping forgets multicast listeners on a network without a querier.
-        "link add lan type bridge mcast_snooping 0\n"
-        f"address add {gateway} dev lan\n"
-        "link set lan up\n"
-        f"{f'route add {routed}/32 dev lan' if routed else ''}\n"
-        "END\n"
-    )
+    routes = [f"route add {routed}/32 dev lan"] if routed else []
+    # Snooping forgets multicast listeners on a network without a querier.
+    bridge = "link add lan type bridge mcast_snooping 0"
+    return _ip(router, bridge, f"address add {gateway} dev lan", "link set lan up", *routes)
 
 
 def inside_host(
@@ -110,16 +97,12 @@ def inside_host(
     offload: Offload = Offload.ON,
 ) -> str:
     """A namespace in the LAN of `router`, whose side of the link is the interface `port`."""
+    # onlink: where nothing is translated, the address is public and its gateway in no prefix of it.
+    addressing = f"address add {address} dev {interface}", f"route add default via {gateway} dev {interface} onlink"
     return (
         f"{_namespace(namespace, settings)}"
         f"{_veth(namespace, interface, router, port, offload)}"
-        f"ip -n {namespace} -batch - <<'END'\n"
-        "link set lo up\n"
-        f"link set {interface} up\n"
-        f"address add {address} dev {interface}\n"
-        # onlink: where nothing is translated, the address is public and its gateway in no prefix of it.
-        f"route add default via {gateway} dev {interface} onlink\n"
-        "END\n"
+        f"{_ip(namespace, 'link set lo up', f'link set {interface} up', *addressing)}"
         f"ip -n {router} link set {port} master lan up\n"
     )
 
@@ -129,7 +112,7 @@ def lan_host(namespace: str, router: str, interface: str, *, offload: Offload = 
     return (
         f"{_namespace(namespace, 'net.ipv6.conf.default.accept_ra=1')}"
         f"{_veth(namespace, 'eth0', router, interface, offload)}"
-        f"ip -n {namespace} -batch - <<'END'\nlink set lo up\nlink set eth0 up\nEND\n"
+        f"{_ip(namespace, 'link set lo up', 'link set eth0 up')}"
         f"ip -n {router} link set {interface} up\n"
     )
 
@@ -140,23 +123,20 @@ def route(namespace: str, prefix: IPv4Network | IPv6Network, gateway: IPv4Addres
 
 def renumber(router: str, backbone: str, port: str, before: IPv4Address, after: IPv4Address) -> str:
     """Give a router on the backbone another address."""
-    return (
-        f"ip -n {router} -batch - <<'END'\n"
-        f"address add {after}/32 dev wan\n"
-        # The default route goes with the address it was added for.
-        f"address del {before}/32 dev wan\n"
-        f"route replace default via {BACKBONE_ADDRESS} dev wan onlink\n"
-        "END\n"
-        f"ip -n {backbone} -batch - <<'END'\n"
-        f"route add {after}/32 dev {port}\n"
-        f"route del {before}/32 dev {port}\n"
-        "END\n"
-    )
+    # The default route goes with the address it was added for.
+    default = f"route replace default via {BACKBONE_ADDRESS} dev wan onlink"
+    here = _ip(router, f"address add {after}/32 dev wan", f"address del {before}/32 dev wan", default)
+    return here + _ip(backbone, f"route add {after}/32 dev {port}", f"route del {before}/32 dev {port}")
 
 
 def _namespace(namespace: str, settings: str = "") -> str:
     # -e: a kernel without IPv6 or one of the limits is none the worse for it.
     return f"ip netns add {namespace}\nip netns exec {namespace} sysctl -eqw {SETTINGS} {settings}".rstrip() + "\n"
+
+
+def _ip(namespace: str, *lines: str) -> str:
+    """What `ip` is told about a namespace in one go."""
+    return "\n".join([f"ip -n {namespace} -batch - <<'END'", *lines, "END\n"])
 
 
 def _cable(namespace: str, interface: str, peer: str, port: str, link: Link, offload: Offload) -> str:
@@ -173,12 +153,8 @@ def _cable(namespace: str, interface: str, peer: str, port: str, link: Link, off
 
 def _faults(link: Link) -> str:
     """Return what `delay_line` is told of a link besides its delay."""
-    words = ""
-    if link.late:
-        words += f" --late {_ordinals(link.late)} --late-by {link.late_by}"
-    if link.duplicated:
-        words += f" --duplicated {_ordinals(link.duplicated)}"
-    return words
+    late = f" --late {_ordinals(link.late)} --late-by {link.late_by}" if link.late else ""
+    return late + (f" --duplicated {_ordinals(link.duplicated)}" if link.duplicated else "")
 
 
 def _ordinals(packets: frozenset[int]) -> str:

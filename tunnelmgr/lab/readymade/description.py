@@ -5,13 +5,13 @@ Everything else about a lab is read from its namespaces.
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 from typing import Self, TypeVar
 
 from tunnelmgr.api.errors import TunnelError
 from tunnelmgr.api.plain import as_plain, from_plain
-from tunnelmgr.lab.vocabulary import Link, NatKind
+from tunnelmgr.lab.vocabulary import LINK_MTU, Link, NatKind
 
 CLIENTS = ("client1", "client2")
 DEFAULT_NAT = NatKind.PORT_RESTRICTED
@@ -21,13 +21,29 @@ _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
+class Router:
+    """What a router does to packets."""
+
+    nat: NatKind = DEFAULT_NAT
+    delay: float = 0.0
+    """Seconds one way."""
+    loss: float = 0.0
+    """The probability that a packet is lost, in each direction."""
+    mtu: int = LINK_MTU
+    """Bytes, of the way to the backbone."""
+
+    @property
+    def link(self) -> Link:
+        return Link(delay=self.delay, loss_rate=self.loss, mtu=self.mtu)
+
+
+@dataclass(frozen=True, slots=True)
 class Client:
     """A host and the router in front of it; `address` is the router's public one."""
 
     name: str
     address: IPv4Address
-    nat: NatKind = DEFAULT_NAT
-    link: Link = field(default_factory=Link)
+    router: Router
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,23 +89,11 @@ def describe(
 
     Delays are seconds one way, losses probabilities, MTUs bytes.
     """
-    default = Link()
-    return Description(
-        lab,
-        tuple(
-            Client(
-                name,
-                _FIRST_ADDRESS + number,
-                _nth(nats, number, DEFAULT_NAT),
-                Link(
-                    delay=_nth(delays, number, default.delay),
-                    loss_rate=_nth(losses, number, default.loss_rate),
-                    mtu=_nth(mtus, number, default.mtu),
-                ),
-            )
-            for number, name in enumerate(CLIENTS)
-        ),
-    )
+    clients = []
+    for n, name in enumerate(CLIENTS):
+        router = Router(_nth(nats, n, DEFAULT_NAT), _nth(delays, n, 0.0), _nth(losses, n, 0.0), _nth(mtus, n, LINK_MTU))
+        clients.append(Client(name, _FIRST_ADDRESS + n, router))
+    return Description(lab, tuple(clients))
 
 
 def _nth(given: Sequence[_T], number: int, default: _T) -> _T:

@@ -36,26 +36,17 @@ class Ground:
         self._folder_of_root = of_root / _LABS / lab
         self._folder = self._own_folder(of_root) / _LABS / lab
 
-    def build_to_stay(self, work: Work) -> int:
-        """Let `work` build the lab, here or inside; return the exit code."""
+    def build(self, work: Work, *, stays: bool = True) -> int:
+        """Let `work` build the lab, here or inside; return the exit code. One that does not stay ends with `work`."""
         _end_as_ctrl_c_does()
         if self._is_root:
             work(self._folder)
             return ExitCode.DONE
         with ExitStack() as stack:
             code = self._inside(stack)
-            if code == ExitCode.DONE:
+            if stays and code == ExitCode.DONE:
                 stack.pop_all()
             return code
-
-    def build_for_now(self, work: Work) -> int:
-        """Let `work` build a lab that ends with it, here or inside; return the exit code."""
-        _end_as_ctrl_c_does()
-        if self._is_root:
-            work(self._folder)
-            return ExitCode.DONE
-        with ExitStack() as stack:
-            return self._inside(stack)
 
     def join(self, work: Work) -> None:
         """Let `work` use the lab, or replace this process by one that does so inside."""

@@ -16,7 +16,6 @@ from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.lab.namespaces import Host, NamespaceInternet, Site, destroy, naming
 from tunnelmgr.lab.namespaces.programs import kill_programs
 from tunnelmgr.lab.readymade.description import Description
-from tunnelmgr.lab.readymade.scenario import CommandOutput
 from tunnelmgr.lab.readymade.topology import (
     ALL_SERVICES,
     LAN_HOST,
@@ -104,13 +103,12 @@ class Lab:
         settings = (f"{name}={value}" for name, value in self.environment(host).items())
         return host.command(["env", *settings, *words])
 
-    def type(self, host: str, words: Sequence[str]) -> CommandOutput:
-        """Run a command on a host and return what it said, as it would stand on a terminal."""
+    def type(self, host: str, words: Sequence[str]) -> subprocess.CompletedProcess[str]:
+        """Run a command on a host; its `stdout` is all it said, as it would stand on a terminal."""
         command = self.command(self.host(host), words)
-        done = subprocess.run(
+        return subprocess.run(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
         )
-        return CommandOutput(done.stdout, done.returncode)
 
     def start(self, name: str) -> None:
         """Start the service of a public host."""
@@ -127,7 +125,8 @@ class Lab:
         if kind.nat is None:
             raise TunnelError(f"{client} is behind a router; that it is not needs another lab")
         self._site(client).change_nat(kind.nat)
-        self._remember(self.description.with_client(replace(self.description.client(client), nat=kind)))
+        before = self.description.client(client)
+        self._remember(self.description.with_client(replace(before, router=replace(before.router, nat=kind))))
 
     def forget_mappings(self, client: str) -> None:
         """Restart the router of a client."""
@@ -147,8 +146,8 @@ class Lab:
             for prefix in plan.routes:
                 self._internet.route(prefix, host)
         for client in self.description.clients:
-            self._internet.site(client.name, client.nat, client.address, client.link)
-            tell(f"{self.description.lab}: {client.name} behind {client.nat.value}, {client.address}")
+            self._internet.site(client.name, client.router.nat, client.address, client.router.link)
+            tell(f"{self.description.lab}: {client.name} behind {client.router.nat.value}, {client.address}")
         self._internet.lan_host(LAN_HOST, self.host(LAN_ROUTER), LAN_INTERFACE)
         tell(f"{self.description.lab}: {LAN_HOST} behind {LAN_INTERFACE} of {LAN_ROUTER}")
         for plan in PUBLIC_HOSTS:
@@ -162,7 +161,7 @@ class Lab:
         for plan in PUBLIC_HOSTS:
             self._internet.find_host(plan.name, *plan.addresses)
         for client in self.description.clients:
-            self._internet.find_site(client.name, client.nat, client.address, client.link)
+            self._internet.find_site(client.name, client.router.nat, client.address, client.router.link)
         self._internet.find_host(LAN_HOST)
 
     def _site(self, client: str) -> Site:

@@ -1,14 +1,15 @@
-"""What happens in a lab, as data: who types what, what breaks, and what must be seen. Pure."""
+"""What happens in a lab, as data: who types what, what breaks, and what must be seen."""
 
 import re
 import shlex
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from ipaddress import IPv4Address
+from subprocess import CompletedProcess
 from typing import Protocol, TypeAlias
 
 from tunnelmgr.api.errors import TunnelError
+from tunnelmgr.lab.readymade.lab import Lab
 from tunnelmgr.lab.vocabulary import NatKind
 
 LOOK_INTERVAL = 0.5  # seconds between looks for what must be seen
@@ -37,43 +38,14 @@ class Type:
 
 
 @dataclass(frozen=True, slots=True)
-class ChangeNat:
-    """A router is replaced by one of another kind."""
+class Happens:
+    """Something happens to the lab: how it is told, and what does it."""
 
-    client: str
-    kind: NatKind
-
-
-@dataclass(frozen=True, slots=True)
-class Restart:
-    """A router restarts: it forgets its mappings."""
-
-    client: str
+    told: str
+    does: Callable[[Lab], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Move:
-    """A router gets another public address."""
-
-    client: str
-    address: IPv4Address
-
-
-@dataclass(frozen=True, slots=True)
-class Kill:
-    """Everything that runs on a host is killed."""
-
-    host: str
-
-
-@dataclass(frozen=True, slots=True)
-class Start:
-    """The service of a host starts again."""
-
-    host: str
-
-
-Step: TypeAlias = Say | Type | ChangeNat | Restart | Move | Kill | Start
+Step: TypeAlias = Say | Type | Happens
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,30 +59,6 @@ class Scenario:
     services: frozenset[str] = frozenset({"server", "relay", "web"})
 
 
-@dataclass(frozen=True, slots=True)
-class CommandOutput:
-    """What a command said, and what it exited with."""
-
-    text: str
-    status: int
-
-
-class Stage(Protocol):
-    """Where a scenario is played."""
-
-    def type(self, host: str, words: Sequence[str]) -> CommandOutput: ...
-
-    def change_nat(self, client: str, kind: NatKind) -> None: ...
-
-    def forget_mappings(self, client: str) -> None: ...
-
-    def move(self, client: str, address: IPv4Address) -> None: ...
-
-    def kill(self, name: str) -> None: ...
-
-    def start(self, name: str) -> None: ...
-
-
 class WallClock(Protocol):
     """What waiting is measured by; the module `time` is one."""
 
@@ -119,48 +67,36 @@ class WallClock(Protocol):
     def sleep(self, seconds: float, /) -> None: ...
 
 
-def play(scenario: Scenario, stage: Stage, tell: Callable[[str], None], clock: WallClock = time) -> None:
+def play(scenario: Scenario, lab: Lab, tell: Callable[[str], None], clock: WallClock = time) -> None:
     """Play a scenario and tell it. Raises TunnelError when something must be seen and is not."""
     for step in scenario.steps:
         match step:
             case Say(text):
                 tell(f"\n{text}\n")
             case Type():
-                _type(step, stage, tell, clock)
-            case ChangeNat(client, kind):
-                tell(f"*** the NAT of {client} becomes {kind.value}")
-                stage.change_nat(client, kind)
-            case Restart(client):
-                tell(f"*** the NAT of {client} restarts")
-                stage.forget_mappings(client)
-            case Move(client, address):
-                tell(f"*** the NAT of {client} gets the address {address}")
-                stage.move(client, address)
-            case Kill(host):
-                tell(f"*** power failure at {host}")
-                stage.kill(host)
-            case Start(host):
-                tell(f"*** {host} is back")
-                stage.start(host)
+                _type(step, lab, tell, clock)
+            case Happens(told, does):
+                tell(f"*** {told}")
+                does(lab)
 
 
-def _type(step: Type, stage: Stage, tell: Callable[[str], None], clock: WallClock) -> None:
+def _type(step: Type, lab: Lab, tell: Callable[[str], None], clock: WallClock) -> None:
     tell(f"{step.host}$ {step.line}")
     deadline = clock.monotonic() + step.within
-    answer = stage.type(step.host, shlex.split(step.line))
+    answer = lab.type(step.host, shlex.split(step.line))
     while (missing := _missing(step, answer)) and clock.monotonic() < deadline:
         clock.sleep(LOOK_INTERVAL)
-        answer = stage.type(step.host, shlex.split(step.line))
-    if answer.text:
-        tell(answer.text.rstrip("\n"))
+        answer = lab.type(step.host, shlex.split(step.line))
+    if answer.stdout:
+        tell(answer.stdout.rstrip("\n"))
     if missing:
         raise TunnelError(f"{step.host}$ {step.line}: {missing}", hint="see what it said above")
 
 
-def _missing(step: Type, answer: CommandOutput) -> str:
+def _missing(step: Type, answer: CompletedProcess[str]) -> str:
     """Return what is not as it must be; empty if all is."""
-    if step.fails and answer.status == 0:
+    if step.fails and answer.returncode == 0:
         return "succeeded, and must not"
-    if not step.fails and answer.status:
-        return f"exited with {answer.status}"
-    return "" if re.search(step.shows, answer.text) else f"does not show {step.shows!r}"
+    if not step.fails and answer.returncode:
+        return f"exited with {answer.returncode}"
+    return "" if re.search(step.shows, answer.stdout) else f"does not show {step.shows!r}"

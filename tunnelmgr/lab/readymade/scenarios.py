@@ -4,7 +4,7 @@ import shutil
 from dataclasses import replace
 from ipaddress import IPv4Address
 
-from tunnelmgr.lab.readymade.scenario import ChangeNat, Kill, Move, Restart, Say, Scenario, Start, Type
+from tunnelmgr.lab.readymade.scenario import Happens, Say, Scenario, Type
 from tunnelmgr.lab.readymade.topology import WEB_NAME
 from tunnelmgr.lab.vocabulary import NatKind
 
@@ -14,6 +14,7 @@ BACK_WITHIN = 90
 """Seconds; a client without a server asks ever less often."""
 _PING = f"ping -6 -c 3 -i 0.3 -W 5 {WEB_NAME}"
 _PING_AGAIN = Type("client1", f"ping -6 -c 1 -W 2 {WEB_NAME}", within=NOTICED_WITHIN)
+_MOVED_TO = IPv4Address("203.0.113.41")
 _UP = Type("client1", "tunnelmgr up home")
 _DOWN = Type("client1", "tunnelmgr down home")
 
@@ -71,7 +72,7 @@ NAT_CHANGE = Scenario(
     (
         _UP,
         Type("client1", _PING),
-        ChangeNat("client1", NatKind.SYMMETRIC),
+        Happens("the NAT of client1 becomes symmetric", lambda lab: lab.change_nat("client1", NatKind.SYMMETRIC)),
         Say("The client finds out the next time it asks its server:"),
         Type("client1", "tunnelmgr status home", shows=r"NAT +symmetric", within=NOTICED_WITHIN),
         _PING_AGAIN,
@@ -85,7 +86,7 @@ NAT_RESTART = Scenario(
     (
         _UP,
         Type("client1", _PING),
-        Restart("client1"),
+        Happens("the NAT of client1 restarts", lambda lab: lab.forget_mappings("client1")),
         Say(
             "With the mapping the Teredo address may be gone, too. Packets flow again when the client has asked its server:"
         ),
@@ -101,11 +102,11 @@ SERVER_DIES = Scenario(
     (
         _UP,
         Type("client1", _PING),
-        Kill("server"),
+        Happens("power failure at server", lambda lab: lab.kill("server")),
         Say("The server carries no packets: whom the client knows already, it reaches until it misses the server."),
         Type("client1", _PING),
         Type("client1", "tunnelmgr status home", shows="no answer from 192.0.2.1", fails=True, within=NOTICED_WITHIN),
-        Start("server"),
+        Happens("server is back", lambda lab: lab.start("server")),
         Type("client1", f"tunnelmgr wait home --timeout {BACK_WITHIN}"),
         _PING_AGAIN,
         _DOWN,
@@ -118,7 +119,7 @@ ROAMING = Scenario(
     (
         _UP,
         Type("client1", _PING),
-        Move("client1", IPv4Address("203.0.113.41")),
+        Happens("the NAT of client1 gets the address 203.0.113.41", lambda lab: lab.move("client1", _MOVED_TO)),
         Say("The Teredo address holds the router's address, so it changes with it:"),
         Type("client1", "tunnelmgr status home", shows=r"mapped +203\.0\.113\.41:", within=NOTICED_WITHIN),
         _PING_AGAIN,

@@ -6,25 +6,11 @@ from ipaddress import ip_interface
 
 from tunnelmgr.lab.namespaces import Host
 from tunnelmgr.lab.namespaces.programs import Program, programs_in
-from tunnelmgr.lab.readymade.description import Client
+from tunnelmgr.lab.readymade.description import Client, Router
 from tunnelmgr.lab.readymade.lab import Lab
 from tunnelmgr.lab.readymade.topology import LAN_HOST, LAN_INTERFACE, LAN_ROUTER, PUBLIC_HOSTS
 
 _TITLES = {plan.name: plan.purpose for plan in PUBLIC_HOSTS} | {LAN_HOST: f"behind {LAN_INTERFACE} of {LAN_ROUTER}"}
-
-
-@dataclass(frozen=True, slots=True)
-class RouterState:
-    """What a router does to packets."""
-
-    nat: str
-    """A word of `lab up --nat`."""
-    delay: float
-    """Seconds one way."""
-    loss: float
-    """The probability that a packet is lost, in each direction."""
-    mtu: int
-    """Bytes, of the way to the backbone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +21,7 @@ class HostState:
     purpose: str
     addresses: tuple[str, ...]
     """Those it has, tunnels included; none of loopback or of a link alone."""
-    router: RouterState | None
+    router: Router | None
     """None when it is not a router."""
     programs: tuple[Program, ...]
 
@@ -63,7 +49,7 @@ def _host(host: Host, routes_for: Client | None) -> HostState:
         host.name,
         _purpose(host.name, routes_for),
         addresses_in(said),
-        _router(routes_for) if routes_for else None,
+        routes_for.router if routes_for else None,
         tuple(programs_in(host.namespace)),
     )
 
@@ -72,10 +58,6 @@ def _purpose(name: str, routes_for: Client | None) -> str:
     if routes_for:
         return f"router of {routes_for.name}"
     return _TITLES.get(name) or ("client" if name.startswith("client") else "the backbone")
-
-
-def _router(client: Client) -> RouterState:
-    return RouterState(client.nat.value, client.link.delay, client.link.loss_rate, client.link.mtu)
 
 
 def addresses_in(said: str) -> tuple[str, ...]:
