@@ -64,7 +64,7 @@ class Icmpv4Error:
             Icmpv4Type(kind),
             code,
             IPv4Quote.parse(without_extensions(body[4:], 4 * length)),
-            mtu=mtu if (kind, code) == _FRAGMENTATION_NEEDED else 0,
+            mtu=mtu if (kind, code) == FRAGMENTATION_NEEDED else 0,
             pointer=pointer if kind == Icmpv4Type.PARAMETER_PROBLEM else 0,
         )
 
@@ -75,7 +75,7 @@ class Icmpv4Error:
 Icmpv4Message = Icmpv4Error | EchoRequest | EchoReply | OtherIcmp
 
 _ERRORS = frozenset({Icmpv4Type.DESTINATION_UNREACHABLE, Icmpv4Type.TIME_EXCEEDED, Icmpv4Type.PARAMETER_PROBLEM})
-_FRAGMENTATION_NEEDED = (Icmpv4Type.DESTINATION_UNREACHABLE, Icmpv4UnreachableCode.FRAGMENTATION_NEEDED)
+FRAGMENTATION_NEEDED = (Icmpv4Type.DESTINATION_UNREACHABLE, Icmpv4UnreachableCode.FRAGMENTATION_NEEDED)
 _ECHOES: dict[int, type[EchoRequest | EchoReply]] = {
     Icmpv4Type.ECHO_REQUEST: EchoRequest,
     Icmpv4Type.ECHO_REPLY: EchoReply,

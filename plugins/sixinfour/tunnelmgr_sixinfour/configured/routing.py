@@ -9,26 +9,12 @@ from tunnelmgr.api.network import Endpoint
 from tunnelmgr_sixinfour.configured.settings import SixInFourSettings
 from tunnelmgr_sixinfour.constants import LINK_LOCAL, SIXTOFOUR_NEVER, SIXTOFOUR_PREFIX
 from tunnelmgr_sixinfour.protocol41.addresses import host_network
-from tunnelmgr_sixinfour.protocol41.encapsulation import Sides
-
-
-def sides_of(settings: SixInFourSettings, link_local: IPv6Address | None) -> Sides:
-    """Return which addresses are where."""
-    return Sides(
-        own=(settings.address.ip,) if link_local is None else (settings.address.ip, link_local),
-        far=settings.far,
-        on_link=settings.address.network,
-        site=settings.prefixes,
-        beyond=settings.routes,
-        forward=settings.forward,
-        strict=settings.ingress_filter,
-    )
 
 
 def paths_of(settings: SixInFourSettings, channel: str) -> list[PathUp]:
     """Return the paths: one to the far end itself, whose echo replies the Tunnel wants to see, and one a prefix behind it.
 
-    They let pass less than the checks of `decapsulation`: what may be good all the same goes to the Tunnel. 6to4 sources
+    They let pass less than the checks of `Sides`: what may be good all the same goes to the Tunnel. 6to4 sources
     have a path of their own, since those made of impossible IPv4 addresses are refused.
     """
     to_edge = settings.forward and not settings.faces_the_internet

@@ -14,14 +14,15 @@ from tunnelmgr.api.network import Network
 from tunnelmgr.api.status import Fact, PathUse, PeerStatus, TunnelStatus
 from tunnelmgr.api.tunnel import earliest
 from tunnelmgr_sixinfour.configured.announcements import Announcements
-from tunnelmgr_sixinfour.configured.routing import host_config, paths_of, sides_of
+from tunnelmgr_sixinfour.configured.icmp import IcmpJudge
+from tunnelmgr_sixinfour.configured.routing import host_config, paths_of
 from tunnelmgr_sixinfour.configured.settings import SixInFourSettings
+from tunnelmgr_sixinfour.configured.sides import Sides
 from tunnelmgr_sixinfour.constants import ERROR_ANSWERS, KEEPALIVE_LOSSES, UP_PATIENCE
 from tunnelmgr_sixinfour.drops import Drop, Refused
 from tunnelmgr_sixinfour.protocol41.addresses import link_local_for
 from tunnelmgr_sixinfour.protocol41.diagnosis import Diagnosis, FarEndEvidence, SparingNotices
-from tunnelmgr_sixinfour.protocol41.encapsulation import Arrived, check_outward, decapsulate
-from tunnelmgr_sixinfour.protocol41.icmp import IcmpJudge, News
+from tunnelmgr_sixinfour.protocol41.encapsulation import Arrived
 from tunnelmgr_sixinfour.protocol41.neighbours import answer_to, echo_reply_to, is_discovery
 from tunnelmgr_sixinfour.protocol41.path_mtu import PathMtu
 from tunnelmgr_sixinfour.protocol41.rounds import SMALL, Found, Rounds
@@ -64,7 +65,7 @@ class SixInFourTunnel(Protocol41Tunnel):
         self._said = Announcements(settings, notices, self.outbox)
         self._link_local: IPv6Address | None = None
         """Made of the first IPv4 address this end has; then the device keeps it."""
-        self._sides = sides_of(settings, None)
+        self._sides = Sides(settings)
         self._update = EndpointUpdate(settings.update, self.outbox) if settings.update is not None else None
         self._up_by: float | None = None
         """When Up is said at latest, the far end heard or not."""
@@ -108,7 +109,7 @@ class SixInFourTunnel(Protocol41Tunnel):
             self._enter(PeerState.OPENING)
         if self._link_local is None:
             self._link_local = link_local_for(local, self._random)
-            self._sides = sides_of(self._settings, self._link_local)
+            self._sides.own += (self._link_local,)
 
     def _seek_channel(self) -> None:
         """Have the channel that this network and the path MTU want."""
@@ -153,7 +154,7 @@ class SixInFourTunnel(Protocol41Tunnel):
 
     def _receive(self, datagram: Datagram, local: IPv4Address, now: float) -> None:
         try:
-            arrived = decapsulate(datagram, local, self._settings.remote, self._sides, self._tos.inherited)
+            arrived = self._sides.decapsulate(datagram, local)
         except Refused as refused:
             self._evidence.arrived |= datagram.remote.address == self._settings.remote
             if refused.drop is Drop.ECN:
@@ -188,7 +189,7 @@ class SixInFourTunnel(Protocol41Tunnel):
     def _transmit(self, data: bytes, local: IPv4Address, now: float) -> None:
         mtu = self._path_mtu.tunnel_mtu
         try:
-            check_outward(data, local, self._settings.remote, self._sides, mtu)
+            self._sides.check_outward(data, local, mtu)
         except Refused as refused:
             if refused.drop is Drop.DESTINATION:
                 self._errors.unreachable(data, now)
@@ -204,7 +205,7 @@ class SixInFourTunnel(Protocol41Tunnel):
         self._send(packet, self._settings.remote)
 
     def _judge_icmp(self, event: IcmpReceived, now: float) -> None:
-        if self._icmp.judge(event, self._sides, now) is News.MTU:
+        if self._icmp.judge(event, self._sides, now):
             self._follow_mtu()
 
     def paths_used(self, uses: Sequence[PathUse], now: float) -> None:

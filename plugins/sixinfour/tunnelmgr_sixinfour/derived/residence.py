@@ -4,13 +4,23 @@ from collections import OrderedDict
 from collections.abc import Callable
 from ipaddress import IPv4Address, IPv6Address, IPv6Interface, IPv6Network
 
+from tunnelmgr.api.datagrams import IcmpReceived
 from tunnelmgr.api.error_answers import ErrorAnswers
+from tunnelmgr.api.errors import WireError
 from tunnelmgr.api.events import EVERYWHERE, OuterTos, PathDown, PathUp, Up
 from tunnelmgr.api.hostconfig import HostConfig
 from tunnelmgr.api.network import Endpoint
 from tunnelmgr.api.outbox import Outbox
-from tunnelmgr.api.packets.ipv6 import IPv6Packet
-from tunnelmgr_sixinfour.constants import DERIVED_PATH_VALIDITY, DERIVED_PATHS_MAX, ERROR_ANSWERS, SIXTOFOUR_PREFIX
+from tunnelmgr.api.packets.icmpv4 import FRAGMENTATION_NEEDED
+from tunnelmgr.api.packets.ipv6 import IPv6Packet, IPv6Quote
+from tunnelmgr_sixinfour.constants import (
+    DERIVED_PATH_VALIDITY,
+    DERIVED_PATHS_MAX,
+    ERROR_ANSWERS,
+    OVERHEAD,
+    SIXTOFOUR_PREFIX,
+    TUNNEL_MTU_MIN,
+)
 from tunnelmgr_sixinfour.derived.domain import DerivedSite, Domain
 from tunnelmgr_sixinfour.protocol41.channel import RawChannel
 from tunnelmgr_sixinfour.protocol41.rounds import Rounds
@@ -100,6 +110,18 @@ class Residence:
         self.domain.check_outward(packet.source, self.site)
         other = self.domain.site_of(packet.destination)
         return self.domain.gateway if other is None else other[1]
+
+    def pass_on(self, event: IcmpReceived, now: float) -> None:
+        """Answer the packet of this side that an ICMPv4 error is about."""
+        try:  # a forged error must not make us write to an address of the attacker's choice
+            if self.remote_of(IPv6Quote.parse(event.quote).packet) != event.remote.address:
+                return
+        except WireError:
+            return
+        if (event.type, event.code) == FRAGMENTATION_NEEDED:
+            self.errors.too_big(event.quote, max(TUNNEL_MTU_MIN, event.mtu - OVERHEAD), now)
+        else:
+            self.errors.unreachable(event.quote, now)
 
     def leads_on(self, destination: IPv6Address) -> bool:
         """Whether what came out of the domain for this address goes back into it."""

@@ -11,11 +11,11 @@ from tunnelmgr.api.errors import WireError
 from tunnelmgr.api.events import Down, Notice, PeerSilent
 from tunnelmgr.api.network import Network
 from tunnelmgr.api.outbox import Outbox
-from tunnelmgr.api.packets.icmpv4 import Icmpv4Type, Icmpv4UnreachableCode
-from tunnelmgr.api.packets.ipv6 import IPv6Packet, IPv6Quote, with_hop_limit
+from tunnelmgr.api.packets.icmpv4 import Icmpv4Type
+from tunnelmgr.api.packets.ipv6 import IPv6Packet, with_hop_limit
 from tunnelmgr.api.status import Fact, TunnelStatus
 from tunnelmgr.api.tunnel import earliest
-from tunnelmgr_sixinfour.constants import KEEPALIVE_LOSSES, OVERHEAD, TUNNEL_MTU_MIN
+from tunnelmgr_sixinfour.constants import KEEPALIVE_LOSSES, TUNNEL_MTU_MIN
 from tunnelmgr_sixinfour.derived.domain import DerivedSite, Domain
 from tunnelmgr_sixinfour.derived.residence import Residence
 from tunnelmgr_sixinfour.derived.sixrd_learning import Learner
@@ -67,7 +67,6 @@ class DerivedTunnel(Protocol41Tunnel):
     ) -> None:
         """`learning` makes what finds the domain where it is not given."""
         super().__init__(settings)
-        self._settings = settings
         self._name = name
         self._random = random
         self._domain = domain
@@ -93,39 +92,35 @@ class DerivedTunnel(Protocol41Tunnel):
             return
         self._network = network
         if self._source is not None:
-            self._source.want(self._local, now)
+            self._source.want(self._channel.address_in(network), now)
             if network.resumed:
                 self._source.ask(now)
         self._follow()
         if network.resumed and self._here is not None and self._here.watch is not None:
             self._here.watch.hasten(now)
 
-    @property
-    def _local(self) -> IPv4Address | None:
-        return self._settings.local or self._network.source
-
     def _follow(self) -> None:
         """Be what domain and address make of this host."""
         if self._source is not None and self._source.domain is not self._domain:
             self._leave()
             self._domain = self._source.domain
-        local, domain = self._local, self._domain
+        local, domain = self._channel.address_in(self._network), self._domain
         if local is None:
             self._without_prefix(SiteState.NO_ADDRESS, "this host has no IPv4 address", "connect it to a network with IPv4")
         elif domain is None:
-            self._still_learning()
+            self._still_learning(local)
         elif (site := domain.site(local)) is None:
             reason = f"{self._name} needs a public IPv4 address, and this host has {local}"
             self._without_prefix(SiteState.NO_ADDRESS, reason, "use teredo, which works behind NATs")
         elif self._channel.want(self._network, dont_fragment=domain.dont_fragment):
             self._enter(domain, site)
 
-    def _still_learning(self) -> None:
+    def _still_learning(self, local: IPv4Address) -> None:
         trouble = self._source.trouble if self._source is not None else None
         if trouble is None:
             self._state = SiteState.LEARNING
             if self._configured and not self._doubted:
-                self._say_silent(f"this host is at {self._local} now, and whether there is 6rd is being asked", "")
+                self._say_silent(f"this host is at {local} now, and whether there is 6rd is being asked", "")
         else:
             self._without_prefix(SiteState.LEARNING, trouble.reason, trouble.hint)
 
@@ -138,9 +133,8 @@ class DerivedTunnel(Protocol41Tunnel):
 
     def _without_prefix(self, state: SiteState, reason: str, hint: str) -> None:
         self._state = state
-        if reason != self._complaint:
-            self._leave()
-            self._say_down(Down(reason, hint))
+        self._leave()
+        self._say_down(Down(reason, hint))
 
     def _leave(self) -> None:
         """Have no prefix any more."""
@@ -156,8 +150,7 @@ class DerivedTunnel(Protocol41Tunnel):
             super().effect_done(effect, result, now)
 
     def _could_not_open(self, down: Down) -> None:
-        if self._here is not None and down.reason != self._complaint:
-            self._say_down(down)
+        self._say_down(down)
 
     def _opened(self, now: float) -> None:
         here = self._here
@@ -234,8 +227,10 @@ class DerivedTunnel(Protocol41Tunnel):
         self.outbox.say(PeerSilent(reason, hint))
 
     def _say_down(self, down: Down) -> None:
-        self._configured, self._doubted, self._complaint = False, False, down.reason
-        self.outbox.say(down)
+        """Say why there is no tunnel, unless that was said."""
+        if down.reason != self._complaint:
+            self._configured, self._doubted, self._complaint = False, False, down.reason
+            self.outbox.say(down)
 
     # -- packets ------------------------------------------------------------------------------------------------------
 
@@ -275,9 +270,7 @@ class DerivedTunnel(Protocol41Tunnel):
         if packet.hop_limit <= 1:
             here.errors_back.expired(data, now)
             raise Refused(Drop.HOP_LIMIT)
-        other = here.domain.site_of(packet.destination)
-        if other is not None:
-            self._send(with_hop_limit(data, packet.hop_limit - 1), other[1])
+        self._send_to_site(with_hop_limit(data, packet.hop_limit - 1))
 
     def _send_to_site(self, packet: bytes) -> None:
         other = self._here.domain.site_of(IPv6Packet.parse(packet).destination) if self._here is not None else None
@@ -311,19 +304,9 @@ class DerivedTunnel(Protocol41Tunnel):
     def _judge_icmp(self, event: IcmpReceived, now: float) -> None:
         if self._here is None:
             self.outbox.count("channel-errors")
-            return
-        if event.type not in {Icmpv4Type.DESTINATION_UNREACHABLE, Icmpv4Type.TIME_EXCEEDED}:
-            return
-        self.outbox.count("icmp-unreachable")
-        try:  # a forged error must not make us write to an address of the attacker's choice
-            if self._here.remote_of(IPv6Quote.parse(event.quote).packet) != event.remote.address:
-                return
-        except WireError:
-            return
-        if (event.type, event.code) == (Icmpv4Type.DESTINATION_UNREACHABLE, Icmpv4UnreachableCode.FRAGMENTATION_NEEDED):
-            self._here.errors.too_big(event.quote, max(TUNNEL_MTU_MIN, event.mtu - OVERHEAD), now)
-        else:
-            self._here.errors.unreachable(event.quote, now)
+        elif event.type in {Icmpv4Type.DESTINATION_UNREACHABLE, Icmpv4Type.TIME_EXCEEDED}:
+            self.outbox.count("icmp-unreachable")
+            self._here.pass_on(event, now)
 
     # -- time and the rest --------------------------------------------------------------------------------------------
 
