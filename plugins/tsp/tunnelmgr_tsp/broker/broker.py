@@ -226,8 +226,6 @@ class TspBroker(Tunnel):
             case Wants.DELETION:
                 self._grants.delete(session)
                 return BrokerAnswer(Reply(SUCCESS).serialize())
-            case Wants.INFORMATION:
-                return dialogue.inform()
 
     def _turned_away(self) -> bytes | None:
         if not self._draining:

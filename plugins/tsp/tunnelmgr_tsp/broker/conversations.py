@@ -41,8 +41,8 @@ class Conversations:
         self._random = random
         self._outbox = outbox
         self._requests: TokenBuckets[IPv4Address] = TokenBuckets(REQUESTS_BURST, REQUESTS_PER_SECOND, ADDRESSES_COUNTED_MAX)
-        self._pausing: deque[ClientSession] = deque()
-        """Streams that wait to say more. All pauses are equally long, so the first ends first."""
+        self._pausing: deque[tuple[float, ClientSession, bytes]] = deque()
+        """When which stream is told what. All pauses are equally long, so the first ends first."""
         self._left: list[ClientSession] = []
 
     # -- hearing ----------------------------------------------------------------------------------------------------------
@@ -162,22 +162,20 @@ class Conversations:
         if answer.text:
             self._outbox.send(Datagram(session.channel, answer.text, session.remote))
         if answer.later:
-            session.later, session.later_at = answer.later, now + RSPAUTH_PAUSE
-            self._pausing.append(session)
+            self._pausing.append((now + RSPAUTH_PAUSE, session, answer.later))
         if answer.close:
             self.close(session)
 
     def end_pauses(self, now: float) -> None:
         """Send what had to wait until the words before it had arrived."""
-        while self._pausing and (self._pausing[0].later_at or 0.0) <= now:
-            session = self._pausing.popleft()
+        while self._pausing and self._pausing[0][0] <= now:
+            _, session, text = self._pausing.popleft()
             if self.is_here(session):
-                self._outbox.send(Datagram(session.channel, session.later, session.remote))
-            session.later, session.later_at = b"", None
+                self._outbox.send(Datagram(session.channel, text, session.remote))
 
     @property
     def pause_ends_at(self) -> float | None:
-        return self._pausing[0].later_at if self._pausing else None
+        return self._pausing[0][0] if self._pausing else None
 
     def _reply(self, remote: Endpoint, sequence: int, timestamp: int, text: bytes) -> None:
         self._outbox.send(Datagram(UDP, ControlMessage(sequence, timestamp, text).serialize(), remote))

@@ -23,6 +23,7 @@ from tunnelmgr_tsp.wire.framing import BLANK, SUCCESS, Medium, Reply, Status
 from tunnelmgr_tsp.wire.messages import UNSPECIFIED, Action, Create, KeepaliveWish, Offer, Referral, parse_request
 
 _REFUSED = Status(300, "Authentication failed")
+_MALFORMED = Status(500, "Invalid request format")
 _VERSION = b"VERSION=2.0."
 
 
@@ -62,8 +63,6 @@ class Wants(Enum):
     """The offer was refused."""
     DELETION = "deletion"
     """Remove the tunnel."""
-    INFORMATION = "information"
-    """Tell the tunnel as it is."""
 
 
 class Policy:
@@ -130,14 +129,14 @@ class BrokerDialogue:
         try:
             return step(text)
         except WireError:
-            return self._malformed()
+            return _reply(_MALFORMED)
 
     def offer(self, lease: Lease | None) -> BrokerAnswer:
         """Answer `Wants.LEASE`; None: there is no free lease."""
         self.stage = BrokerStage.COMMAND
         create, policy = self.create, self._policy
         if create is None or self.type is None:
-            return self._malformed()
+            return _reply(_MALFORMED)
         if lease is None:
             return BrokerAnswer(policy.referral(301, "No more tunnels available").serialize())
         plan, settings = policy.plan, policy.settings
@@ -158,18 +157,12 @@ class BrokerDialogue:
             keepalive=KeepaliveWish(interval, plan.server) if is_watched else None,
         )
         self.lease, self.stage = lease, BrokerStage.OFFERED
-        return BrokerAnswer(Reply(SUCCESS, self.offered.serialize()).serialize())
+        return _reply(SUCCESS, self.offered.serialize())
 
     def refuse(self, reply: Reply) -> BrokerAnswer:
-        """Answer `Wants.LEASE` or `Wants.INFORMATION` with a refusal; the client may ask for something else."""
+        """Answer `Wants.LEASE` with a refusal; the client may ask for something else."""
         self.stage = BrokerStage.COMMAND
         return BrokerAnswer(reply.serialize())
-
-    def inform(self) -> BrokerAnswer:
-        """Answer `Wants.INFORMATION`."""
-        if self.offered is None:
-            return BrokerAnswer(Reply(Status(310, "No tunnel")).serialize())
-        return BrokerAnswer(Reply(SUCCESS, self.offered.serialize()).serialize())
 
     # -- steps ----------------------------------------------------------------------------------------------------------
 
@@ -248,24 +241,27 @@ class BrokerDialogue:
             case Action.DELETE:
                 return Wants.DELETION
             case Action.INFO:
-                return Wants.INFORMATION
+                return self._inform()
             case _:
-                return self._malformed()
+                return _reply(_MALFORMED)
 
     def _created(self, create: Create) -> BrokerAnswer | Wants:
         given = tunnel_type(create, self._seen, self._medium, self._policy.tunnels)
         if given is None:
-            return BrokerAnswer(Reply(Status(303, "Unsupported tunnel type")).serialize())
+            return _reply(Status(303, "Unsupported tunnel type"))
         if create.prefix_length is not None and self.user is None:
-            return BrokerAnswer(Reply(Status(522, "Prefix needs a user account")).serialize())
+            return _reply(Status(522, "Prefix needs a user account"))
         if create.prefix_length is not None and not self._policy.plan.prefix_slots:
-            return BrokerAnswer(Reply(Status(507, "No prefixes here")).serialize())
+            return _reply(Status(507, "No prefixes here"))
         self.create, self.type, self.stage = create, given, BrokerStage.CLAIMING
         return Wants.LEASE
 
-    @staticmethod
-    def _malformed() -> BrokerAnswer:
-        return BrokerAnswer(Reply(Status(500, "Invalid request format")).serialize())
+    def _inform(self) -> BrokerAnswer:
+        return _reply(SUCCESS, self.offered.serialize()) if self.offered is not None else _reply(Status(310, "No tunnel"))
+
+
+def _reply(status: Status, document: bytes = b"") -> BrokerAnswer:
+    return BrokerAnswer(Reply(status, document).serialize())
 
 
 def tunnel_type(create: Create, seen: IPv4Address, medium: Medium, offered: frozenset[TunnelType]) -> TunnelType | None:

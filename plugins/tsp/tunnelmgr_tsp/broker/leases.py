@@ -6,6 +6,7 @@ entirely or not at all whenever a process dies.
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -38,7 +39,7 @@ T = TypeVar("T")
 _OWNER_MAX: Final = 200  # characters
 
 _metadata = MetaData()
-_leases = Table(
+_leases = Table(  # its columns are the fields of Lease
     "tsp_leases",
     _metadata,
     Column("owner", String(_OWNER_MAX), primary_key=True),
@@ -76,25 +77,21 @@ class Leases:
 
     def _claim(self, claim: LeaseClaim) -> Lease | None:
         with self._engine.begin() as connection:
-            held = connection.execute(select(_leases).where(_leases.c.owner == claim.owner)).one_or_none()
+            row = connection.execute(select(_leases).where(_leases.c.owner == claim.owner)).one_or_none()
+            if row is not None:
+                lease = held = Lease(*row)
+            elif (slot := self._free(connection, _leases.c.slot, self._slots)) is not None:
+                lease, held = Lease(claim.owner, slot, None, claim.anonymous, self._broker), None
+            else:
+                return None
+            if lease.prefix_slot is None and claim.wants_prefix:
+                lease = replace(lease, prefix_slot=self._free(connection, _leases.c.prefix_slot, self._prefix_slots))
+            lease = replace(lease, broker=self._broker)
             if held is None:
-                slot = self._free(connection, _leases.c.slot, self._slots)
-                prefix_slot = self._prefix_slot(connection, claim)
-                if slot is None:
-                    return None
-                lease = Lease(claim.owner, slot, prefix_slot, claim.anonymous, self._broker)
-                connection.execute(insert(_leases).values(**_row(lease)))
-                return lease
-            prefix_slot = held.prefix_slot
-            if prefix_slot is None:
-                prefix_slot = self._prefix_slot(connection, claim)
-            lease = Lease(held.owner, held.slot, prefix_slot, held.anonymous, self._broker)
-            if _row(lease) != {name: getattr(held, name) for name in _row(lease)}:  # most come back and change nothing
-                connection.execute(update(_leases).where(_leases.c.owner == claim.owner).values(**_row(lease)))
+                connection.execute(insert(_leases).values(asdict(lease)))
+            elif lease != held:  # most come back and change nothing
+                connection.execute(update(_leases).where(_leases.c.owner == claim.owner).values(asdict(lease)))
             return lease
-
-    def _prefix_slot(self, connection: Connection, claim: LeaseClaim) -> int | None:
-        return self._free(connection, _leases.c.prefix_slot, self._prefix_slots) if claim.wants_prefix else None
 
     @staticmethod
     def _free(connection: Connection, column: "Column[int]", bound: int) -> int | None:
@@ -112,8 +109,7 @@ class Leases:
 
     def _list(self) -> tuple[Lease, ...]:
         with self._engine.connect() as connection:
-            rows = connection.execute(select(_leases).order_by(_leases.c.slot))
-            return tuple(Lease(row.owner, row.slot, row.prefix_slot, row.anonymous, row.broker) for row in rows)
+            return tuple(Lease(*row) for row in connection.execute(select(_leases).order_by(_leases.c.slot)))
 
 
 def open_database(url: str) -> Engine:
@@ -135,10 +131,6 @@ def _write_ahead(connection: DBAPIConnection, _: object) -> None:
     cursor.execute("PRAGMA journal_mode = WAL")
     cursor.execute("PRAGMA synchronous = FULL")
     cursor.close()
-
-
-def _row(lease: Lease) -> dict[str, str | int | bool | None]:
-    return {name: getattr(lease, name) for name in ("owner", "slot", "prefix_slot", "anonymous", "broker")}
 
 
 def _retried(attempt: Callable[[], T]) -> T:

@@ -41,9 +41,6 @@ class ClientSession:
     sequence: int = 0
     """Of the request being worked on."""
     reader: StreamReader = field(default_factory=StreamReader)
-    later: bytes = b""
-    """What is said when the pause is over."""
-    later_at: float | None = None
     waiting: list[bytes] = field(default_factory=list)
     """Messages of a stream that came while one was being worked on."""
     silenced_until: float | None = None

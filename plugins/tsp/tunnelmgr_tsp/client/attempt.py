@@ -5,9 +5,9 @@ from ipaddress import IPv4Address
 from tunnelmgr.api.datagrams import Datagram
 from tunnelmgr.api.errors import WireError
 from tunnelmgr.api.network import Endpoint
+from tunnelmgr.api.outbox import Outbox
 from tunnelmgr_tsp.client import troubles
-from tunnelmgr_tsp.client.candidates import Broker
-from tunnelmgr_tsp.client.dialogue import ClientDialogue, OfferTaken, Outcome, ToBroker
+from tunnelmgr_tsp.client.dialogue import ClientDialogue, Outcome, Settled
 from tunnelmgr_tsp.client.exchange import Exchange
 from tunnelmgr_tsp.client.troubles import Trouble
 from tunnelmgr_tsp.constants import STREAM_TIMEOUT
@@ -18,20 +18,25 @@ class Attempt:
     """Drives a ClientDialogue. Its inputs return the outcome of a step, None while one is awaited."""
 
     def __init__(
-        self, channel: str, medium: Medium, broker: Broker, endpoint: Endpoint, dialogue: ClientDialogue, exchange: Exchange
+        self,
+        channel: str,
+        medium: Medium,
+        endpoint: Endpoint,
+        dialogue: ClientDialogue,
+        exchange: Exchange,
+        outbox: Outbox,
+        now: float,
     ) -> None:
         self.channel = channel
         self.medium = medium
-        self.broker = broker
         self.endpoint = endpoint
         self.local = IPv4Address(0)
         """The address we speak from, once that is known."""
-        self.datagrams: list[Datagram] = []
-        """To be sent; the owner empties it."""
         self._dialogue = dialogue
         self._exchange = exchange
         self._reader = StreamReader()
-        self._stream_due_at: float | None = None
+        self._outbox = outbox
+        self._stream_due_at = now + STREAM_TIMEOUT if medium is Medium.TCP else None
         self._heard = False
 
     @property
@@ -44,14 +49,10 @@ class Attempt:
         """How we authenticated."""
         return self._dialogue.mechanism.value if self._dialogue.mechanism else "none"
 
-    def connecting(self, now: float) -> None:
-        """Begin to wait for a TCP connection."""
-        self._stream_due_at = now + STREAM_TIMEOUT
-
     def begin(self, local: IPv4Address, now: float) -> None:
         """Open the session: the channel is ready."""
         self.local = local
-        self._say(self._dialogue.begin(local), now)
+        self._say(now, self._dialogue.begin(local))
 
     def receive(self, data: bytes, now: float) -> Outcome | None:
         """Take a control datagram, or a piece of the stream."""
@@ -63,31 +64,30 @@ class Attempt:
                 messages = self._reader.feed(data)
         except WireError as error:
             # A datagram may be a stranger's, and is dropped. A stream has one sender, and cannot be followed past a mistake.
-            return None if self.medium is Medium.UDP else troubles.protocol_error(self.broker, str(error))
+            return None if self.medium is Medium.UDP else troubles.protocol_error(self._dialogue.broker, str(error))
         for message in messages:
             self._heard = True
             self._stream_due_at = None if self.medium is Medium.UDP else now + STREAM_TIMEOUT
             step = self._dialogue.receive(message)
-            if isinstance(step, ToBroker):
-                self._say(step, now)
-            elif step is not None:
+            if not isinstance(step, tuple):
                 self._stream_due_at = None
                 return step
+            self._say(now, *step)
         return None
 
-    def accept(self, now: float) -> OfferTaken | None:
+    def accept(self, now: float) -> Outcome | None:
         """Take the offer. Over TCP the broker does not answer to that (section 13)."""
-        self._say(self._dialogue.accept(), now)
+        self._say(now, self._dialogue.accept())
         self._stream_due_at = None
-        return OfferTaken() if self.medium is Medium.TCP else None
+        return Settled.ACCEPTED if self.medium is Medium.TCP else None
 
     def reject(self, now: float) -> None:
         """Refuse the offer; the broker's acknowledgement is not waited for."""
-        self._say(ToBroker((self._dialogue.reject(),)), now)
+        self._say(now, self._dialogue.reject())
 
     def ended(self) -> Trouble:
-        """Return what it means that the broker closed or refused the connection."""
-        return troubles.fell_silent(self.broker) if self._heard else troubles.silent(self.broker)
+        """Return what it means that the broker says nothing, or closed or refused the connection."""
+        return (troubles.fell_silent if self._heard else troubles.silent)(self._dialogue.broker)
 
     def next_timeout(self) -> float | None:
         return self._exchange.due_at if self.medium is Medium.UDP else self._stream_due_at
@@ -98,12 +98,10 @@ class Attempt:
             return self.ended() if self._stream_due_at is not None and now >= self._stream_due_at else None
         copy = self._exchange.handle_timeout(now)
         if copy is not None:
-            self.datagrams.append(Datagram(self.channel, copy, self.endpoint))
-        if not self._exchange.silent:
-            return None
-        return troubles.fell_silent(self.broker) if self._exchange.answered else troubles.silent(self.broker)
+            self._outbox.send(Datagram(self.channel, copy, self.endpoint))
+        return self.ended() if self._exchange.silent else None
 
-    def _say(self, say: ToBroker, now: float) -> None:
-        for message in say.messages:
+    def _say(self, now: float, *messages: bytes) -> None:
+        for message in messages:
             data = self._exchange.request(message, now) if self.medium is Medium.UDP else message
-            self.datagrams.append(Datagram(self.channel, data, self.endpoint))
+            self._outbox.send(Datagram(self.channel, data, self.endpoint))

@@ -1,12 +1,12 @@
 """A tunnel that was accepted: its path, its keepalives, and the packets that the data plane does not take."""
 
-from collections import Counter
 from ipaddress import IPv6Network
 from random import Random
 
 from tunnelmgr.api.datagrams import Datagram
 from tunnelmgr.api.errors import WireError
 from tunnelmgr.api.events import EVERYWHERE, PathUp
+from tunnelmgr.api.outbox import Outbox
 from tunnelmgr.api.status import Fact, PeerStatus
 from tunnelmgr_tsp.client.keepalive import TunnelWatch
 from tunnelmgr_tsp.client.terms import Agreement
@@ -17,7 +17,7 @@ from tunnelmgr_tsp.wire.datagrams import is_within, parse_inner
 class Carrying:
     """One accepted tunnel on one channel."""
 
-    def __init__(self, agreement: Agreement, counters: Counter[str], random: Random, now: float) -> None:
+    def __init__(self, agreement: Agreement, outbox: Outbox, random: Random, now: float) -> None:
         terms = agreement.terms
         self.agreement = agreement
         self.terms = terms
@@ -26,7 +26,7 @@ class Carrying:
         self.sent_at: float | None = None
         self.watch = TunnelWatch(terms, random, now)
         self._began_at = now
-        self._counters = counters
+        self._outbox = outbox
 
     def path(self) -> PathUp:
         """Return what the data plane may carry by itself. Packets of the keepalive address come to us: echoes are ours."""
@@ -36,46 +36,44 @@ class Carrying:
             EVERYWHERE, self.terms.remote, self.channel, valid_for=None, ingress=ingress, local=self.terms.own_together
         )
 
-    def receive(self, datagram: Datagram, now: float) -> bytes | None:
-        """Take a datagram with a packet; return the packet when it is for this host."""
+    def receive(self, datagram: Datagram, now: float) -> None:
+        """Take a datagram with a packet, and deliver the packet when it is for this host."""
         if datagram.remote != self.terms.remote:
-            self._counters["dropped-not-the-broker"] += 1  # no other address can speak for the tunnel (section 9)
-            return None
+            self._outbox.count("dropped-not-the-broker")  # no other address can speak for the tunnel (section 9)
+            return
         try:
             packet, raw = parse_inner(datagram.data)
             if is_within(packet.source, self.terms.own) or not is_within(packet.destination, self.terms.own):
-                self._counters["dropped-spoofed"] += 1
-                return None
+                self._outbox.count("dropped-spoofed")
+                return
             is_ours = self.watch.is_answer(packet, now)
         except WireError:
-            self._counters["dropped-malformed"] += 1
-            return None
+            self._outbox.count("dropped-malformed")
+            return
         self.watch.heard(now)
         if is_ours:
-            self._counters["keepalives-answered"] += 1
-            return None
-        return raw
+            self._outbox.count("keepalives-answered")
+        else:
+            self._outbox.deliver(raw)
 
-    def transmit(self, packet: bytes, now: float) -> Datagram | None:
-        """Return what carries a packet of this host; None when its source is not ours."""
+    def transmit(self, packet: bytes, now: float) -> None:
+        """Send a packet of this host, if its source is ours."""
         try:
             parsed, raw = parse_inner(packet)
         except WireError:
-            self._counters["dropped-malformed"] += 1
-            return None
+            self._outbox.count("dropped-malformed")
+            return
         # Also ends loops: what the default route brings back for an unused part of the prefix is from elsewhere.
         if not is_within(parsed.source, self.terms.own) or is_within(parsed.destination, self.terms.own):
-            self._counters["dropped-not-ours"] += 1
-            return None
-        return self._datagram(raw, now)
+            self._outbox.count("dropped-not-ours")
+        else:
+            self._send(raw, now)
 
-    def handle_timeout(self, now: float) -> Datagram | None:
-        """Return the keepalive that is due."""
-        echo = self.watch.handle_timeout(now)
-        if echo is None:
-            return None
-        self._counters["keepalives-sent"] += 1
-        return self._datagram(echo, now)
+    def handle_timeout(self, now: float) -> None:
+        """Send the keepalive that is due."""
+        if (echo := self.watch.handle_timeout(now)) is not None:
+            self._outbox.count("keepalives-sent")
+            self._send(echo, now)
 
     def silent_for(self, now: float) -> float:
         """Return for how many seconds nothing came through."""
@@ -106,6 +104,6 @@ class Carrying:
             "renewal_in_s": round(self.renew_at - now),
         }
 
-    def _datagram(self, packet: bytes, now: float) -> Datagram:
+    def _send(self, packet: bytes, now: float) -> None:
         self.sent_at = now
-        return Datagram(self.channel, packet, self.terms.remote)
+        self._outbox.send(Datagram(self.channel, packet, self.terms.remote))

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from enum import Enum
 from ipaddress import IPv4Address
+from itertools import count
 from random import Random
 
 from tunnelmgr.api.datagrams import ChannelEvent, Datagram, IcmpReceived
@@ -26,7 +27,7 @@ from tunnelmgr.api.status import Fact, PathUse, TunnelStatus
 from tunnelmgr.api.tunnel import Tunnel, earliest
 from tunnelmgr_tsp.client.candidates import Broker
 from tunnelmgr_tsp.client.carrying import Carrying
-from tunnelmgr_tsp.client.connecting import ChannelNames, Connecting, Exhausted
+from tunnelmgr_tsp.client.connecting import Connecting, Exhausted
 from tunnelmgr_tsp.client.recollection import Recollection
 from tunnelmgr_tsp.client.retries import RetryPace
 from tunnelmgr_tsp.client.settings import TspClientSettings
@@ -57,7 +58,8 @@ class TspClient(Tunnel):
         super().__init__()
         self._settings = settings
         self._random = random
-        self._names = ChannelNames()
+        self._numbers = count(1)
+        """Of channels: an old one is closed while the next is open already."""
         self._wish = settings.wish()
         self._network = Network()
         self._recollection = Recollection(settings, self.outbox)
@@ -89,13 +91,13 @@ class TspClient(Tunnel):
             self.outbox.count("dropped-unexpected")
         elif Kind.of(datagram.data) is not Kind.IPV6:
             self.outbox.count("dropped-late-control")
-        elif (packet := self._carrying.receive(datagram, now)) is not None:
-            self.outbox.deliver(packet)
+        else:
+            self._carrying.receive(datagram, now)
         self._note_life()
 
     def receive_packet(self, packet: bytes, now: float) -> None:
-        if self._carrying is not None and (datagram := self._carrying.transmit(packet, now)) is not None:
-            self.outbox.send(datagram)
+        if self._carrying is not None:
+            self._carrying.transmit(packet, now)
 
     def channel_changed(self, event: ChannelEvent, now: float) -> None:
         if self._round is not None:
@@ -205,7 +207,7 @@ class TspClient(Tunnel):
 
     def _new_round(self, brokers: list[Broker], action: Action) -> Connecting:
         return Connecting(
-            self._settings, self._wish, brokers, self._source_for, self._names, action, self._random, self.outbox
+            self._settings, self._wish, brokers, self._source_for, self._numbers, action, self._random, self.outbox
         )
 
     def _look(self, now: float) -> None:
@@ -232,7 +234,7 @@ class TspClient(Tunnel):
     def _take(self, agreement: Agreement, now: float) -> None:
         """Switch to a new tunnel."""
         old = self._carrying
-        self._carrying = new = Carrying(agreement, self.outbox.counters, self._random, now)
+        self._carrying = new = Carrying(agreement, self.outbox, self._random, now)
         self._give_up_at, self._unknown = None, 0
         # The new path replaces the old one in the forwarding table: no packet is without a path in between.
         self.outbox.say(new.path())
@@ -282,8 +284,7 @@ class TspClient(Tunnel):
     # -- keeping the tunnel -------------------------------------------------------------------------------------------------
 
     def _watch(self, carrying: Carrying, now: float) -> None:
-        if (datagram := carrying.handle_timeout(now)) is not None:
-            self.outbox.send(datagram)
+        carrying.handle_timeout(now)
         if self._round is not None or self._retry_at is not None:
             return
         if carrying.watch.lost:

@@ -11,7 +11,7 @@ The result is an `Agreement`, or `Exhausted` with everything that went wrong.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 from random import Random
@@ -26,7 +26,7 @@ from tunnelmgr.api.outbox import Outbox
 from tunnelmgr_tsp.client import troubles
 from tunnelmgr_tsp.client.attempt import Attempt
 from tunnelmgr_tsp.client.candidates import Broker, Candidates
-from tunnelmgr_tsp.client.dialogue import ClientDialogue, Deleted, Offered, OfferTaken, Outcome, Referred
+from tunnelmgr_tsp.client.dialogue import ClientDialogue, Outcome, Referred, Settled
 from tunnelmgr_tsp.client.exchange import Exchange
 from tunnelmgr_tsp.client.settings import Signalling, TspClientSettings
 from tunnelmgr_tsp.client.terms import Agreement, Terms, Wish
@@ -57,10 +57,6 @@ class Exhausted:
         return all(one.remedy in {Remedy.STOP, Remedy.OTHER_TYPE} for one in self.troubles)
 
 
-class Removed:
-    """The tunnel was given back."""
-
-
 class Connecting:
     """One round. Made anew for each."""
 
@@ -70,18 +66,18 @@ class Connecting:
         wish: Wish,
         brokers: list[Broker],
         source_for: Callable[[IPv4Address], IPv4Address | None],
-        names: "ChannelNames",
+        numbers: Iterator[int],
         action: Action,
         random: Random,
         outbox: Outbox,
     ) -> None:
-        """`source_for` tells which of our addresses reaches a broker."""
+        """`source_for` tells which of our addresses reaches a broker; `numbers` tell channels of the client's life apart."""
         self.wish = wish
         """What is asked for, less what turned out impossible."""
-        self.result: Agreement | Exhausted | Removed | None = None
+        self.result: Agreement | Exhausted | Settled | None = None
         self._settings = settings
         self._source_for = source_for
-        self._names = names
+        self._numbers = numbers
         self._action = action
         self._random = random
         self._outbox = outbox
@@ -133,7 +129,6 @@ class Connecting:
             return
         if isinstance(event, Connected):
             attempt.begin(event.local.address, now)
-            self._flush(attempt)
         elif attempt.medium is Medium.TCP or (_is_unreachable(event) and attempt.round_trip is None):
             # ICMP errors are easily forged. Once the broker has answered, only its silence counts (section 16).
             self._fail(attempt.ended(), now)
@@ -151,7 +146,6 @@ class Connecting:
             self._fail(Trouble(result.text, Remedy.RETRY, "", code), now)
         elif self._attempt is not None and self._attempt.medium is Medium.UDP and isinstance(effect, OpenChannel):
             self._attempt.begin(effect.local.address, now)
-            self._flush(self._attempt)
 
     def handle_timeout(self, now: float) -> None:
         if (attempt := self._attempt) is not None:
@@ -198,16 +192,13 @@ class Connecting:
             text = f"no IPv4 address of this host leads to {endpoint.address}"
             self._fail(Trouble(text, Remedy.RETRY, "check the IPv4 network", ExitCode.NO_ANSWER), now)
             return
-        channel = self._names.next("tsp")
+        channel = f"tsp-{next(self._numbers)}"
         dialogue = ClientDialogue(self._broker, medium, self.wish, self._action, self._random)
         # Where TCP is left to try, a blocked UDP port must not cost half a minute.
         sends_max = SENDS_MAX_BEFORE_TCP if self._may_use_tcp else SENDS_MAX
-        attempt = Attempt(channel, medium, self._broker, endpoint, dialogue, Exchange(sends_max, now))
-        if medium is Medium.TCP:
-            attempt.connecting(now)
         kind = ChannelKind.UDP if medium is Medium.UDP else ChannelKind.TCP_CONNECT
         remote = None if medium is Medium.UDP else endpoint
-        self._attempt = attempt
+        self._attempt = Attempt(channel, medium, endpoint, dialogue, Exchange(sends_max, now), self._outbox, now)
         self._waiting = OpenChannel(channel, kind, Endpoint(source, 0), remote)
         self._outbox.say(self._waiting)
 
@@ -218,17 +209,16 @@ class Connecting:
     # -- what it says -----------------------------------------------------------------------------------------------------
 
     def _react(self, attempt: Attempt, outcome: Outcome | None, now: float) -> None:
-        self._flush(attempt)
         match outcome:
             case None:
                 pass
-            case Offered(offer):
+            case Offer() as offer:
                 self._consider(attempt, offer, now)
-            case OfferTaken():
+            case Settled.ACCEPTED:
                 self._establish(attempt)
-            case Deleted():
+            case Settled.DELETED:
                 self._close_attempt()
-                self.result = Removed()
+                self.result = outcome
             case Referred(trouble, brokers):
                 self._refer(trouble, brokers, now)
             case Trouble():
@@ -239,8 +229,7 @@ class Connecting:
             terms = self._terms(attempt, offer)
         except WireError as error:
             attempt.reject(now)  # frees the address at once; the broker would hold it for 30 s
-            self._flush(attempt)
-            trouble = troubles.unusable_offer(attempt.broker, str(error))
+            trouble = troubles.unusable_offer(self._broker, str(error))
             if offer.type is TunnelType.V6ANYV4:
                 trouble = replace(trouble, remedy=Remedy.OTHER_TYPE)
             self._fail(trouble, now)
@@ -250,7 +239,7 @@ class Connecting:
             self._accept(attempt, now)
             return
         # Before accept: without the privilege for raw sockets a tunnel over UDP must still be possible.
-        self._raw_channel = self._names.next("p41")
+        self._raw_channel = f"p41-{next(self._numbers)}"
         self._waiting = OpenChannel(
             self._raw_channel, ChannelKind.RAW41, Endpoint(attempt.local, 0), Endpoint(terms.remote.address, 0)
         )
@@ -268,7 +257,6 @@ class Connecting:
             return
         if isinstance(result, Failed):
             attempt.reject(now)
-            self._flush(attempt)
             hint = "use `tunnel: v6udpv4`, which needs no protocol 41"
             self._fail(Trouble(result.text, Remedy.OTHER_TYPE, hint, ExitCode.NO_PERMISSION), now)
         else:
@@ -287,7 +275,7 @@ class Connecting:
             self._close_attempt()
         self._attempt = None
         self.result = Agreement(
-            terms, attempt.broker, channel, attempt.local, offer.client_ipv4, attempt.mechanism, attempt.round_trip
+            terms, self._broker, channel, attempt.local, offer.client_ipv4, attempt.mechanism, attempt.round_trip
         )
 
     def _refer(self, trouble: Trouble, texts: tuple[str, ...], now: float) -> None:
@@ -296,7 +284,8 @@ class Connecting:
         except WireError as error:
             self._fail(replace(troubles.bad_referral(self._broker, str(error)), hint=trouble.text), now)
             return
-        self._notice("tsp.redirected", f"{trouble.text}; it sends us to {', '.join(map(str, brokers))}")
+        text = f"{trouble.text}; it sends us to {', '.join(map(str, brokers))}"
+        self._outbox.say(Notice("tsp.redirected", text))
         self._fail(trouble, now)
 
     # -- what went wrong --------------------------------------------------------------------------------------------------
@@ -320,18 +309,13 @@ class Connecting:
         if less is None:
             return False
         self.wish = less
-        self._notice("tsp.asking-for-less", trouble.text)
-        self._candidates.ask_again(attempt.broker, attempt.endpoint)
+        self._outbox.say(Notice("tsp.asking-for-less", trouble.text))
+        self._candidates.ask_again(self._broker, attempt.endpoint)
         self._addresses.clear()
         self._ask_next(now)
         return True
 
     # -- channels ---------------------------------------------------------------------------------------------------------
-
-    def _flush(self, attempt: Attempt) -> None:
-        for datagram in attempt.datagrams:
-            self._outbox.send(datagram)
-        attempt.datagrams.clear()
 
     def _close_attempt(self) -> None:
         if self._attempt is not None:
@@ -343,20 +327,6 @@ class Connecting:
             self._outbox.say(CloseChannel(self._raw_channel))
             self._raw_channel = ""
 
-    def _notice(self, code: str, text: str) -> None:
-        self._outbox.say(Notice(code, text))
-
 
 def _is_unreachable(event: ChannelEvent) -> bool:
     return isinstance(event, IcmpReceived) and event.type == _UNREACHABLE
-
-
-class ChannelNames:
-    """Gives every channel of a client a name of its own: an old one is closed while the next is open already."""
-
-    def __init__(self) -> None:
-        self._number = 0
-
-    def next(self, kind: str) -> str:
-        self._number += 1
-        return f"{kind}-{self._number}"

@@ -38,28 +38,13 @@ class ClientStage(Enum):
     OVER = "over"
 
 
-@dataclass(frozen=True, slots=True)
-class ToBroker:
-    """Send these messages, and wait for the answer to the last."""
+class Settled(Enum):
+    """What the broker has done at our request."""
 
-    messages: tuple[bytes, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Offered:
-    """The broker offers a tunnel: accept or reject it."""
-
-    offer: Offer
-
-
-@dataclass(frozen=True, slots=True)
-class OfferTaken:
-    """The broker knows that its offer was taken."""
-
-
-@dataclass(frozen=True, slots=True)
-class Deleted:
-    """The broker removed the tunnel, or had none."""
+    ACCEPTED = "accepted"
+    """It knows that its offer was taken."""
+    DELETED = "deleted"
+    """It removed the tunnel, or had none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +55,10 @@ class Referred:
     brokers: tuple[str, ...]
 
 
-Outcome = Offered | OfferTaken | Deleted | Referred | Trouble
+Messages = tuple[bytes, ...]
+"""For the broker, whose answer to the last is awaited."""
+Outcome = Offer | Settled | Referred | Trouble
+"""The end of a step. An offer is to be accepted or rejected."""
 
 
 class ClientDialogue:
@@ -78,7 +66,7 @@ class ClientDialogue:
 
     def __init__(self, broker: Broker, medium: Medium, wish: Wish, action: Action, random: Random) -> None:
         """`action` is CREATE or DELETE."""
-        self._broker = broker
+        self.broker = broker
         self._medium = medium
         self._wish = wish
         self._action = action
@@ -89,30 +77,30 @@ class ClientDialogue:
         self.mechanism: Mechanism | None = None
         """How we authenticated, once that is known."""
 
-    def begin(self, local: IPv4Address) -> ToBroker:
+    def begin(self, local: IPv4Address) -> bytes:
         """Open the session from this address, which the broker is told."""
         self._local = local
-        return ToBroker((f"VERSION={VERSION}".encode() + CRLF,))
+        return f"VERSION={VERSION}".encode() + CRLF
 
-    def receive(self, message: bytes) -> ToBroker | Outcome | None:
-        """Take the answer to the last message. Returns None to wait for more."""
+    def receive(self, message: bytes) -> Messages | Outcome:
+        """Take the answer to the last message. Returns no messages to wait for more."""
         try:
             return self._receive(message)
         except WireError as error:
             self._stage = ClientStage.OVER
-            return troubles.protocol_error(self._broker, str(error))
+            return troubles.protocol_error(self.broker, str(error))
 
-    def accept(self) -> ToBroker:
-        """Take the offer."""
+    def accept(self) -> bytes:
+        """Return the message that takes the offer."""
         self._stage = ClientStage.ACCEPT
-        return ToBroker((BareRequest(Action.ACCEPT).serialize(),))
+        return BareRequest(Action.ACCEPT).serialize()
 
     def reject(self) -> bytes:
         """Return the message that refuses the offer; the session is over."""
         self._stage = ClientStage.OVER
         return BareRequest(Action.REJECT).serialize()
 
-    def _receive(self, message: bytes) -> ToBroker | Outcome | None:
+    def _receive(self, message: bytes) -> Messages | Outcome:
         if self._stage in {
             ClientStage.VERSION,
             ClientStage.CHALLENGE,
@@ -122,28 +110,28 @@ class ClientDialogue:
             if Reply.parse(message).status.is_success:  # it would spare a false broker the proof (section 16)
                 raise WireError("success before its time")
             return self._refused(message)
-        steps: dict[ClientStage, Callable[[bytes], ToBroker | Outcome | None]] = {
+        steps: dict[ClientStage, Callable[[bytes], Messages | Outcome]] = {
             ClientStage.VERSION: self._authenticate,
             ClientStage.CHALLENGE: self._prove,
             ClientStage.PROOF: self._verify,
-            ClientStage.CREDENTIALS: lambda _: self._send_credentials(),
+            ClientStage.CREDENTIALS: lambda _: (self._credentials(),),
             ClientStage.VERDICT: self._judged,
             ClientStage.COMMAND: self._answered,
             ClientStage.ACCEPT: self._accepted,
-            ClientStage.OVER: lambda _: None,
+            ClientStage.OVER: lambda _: (),
         }
         return steps[self._stage](message)
 
-    def _authenticate(self, message: bytes) -> ToBroker | Trouble:
+    def _authenticate(self, message: bytes) -> Messages | Trouble:
         capability = Capability.parse(message)
         if not capability.offers(self._wish.type):
-            return troubles.type_not_offered(self._broker, self._wish.type.value)
+            return troubles.type_not_offered(self.broker, self._wish.type.value)
         self.mechanism = capability.strongest(self._wish.mechanisms)
         if self.mechanism is None:
             offered, allowed = (
                 ", ".join(sorted(one.value for one in some)) for some in (capability.mechanisms, self._wish.mechanisms)
             )
-            return troubles.no_mechanism(self._broker, offered, allowed)
+            return troubles.no_mechanism(self.broker, offered, allowed)
         line = f"AUTHENTICATE {self.mechanism.value}".encode() + CRLF
         match self.mechanism:
             case Mechanism.ANONYMOUS:
@@ -152,25 +140,25 @@ class ClientDialogue:
                 self._stage = ClientStage.CHALLENGE
             case Mechanism.PLAIN if self._medium is Medium.TCP:
                 # Brokers say nothing between the two over TCP: section 6.2.
-                return ToBroker((line, *self._send_credentials().messages))
+                return line, self._credentials()
             case Mechanism.PLAIN:
                 self._stage = ClientStage.CREDENTIALS
-        return ToBroker((line,))
+        return (line,)
 
-    def _send_credentials(self) -> ToBroker:
+    def _credentials(self) -> bytes:
         self._stage = ClientStage.VERDICT
-        return ToBroker((f"\0{self._wish.user}\0{self._wish.password}".encode() + CRLF,))
+        return f"\0{self._wish.user}\0{self._wish.password}".encode() + CRLF
 
-    def _prove(self, message: bytes) -> ToBroker:
+    def _prove(self, message: bytes) -> Messages:
         challenge = DigestChallenge.parse(message)
         self._stage = ClientStage.PROOF
         cnonce = f"{self._random.getrandbits(NONCE_BITS):032x}".encode()
         user = self._wish.user or ""
         # The host without its port: TSP-09.
-        proof, self._rspauth = prove(challenge, user, self._wish.password, self._broker.host, cnonce)
-        return ToBroker((proof.serialize(),))
+        proof, self._rspauth = prove(challenge, user, self._wish.password, self.broker.host, cnonce)
+        return (proof.serialize(),)
 
-    def _verify(self, message: bytes) -> ToBroker | Outcome | None:
+    def _verify(self, message: bytes) -> Messages | Outcome:
         # One broker glues its final status to rspauth: section 15.
         line, _, glued = message.lstrip(BLANK).partition(b"\n")
         try:
@@ -179,46 +167,46 @@ class ClientDialogue:
             proven = False
         if not proven:
             self._stage = ClientStage.OVER
-            return troubles.impostor(self._broker)
+            return troubles.impostor(self.broker)
         self._stage = ClientStage.VERDICT
         if glued.strip(BLANK):
             return self._judged(glued)
-        return ToBroker((b"",)) if self._medium is Medium.UDP else None
+        return (b"",) if self._medium is Medium.UDP else ()
 
-    def _judged(self, message: bytes) -> ToBroker | Outcome:
+    def _judged(self, message: bytes) -> Messages | Outcome:
         if not Reply.parse(message).status.is_success:
             return self._refused(message)
         self._stage = ClientStage.COMMAND
         if self._action is Action.DELETE:
-            return ToBroker((BareRequest(Action.DELETE).serialize(),))
+            return (BareRequest(Action.DELETE).serialize(),)
         wish = self._wish
         servers = wish.name_servers if wish.prefix_length is not None else ()
-        return ToBroker((Create(wish.type, self._local, wish.keepalive, wish.prefix_length, servers).serialize(),))
+        return (Create(wish.type, self._local, wish.keepalive, wish.prefix_length, servers).serialize(),)
 
     def _answered(self, message: bytes) -> Outcome:
         if self._action is Action.DELETE:
             self._stage = ClientStage.OVER
-            return Deleted()  # a broker without `delete` lets the tunnel expire: its refusal is harmless (section 7.2)
+            return Settled.DELETED  # a broker without `delete` lets the tunnel expire: its refusal is harmless (section 7.2)
         if not is_framed(message) and not is_status(message):
             raise WireError("an answer to create without a status")
         reply = Reply.parse(message)
         if not reply.status.is_success:
             return self._refused(message)
-        return Offered(Offer.parse(reply.document))
+        return Offer.parse(reply.document)
 
     def _accepted(self, message: bytes) -> Outcome:
         self._stage = ClientStage.OVER
         if message.strip(BLANK) and not Reply.parse(message).status.is_success:
             return self._refused(message)
-        return OfferTaken()
+        return Settled.ACCEPTED
 
     def _refused(self, message: bytes) -> Referred | Trouble:
         self._stage = ClientStage.OVER
         reply = Reply.parse(message)
         user = self._wish.user if self.mechanism is not Mechanism.ANONYMOUS else None
-        trouble = troubles.refused(self._broker, reply.status, user)
+        trouble = troubles.refused(self.broker, reply.status, user)
         if not reply.status.refers:
             return trouble
         if not reply.document:
-            return troubles.bad_referral(self._broker, "it names none")
+            return troubles.bad_referral(self.broker, "it names none")
         return Referred(trouble, Referral.parse(reply.document).brokers)

@@ -3,7 +3,7 @@
 Codes: docs/protocols/tsp.md section 8; words: section 17.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from tunnelmgr.api.errors import ExitCode
@@ -97,44 +97,35 @@ def bad_referral(broker: Broker, reason: str) -> Trouble:
     return Trouble(f"broker {broker} sends us to other brokers: {reason}", Remedy.RETRY)
 
 
-@dataclass(frozen=True, slots=True)
-class _Meaning:
-    """What a code means. `{said}` stands for the broker's own words, `{name}` for the user."""
-
-    text: str
-    remedy: Remedy
-    hint: str = ""
-    code: ExitCode = ExitCode.REFUSED
-
-
-_UNKNOWN = _Meaning("refused with code {code} {said}", Remedy.RETRY_THEN_STOP)
-_NO_SUCH_PREFIX = _Meaning("cannot give a prefix of this length", Remedy.WITHOUT_PREFIX, "change `prefix_length`")
-_BAD_ADDRESS = _Meaning("does not accept our address: {said}", Remedy.OTHER_ADDRESS, "another network may help")
+_UNKNOWN = Trouble("refused with code {code} {said}", Remedy.RETRY_THEN_STOP)
+_NO_SUCH_PREFIX = Trouble("cannot give a prefix of this length", Remedy.WITHOUT_PREFIX, "change `prefix_length`")
+_BAD_ADDRESS = Trouble("does not accept our address: {said}", Remedy.OTHER_ADDRESS, "another network may help")
+# What a code means. `{said}` stands for the broker's own words, `{name}` for the user.
 _MEANINGS = {
-    300: _Meaning(
+    300: Trouble(
         "refused {name}: {said}",
         Remedy.STOP,
         "check user and password; the mechanism may not be allowed either",
         ExitCode.NO_PERMISSION,
     ),
-    301: _Meaning("has no free tunnel", Remedy.RETRY, "it is asked again"),
-    302: _Meaning("does not speak TSP 2.0", Remedy.STOP, "use another broker", ExitCode.PROTOCOL),
-    303: _Meaning("does not offer this type of tunnel here", Remedy.OTHER_TYPE, "behind a NAT use `tunnel: v6udpv4`"),
-    310: _Meaning("reports an internal error {code} {said}", Remedy.RETRY),
-    500: _Meaning(
+    301: Trouble("has no free tunnel", Remedy.RETRY, "it is asked again"),
+    302: Trouble("does not speak TSP 2.0", Remedy.STOP, "use another broker", ExitCode.PROTOCOL),
+    303: Trouble("does not offer this type of tunnel here", Remedy.OTHER_TYPE, "behind a NAT use `tunnel: v6udpv4`"),
+    310: Trouble("reports an internal error {code} {said}", Remedy.RETRY),
+    500: Trouble(
         "rejected our request as malformed: {said}", Remedy.STOP, "please report it, with a trace", ExitCode.PROTOCOL
     ),
     501: _BAD_ADDRESS,
     502: _BAD_ADDRESS,
-    506: _Meaning("has another tunnel for our address", Remedy.RETRY_SLOWLY, "it should expire by itself"),
+    506: Trouble("has another tunnel for our address", Remedy.RETRY_SLOWLY, "it should expire by itself"),
     507: _NO_SUCH_PREFIX,
-    509: _Meaning("cannot delegate reverse DNS", Remedy.WITHOUT_NAME_SERVERS, "leave out `name_servers`"),
+    509: Trouble("cannot delegate reverse DNS", Remedy.WITHOUT_NAME_SERVERS, "leave out `name_servers`"),
     518: _NO_SUCH_PREFIX,
     520: _NO_SUCH_PREFIX,
-    521: _Meaning("still works on an earlier request", Remedy.RETRY),
-    522: _Meaning("gives prefixes to users with an account only", Remedy.WITHOUT_PREFIX, "set `user`"),
-    530: _Meaning("is busy", Remedy.RETRY, "it is asked again"),
-    599: _Meaning("lost patience with the session", Remedy.RETRY),
+    521: Trouble("still works on an earlier request", Remedy.RETRY),
+    522: Trouble("gives prefixes to users with an account only", Remedy.WITHOUT_PREFIX, "set `user`"),
+    530: Trouble("is busy", Remedy.RETRY, "it is asked again"),
+    599: Trouble("lost patience with the session", Remedy.RETRY),
 }
 
 
@@ -143,4 +134,4 @@ def refused(broker: Broker, status: Status, user: str | None) -> Trouble:
     meaning = _MEANINGS.get(status.code % 1000, _UNKNOWN)
     name = f"user {user!r}" if user is not None else "anonymous users"
     text = meaning.text.format(code=status.code, said=quoted(status.text), name=name)
-    return Trouble(f"broker {broker} {text}", meaning.remedy, meaning.hint, meaning.code)
+    return replace(meaning, text=f"broker {broker} {text}")
