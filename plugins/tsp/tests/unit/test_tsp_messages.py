@@ -128,4 +128,4 @@ def test_a_capability_is_read_in_any_case_and_written_in_one() -> None:
 
 
 def test_text_that_is_no_utf_8_is_read_all_the_same() -> None:
-    assert parse_document(b"<tunnel><!-- \xe9 --></tunnel>").name == "tunnel"
+    assert parse_document(b"<tunnel><!-- \xe9 --></tunnel>").tag == "tunnel"

@@ -5,16 +5,17 @@ from dataclasses import dataclass
 from enum import Enum
 from ipaddress import IPv4Address, IPv6Address, IPv6Network
 from typing import Self, TypeVar
+from xml.etree.ElementTree import Element
 
 from tunnelmgr.api.errors import WireError
+from tunnelmgr.api.names import literal_address
 from tunnelmgr_tsp.constants import REDIRECT_BROKERS_MAX
 from tunnelmgr_tsp.wire.capability import TunnelType
-from tunnelmgr_tsp.wire.documents import Element, parse_document
+from tunnelmgr_tsp.wire.documents import element, parse_document, write_document
 from tunnelmgr_tsp.wire.framing import CRLF, framed, quoted, unframed
 
 T = TypeVar("T")
 UNSPECIFIED = IPv6Address(0)
-_ANYONE = Element("address", {"type": "ipv6"}, "::")
 
 
 class Action(Enum):
@@ -46,33 +47,29 @@ class Create:
     @classmethod
     def from_element(cls, root: Element) -> Self:
         """Read the inside of a `create`."""
-        client = _require(root.first("client"), "client")
-        addresses = [one for one in client.all("address") if one.attributes.get("type", "ipv4") == "ipv4"]
-        router, keepalive = client.first("router"), client.first("keepalive")
-        prefix = router.first("prefix") if router else None
-        servers = router.first("dns_server") if router else None
+        client = _require(root, "client")
+        addresses = [one.text or "" for one in client.findall("address") if one.get("type", "ipv4") == "ipv4"]
         return cls(
             _tunnel_type(root),
-            _read(IPv4Address, addresses[0].text if addresses else "", "IPv4 address"),
-            _number(keepalive, "interval"),
-            _number(prefix, "length"),
-            tuple(one.text for one in servers.all("address")) if servers else (),
-            root.attributes.get("proxy") == "yes",
+            _read(IPv4Address, addresses[0] if addresses else "", "IPv4 address"),
+            _number(client.find("keepalive"), "interval"),
+            _number(client.find("router/prefix"), "length"),
+            tuple(one.text or "" for one in client.findall("router/dns_server/address")),
+            root.get("proxy") == "yes",
         )
 
     def serialize(self) -> bytes:
         """Return the whole request."""
-        children = [_address("ipv4", self.address)]
+        client = element("client", _address("ipv4", self.address))
         if self.keepalive is not None:
-            children.append(Element("keepalive", {"interval": str(self.keepalive)}, "", (_ANYONE,)))
+            anyone = element("address", text="::", type="ipv6")
+            client.append(element("keepalive", anyone, interval=str(self.keepalive)))
         if self.prefix_length is not None:
-            inside = [Element("prefix", {"length": str(self.prefix_length)})]
+            router = element("router", element("prefix", length=str(self.prefix_length)))
             if self.name_servers:
-                servers = tuple(Element("address", {"type": _kind(name)}, name) for name in self.name_servers)
-                inside.append(Element("dns_server", {}, "", servers))
-            children.append(Element("router", {}, "", tuple(inside)))
-        client = Element("client", {}, "", tuple(children))
-        return _request(Element("tunnel", {"action": "create", "type": self.type.value, "proxy": "no"}, "", (client,)))
+                router.append(element("dns_server", *map(_host, self.name_servers)))
+            client.append(router)
+        return _request(element("tunnel", client, action="create", type=self.type.value, proxy="no"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +80,13 @@ class BareRequest:
 
     def serialize(self) -> bytes:
         """Return the whole request."""
-        return _request(Element("tunnel", {"action": self.action.value}))
+        return _request(element("tunnel", action=self.action.value))
 
 
 def parse_request(message: bytes) -> Create | BareRequest:
     """Read what a client asks for in the command phase."""
     root = _tunnel(parse_document(unframed(message)))
-    action = _read(Action, root.attributes.get("action", "").lower(), "action")
+    action = _read(Action, root.get("action", "").lower(), "action")
     return Create.from_element(root) if action is Action.CREATE else BareRequest(action)
 
 
@@ -125,8 +122,7 @@ class Offer:
     def parse(cls, document: bytes) -> Self:
         """Read an `info` document."""
         root = _tunnel(parse_document(document))
-        server, client = _require(root.first("server"), "server"), _require(root.first("client"), "client")
-        router, keepalive, dns = client.first("router"), client.first("keepalive"), client.first("dns_server")
+        server, client = _require(root, "server"), _require(root, "client")
         return cls(
             _tunnel_type(root),
             _one(server, "ipv4", IPv4Address),
@@ -135,27 +131,27 @@ class Offer:
             _one(client, "ipv6", IPv6Address),
             _number(root, "lifetime"),
             _one(client, "dn", str) or "",
-            _resolvers(dns),
-            _prefix(router.first("prefix") if router else None),
-            _keepalive(keepalive),
+            _resolvers(client),
+            _prefix(client.find("router/prefix")),
+            _keepalive(client.find("keepalive")),
         )
 
     def serialize(self) -> bytes:
         """Return the document, addresses fully written out: gogoc cuts the text at a position (section 15)."""
-        server = [_address("ipv4", self.server_ipv4), _address("ipv6", self.server_ipv6)]
-        client = [_address("ipv4", self.client_ipv4), _address("ipv6", self.client_ipv6)]
+        server = element("server", _address("ipv4", self.server_ipv4), _address("ipv6", self.server_ipv6))
+        client = element("client", _address("ipv4", self.client_ipv4), _address("ipv6", self.client_ipv6))
         if self.name:
-            client.append(Element("address", {"type": "dn"}, self.name))
-        client.append(Element("dns_server", {}, "", tuple(_address(f"ipv{one.version}", one) for one in self.dns)))
+            client.append(element("address", text=self.name, type="dn"))
+        client.append(element("dns_server", *(_address(f"ipv{one.version}", one) for one in self.dns)))
         if self.prefix is not None:
-            length, network = str(self.prefix.prefixlen), self.prefix.network_address.exploded
-            client.append(Element("router", {}, "", (Element("prefix", {"length": length}, network),)))
+            network, length = self.prefix.network_address.exploded, str(self.prefix.prefixlen)
+            client.append(element("router", element("prefix", text=network, length=length)))
         if self.keepalive is not None:
             target = _address("ipv6", self.keepalive.address or UNSPECIFIED)
-            client.append(Element("keepalive", {"interval": str(self.keepalive.interval)}, "", (target,)))
-        ends = (Element("server", {}, "", tuple(server)), Element("client", {}, "", tuple(client)))
-        attributes = {"action": "info", "type": self.type.value, "lifetime": str(self.lifetime)}
-        return Element("tunnel", attributes, "", ends).serialize().encode()
+            client.append(element("keepalive", target, interval=str(self.keepalive.interval)))
+        lifetime = str(self.lifetime)
+        root = element("tunnel", server, client, action="info", type=self.type.value, lifetime=lifetime)
+        return write_document(root)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,29 +164,29 @@ class Referral:
     def parse(cls, document: bytes) -> Self:
         """Read either shape of a list (section 11): every address under every broker, as many as we would try."""
         root = _tunnel(parse_document(document))
-        addresses = [one.text for broker in root.all("broker") for one in broker.all("address")]
+        addresses = [one.text for one in root.findall("broker/address")]
         return cls(tuple(dict.fromkeys(text for text in addresses if text))[:REDIRECT_BROKERS_MAX])
 
     def serialize(self) -> bytes:
-        addresses = tuple(Element("address", {"type": _kind(one)}, one) for one in self.brokers)
-        broker = Element("broker", {}, "", addresses)
-        return Element("tunnel", {"action": "list", "type": "broker"}, "", (broker,)).serialize().encode()
+        broker = element("broker", *map(_host, self.brokers))
+        return write_document(element("tunnel", broker, action="list", type="broker"))
 
 
 def _request(root: Element) -> bytes:
-    return framed(root.serialize().encode() + CRLF)
+    return framed(write_document(root) + CRLF)
 
 
 def _tunnel(root: Element) -> Element:
-    if root.name != "tunnel":
-        raise WireError(f"expected an element `tunnel`, got {quoted(root.name)}")
+    if root.tag != "tunnel":
+        raise WireError(f"expected an element `tunnel`, got {quoted(root.tag)}")
     return root
 
 
-def _require(element: Element | None, name: str) -> Element:
-    if element is None:
+def _require(root: Element, name: str) -> Element:
+    found = root.find(name)
+    if found is None:
         raise WireError(f"no element {name!r}")
-    return element
+    return found
 
 
 def _read(read: Callable[[str], T], text: str, what: str) -> T:
@@ -201,11 +197,11 @@ def _read(read: Callable[[str], T], text: str, what: str) -> T:
 
 
 def _tunnel_type(root: Element) -> TunnelType:
-    return _read(TunnelType, root.attributes.get("type", "").lower(), "tunnel type")
+    return _read(TunnelType, root.get("type", "").lower(), "tunnel type")
 
 
-def _number(element: Element | None, attribute: str) -> int | None:
-    text = element.attributes.get(attribute) if element else None
+def _number(parent: Element | None, attribute: str) -> int | None:
+    text = parent.get(attribute) if parent is not None else None
     if text is None:
         return None
     if not (text.isascii() and text.isdigit() and len(text) <= 10):
@@ -215,44 +211,39 @@ def _number(element: Element | None, attribute: str) -> int | None:
 
 def _one(parent: Element, kind: str, read: Callable[[str], T]) -> T | None:
     """Return the one address of a kind. Raises WireError for two that differ: nothing says which one is meant."""
-    texts = {child.text for child in parent.all("address") if child.attributes.get("type", "").lower() == kind}
+    texts = {one.text or "" for one in parent.findall("address") if one.get("type", "").lower() == kind}
     if len(texts) > 1:
-        raise WireError(f"{len(texts)} addresses of type {kind} in {parent.name!r}")
+        raise WireError(f"{len(texts)} addresses of type {kind} in {parent.tag!r}")
     return next((_read(read, text, f"{kind} address") for text in texts), None)
 
 
-def _resolvers(element: Element | None) -> tuple[IPv4Address | IPv6Address, ...]:
+def _resolvers(client: Element) -> tuple[IPv4Address | IPv6Address, ...]:
     readers: dict[str, Callable[[str], IPv4Address | IPv6Address]] = {"ipv4": IPv4Address, "ipv6": IPv6Address}
-    found = element.all("address") if element else ()
-    return tuple(
-        _read(readers[kind], one.text, "resolver") for one in found if (kind := one.attributes.get("type", "")) in readers
-    )
+    found = [(one.get("type", ""), one.text or "") for one in client.findall("dns_server/address")]
+    return tuple(_read(readers[kind], text, "resolver") for kind, text in found if kind in readers)
 
 
-def _prefix(element: Element | None) -> IPv6Network | None:
-    if element is None or not element.text:
+def _prefix(prefix: Element | None) -> IPv6Network | None:
+    if prefix is None or not prefix.text:
         return None
-    length = _number(element, "length")
-    address = element.text.partition("/")[0]
+    length = _number(prefix, "length")
+    address = prefix.text.partition("/")[0]
     return _read(IPv6Network, f"{address}/{'-' if length is None else length}", "prefix")
 
 
-def _keepalive(element: Element | None) -> KeepaliveWish | None:
-    interval = _number(element, "interval")
-    if element is None or not interval:
+def _keepalive(keepalive: Element | None) -> KeepaliveWish | None:
+    interval = _number(keepalive, "interval")
+    if keepalive is None or not interval:
         return None
-    address = _one(element, "ipv6", IPv6Address)
+    address = _one(keepalive, "ipv6", IPv6Address)
     return KeepaliveWish(interval, address if address != UNSPECIFIED else None)
 
 
 def _address(kind: str, address: IPv4Address | IPv6Address | None) -> Element:
-    return Element("address", {"type": kind}, "" if address is None else address.exploded)
+    return element("address", text="" if address is None else address.exploded, type=kind)
 
 
-def _kind(host: str) -> str:
-    """Return the `type` of an address or a name."""
-    try:
-        IPv4Address(host)
-    except ValueError:
-        return "ipv6" if ":" in host else "dn"
-    return "ipv4"
+def _host(host: str) -> Element:
+    """Return a name or an address, with the type it is written under."""
+    kind = "ipv4" if literal_address(host) else "ipv6" if ":" in host else "dn"
+    return element("address", text=host, type=kind)
