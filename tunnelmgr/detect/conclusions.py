@@ -9,7 +9,7 @@ from tunnelmgr.detect.evidence import about_nat, about_path, reason_of
 from tunnelmgr.detect.findings import FarEndFindings, NatFindings, PathFindings, RouterFindings, Scope
 from tunnelmgr.detect.inquiries import Inquiry, InquiryState
 from tunnelmgr.detect.observed import Observed
-from tunnelmgr.detect.router_probe import offered
+from tunnelmgr.detect.router_probe import NAT_PMP, PCP, UPNP
 
 _PROHIBITED = {9, 10, 13}  # codes of ICMPv4 type 3 that a firewall answers with: RFC 1812 section 5.2.7.1
 SERVERS_FOR_BLOCKED = 2  # silent servers that make a blocked network: one alone may be down
@@ -71,9 +71,9 @@ class Conclusions:
         """Return what this host's own router says."""
         router, external = self._observed.router, self._observed.router.external
         return RouterFindings(
-            pcp=offered(router.pcp),
-            nat_pmp=offered(router.nat_pmp),
-            upnp=offered(router.upnp),
+            pcp=router.offers(PCP),
+            nat_pmp=router.offers(NAT_PMP),
+            upnp=router.offers(UPNP),
             external=external,
             scope=scope_of(external) if external is not None else None,
         )

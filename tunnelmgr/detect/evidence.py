@@ -7,7 +7,7 @@ from tunnelmgr.detect.far_ends import FarEnd
 from tunnelmgr.detect.findings import Observation, Scope
 from tunnelmgr.detect.inquiries import FRAGMENTATION_NEEDED, Inquiry, InquiryState
 from tunnelmgr.detect.observed import Observed
-from tunnelmgr.detect.router_probe import offered
+from tunnelmgr.detect.router_probe import NAT_PMP, PCP
 from tunnelmgr.detect.strangers import came_in
 
 _SPECIAL = {Scope.SHARED: "shared (100.64.0.0/10): the provider translates", Scope.OTHER: "none of the internet's"}
@@ -63,19 +63,20 @@ def _about_router(observed: Observed) -> Iterator[Observation]:
     probe = observed.router
     for name, inquiry in probe.asked.items():
         does = {InquiryState.REFUSED: "refuses", InquiryState.ANSWERED: "speaks"}.get(inquiry.state, "does not answer")
-        does = "does not speak" if offered(inquiry) is False and inquiry.answer is not None else does
+        does = "does not speak" if probe.offers(name) is False and inquiry.answer is not None else does
         yield Observation("router", f"{inquiry.remote.address} {does} {name}", observed.at(inquiry))
-    if probe.nat_pmp is None or probe.pcp is None:
+    if not probe.asked:
         return
-    router = probe.nat_pmp.remote.address
+    nat_pmp, pcp = probe.asked[NAT_PMP], probe.asked[PCP]
+    router = nat_pmp.remote.address
     if (external := probe.external) is not None:
         found = f"{router} has the {scope_of(external).value} address {external} outside"
-        yield Observation("router", found, observed.at(probe.nat_pmp))
+        yield Observation("router", found, observed.at(nat_pmp))
     if (failure := probe.failure) is not None:
         found = f"{router} says that it has no address outside ({failure.name})"
-        yield Observation("router", found, observed.at(probe.nat_pmp))
+        yield Observation("router", found, observed.at(nat_pmp))
     if probe.behind_a_nat:
-        yield Observation("router", f"{router} sees us come from another address than ours", observed.at(probe.pcp))
+        yield Observation("router", f"{router} sees us come from another address than ours", observed.at(pcp))
 
 
 def _about_filtering(observed: Observed) -> Iterator[Observation]:

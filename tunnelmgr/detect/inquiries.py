@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 from itertools import accumulate
+from random import Random
 
 from tunnelmgr.api.datagrams import Datagram, IcmpReceived
 from tunnelmgr.api.network import Endpoint
@@ -18,7 +19,14 @@ from tunnelmgr.detect.constants import (
     ROUND_TRIPS_WAITED,
     UDP_HEADERS,
 )
-from tunnelmgr.detect.stun import BindingError, BindingResponse
+from tunnelmgr.detect.stun import (
+    TRANSACTION_ID_LENGTH,
+    BindingError,
+    BindingRequest,
+    BindingResponse,
+    ChangeRequest,
+    answer_to,
+)
 from tunnelmgr.detect.upnp import GatewayFound
 
 Answer = Heard | BindingResponse | BindingError | ExternalAddressResponse | AnnounceResponse | GatewayFound
@@ -49,12 +57,6 @@ PATIENT = Schedule(
     give_up=RETRANSMISSION_TIMEOUT * (2**REQUESTS_MAX - 1),
 )
 """For a server that has not answered yet."""
-
-
-def brisk(round_trip: float) -> Schedule:
-    """Return the schedule for a server that answers within `round_trip` seconds: no answer is an answer too."""
-    wait = max(BRISK_WAIT_MIN, ROUND_TRIPS_WAITED * round_trip)
-    return Schedule((0.0, BRISK_INTERVAL, 2 * BRISK_INTERVAL), 2 * BRISK_INTERVAL + wait)
 
 
 @dataclass(slots=True, eq=False)
@@ -106,14 +108,21 @@ class Inquiry:
         return self.begun_at + (times[self.transmissions] if self.transmissions < len(times) else self.schedule.give_up)
 
 
+def brisk(heard: Inquiry) -> Schedule:
+    """Return the schedule for a server that was heard: no answer is an answer too."""
+    wait = max(BRISK_WAIT_MIN, ROUND_TRIPS_WAITED * (heard.round_trip or 0.0))
+    return Schedule((0.0, BRISK_INTERVAL, 2 * BRISK_INTERVAL), 2 * BRISK_INTERVAL + wait)
+
+
 class Inquiries:
     """All questions under way. Whoever asked looks at the Inquiry for what became of it."""
 
-    def __init__(self, outbox: Outbox) -> None:
+    def __init__(self, outbox: Outbox, random: Random) -> None:
         self._all: list[Inquiry] = []
         self.strays = 0
         """Datagrams that answered no question: late, damaged, or forged."""
         self._outbox = outbox
+        self._random = random
 
     def ask(
         self,
@@ -131,6 +140,26 @@ class Inquiries:
         self._all.append(inquiry)
         self.handle_timeout(now)
         return inquiry
+
+    def ask_stun(
+        self,
+        channel: str,
+        remote: Endpoint,
+        schedule: Schedule,
+        now: float,
+        change: ChangeRequest = ChangeRequest.NOTHING,
+        *,
+        response_port: int | None = None,
+        length: int = 0,
+        answered_on: str = "",
+    ) -> Inquiry:
+        """Begin to ask a STUN server, of whom `BindingRequest` says what can be wished.
+
+        Answers count from anywhere: that the server answers from elsewhere is what some questions ask for.
+        """
+        request = BindingRequest(self._random.randbytes(TRANSACTION_ID_LENGTH), change, response_port, length)
+        understand = answer_to(request.transaction_id)
+        return self.ask(channel, remote, request.serialize(), understand, schedule, now, answered_on=answered_on)
 
     def asked(self, data: bytes) -> Inquiry | None:
         """Return the question these bytes are, if they are one of ours that came back to us."""

@@ -6,7 +6,6 @@ about the NAT.
 """
 
 from dataclasses import dataclass
-from random import Random
 
 from tunnelmgr.api.datagrams import ChannelKind
 from tunnelmgr.api.effects import Effect, OpenChannel
@@ -14,7 +13,6 @@ from tunnelmgr.api.network import Endpoint
 from tunnelmgr.api.tunnel import earliest
 from tunnelmgr.detect.constants import LIFETIME_STEPS
 from tunnelmgr.detect.inquiries import Inquiries, Inquiry, InquiryState, brisk
-from tunnelmgr.detect.stun import TRANSACTION_ID_LENGTH, BindingRequest, answer_to
 
 _ASKER = "lifetime"
 
@@ -34,10 +32,9 @@ class _Wait:
 class Lifetime:
     """Tries waits up to `limit` seconds; None asks nothing."""
 
-    def __init__(self, limit: float | None, random: Random, inquiries: Inquiries) -> None:
+    def __init__(self, limit: float | None, inquiries: Inquiries) -> None:
         steps = range(LIFETIME_STEPS + 1) if limit is not None else ()
         self._waits = [_Wait((limit or 0.0) * step / LIFETIME_STEPS, f"{_ASKER}-{step}") for step in steps]
-        self._random = random
         self._inquiries = inquiries
         self._server: Inquiry | None = None
         self.begun_at = 0.0
@@ -89,7 +86,7 @@ class Lifetime:
             return
         self._server, self.begun_at = heard, now
         for wait in self._waits:
-            wait.mapping = self._ask(wait.channel, None, now)
+            wait.mapping = self._inquiries.ask_stun(wait.channel, heard.remote, brisk(heard), now)
 
     def give_up(self) -> None:
         """Nobody is left to ask, or nothing to be asked."""
@@ -99,8 +96,8 @@ class Lifetime:
         """Ask for the answers that are due."""
         for wait in self._waits:
             due_at = _due_at(wait)
-            if wait.echo is None and due_at is not None and now >= due_at:
-                wait.echo = self._ask(_ASKER, wait, now)
+            if self._server and wait.echo is None and due_at is not None and now >= due_at:
+                wait.echo = self._ask_for_echo(self._server, wait, now)
         mappings = [wait.mapping for wait in self._waits if wait.mapping is not None]
         first = self._waits[0].echo if self._waits else None
         unheard = any(one.settled and one.mapped is None for one in mappings)
@@ -110,19 +107,11 @@ class Lifetime:
     def next_timeout(self) -> float | None:
         return earliest(*(_due_at(wait) for wait in self._waits if wait.echo is None))
 
-    def _ask(self, channel: str, to: _Wait | None, now: float) -> Inquiry:
-        assert self._server is not None  # noqa: S101 - `begin` has set it
-        mapped = to.mapping.mapped if to is not None and to.mapping is not None else None
-        transaction_id = self._random.randbytes(TRANSACTION_ID_LENGTH)
-        request = BindingRequest(transaction_id, response_port=mapped.port if mapped is not None else None)
-        return self._inquiries.ask(
-            channel,
-            self._server.remote,
-            request.serialize(),
-            answer_to(transaction_id),
-            brisk(self._server.round_trip or 0.0),
-            now,
-            answered_on=to.channel if to is not None else "",
+    def _ask_for_echo(self, server: Inquiry, wait: _Wait, now: float) -> Inquiry:
+        mapped = wait.mapping.mapped if wait.mapping else None
+        port = mapped.port if mapped else None
+        return self._inquiries.ask_stun(
+            _ASKER, server.remote, brisk(server), now, response_port=port, answered_on=wait.channel
         )
 
     def _seconds(self, state: InquiryState) -> list[float]:

@@ -9,7 +9,6 @@ first server that has two addresses is explored; where none has, different serve
 from collections.abc import Iterator, Sequence
 from enum import Enum
 from ipaddress import IPv4Address
-from random import Random
 
 from tunnelmgr.api.datagrams import ChannelKind, Datagram
 from tunnelmgr.api.effects import OpenChannel
@@ -17,15 +16,8 @@ from tunnelmgr.api.network import Endpoint
 from tunnelmgr.api.outbox import Outbox
 from tunnelmgr.api.report import Filtering
 from tunnelmgr.detect.behaviour import Sighting
-from tunnelmgr.detect.inquiries import PATIENT, Inquiries, Inquiry, InquiryState, Schedule, brisk
-from tunnelmgr.detect.stun import (
-    TRANSACTION_ID_LENGTH,
-    BindingError,
-    BindingRequest,
-    BindingResponse,
-    ChangeRequest,
-    answer_to,
-)
+from tunnelmgr.detect.inquiries import PATIENT, Inquiries, Inquiry, InquiryState, brisk
+from tunnelmgr.detect.stun import BindingError, BindingResponse, ChangeRequest
 
 MAPPING, FILTERING, HAIRPIN = CHANNELS = ("mapping", "filtering", "hairpin")
 CONFIRMING = "confirming"  # opened when there is something to confirm
@@ -48,8 +40,7 @@ class ProbeStage(Enum):
 class NatProbe:
     """Runs the tests; what was asked and answered is for others to read."""
 
-    def __init__(self, random: Random, inquiries: Inquiries, outbox: Outbox) -> None:
-        self._random = random
+    def __init__(self, inquiries: Inquiries, outbox: Outbox) -> None:
         self._inquiries = inquiries
         self._own: frozenset[IPv4Address] = frozenset()
         self._outbox = outbox
@@ -80,7 +71,7 @@ class NatProbe:
     def begin(self, servers: Sequence[Endpoint], own: frozenset[IPv4Address], now: float) -> None:
         """Ask all servers; `own` are this host's addresses. No server makes an end at once."""
         self.stage, self._own = ProbeStage.CHOOSING, own
-        self.servers = [self._ask(MAPPING, server, now, PATIENT) for server in servers]
+        self.servers = [self._inquiries.ask_stun(MAPPING, server, PATIENT, now) for server in servers]
         self.advance(now)
 
     def receive(self, datagram: Datagram) -> bool:
@@ -118,16 +109,16 @@ class NatProbe:
 
     def _explore(self, chosen: Inquiry, now: float) -> None:
         self.stage, self.explored = ProbeStage.EXPLORING, chosen
-        schedule = brisk(chosen.round_trip or 0.0)
+        ask, schedule = self._inquiries.ask_stun, brisk(chosen)
         if self._is_translated(chosen):
-            self.hairpin = self._ask(HAIRPIN, chosen.remote, now, schedule)
+            self.hairpin = ask(HAIRPIN, chosen.remote, schedule, now)
         if (other := other_address(chosen)) is None:
             return
         for remote in (Endpoint(other.address, chosen.remote.port), other):
-            self.elsewhere.append(self._ask(MAPPING, remote, now, schedule))
-        self.fence = self._ask(FILTERING, chosen.remote, now, schedule)
-        self.from_other_address = self._ask(FILTERING, chosen.remote, now, schedule, ChangeRequest.ADDRESS_AND_PORT)
-        self.from_other_port = self._ask(FILTERING, chosen.remote, now, schedule, ChangeRequest.PORT)
+            self.elsewhere.append(ask(MAPPING, remote, schedule, now))
+        self.fence = ask(FILTERING, chosen.remote, schedule, now)
+        self.from_other_address = ask(FILTERING, chosen.remote, schedule, now, ChangeRequest.ADDRESS_AND_PORT)
+        self.from_other_port = ask(FILTERING, chosen.remote, schedule, now, ChangeRequest.PORT)
 
     def _is_translated(self, inquiry: Inquiry) -> bool:
         """Whether there is a NAT on the way: elsewhere nothing turns round, and everything comes in."""
@@ -138,8 +129,8 @@ class NatProbe:
         one, two = self.explored, self.hairpin
         if self.turned or one is None or two is None or one.mapped is None or two.mapped is None:
             return
-        schedule = brisk(two.round_trip or 0.0)
-        self.turned = [self._ask(MAPPING, two.mapped, now, schedule), self._ask(HAIRPIN, one.mapped, now, schedule)]
+        ask, schedule = self._inquiries.ask_stun, brisk(two)
+        self.turned = [ask(MAPPING, two.mapped, schedule, now), ask(HAIRPIN, one.mapped, schedule, now)]
 
     def _confirm(self, now: float) -> None:
         far, explored = self.from_other_address, self.explored
@@ -147,17 +138,9 @@ class NatProbe:
             return
         if self._is_translated(explored):
             self._outbox.say(OpenChannel(CONFIRMING, ChannelKind.UDP))
-            schedule = brisk(explored.round_trip or 0.0)
-            self.confirmation = self._ask(CONFIRMING, explored.remote, now, schedule, ChangeRequest.ADDRESS_AND_PORT)
-
-    def _ask(
-        self, channel: str, remote: Endpoint, now: float, schedule: Schedule, change: ChangeRequest = ChangeRequest.NOTHING
-    ) -> Inquiry:
-        request = BindingRequest(self._random.randbytes(TRANSACTION_ID_LENGTH), change)
-
-        # Answers count from anywhere: that the server answers from elsewhere is what some questions ask for.
-        understand = answer_to(request.transaction_id)
-        return self._inquiries.ask(channel, remote, request.serialize(), understand, schedule, now)
+            self.confirmation = self._inquiries.ask_stun(
+                CONFIRMING, explored.remote, brisk(explored), now, ChangeRequest.ADDRESS_AND_PORT
+            )
 
     # What the answers say.
 

@@ -17,10 +17,11 @@ from tunnelmgr.api.packets.port_control import (
     PcpResult,
 )
 from tunnelmgr.detect.constants import ROUTER_ASKED_AT, ROUTER_GIVE_UP
-from tunnelmgr.detect.inquiries import Inquiries, Inquiry, InquiryState, Schedule
+from tunnelmgr.detect.inquiries import Answer, Inquiries, Inquiry, InquiryState, Schedule
 from tunnelmgr.detect.upnp import SSDP_PORT, GatewayFound, GatewaySearch
 
 CHANNEL = "router"
+NAT_PMP, PCP, UPNP = "NAT-PMP", "PCP", "UPnP"
 _SCHEDULE = Schedule(ROUTER_ASKED_AT, ROUTER_GIVE_UP)
 
 A = TypeVar("A", ExternalAddressResponse, AnnounceResponse, GatewayFound)
@@ -32,22 +33,11 @@ class RouterProbe:
     def __init__(self, inquiries: Inquiries) -> None:
         self._inquiries = inquiries
         self.asked: dict[str, Inquiry] = {}
-        """By the name of the protocol."""
+        """By the name of the protocol.
 
-    @property
-    def nat_pmp(self) -> Inquiry | None:
-        """The question for the external address."""
-        return self.asked.get("NAT-PMP")
-
-    @property
-    def pcp(self) -> Inquiry | None:
-        """The question for a sign of life: without a mapping PCP tells no address."""
-        return self.asked.get("PCP")
-
-    @property
-    def upnp(self) -> Inquiry | None:
-        """The question for a sign of life: more takes HTTP, which nobody encrypts."""
-        return self.asked.get("UPnP")
+        NAT-PMP is asked for the external address, the others for a sign of life: PCP tells no address without a mapping,
+        and UPnP only over HTTP, which nobody encrypts.
+        """
 
     @property
     def done(self) -> bool:
@@ -59,9 +49,9 @@ class RouterProbe:
         if route is None or route.gateway is None or source is None:
             return
         control, ssdp = Endpoint(route.gateway, PORT_CONTROL_PORT), Endpoint(route.gateway, SSDP_PORT)
-        self._ask("NAT-PMP", control, ExternalAddressRequest().serialize(), ExternalAddressResponse.parse, now)
-        self._ask("PCP", control, AnnounceRequest(source).serialize(), AnnounceResponse.parse, now)
-        self._ask("UPnP", ssdp, GatewaySearch(route.gateway).serialize(), GatewayFound.parse, now)
+        self._ask(NAT_PMP, control, ExternalAddressRequest().serialize(), ExternalAddressResponse.parse, now)
+        self._ask(PCP, control, AnnounceRequest(source).serialize(), AnnounceResponse.parse, now)
+        self._ask(UPNP, ssdp, GatewaySearch(route.gateway).serialize(), GatewayFound.parse, now)
 
     @property
     def external(self) -> IPv4Address | None:
@@ -79,14 +69,26 @@ class RouterProbe:
 
     @property
     def _about_outside(self) -> ExternalAddressResponse | None:
-        answer = self.nat_pmp.answer if self.nat_pmp is not None else None
+        answer = self._answer(NAT_PMP)
         return answer if isinstance(answer, ExternalAddressResponse) else None
 
     @property
     def behind_a_nat(self) -> bool:
         """Whether the router sees our packets come from another address than we send them from."""
-        answer = self.pcp.answer if self.pcp is not None else None
+        answer = self._answer(PCP)
         return isinstance(answer, AnnounceResponse) and answer.result is PcpResult.ADDRESS_MISMATCH
+
+    def offers(self, name: str) -> bool | None:
+        """Return whether the router speaks a protocol; None where it kept silent, or was not asked."""
+        inquiry = self.asked.get(name)
+        if inquiry is None or not inquiry.settled or inquiry.state is InquiryState.SILENT:
+            return None
+        if isinstance(inquiry.answer, AnnounceResponse):
+            return inquiry.answer.result is not PcpResult.UNSUPP_VERSION
+        return inquiry.state is InquiryState.ANSWERED
+
+    def _answer(self, name: str) -> Answer | None:
+        return self.asked[name].answer if name in self.asked else None
 
     def _ask(self, name: str, router: Endpoint, request: bytes, parse: Callable[[bytes], A], now: float) -> None:
         def understand(datagram: Datagram) -> A | None:
@@ -100,13 +102,3 @@ class RouterProbe:
                 return None
 
         self.asked[name] = self._inquiries.ask(CHANNEL, router, request, understand, _SCHEDULE, now)
-
-
-def offered(inquiry: Inquiry | None) -> bool | None:
-    """Return whether the router speaks the protocol of this question; None where it kept silent, or was not asked."""
-    if inquiry is None or not inquiry.settled or inquiry.state is InquiryState.SILENT:
-        return None
-    answer = inquiry.answer
-    if isinstance(answer, AnnounceResponse):
-        return answer.result is not PcpResult.UNSUPP_VERSION
-    return inquiry.state is InquiryState.ANSWERED

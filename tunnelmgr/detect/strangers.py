@@ -6,10 +6,10 @@ it is known to answer at all: then silence is the filter's.
 
 from collections.abc import Iterable
 
-from tunnelmgr.api.datagrams import ChannelKind, Datagram
+from tunnelmgr.api.datagrams import ChannelKind
 from tunnelmgr.api.effects import OpenChannel
 from tunnelmgr.api.outbox import Outbox
-from tunnelmgr.api.reach import Heard, ReachProbe
+from tunnelmgr.api.reach import ReachProbe
 from tunnelmgr.detect.far_ends import FarEnds
 from tunnelmgr.detect.inquiries import Inquiries, Inquiry, InquiryState, brisk
 
@@ -44,13 +44,11 @@ class Strangers:
                 self._ask(probe, heard.inquiry, now)
 
     def _ask(self, probe: ReachProbe, heard: Inquiry, now: float) -> None:
-        def understand(datagram: Datagram) -> Heard | None:
-            return probe.understand(datagram.data)
-
         channel = f"{_CHANNEL}-{len(self.asked)}"
         self._outbox.say(OpenChannel(channel, ChannelKind.UDP))
-        schedule = brisk(heard.round_trip or 0.0)
-        inquiry = self._inquiries.ask(channel, heard.remote, probe.request, understand, schedule, now)
+        inquiry = self._inquiries.ask(
+            channel, heard.remote, probe.request, lambda datagram: probe.understand(datagram.data), brisk(heard), now
+        )
         self.asked.append((probe, inquiry))
 
 

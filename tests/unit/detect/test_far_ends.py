@@ -1,6 +1,7 @@
 """Far ends whose channel could not be had."""
 
 from ipaddress import IPv4Address
+from random import Random
 
 import pytest
 
@@ -26,7 +27,7 @@ def test_a_channel_that_cannot_be_opened_says_nothing_of_the_network(
 ) -> None:
     probe = ReachProbe("far end 192.0.2.80, protocol 41", "192.0.2.80", 0, ChannelKind.RAW41, b"?")
     outbox = Outbox()
-    far_ends = FarEnds((("6in4", probe),), Inquiries(outbox), "udp", outbox)
+    far_ends = FarEnds((("6in4", probe),), Inquiries(outbox, Random(1)), "udp", outbox)
     far_ends.resolved("192.0.2.80", IPv4Address("192.0.2.80"), now=0.0)
     [wish] = outbox.drain_events()
     assert isinstance(wish, OpenChannel)

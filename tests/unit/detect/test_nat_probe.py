@@ -26,7 +26,7 @@ def answer(inquiry: Inquiry | None, source: Endpoint = SERVER) -> None:
 
 def exploring(outbox: Outbox, *own: IPv4Address) -> NatProbe:
     """Return one to whom an answer from another address has come in."""
-    probe = NatProbe(Random(1), Inquiries(outbox), outbox)
+    probe = NatProbe(Inquiries(outbox, Random(1)), outbox)
     probe.begin([SERVER], frozenset(own), 0.0)
     answer(probe.servers[0])
     probe.advance(0.1)
