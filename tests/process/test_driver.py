@@ -26,7 +26,7 @@ from tunnelmgr.api.effects import (
     Remember,
     Resolve,
 )
-from tunnelmgr.api.events import PathDown, PathUp
+from tunnelmgr.api.events import Notice, PathDown, PathUp
 from tunnelmgr.api.network import Endpoint, Network
 from tunnelmgr.core.driving.traffic import OuterSocket
 
@@ -366,5 +366,15 @@ def test_the_same_network_twice_is_no_change(tmp_path: Path) -> None:
             b.driver.network_changed(Network())
             b.driver.network_changed(Network(native_ipv6=True))
             assert b.tunnel.networks == [Network(), Network(native_ipv6=True)]
+
+    asyncio.run(story())
+
+
+def test_words_of_a_far_end_are_printable_before_anybody_hears_them(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with bench(tmp_path) as b:
+            b.tunnel.outbox.say(Notice("scripted.said", "no\x1b[2J\nroot# \u202ereboot"))
+            b.driver.status()
+            assert b.events == [Notice("scripted.said", "no\\x1b[2J\\nroot# \\u202ereboot")]
 
     asyncio.run(story())

@@ -12,7 +12,8 @@
 | `report` | what is known of the network when a method is chosen |
 | `reach` | how to find out whether a far end can be reached |
 | `commands` | what a plugin's own commands ask running profiles with |
-| `dissection`, `ipv6_dissection` | what packets are for, told to people |
+| `dissection`, `packets.explained` | what packets are for, told to people |
+| `addresses`, `names`, `texts` | what others say, read strictly, and shown so that it cannot steer a terminal |
 | `errors` | `WireError`, `TunnelError`, exit codes |
 | `outbox` | collects what a Tunnel says until the pump drains it |
 | `pump` | drives a Tunnel against anything that offers an outside |

@@ -9,6 +9,7 @@ import click
 
 from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.api.status import Fact
+from tunnelmgr.cli.terminal import say
 
 SECTIONS: Mapping[str, Mapping[str, str]] = {
     "Everyday": {
@@ -126,7 +127,7 @@ def run(arguments: list[str], command: click.Command = cli) -> int:
     try:
         outcome: object = command.main(arguments, prog_name="tunnelmgr", standalone_mode=False, obj=_Asked())
     except TunnelError as error:
-        click.echo(explain(error), err=True)
+        say(explain(error), err=True)
         return error.exit_code
     except click.ClickException as error:
         error.show()
@@ -138,7 +139,7 @@ def run(arguments: list[str], command: click.Command = cli) -> int:
         return ExitCode.DONE
     except Exception:
         sys.excepthook(*sys.exc_info())
-        click.echo("tunnelmgr: this is a bug of ours or of a plugin; please report the lines above", err=True)
+        say("tunnelmgr: this is a bug of ours or of a plugin; please report the lines above", err=True)
         return ExitCode.BUG
     return outcome if isinstance(outcome, int) else ExitCode.DONE
 

@@ -6,6 +6,7 @@ import click
 
 from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.cli import options, render
+from tunnelmgr.cli.terminal import say
 from tunnelmgr.core.plugins import PluginRegistry
 from tunnelmgr.core.profiles.loading import load_profile
 from tunnelmgr.core.profiles.paths import find_profile
@@ -45,7 +46,7 @@ def check(files: tuple[str, ...], *, as_json: bool) -> ExitCode:
     """
     plugins = PluginRegistry.from_environment()
     checks = Checks(tuple(_checked(file, plugins) for file in files))
-    click.echo(render.envelope("check", checks) if as_json else "\n".join(map(_text, checks.files)))
+    say(render.envelope("check", checks) if as_json else "\n".join(map(_text, checks.files)))
     return max((file.exit_code for file in checks.files), key=_gravity)
 
 

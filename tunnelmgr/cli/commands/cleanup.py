@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import click
 
 from tunnelmgr.cli import options, privileges, render
+from tunnelmgr.cli.terminal import say
 from tunnelmgr.core.runtime import Runtime
 from tunnelmgr.daemon.claim import remove_stale
 from tunnelmgr.host.cleanup import Leftover, leftovers
@@ -32,7 +33,7 @@ def cleanup(*, dry_run: bool, as_json: bool) -> None:
     runtime = Runtime.from_environment()
     found = Leftovers(tuple(_rehearse(runtime) if dry_run else take_back(runtime)))
     text = "\n".join(f"[#] {line}" for leftover in found.leftovers for line in leftover.lines)
-    click.echo(render.envelope("cleanup", found) if as_json else text or "nothing was left")
+    say(render.envelope("cleanup", found) if as_json else text or "nothing was left")
 
 
 def take_back(runtime: Runtime) -> Sequence[Leftover]:

@@ -9,6 +9,7 @@ import click
 
 from tunnelmgr.api.errors import TunnelError
 from tunnelmgr.cli import detect_screen, options, render
+from tunnelmgr.cli.terminal import say
 from tunnelmgr.core.plugins import PluginRegistry
 from tunnelmgr.core.profiles.loading import load_profile
 from tunnelmgr.core.profiles.paths import DEFAULT, find_profile, known_profiles
@@ -45,9 +46,9 @@ def detect(profile: str | None, *, as_json: bool, explain: bool, lifetime: float
     plan = plan_for(loaded, SystemRandom(), lifetime) if loaded else Plan()
     advice = Advice.of(asyncio.run(running.detect(plan, LinuxHost().surroundings().network)), loaded)
     if as_json:
-        click.echo(render.envelope("detect", advice))
+        say(render.envelope("detect", advice))
     else:
-        click.echo(detect_screen.explained(advice) if explain else detect_screen.screen(advice))
+        say(detect_screen.explained(advice) if explain else detect_screen.screen(advice))
     if write is not None and loaded is not None:
         _write(write, advice, loaded.file)
 

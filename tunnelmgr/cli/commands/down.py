@@ -6,10 +6,11 @@ import click
 
 from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.cli import options, overview, privileges
+from tunnelmgr.cli.terminal import say
 from tunnelmgr.core.runtime import Runtime
 from tunnelmgr.daemon.client import ControlClient, NotRunningError
 
-_say = partial(click.echo, err=True)
+_say = partial(say, err=True)
 
 
 @click.command()

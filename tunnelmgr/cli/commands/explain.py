@@ -7,6 +7,7 @@ import click
 
 from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.cli import options, render
+from tunnelmgr.cli.terminal import say
 from tunnelmgr.core.guess import closest
 from tunnelmgr.core.plugins import PluginRegistry
 from tunnelmgr.core.profiles.manual import Explained, Key, Section, find, manual
@@ -25,11 +26,11 @@ def explain(key: str | None, *, as_json: bool) -> None:
     sections = manual(PluginRegistry.from_environment())
     found = _found(sections, key) if key else Explained(sections)
     if as_json:
-        click.echo(render.envelope("explain", found))
+        say(render.envelope("explain", found))
     elif key:
-        click.echo("\n\n".join([*map(_key, found.keys), *map(_section, found.sections)]))
+        say("\n\n".join([*map(_key, found.keys), *map(_section, found.sections)]))
     else:
-        click.echo("\n".join(_names(sections)))
+        say("\n".join(_names(sections)))
 
 
 def _found(sections: Sequence[Section], word: str) -> Explained:

@@ -12,6 +12,7 @@ import click
 
 from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.cli import options, render
+from tunnelmgr.cli.terminal import say
 from tunnelmgr.core.runtime import RUNTIME_DIR
 from tunnelmgr.lab.namespaces.programs import Program
 from tunnelmgr.lab.readymade.description import DEFAULT_NAT, Description, Router, describe
@@ -24,7 +25,7 @@ from tunnelmgr.lab.vocabulary import LINK_MTU, NatKind
 
 DEFAULT_LAB = "lab"
 """The name of a lab whose maker gave none."""
-_say = partial(click.echo, err=True)
+_say = partial(say, err=True)
 _WORDS_WIDTH = 60  # characters of a command line
 _NATS = click.Choice([kind.value for kind in NatKind])
 _PASS_ON = {"ignore_unknown_options": True, "allow_interspersed_args": False}
@@ -80,7 +81,7 @@ def down(name: str) -> None:
 
     Also what a killed command has left of one.
     """
-    click.echo(f"{name}: removed" if _ground(name).remove() else f"there is no lab {name}", err=True)
+    say(f"{name}: removed" if _ground(name).remove() else f"there is no lab {name}", err=True)
 
 
 @lab.command()
@@ -123,7 +124,7 @@ def run(name: str, scenario: str | None) -> int:
     Lists the scenarios there are without one.
     """
     if scenario is None:
-        click.echo("\n".join(render.columns([(one.name, one.title) for one in SCENARIOS.values()])))
+        say("\n".join(render.columns([(one.name, one.title) for one in SCENARIOS.values()])))
         return ExitCode.DONE
     if scenario not in SCENARIOS:
         raise TunnelError(f"no scenario {scenario!r}", hint=f"there are {', '.join(SCENARIOS)}", exit_code=ExitCode.USAGE)
@@ -154,7 +155,7 @@ def _build(description: Description, folder: Path) -> None:
 def _show(name: str, folder: Path, *, as_json: bool) -> None:
     """Print how a lab stands. Raises TunnelError."""
     state = state_of(Lab.attach(name, folder))
-    click.echo(render.envelope("lab", state) if as_json else screen(state))
+    say(render.envelope("lab", state) if as_json else screen(state))
 
 
 def _enter(name: str, host: str, words: Sequence[str], folder: Path) -> NoReturn:
@@ -167,7 +168,7 @@ def _enter(name: str, host: str, words: Sequence[str], folder: Path) -> NoReturn
 def _perform(scenario: Scenario, name: str, folder: Path) -> None:
     """Build a lab, play a scenario in it, and remove it. Raises TunnelError when it does not go as it must."""
     with standing(describe(name, scenario.nats), folder, _say, scenario.services) as lab:
-        play(scenario, lab, click.echo)
+        play(scenario, lab, say)
 
 
 def built(lab: str) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import click
 
 from tunnelmgr.cli import options, render
+from tunnelmgr.cli.terminal import say
 from tunnelmgr.core.plugins import PluginInfo, PluginRegistry
 
 
@@ -21,7 +22,7 @@ class Plugins:
 def plugins(*, as_json: bool) -> None:
     """List the methods installed, and what became of each plugin."""
     found = Plugins(PluginRegistry.from_environment().list())
-    click.echo(render.envelope("plugins", found) if as_json else "\n".join(render.columns(list(_rows(found)))))
+    say(render.envelope("plugins", found) if as_json else "\n".join(render.columns(list(_rows(found)))))
 
 
 def _rows(found: Plugins) -> Iterable[tuple[str, ...]]:

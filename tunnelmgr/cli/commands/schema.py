@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 
 from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.cli.render import SCHEMA_VERSION
+from tunnelmgr.cli.terminal import say
 from tunnelmgr.core.plugins import PluginRegistry
 from tunnelmgr.core.profiles.schema import profile_schema
 
@@ -37,11 +38,11 @@ def schema(name: str | None) -> None:
     Lists the NAMEs there are without one.
     """
     if name is None:
-        click.echo("\n".join(NAMES))
+        say("\n".join(NAMES))
         return
     if name not in NAMES:
         raise TunnelError(f"no schema {name!r}", hint=f"there are {', '.join(NAMES)}", exit_code=ExitCode.USAGE)
-    click.echo(json.dumps(schema_of(name), indent=2))
+    say(json.dumps(schema_of(name), indent=2))
 
 
 def schema_of(name: str) -> dict[str, Any]:

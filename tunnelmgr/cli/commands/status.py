@@ -11,6 +11,7 @@ from tunnelmgr.api.errors import ExitCode
 from tunnelmgr.api.status import Fact, PeerStatus, TunnelStatus
 from tunnelmgr.cli import options, overview, render
 from tunnelmgr.cli.overview import STOPPED, ProfileStatus
+from tunnelmgr.cli.terminal import say
 from tunnelmgr.core.choosing.method_status import MethodState, MethodStatus
 from tunnelmgr.core.condition import State
 from tunnelmgr.core.driving.traffic import Traffic
@@ -73,7 +74,7 @@ def _status(profile: str | None, show: Callable[[overview.Statuses], None]) -> E
 
 
 def _show_json(statuses: overview.Statuses) -> None:
-    click.echo(render.envelope("status", statuses))
+    say(render.envelope("status", statuses))
 
 
 def _shower(*, peers: bool, clear: bool) -> Callable[[overview.Statuses], None]:
@@ -82,7 +83,7 @@ def _shower(*, peers: bool, clear: bool) -> Callable[[overview.Statuses], None]:
     def show(found: overview.Statuses) -> None:
         if clear:
             click.clear()
-        click.echo(screens(found.profiles, style) or "no tunnel is up")
+        say(screens(found.profiles, style) or "no tunnel is up")
 
     return show
 

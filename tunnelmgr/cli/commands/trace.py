@@ -14,6 +14,7 @@ import click
 from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.cli import options, overview, privileges, render
 from tunnelmgr.cli.packets import Decoded, Lines, installed_dissectors
+from tunnelmgr.cli.terminal import say
 from tunnelmgr.core.capture.explanation import Decoder
 from tunnelmgr.core.capture.frame import Frame, LinkType
 from tunnelmgr.core.capture.writing import PcapngWriter
@@ -21,7 +22,7 @@ from tunnelmgr.core.plugins import PluginRegistry
 from tunnelmgr.core.runtime import Runtime
 from tunnelmgr.daemon.tracer import Tracer, TunnelSide
 
-_say = partial(click.echo, err=True)
+_say = partial(say, err=True)
 STANDARD_OUTPUT = "-"
 _SIDES = {"outer": (TunnelSide.OUTER,), "inner": (TunnelSide.INNER,), "both": (TunnelSide.OUTER, TunnelSide.INNER)}
 
@@ -59,7 +60,7 @@ def trace(profile: str, *, sides: str, output: str | None, count: int | None, ve
                 if writer:
                     writer.packet(side.value, packet.at, packet.data, packet.length, explained.dissection.purpose)
                 else:
-                    click.echo(show(Decoded.of(client.name, explained, frame.length, frame)))
+                    say(show(Decoded.of(client.name, explained, frame.length, frame)))
         if writer:
             writer.end(tracer.seen, tracer.lost())
         _say(f"{client.name}: {tracer.seen} packets, {tracer.lost()} lost")

@@ -8,6 +8,7 @@ import click
 from tunnelmgr.api.errors import ExitCode
 from tunnelmgr.api.hostconfig import HostConfig
 from tunnelmgr.cli import options, privileges
+from tunnelmgr.cli.terminal import say
 from tunnelmgr.core.plugins import PluginRegistry
 from tunnelmgr.core.profiles.loading import load_profile
 from tunnelmgr.core.profiles.paths import find_profile
@@ -21,7 +22,7 @@ from tunnelmgr.host.linux.host import LinuxHost
 from tunnelmgr.host.plan import dry_run as lines_of
 from tunnelmgr.host.surroundings import Surroundings
 
-_say = partial(click.echo, err=True)
+_say = partial(say, err=True)
 
 
 @click.command()
@@ -46,7 +47,7 @@ def up(profile: str, *, timeout: float, keep: bool, foreground: bool, dry_run: b
         _say(str(warning))
     if dry_run:
         lines = rehearse(loaded, LinuxHost().surroundings(), Runtime.from_environment())
-        click.echo("\n".join(lines))
+        say("\n".join(lines))
         return ExitCode.DONE
     if foreground:
         return in_foreground(loaded, plugins)

@@ -4,8 +4,10 @@ from importlib.metadata import version as installed
 
 import click
 
+from tunnelmgr.cli.terminal import say
+
 
 @click.command()
 def version() -> None:
     """Print the version."""
-    click.echo(f"tunnelmgr {installed('tunnelmgr')}")
+    say(f"tunnelmgr {installed('tunnelmgr')}")

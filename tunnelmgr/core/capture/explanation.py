@@ -7,8 +7,8 @@ from ipaddress import IPv6Address
 from tunnelmgr.api.datagrams import ChannelKind
 from tunnelmgr.api.dissection import MALFORMED, Dissection, Dissector, Field, Outer
 from tunnelmgr.api.errors import WireError
-from tunnelmgr.api.ipv6_dissection import address_remark, dissect_ipv6, shown
 from tunnelmgr.api.network import Endpoint
+from tunnelmgr.api.packets.explained import address_remark, dissect_ipv6, shown
 from tunnelmgr.api.packets.icmpv4 import Icmpv4Error, parse_icmpv4
 from tunnelmgr.api.packets.ipv4 import IPv4Packet, IPv4Quote
 from tunnelmgr.api.packets.ipv6 import IPv6Packet, ipv6_length

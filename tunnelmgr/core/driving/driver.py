@@ -15,6 +15,7 @@ from tunnelmgr.api.events import EVERYWHERE, Down, Event, Notice, PathDown, Path
 from tunnelmgr.api.network import Network
 from tunnelmgr.api.pump import Pump
 from tunnelmgr.api.status import Fact, PathUse, TunnelStatus
+from tunnelmgr.api.texts import worded
 from tunnelmgr.api.transport import Transport
 from tunnelmgr.core.driving.channels import Channels
 from tunnelmgr.core.driving.effects import Effects
@@ -144,7 +145,7 @@ class Driver:
     def status(self) -> TunnelStatus:
         """Return the Tunnel's status, with the counters of the data path among its own."""
         self._guard(self._pump.wake)  # hears what the paths carried since, so that ages and bytes are those of this moment
-        status = self._pump.tunnel.status(self._loop.time())
+        status = worded(self._pump.tunnel.status(self._loop.time()))
         return replace(status, counters={**status.counters, **self._datapath.counters()})
 
     def traffic(self) -> Traffic:
@@ -196,6 +197,7 @@ class Driver:
             case PathDown():
                 self._table.remove(event.prefix)
             case Up() | Down() | PeerSilent() | Notice():
+                event = worded(event)
                 self._on_news(event)
             case Stopped():
                 self._stopped.set()

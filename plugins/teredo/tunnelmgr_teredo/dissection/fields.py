@@ -6,7 +6,7 @@ from ipaddress import IPv6Address
 
 from tunnelmgr.api.dissection import Field
 from tunnelmgr.api.errors import WireError
-from tunnelmgr.api.ipv6_dissection import dissect_ipv6, shown
+from tunnelmgr.api.packets.explained import dissect_ipv6, shown
 from tunnelmgr.api.packets.ipv6 import IPv6Packet, ipv6_length
 from tunnelmgr_teredo.constants import OBSOLETE_PREFIX, SERVER_PORT
 from tunnelmgr_teredo.wire.address import InterfaceIdentifier, TeredoAddress, link_local_identifier

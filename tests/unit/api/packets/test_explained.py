@@ -5,8 +5,8 @@ from ipaddress import IPv6Address
 import pytest
 
 from tunnelmgr.api.dissection import MALFORMED, Field
-from tunnelmgr.api.ipv6_dissection import dissect_ipv6
 from tunnelmgr.api.packets.discovery import NeighbourSolicitation, RouterSolicitation
+from tunnelmgr.api.packets.explained import dissect_ipv6
 from tunnelmgr.api.packets.icmp import EchoRequest, OtherIcmp
 from tunnelmgr.api.packets.icmpv6 import Icmpv6Message, icmpv6_packet
 from tunnelmgr.api.packets.icmpv6_errors import PacketTooBig, TimeExceeded, TimeExceededCode
