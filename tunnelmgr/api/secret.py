@@ -9,15 +9,13 @@ The core reads what is named and the transport gets the text. Wherever a `Secret
 as asterisks; only `reveal` gives it away.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum
-from typing import Any, Protocol
+from typing import Any
 
-from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, SecretStr, ValidationInfo
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
-
-MASK = "**********"
 
 
 class SecretSource(Enum):
@@ -29,48 +27,22 @@ class SecretSource(Enum):
     INLINE = "inline"
 
 
-class SecretReader(Protocol):
-    """Reads secrets for the profile being validated: the validation context of the settings."""
+SecretReader = Callable[[SecretSource, str], str]
+"""Reads secrets for the profile being validated: the validation context of the settings.
 
-    def read(self, source: SecretSource, name: str) -> str:
-        """Return the secret; `name` is the file, the credential, the variable, or the text itself.
-
-        Raises ValueError, fit to show to the user, when it cannot be had.
-        """
+The text names the file, the credential or the variable, or is the secret itself. Raises ValueError, fit to show to the user,
+when the secret cannot be had.
+"""
 
 
-class Secret:
+class Secret(SecretStr):
     """Text that is not to be shown."""
 
-    __slots__ = ("_text",)
-
-    def __init__(self, text: str) -> None:
-        """Hide `text`."""
-        self._text = text
-
-    def reveal(self) -> str:
-        """Return the text, for the one place that needs it."""
-        return self._text
-
-    def __repr__(self) -> str:
-        """Return asterisks."""
-        return f"Secret({MASK!r})"
-
-    def __str__(self) -> str:
-        """Return asterisks."""
-        return MASK
-
-    def __eq__(self, other: object) -> bool:
-        """Compare the texts."""
-        return isinstance(other, Secret) and other._text == self._text
-
-    def __hash__(self) -> int:
-        """Hash the text."""
-        return hash((Secret, self._text))
+    reveal = SecretStr.get_secret_value
+    """Returns the text, for the one place that needs it."""
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Tell pydantic how to validate and serialise it."""
         return core_schema.with_info_plain_validator_function(
             _validate, serialization=core_schema.to_string_ser_schema(when_used="json")
         )
@@ -106,7 +78,7 @@ def _validate(value: Any, info: ValidationInfo) -> Secret:
 def _read(source: SecretSource, name: str, info: ValidationInfo) -> str:
     reader: SecretReader | None = info.context
     if reader is not None:
-        return reader.read(source, name)
+        return reader(source, name)
     if source is SecretSource.INLINE:
         return name
     raise ValueError(f"{{{source.value}: {name}}} can only be read as part of a profile")

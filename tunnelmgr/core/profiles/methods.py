@@ -6,6 +6,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from tunnelmgr.api.errors import ExitCode, TunnelError
+from tunnelmgr.api.secret import SecretReader
 from tunnelmgr.api.settings import Settings
 from tunnelmgr.api.transport import Transport
 from tunnelmgr.core.guess import closest
@@ -22,7 +23,7 @@ M = TypeVar("M", bound=BaseModel)
 
 
 def validate(
-    model: type[M], node: MappingNode, place: Span, mistakes: ProfileMistakes, secrets: ProfileSecrets | None = None
+    model: type[M], node: MappingNode, place: Span, mistakes: ProfileMistakes, secrets: SecretReader | None = None
 ) -> M | None:
     """Return the node as a model, or None and mistakes; `place` is for what concerns all of it."""
     try:
@@ -39,7 +40,7 @@ class MethodReader:
         """Secrets in files are looked up in `directory`, the profile's."""
         self._plugins = plugins
         self._mistakes = mistakes
-        self._secrets = ProfileSecrets(directory, mistakes.inline_secrets)
+        self._read_secret = ProfileSecrets(directory, mistakes.inline_secrets).read
         self._written: list[Written] = []
 
     def methods(self, root: MappingNode) -> tuple[Method, ...]:
@@ -118,7 +119,7 @@ class MethodReader:
     def _bound(self, transport: type[Transport], role: str, node: MappingNode) -> Transport | None:
         """Return the transport with its settings. What a plugin raises beside its model's errors is its own fault."""
         try:
-            settings: Settings | None = validate(transport.roles[role], node, node.place, self._mistakes, self._secrets)
+            settings: Settings | None = validate(transport.roles[role], node, node.place, self._mistakes, self._read_secret)
             return transport(role, settings) if settings is not None else None
         except TunnelError as error:
             self._mistakes.add(node.place, error.message, error.hint)

@@ -11,7 +11,7 @@ SECRET_MAX = 65536  # bytes; ours
 
 
 class ProfileSecrets:
-    """Reads the secrets of one profile; a `SecretReader`."""
+    """Reads the secrets of one profile; `read` is a `SecretReader`."""
 
     def __init__(self, directory: Path, inline: set[str], environment: Mapping[str, str] = os.environ) -> None:
         """Look up relative file names in `directory`, the profile's; add to `inline` what stands in the profile itself."""

@@ -7,7 +7,7 @@ from ipaddress import IPv4Address, IPv6Address
 
 from tunnelmgr.api.datagrams import Datagram
 from tunnelmgr.api.errors import WireError
-from tunnelmgr.api.packets.ipv6 import IPv6Packet
+from tunnelmgr.api.packets.ipv6 import IPv6Packet, IPv6Quote
 from tunnelmgr_sixinfour.configured.settings import SixInFourSettings
 from tunnelmgr_sixinfour.drops import Drop, Refused
 from tunnelmgr_sixinfour.protocol41.encapsulation import Arrived, let_in, open_envelope
@@ -45,6 +45,13 @@ class Sides:
 
     def _is_beyond(self, address: IPv6Address) -> bool:
         return any(address in prefix for prefix in self._settings.routes)
+
+    def sent(self, quote: bytes) -> bool:
+        """True if a packet that an error quotes is from this side: a forged error must not make us write to other hosts."""
+        try:
+            return self.is_ours(IPv6Quote.parse(quote).packet.source)
+        except WireError:
+            return False
 
     def decapsulate(self, datagram: Datagram, local: IPv4Address) -> Arrived:
         """Return what a datagram carries (RFC 4213 section 3.6). Raises Refused with the first check that fails."""

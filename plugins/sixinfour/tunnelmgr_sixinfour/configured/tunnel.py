@@ -14,14 +14,14 @@ from tunnelmgr.api.network import Network
 from tunnelmgr.api.status import Fact, PathUse, PeerStatus, TunnelStatus
 from tunnelmgr.api.tunnel import earliest
 from tunnelmgr_sixinfour.configured.announcements import Announcements
-from tunnelmgr_sixinfour.configured.icmp import IcmpJudge
+from tunnelmgr_sixinfour.configured.evidence import FarEndEvidence
 from tunnelmgr_sixinfour.configured.routing import host_config, paths_of
 from tunnelmgr_sixinfour.configured.settings import SixInFourSettings
 from tunnelmgr_sixinfour.configured.sides import Sides
 from tunnelmgr_sixinfour.constants import ERROR_ANSWERS, KEEPALIVE_LOSSES, UP_PATIENCE
 from tunnelmgr_sixinfour.drops import Drop, Refused
 from tunnelmgr_sixinfour.protocol41.addresses import link_local_for
-from tunnelmgr_sixinfour.protocol41.diagnosis import Diagnosis, FarEndEvidence, SparingNotices
+from tunnelmgr_sixinfour.protocol41.diagnosis import Diagnosis, SparingNotices
 from tunnelmgr_sixinfour.protocol41.encapsulation import Arrived
 from tunnelmgr_sixinfour.protocol41.neighbours import answer_to, echo_reply_to, is_discovery
 from tunnelmgr_sixinfour.protocol41.path_mtu import PathMtu
@@ -58,14 +58,13 @@ class SixInFourTunnel(Protocol41Tunnel):
         self._state = PeerState.OPENING
         self._path_mtu = PathMtu(settings.static_mtu)
         self._rounds = Rounds(settings.address.ip, settings.far, settings.keepalive, self._path_mtu, random)
-        self._evidence = FarEndEvidence(settings.remote, settings.far)
+        self._sides = Sides(settings)
         self._errors = ErrorAnswers(settings.address.ip, ERROR_ANSWERS, self.outbox)
         notices = SparingNotices(self.outbox)
-        self._icmp = IcmpJudge(settings.remote, self._path_mtu, self._evidence, self._errors, notices, self.outbox)
+        self._evidence = FarEndEvidence(settings, self._sides, self._path_mtu, self._errors, notices, self.outbox)
         self._said = Announcements(settings, notices, self.outbox)
         self._link_local: IPv6Address | None = None
         """Made of the first IPv4 address this end has; then the device keeps it."""
-        self._sides = Sides(settings)
         self._update = EndpointUpdate(settings.update, self.outbox) if settings.update is not None else None
         self._up_by: float | None = None
         """When Up is said at latest, the far end heard or not."""
@@ -205,7 +204,7 @@ class SixInFourTunnel(Protocol41Tunnel):
         self._send(packet, self._settings.remote)
 
     def _judge_icmp(self, event: IcmpReceived, now: float) -> None:
-        if self._icmp.judge(event, self._sides, now):
+        if self._evidence.take(event, now):
             self._follow_mtu()
 
     def paths_used(self, uses: Sequence[PathUse], now: float) -> None:

@@ -23,8 +23,8 @@ class RawChannel:
         self._wanted: tuple[IPv4Address, bool] | None = None
         self._retry_at: float | None = None
         self.is_open = False
-        self.failure: Failed | None = None
-        """Why the latest attempt failed."""
+        self.complaint: Down | None = None
+        """What to say of the latest attempt; None when it did not fail."""
 
     @property
     def name(self) -> str:
@@ -37,16 +37,6 @@ class RawChannel:
 
     def next_timeout(self) -> float | None:
         return self._retry_at
-
-    @property
-    def complaint(self) -> Down | None:
-        """What to say of the latest attempt; None when it did not fail."""
-        if self.failure is None:
-            return None
-        if self.failure.code is FailureCode.NO_PERMISSION:
-            hint = "raw sockets need the capability CAP_NET_RAW; run it as root"
-            return Down(self.failure.text, hint, ExitCode.NO_PERMISSION, permanent=True)
-        return Down(self.failure.text, f"check `local`: {self.local} must be an address of this host")
 
     def address_in(self, network: Network) -> IPv4Address | None:
         """Return the address this end has in a network, None when it has none."""
@@ -78,9 +68,15 @@ class RawChannel:
             return False
         self._asked = None
         self.is_open = isinstance(result, Done)
-        self.failure = result if isinstance(result, Failed) else None
+        self.complaint = self._complaint_about(result) if isinstance(result, Failed) else None
         self._retry_at = None if self.is_open else now + REOPEN_INTERVAL
         return True
+
+    def _complaint_about(self, failed: Failed) -> Down:
+        if failed.code is FailureCode.NO_PERMISSION:
+            hint = "raw sockets need the capability CAP_NET_RAW; run it as root"
+            return Down(failed.text, hint, ExitCode.NO_PERMISSION, permanent=True)
+        return Down(failed.text, f"check `local`: {self.local} must be an address of this host")
 
     def handle_timeout(self, now: float) -> None:
         """Ask again for a channel that could not be had."""

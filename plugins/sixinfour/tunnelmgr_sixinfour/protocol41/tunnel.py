@@ -30,8 +30,8 @@ class Protocol41Tunnel(Tunnel):
         elif self._channel.effect_done(effect, result, now):
             if self._channel.is_open:
                 self._opened(now)
-            elif (down := self._channel.complaint) is not None:
-                self._could_not_open(down)
+            elif self._channel.complaint is not None:
+                self._could_not_open(self._channel.complaint)
 
     @abstractmethod
     def _opened(self, now: float) -> None:

@@ -20,21 +20,15 @@ class AnswerKind(Enum):
     ABUSE = "abuse"
     """Blocked for asking too often."""
     RETRY = "retry"
-    """Trouble at the provider, or an answer that is not known."""
+    """Trouble at the provider (911, dnserr), or an answer that is not known."""
     UNREACHED = "unreached"
     """The request did not get there."""
 
 
 _WORDS = {
-    "good": AnswerKind.ACCEPTED,
-    "nochg": AnswerKind.ACCEPTED,
-    "badauth": AnswerKind.REFUSED,
-    "nohost": AnswerKind.REFUSED,
-    "notfqdn": AnswerKind.REFUSED,
-    "!yours": AnswerKind.REFUSED,
+    **dict.fromkeys(("good", "nochg"), AnswerKind.ACCEPTED),
+    **dict.fromkeys(("badauth", "nohost", "notfqdn", "!yours"), AnswerKind.REFUSED),
     "abuse": AnswerKind.ABUSE,
-    "911": AnswerKind.RETRY,
-    "dnserr": AnswerKind.RETRY,
 }
 
 
