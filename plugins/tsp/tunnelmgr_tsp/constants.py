@@ -45,6 +45,7 @@ KEEPALIVE_INTERVAL_MIN = 5  # seconds; what a broker asks for is brought into th
 KEEPALIVE_INTERVAL_MAX = 600  # seconds
 FIRST_KEEPALIVES_INTERVAL = 1.0  # seconds between echoes until the first answer: a dead path shows soon
 GRACE = 60.0  # seconds a silent tunnel stays configured while a new session is tried; section 12
+BLOCKED_REMEMBERED = 86400.0  # seconds; a firewall may have been changed since, or it was an outage: TSP-14
 RENEWAL = 0.8  # of the lifetime, after which it is renewed in the background; section 12
 LIFETIME_MIN = 10  # minutes; shorter lifetimes are taken for this
 LIFETIME_MAX = 525600  # minutes, a year; longer ones are taken for this

@@ -1,5 +1,6 @@
 """What goes wrong between a client and its broker, and how they get over it by themselves."""
 
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -21,12 +22,12 @@ from tests.tsp_world.internets import (
 
 from tunnelmgr.api.datagrams import Datagram
 from tunnelmgr.api.errors import ExitCode
-from tunnelmgr.api.events import Notice
+from tunnelmgr.api.events import Down, Notice
 from tunnelmgr.api.network import Endpoint
-from tunnelmgr.lab.simulated import Internet
+from tunnelmgr.lab.simulated import Internet, SimulatedHost
 from tunnelmgr.lab.vocabulary import Link, Nat, NatKind
 from tunnelmgr_tsp.broker.leases import Leases
-from tunnelmgr_tsp.constants import BACKOFF_MAX, PORT, SWEEP_INTERVAL, TUNNEL_SILENCE_MIN
+from tunnelmgr_tsp.constants import BACKOFF_MAX, BLOCKED_REMEMBERED, GRACE, PORT, SWEEP_INTERVAL, TUNNEL_SILENCE_MIN
 
 SECOND = "192.0.2.2"
 
@@ -172,6 +173,85 @@ def test_protocol_41_that_does_not_pass_is_noticed_and_remembered() -> None:
     home.restart()
     internet.run(1)
     assert home.status().facts["tunnel"] == "v6udpv4"
+
+
+def without_udp(internet: Internet) -> SimulatedHost:
+    """Add a client behind a firewall that drops UDP. The broker sees no NAT, and gives protocol 41 over TCP."""
+    home = add_client(internet, Nat(passes_udp=False))
+    assert home.site is not None
+    home.change_address(home.site.address)
+    return home
+
+
+def let_protocol_41_pass(home: SimulatedHost, passes: bool) -> None:
+    assert home.site is not None
+    home.site.translator.nat = replace(home.site.translator.nat, passes_protocol41=passes)
+
+
+@pytest.mark.requirement("TSP-14")
+def test_an_outage_of_protocol_41_at_the_start_locks_nobody_out() -> None:
+    internet = Internet(seed=1)
+    add_broker(internet)
+    home = without_udp(internet)
+    let_protocol_41_pass(home, passes=False)
+    internet.run(40)
+    assert "tsp.protocol-41-blocked" in home.notices
+    let_protocol_41_pass(home, passes=True)
+    internet.run(60)
+    assert carries(internet, home)
+    assert home.status().facts["tunnel"] == "v6v4"
+    assert downs(home) == []
+
+
+@pytest.mark.requirement("TSP-14")
+def test_a_note_of_blocked_protocol_41_decides_only_what_is_asked_first() -> None:
+    internet = Internet(seed=1)
+    add_broker(internet)
+    home = without_udp(internet)
+    let_protocol_41_pass(home, passes=False)
+    internet.run(20)
+    assert "tsp.protocol-41-blocked" in home.notices
+    let_protocol_41_pass(home, passes=True)
+    home.restart()
+    assert internet.run_until(lambda: home.up, within=20)
+    assert carries(internet, home)
+    assert home.status().facts["tunnel"] == "v6v4"
+    assert not any(isinstance(event, Down) for event in home.events), "all ways are tried before anything is given up"
+    home.restart()
+    assert internet.run_until(lambda: home.up, within=8), "what carries is not noted as blocked any more"
+
+
+@pytest.mark.requirement("TSP-14")
+def test_a_note_of_blocked_protocol_41_expires() -> None:
+    internet = Internet(seed=1)
+    add_broker(internet)
+    home = add_client(internet, Nat(passes_protocol41=False))
+    assert home.site is not None
+    home.change_address(home.site.address)
+    internet.run(15)
+    assert home.status().facts["tunnel"] == "v6udpv4"
+    let_protocol_41_pass(home, passes=True)
+    internet.run(BLOCKED_REMEMBERED)
+    home.restart()
+    internet.run(SET_UP)
+    assert home.status().facts["tunnel"] == "v6v4"
+
+
+@pytest.mark.requirement("TSP-14")
+@pytest.mark.parametrize("outage", [20, 50])
+def test_a_tunnel_that_carries_again_is_kept_although_no_other_can_be_had(outage: float) -> None:
+    internet = Internet(seed=1)
+    broker = add_broker(internet)
+    home = without_udp(internet)
+    internet.run(20)
+    assert carries(internet, home)
+    let_protocol_41_pass(home, passes=False)
+    broker.command("drain")
+    internet.run(outage)
+    let_protocol_41_pass(home, passes=True)
+    internet.run(2 * GRACE)
+    assert carries(internet, home)
+    assert downs(home) == []
 
 
 @pytest.mark.requirement("TSP-19")

@@ -11,6 +11,7 @@ from tunnelmgr.api.status import Fact, PeerStatus
 from tunnelmgr_tsp.client.keepalive import TunnelWatch
 from tunnelmgr_tsp.client.terms import Agreement
 from tunnelmgr_tsp.constants import RENEWAL
+from tunnelmgr_tsp.wire.capability import TunnelType
 from tunnelmgr_tsp.wire.datagrams import is_within, parse_inner
 
 
@@ -27,6 +28,11 @@ class Carrying:
         self.watch = TunnelWatch(terms, random, now)
         self._began_at = now
         self._outbox = outbox
+
+    @property
+    def is_protocol41_blocked(self) -> bool:
+        """True as long as nothing has come through a tunnel over protocol 41."""
+        return self.terms.type is TunnelType.V6V4 and not self.watch.alive
 
     def path(self) -> PathUp:
         """Return what the data plane may carry by itself. Packets of the keepalive address come to us: echoes are ours."""

@@ -10,7 +10,7 @@ While `reconnecting` the addresses stay configured for a while, and a new offer 
 only when the offer differs. Users miss this most in gogoc, which takes all down (docs/protocols/tsp.md section 12).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from enum import Enum
 from ipaddress import IPv4Address
@@ -31,7 +31,7 @@ from tunnelmgr_tsp.client.connecting import Connecting, Exhausted
 from tunnelmgr_tsp.client.recollection import Recollection
 from tunnelmgr_tsp.client.retries import RetryPace
 from tunnelmgr_tsp.client.settings import TspClientSettings
-from tunnelmgr_tsp.client.terms import Agreement
+from tunnelmgr_tsp.client.terms import Agreement, Terms
 from tunnelmgr_tsp.client.troubles import Remedy
 from tunnelmgr_tsp.constants import BACKOFF_MAX, GIVING_BACK_TIMEOUT, GRACE, UNKNOWN_CODES_MAX
 from tunnelmgr_tsp.wire.capability import TunnelType
@@ -80,7 +80,7 @@ class TspClient(Tunnel):
     def start(self, now: float, network: Network, memory: Mapping[str, bytes]) -> None:
         self._network = network
         self._recollection.recall(memory)
-        if self._recollection.lacks_protocol41(network) and self._wish.type is TunnelType.V6ANYV4:
+        if self._recollection.lacks_protocol41(network):
             self._without_protocol41()
         self._begin(now)
 
@@ -161,8 +161,7 @@ class TspClient(Tunnel):
         timers = [self._retry_at, self._give_up_at, self._stop_at]
         timers += [self._round.next_timeout() if self._round is not None else None]
         if carrying is not None and not self._stopped:
-            # A lost tunnel sends no more echoes; what comes next is a matter of the other timers.
-            timers += [carrying.watch.next_timeout() if not carrying.watch.lost else None]
+            timers += [carrying.watch.next_timeout()]
             timers += [carrying.renew_at if self._round is None and self._retry_at is None else None]
         return earliest(*timers)
 
@@ -207,29 +206,29 @@ class TspClient(Tunnel):
 
     def _new_round(self, brokers: list[Broker], action: Action) -> Connecting:
         return Connecting(
-            self._settings, self._wish, brokers, self._source_for, self._numbers, action, self._random, self.outbox
+            self._settings, self._wish, brokers, self._source_towards, self._numbers, action, self._random, self.outbox
         )
 
     def _look(self, now: float) -> None:
         """Go on when the round has a result."""
         if self._round is None or (result := self._round.result) is None:
             return
-        self._wish = self._round.wish
+        asked, self._wish = self._wish, self._round.wish
         self._round = None
         if self._stopped:
             self._end()
         elif isinstance(result, Agreement):
             self._take(result, now)
         elif isinstance(result, Exhausted):
-            self._fail(result, now)
+            self._wish = self._settings.wish()
+            # What a network or a broker did not give before says little about now: all ways are tried before we give up.
+            if asked.type is not self._wish.type and not result.permanent:
+                self._begin(now)
+            else:
+                self._fail(result, now)
 
-    def _source_for(self, broker: IPv4Address) -> IPv4Address | None:
-        """Return our address towards a broker: we bind to it, and tell it, so that the broker can see a NAT (section 9)."""
-        if int(self._settings.bind):
-            return self._settings.bind
-        held = [one.address for one in self._network.addresses]
-        on_link = next((one.ip for one in held if broker in one.network), None)
-        return on_link or self._network.source or next((one.ip for one in held if not one.ip.is_loopback), None)
+    def _source_towards(self, broker: IPv4Address) -> IPv4Address | None:
+        return self._settings.bind if int(self._settings.bind) else _source_towards(broker, self._network)
 
     def _take(self, agreement: Agreement, now: float) -> None:
         """Switch to a new tunnel."""
@@ -241,23 +240,13 @@ class TspClient(Tunnel):
         if old is not None:
             self.outbox.say(CloseChannel(old.channel))
         self._recollection.note_broker(agreement.broker)
-        self._tell(agreement, old)
+        self.outbox.say(*_news(agreement, old.terms if old is not None else None, self._settings.prefix_length))
         config = new.terms.host_config()
         if config != self._configured:
             self._configured = config
             probe = (new.terms.keepalive_address,) if new.terms.keepalive_address is not None else ()
             facts = {name: str(fact) for name, fact in self._facts(now).items() if isinstance(fact, str)}
             self.outbox.say(Up(config, facts, probe))
-
-    def _tell(self, agreement: Agreement, old: Carrying | None) -> None:
-        terms, seen = agreement.terms, agreement.seen_as or agreement.local
-        nat = "" if seen == agreement.local else f", behind a NAT as {seen}"
-        self._notice("tsp.accepted", f"broker {agreement.broker} gives a {terms.type.value} tunnel{nat}")
-        if self._settings.prefix_length is not None and terms.prefix is None:
-            self._notice("tsp.no-prefix", f"no /{self._settings.prefix_length} prefix was given; going on without")
-        if old is not None and (old.terms.address, old.terms.prefix) != (terms.address, terms.prefix):
-            was = old.terms.prefix or old.terms.address
-            self._notice("tsp.renumbered", f"new {terms.prefix or terms.address} (was {was})")
 
     def _fail(self, exhausted: Exhausted, now: float) -> None:
         """Nobody gave a tunnel: try again later, or never."""
@@ -288,11 +277,8 @@ class TspClient(Tunnel):
         if self._round is not None or self._retry_at is not None:
             return
         if carrying.watch.lost:
-            if self._is_protocol41_blocked(carrying):
-                self._without_protocol41()
-                self._recollection.note_protocol41_lacking(self._network)
-                self._notice("tsp.protocol-41-blocked", "nothing comes through over protocol 41; asking for UDP")
-                self._pace.start_over()
+            if carrying.is_protocol41_blocked and self._wish.type is TunnelType.V6ANYV4:
+                self._protocol41_blocked()
             self._reconnect(f"no answer through the tunnel for {carrying.silent_for(now):.0f} s", now)
         elif now >= carrying.renew_at:
             self._begin(now)
@@ -317,9 +303,20 @@ class TspClient(Tunnel):
             self.outbox.say(Down(f"no answer through the tunnel for {silence:.0f} s", code=ExitCode.NO_ANSWER))
 
     def _note_life(self) -> None:
+        """Act on packets that came through the tunnel."""
+        carrying = self._carrying
+        if carrying is None or not carrying.watch.alive:
+            return
+        heard_at = carrying.watch.heard_at
+        if self._give_up_at is not None and heard_at is not None and heard_at > self._give_up_at - GRACE:
+            # It was an outage: the tunnel carries again. A session that has begun goes on, and costs nothing if it fails.
+            self._give_up_at = self._retry_at = None
+            self._notice("tsp.recovered", "the tunnel carries again")
         # Accepting is cheap for a broker that then carries nothing: only packets prove a tunnel and end the back-off.
-        if self._carrying is not None and self._carrying.watch.alive and self._give_up_at is None:
+        if self._give_up_at is None:
             self._pace.start_over()
+            if carrying.terms.type is TunnelType.V6V4:
+                self._recollection.note_protocol41_passes()
 
     def _drop_carrying(self) -> None:
         if self._carrying is not None:
@@ -327,12 +324,16 @@ class TspClient(Tunnel):
             self.outbox.say(CloseChannel(self._carrying.channel))
         self._carrying = self._configured = None
 
-    def _is_protocol41_blocked(self, carrying: Carrying) -> bool:
-        is_free_to_choose = self._settings.wish().type is TunnelType.V6ANYV4
-        return is_free_to_choose and carrying.terms.type is TunnelType.V6V4 and not carrying.watch.alive
+    def _protocol41_blocked(self) -> None:
+        self._without_protocol41()
+        if self._recollection.note_protocol41_lacking(self._network):
+            self._notice("tsp.protocol-41-blocked", "nothing comes through over protocol 41; asking for UDP")
+            self._pace.start_over()
 
     def _without_protocol41(self) -> None:
-        self._wish = replace(self._wish, type=TunnelType.V6UDPV4)
+        """Ask for UDP in the next round."""
+        if self._wish.type is TunnelType.V6ANYV4:
+            self._wish = replace(self._wish, type=TunnelType.V6UDPV4)
 
     def _end(self) -> None:
         if self._round is not None:
@@ -350,3 +351,21 @@ class TspClient(Tunnel):
         if self._carrying is not None:
             facts |= self._carrying.facts(now)
         return {**facts, "encrypted": False}
+
+
+def _source_towards(broker: IPv4Address, network: Network) -> IPv4Address | None:
+    """Return our address towards a broker: we bind to it, and tell it, so that the broker can see a NAT (section 9)."""
+    held = [one.address for one in network.addresses]
+    on_link = next((one.ip for one in held if broker in one.network), None)
+    return on_link or network.source or next((one.ip for one in held if not one.ip.is_loopback), None)
+
+
+def _news(agreement: Agreement, old: Terms | None, prefix_length: int | None) -> Iterator[Notice]:
+    """Yield what is new with a tunnel, `old` being the terms of the one before and `prefix_length` what was asked for."""
+    terms, seen = agreement.terms, agreement.seen_as or agreement.local
+    nat = "" if seen == agreement.local else f", behind a NAT as {seen}"
+    yield Notice("tsp.accepted", f"broker {agreement.broker} gives a {terms.type.value} tunnel{nat}")
+    if prefix_length is not None and terms.prefix is None:
+        yield Notice("tsp.no-prefix", f"no /{prefix_length} prefix was given; going on without")
+    if old is not None and (old.address, old.prefix) != (terms.address, terms.prefix):
+        yield Notice("tsp.renumbered", f"new {terms.prefix or terms.address} (was {old.prefix or old.address})")

@@ -194,8 +194,8 @@ class Connecting:
             return
         channel = f"tsp-{next(self._numbers)}"
         dialogue = ClientDialogue(self._broker, medium, self.wish, self._action, self._random)
-        # Where TCP is left to try, a blocked UDP port must not cost half a minute.
-        sends_max = SENDS_MAX_BEFORE_TCP if self._may_use_tcp else SENDS_MAX
+        # Where TCP is left to try, now or in the next round, a blocked UDP port must not cost half a minute.
+        sends_max = SENDS_MAX_BEFORE_TCP if self._settings.may_use_tcp else SENDS_MAX
         kind = ChannelKind.UDP if medium is Medium.UDP else ChannelKind.TCP_CONNECT
         remote = None if medium is Medium.UDP else endpoint
         self._attempt = Attempt(channel, medium, endpoint, dialogue, Exchange(sends_max, now), self._outbox, now)
@@ -204,7 +204,7 @@ class Connecting:
 
     @property
     def _may_use_tcp(self) -> bool:
-        return self._settings.signalling is Signalling.AUTO and self.wish.type is not TunnelType.V6UDPV4
+        return self._settings.may_use_tcp and self.wish.type is not TunnelType.V6UDPV4
 
     # -- what it says -----------------------------------------------------------------------------------------------------
 

@@ -1,7 +1,8 @@
 """Watches a tunnel by echo requests through it (docs/protocols/tsp.md section 10).
 
 Any packet from the tunnel is a sign of life. Until the first one, echoes leave every second, so that a path that was
-never there shows soon; afterwards at the broker's interval, and at once after a loss.
+never there shows soon; afterwards at the broker's interval, and at once after a loss. A lost tunnel is asked on: it may
+come back before another one is found.
 """
 
 from ipaddress import IPv6Address
@@ -80,7 +81,7 @@ class TunnelWatch:
         for number in late:
             del self._outstanding[number]
             self._losses += 1
-        if late and self.alive and not self.lost:
+        if late and (self.alive or self.lost):
             self._send_at = now
         if self._target is None or self._send_at is None or now < self._send_at:
             return None
@@ -97,7 +98,9 @@ class TunnelWatch:
         return icmpv6_packet(echo, self._own, target).serialize()
 
     def _schedule(self, now: float) -> None:
-        if self.alive or not self._fatal:
+        if self.lost:
+            self._send_at = now + KEEPALIVE_TIMEOUT
+        elif self.alive or not self._fatal:
             self._send_at = now + self._interval * self._random.uniform(KEEPALIVE_SPREAD, 1.0)
         elif self._sequence < KEEPALIVE_LOSSES_MAX:
             self._send_at = now + FIRST_KEEPALIVES_INTERVAL

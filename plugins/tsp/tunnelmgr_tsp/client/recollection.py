@@ -1,4 +1,7 @@
-"""What a client remembers from one start to the next: its last broker, and the network where protocol 41 does not pass."""
+"""What a client remembers from one start to the next: its last broker, and the network where protocol 41 did not pass.
+
+Either decides only what is asked first.
+"""
 
 import contextlib
 from collections.abc import Mapping
@@ -8,6 +11,7 @@ from tunnelmgr.api.network import Network
 from tunnelmgr.api.outbox import Outbox
 from tunnelmgr_tsp.client.candidates import Broker
 from tunnelmgr_tsp.client.settings import TspClientSettings
+from tunnelmgr_tsp.constants import BLOCKED_REMEMBERED
 
 _GOOD_BROKER = "broker"
 _BLOCKED = "protocol-41-blocked"
@@ -41,10 +45,17 @@ class Recollection:
         """True if protocol 41 did not pass on this network before: it is the network that blocks it (section 9)."""
         return self._blocked == _name_of(network)
 
-    def note_protocol41_lacking(self, network: Network) -> None:
-        """Remember that protocol 41 does not pass on this network."""
-        self._blocked = _name_of(network)
-        self._outbox.say(Remember(_BLOCKED, self._blocked))
+    def note_protocol41_lacking(self, network: Network) -> bool:
+        """Remember for a while that protocol 41 does not pass on this network. Return True if that is new."""
+        was, self._blocked = self._blocked, _name_of(network)
+        self._outbox.say(Remember(_BLOCKED, self._blocked, BLOCKED_REMEMBERED))
+        return was != self._blocked
+
+    def note_protocol41_passes(self) -> None:
+        """Forget the network where protocol 41 did not pass: an outage looks the same."""
+        if self._blocked:
+            self._blocked = b""
+            self._outbox.say(Remember(_BLOCKED, b""))
 
 
 def _name_of(network: Network) -> bytes:

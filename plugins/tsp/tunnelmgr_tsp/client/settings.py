@@ -156,6 +156,11 @@ class TspClientSettings(Settings):
         )
 
     @property
+    def may_use_tcp(self) -> bool:
+        """True if the profile allows TCP where UDP does not pass."""
+        return self.signalling is Signalling.AUTO and self.tunnel is not TunnelWish.V6UDPV4
+
+    @property
     def trusted(self) -> frozenset[Broker]:
         """The brokers that may be told the password in plain text."""
         return frozenset(Broker.parse(text) for text in (*self.broker, *self.plain_to))
