@@ -178,7 +178,7 @@ except TunnelError as error:
 
 @needs_root
 def test_strangers_cannot_lock_the_owner_out(home: Process, path: Path) -> None:
-    hold = "held = [client._connect(5) for _ in range(40)]\n    client.status()"
+    hold = "held = [client.connect(5) for _ in range(40)]\n    client.status()"
     code, text = as_nobody(path, hold)
     assert code == ExitCode.FAILED
     assert "did not answer" in text

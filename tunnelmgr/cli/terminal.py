@@ -16,6 +16,11 @@ def say(text: str, *, err: bool = False) -> None:
     click.echo(shown(text), err=err)
 
 
+def tell(text: str) -> None:
+    """Print lines that are not the output of a command: progress, warnings, and what became of it."""
+    say(text, err=True)
+
+
 def shown(text: str) -> str:
     """Return lines as they are printed."""
     return "".join(part if _OURS.fullmatch(part) else printable(part) for part in _OURS.split(text))

@@ -6,7 +6,7 @@ import time
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.api.status import Fact
@@ -44,17 +44,31 @@ class ControlClient:
         """Ask the process to end and wait until everything is taken back. Raises TunnelError when refused or too slow."""
         self._ask(Request(Word.STOP), STOP_TIMEOUT)
 
-    def listen(self, timeout: float) -> "Listening":
-        """Connect to hear the story; what was connected hears all of it, even when the process ends soon."""
-        return Listening(self.name, self._connect(timeout), timeout)
-
     def follow(self, timeout: float) -> Generator[Chapter, None, None]:
         """Yield the story: the lines so far, the present state, then news. Ends after `Ended`, or `timeout` seconds."""
-        with self.listen(timeout) as listening:
-            yield from listening.story()
+        with self.connect(timeout) as connection:
+            yield from self.story(connection, timeout)
+
+    def story(self, connection: socket.socket, timeout: float) -> Generator[Chapter, None, None]:
+        """Do the same on a connection made before: it hears all of the story, even when the process ends soon.
+
+        When the process dies without a word, it has `Ended` with BUG.
+        """
+        deadline = time.monotonic() + timeout
+        _send(connection, Request(Word.FOLLOW))
+        for line in _lines(connection, deadline):
+            message = parse(line)
+            if isinstance(message, Refusal):
+                raise message.as_error()
+            if isinstance(message, Progress | Change | Ended):
+                yield message
+            if isinstance(message, Ended):
+                return
+        if time.monotonic() < deadline:
+            yield Ended(ExitCode.BUG, f"the process of {self.name} died", "its log may say why")
 
     def _ask(self, request: Request, timeout: float) -> Answer:
-        with self._connect(timeout) as connection:
+        with self.connect(timeout) as connection:
             _send(connection, request)
             for line in _lines(connection, time.monotonic() + timeout):
                 match parse(line):
@@ -67,7 +81,8 @@ class ControlClient:
             hint="try again; if it hangs, kill it and run `tunnelmgr cleanup`",
         )
 
-    def _connect(self, timeout: float) -> socket.socket:
+    def connect(self, timeout: float) -> socket.socket:
+        """Return a connection, on which one question can be asked. Raises TunnelError."""
         connection = socket.socket(socket.AF_UNIX)
         # Not settimeout(), which makes the socket non-blocking: connect would not wait for room in the backlog.
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", int(timeout) + 1, 0))
@@ -84,43 +99,6 @@ class ControlClient:
                 f"cannot reach the process of {self.name} at {self.path}: {error.strerror or error}"
             ) from error
         return connection
-
-
-class Listening:
-    """A connection that hears a story. To be closed, or used in a `with`."""
-
-    def __init__(self, name: str, connection: socket.socket, timeout: float) -> None:
-        self._name = name
-        self._connection = connection
-        self._timeout = timeout
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """End the connection."""
-        self._connection.close()
-
-    def story(self) -> Generator[Chapter, None, None]:
-        """Yield the lines so far, the present state, then news. Ends after `Ended`, or `timeout` seconds from now.
-
-        When the process dies without a word, it has `Ended` with BUG.
-        """
-        deadline = time.monotonic() + self._timeout
-        _send(self._connection, Request(Word.FOLLOW))
-        for line in _lines(self._connection, deadline):
-            message = parse(line)
-            if isinstance(message, Refusal):
-                raise message.as_error()
-            if isinstance(message, Progress | Change | Ended):
-                yield message
-            if isinstance(message, Ended):
-                return
-        if time.monotonic() < deadline:
-            yield Ended(ExitCode.BUG, f"the process of {self._name} died", "its log may say why")
 
 
 def _send(connection: socket.socket, request: Request) -> None:

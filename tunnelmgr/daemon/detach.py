@@ -6,13 +6,14 @@ One fork and a session of its own are enough: the parent ends soon, and init ado
 import logging
 import os
 import signal
+import socket
 import sys
 from collections.abc import Callable, Iterable
 
 from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.core.condition import Condition, Progress, State
 from tunnelmgr.daemon.claim import Claim
-from tunnelmgr.daemon.client import ControlClient, Listening
+from tunnelmgr.daemon.client import ControlClient
 from tunnelmgr.daemon.messages import Change, Chapter, Ended
 
 logger = logging.getLogger(__name__)
@@ -28,15 +29,15 @@ def up_detached(claim: Claim, work: Callable[[], Ended], *, timeout: float, keep
     it is on Ctrl-C. `log` says where the child's log is.
     """
     client = ControlClient(claim.path)
-    listening = client.listen(timeout)  # before the fork: a child that fails at once is heard too
+    connection = client.connect(timeout)  # before the fork: a child that fails at once is heard too
     # Held back until the child has left the terminal's process group and the parent can undo.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    child = _fork(work, listening)
+    child = _fork(work, connection)
     try:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         claim.hand_over()
-        with listening:
-            unfinished = accompany(client.name, listening.story(), tell)
+        with connection:
+            unfinished = accompany(client.name, client.story(connection, timeout), tell)
     except TunnelError as error:
         raise TunnelError(error.message, hint=_and_log(error.hint, log), exit_code=error.exit_code) from error
     except KeyboardInterrupt:
@@ -82,7 +83,7 @@ def _and_log(hint: str, log: str) -> str:
     return f"{hint}; log: {log}" if hint else f"log: {log}"
 
 
-def _fork(work: Callable[[], Ended], listening: Listening) -> int:
+def _fork(work: Callable[[], Ended], connection: socket.socket) -> int:
     sys.stdout.flush()
     sys.stderr.flush()
     child = os.fork()
@@ -91,7 +92,7 @@ def _fork(work: Callable[[], Ended], listening: Listening) -> int:
     exit_code = ExitCode.BUG
     try:
         os.setsid()
-        listening.close()
+        connection.close()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         os.chdir("/")
         nothing = os.open(os.devnull, os.O_RDWR)

@@ -7,10 +7,8 @@ device and which sockets are its.
 import selectors
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
 from enum import Enum
 from ipaddress import IPv4Address
-from types import TracebackType
 from typing import NamedTuple, Self
 
 from tunnelmgr.api.errors import ExitCode, TunnelError
@@ -89,7 +87,6 @@ class Tracer:
         self._tell = tell
         self._open: dict[Tap, PacketSocket] = {}
         self._selector = selectors.DefaultSelector()
-        self._closing = ExitStack()
         self._answering = True
         self._lost = 0
         self._missing: set[Tap] = set()
@@ -97,13 +94,12 @@ class Tracer:
         """Packets so far."""
 
     def __enter__(self) -> Self:
-        self._closing.callback(self._selector.close)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         for tap in list(self._open):
             self._close(tap)
-        self._closing.close()
+        self._selector.close()
 
     def lost(self) -> int:
         """Return how many packets came faster than they could be read."""

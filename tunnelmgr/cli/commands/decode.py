@@ -14,7 +14,7 @@ from tunnelmgr.api.dissection import Dissection, Dissector
 from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.cli import options, render
 from tunnelmgr.cli.packets import Decoded, Lines, installed_dissectors
-from tunnelmgr.cli.terminal import say
+from tunnelmgr.cli.terminal import say, tell
 from tunnelmgr.core.capture.explanation import Decoder, ExplainedPacket
 from tunnelmgr.core.capture.reading import read_capture
 from tunnelmgr.core.plugins import PluginRegistry
@@ -33,7 +33,7 @@ def decode(words: tuple[str, ...], *, as_json: bool, verbose: bool) -> None:
     WHAT is an IPv6 address, a file of the formats pcap or pcapng ("-" for standard input), or the bytes of a packet or of a
     UDP payload in hexadecimal. Each packet gets one line that says what it is for. --json prints one object a line.
     """
-    dissectors = partial(installed_dissectors, PluginRegistry.from_environment(), partial(say, err=True))
+    dissectors = partial(installed_dissectors, PluginRegistry.from_environment(), tell)
     for word in words:
         show = partial(render.envelope, "decode") if as_json else Lines(fields=verbose)
         for packet in _decoded(word, dissectors):

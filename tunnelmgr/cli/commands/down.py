@@ -1,16 +1,12 @@
 """`tunnelmgr down`."""
 
-from functools import partial
-
 import click
 
 from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.cli import options, overview, privileges
-from tunnelmgr.cli.terminal import say
+from tunnelmgr.cli.terminal import tell
 from tunnelmgr.core.runtime import Runtime
 from tunnelmgr.daemon.client import ControlClient, NotRunningError
-
-_say = partial(say, err=True)
 
 
 @click.command()
@@ -23,16 +19,16 @@ def down(profile: str | None) -> None:
     runtime = Runtime.from_environment()
     client = overview.client_of(profile, runtime) if profile else overview.the_only_one(runtime)
     if client is None:
-        _say(f"{profile} is not running" if profile else "no tunnel is up")
+        tell(f"{profile} is not running" if profile else "no tunnel is up")
         return
     try:
         _stop(client)
-        _say(f"{client.name}: down")
+        tell(f"{client.name}: down")
     except NotRunningError:
         from tunnelmgr.cli.commands.cleanup import take_back  # slow to import, and seldom needed
 
         take_back(runtime)
-        _say(f"{client.name}: its process had been killed; what it left is taken back")
+        tell(f"{client.name}: its process had been killed; what it left is taken back")
 
 
 def _stop(client: ControlClient) -> None:

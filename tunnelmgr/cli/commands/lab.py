@@ -12,7 +12,7 @@ import click
 
 from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.cli import options, render
-from tunnelmgr.cli.terminal import say
+from tunnelmgr.cli.terminal import say, tell
 from tunnelmgr.core.runtime import RUNTIME_DIR
 from tunnelmgr.lab.namespaces.programs import Program
 from tunnelmgr.lab.readymade.description import DEFAULT_NAT, Description, Router, describe
@@ -25,7 +25,6 @@ from tunnelmgr.lab.vocabulary import LINK_MTU, NatKind
 
 DEFAULT_LAB = "lab"
 """The name of a lab whose maker gave none."""
-_say = partial(say, err=True)
 _WORDS_WIDTH = 60  # characters of a command line
 _NATS = click.Choice([kind.value for kind in NatKind])
 _PASS_ON = {"ignore_unknown_options": True, "allow_interspersed_args": False}
@@ -81,7 +80,7 @@ def down(name: str) -> None:
 
     Also what a killed command has left of one.
     """
-    say(f"{name}: removed" if _ground(name).remove() else f"there is no lab {name}", err=True)
+    tell(f"{name}: removed" if _ground(name).remove() else f"there is no lab {name}")
 
 
 @lab.command()
@@ -148,8 +147,8 @@ def _ground(name: str) -> Ground:
 
 def _build(description: Description, folder: Path) -> None:
     """Build a lab that stays. Raises TunnelError."""
-    Lab(description, folder).build(_say)
-    _say(built(description.lab))
+    Lab(description, folder).build(tell)
+    tell(built(description.lab))
 
 
 def _show(name: str, folder: Path, *, as_json: bool) -> None:
@@ -167,7 +166,7 @@ def _enter(name: str, host: str, words: Sequence[str], folder: Path) -> NoReturn
 
 def _perform(scenario: Scenario, name: str, folder: Path) -> None:
     """Build a lab, play a scenario in it, and remove it. Raises TunnelError when it does not go as it must."""
-    with standing(describe(name, scenario.nats), folder, _say, scenario.services) as lab:
+    with standing(describe(name, scenario.nats), folder, tell, scenario.services) as lab:
         play(scenario, lab, say)
 
 

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import click
@@ -55,37 +55,17 @@ def status(profile: str | None, *, as_json: bool, peers: bool, watch: bool) -> E
 
     All of them without PROFILE. Exits 3 when PROFILE is not up.
     """
-    show = _show_json if as_json else _shower(peers=peers, clear=watch)
-    while True:
-        exit_code = _status(profile, show)
-        if not watch:
-            return exit_code
-        time.sleep(_WATCH_INTERVAL)
-
-
-def _status(profile: str | None, show: Callable[[overview.Statuses], None]) -> ExitCode:
-    runtime = Runtime.from_environment()
-    if profile is None:
-        show(overview.Statuses(overview.status_of_all(runtime)))
-        return ExitCode.DONE
-    found = overview.status_of(profile, runtime)
-    show(overview.Statuses((found,)))
-    return ExitCode.DONE if found.state == State.UP.value else ExitCode.NOT_UP
-
-
-def _show_json(statuses: overview.Statuses) -> None:
-    say(render.envelope("status", statuses))
-
-
-def _shower(*, peers: bool, clear: bool) -> Callable[[overview.Statuses], None]:
     style = Style(colour=options.colour_wanted(), peers=peers)
-
-    def show(found: overview.Statuses) -> None:
-        if clear:
+    while True:
+        runtime = Runtime.from_environment()
+        found = overview.status_of_all(runtime) if profile is None else (overview.status_of(profile, runtime),)
+        if watch and not as_json:
             click.clear()
-        say(screens(found.profiles, style) or "no tunnel is up")
-
-    return show
+        as_text = screens(found, style) or "no tunnel is up"
+        say(render.envelope("status", overview.Statuses(found)) if as_json else as_text)
+        if not watch:
+            return ExitCode.DONE if profile is None or found[0].state == State.UP.value else ExitCode.NOT_UP
+        time.sleep(_WATCH_INTERVAL)
 
 
 def screens(profiles: Sequence[ProfileStatus], style: Style) -> str:

@@ -14,7 +14,7 @@ import click
 from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.cli import options, overview, privileges, render
 from tunnelmgr.cli.packets import Decoded, Lines, installed_dissectors
-from tunnelmgr.cli.terminal import say
+from tunnelmgr.cli.terminal import say, tell
 from tunnelmgr.core.capture.explanation import Decoder
 from tunnelmgr.core.capture.frame import Frame, LinkType
 from tunnelmgr.core.capture.writing import PcapngWriter
@@ -22,7 +22,6 @@ from tunnelmgr.core.plugins import PluginRegistry
 from tunnelmgr.core.runtime import Runtime
 from tunnelmgr.daemon.tracer import Tracer, TunnelSide
 
-_say = partial(say, err=True)
 STANDARD_OUTPUT = "-"
 _SIDES = {"outer": (TunnelSide.OUTER,), "inner": (TunnelSide.INNER,), "both": (TunnelSide.OUTER, TunnelSide.INNER)}
 
@@ -46,13 +45,13 @@ def trace(profile: str, *, sides: str, output: str | None, count: int | None, ve
         raise click.UsageError("-o writes pcapng: neither --json nor -v goes with it")
     client = overview.running_client(profile, Runtime.from_environment())
     privileges.require_net_admin(f"watch the packets of {client.name}")
-    decoder = Decoder(installed_dissectors(PluginRegistry.from_environment(), _say))
+    decoder = Decoder(installed_dissectors(PluginRegistry.from_environment(), tell))
     lines = Lines(fields=verbose, interfaces=sides == "both")
     show = partial(render.envelope, "trace") if as_json else lines
     with ExitStack() as stack:
         capture = stack.enter_context(_opened(output)) if output is not None else None
         writer = PcapngWriter(capture, [side.value for side in TunnelSide]) if capture else None
-        tracer = stack.enter_context(Tracer(client, _SIDES[sides], _say))
+        tracer = stack.enter_context(Tracer(client, _SIDES[sides], tell))
         with _until_interrupted():
             for number, (side, packet) in enumerate(islice(tracer.packets(), count), 1):
                 frame = Frame(number, packet.at, LinkType.RAW, packet.data, packet.length, side.value)
@@ -63,7 +62,7 @@ def trace(profile: str, *, sides: str, output: str | None, count: int | None, ve
                     say(show(Decoded.of(client.name, explained, frame.length, frame)))
         if writer:
             writer.end(tracer.seen, tracer.lost())
-        _say(f"{client.name}: {tracer.seen} packets, {tracer.lost()} lost")
+        tell(f"{client.name}: {tracer.seen} packets, {tracer.lost()} lost")
 
 
 @contextmanager

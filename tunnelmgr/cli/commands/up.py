@@ -1,14 +1,13 @@
 """`tunnelmgr up`."""
 
 from dataclasses import replace
-from functools import partial
 
 import click
 
 from tunnelmgr.api.errors import ExitCode
 from tunnelmgr.api.hostconfig import HostConfig
 from tunnelmgr.cli import options, privileges
-from tunnelmgr.cli.terminal import say
+from tunnelmgr.cli.terminal import say, tell
 from tunnelmgr.core.plugins import PluginRegistry
 from tunnelmgr.core.profiles.loading import load_profile
 from tunnelmgr.core.profiles.paths import find_profile
@@ -21,8 +20,6 @@ from tunnelmgr.host.desired import UNKNOWN_ADDRESS, UNKNOWN_PREFIX, UNKNOWN_RESO
 from tunnelmgr.host.linux.host import LinuxHost
 from tunnelmgr.host.plan import dry_run as lines_of
 from tunnelmgr.host.surroundings import Surroundings
-
-_say = partial(say, err=True)
 
 
 @click.command()
@@ -44,14 +41,14 @@ def up(profile: str, *, timeout: float, keep: bool, foreground: bool, dry_run: b
     plugins = PluginRegistry.from_environment()
     loaded = load_profile(file, plugins)
     for warning in loaded.warnings:
-        _say(str(warning))
+        tell(str(warning))
     if dry_run:
         lines = rehearse(loaded, LinuxHost().surroundings(), Runtime.from_environment())
         say("\n".join(lines))
         return ExitCode.DONE
     if foreground:
         return in_foreground(loaded, plugins)
-    detached(loaded, plugins, timeout, keep=keep, tell=_say)
+    detached(loaded, plugins, timeout, keep=keep, tell=tell)
     return ExitCode.DONE
 
 
