@@ -86,6 +86,38 @@ def test_the_second_server_is_used_when_the_first_is_dead() -> None:
     assert not downs(alice)
 
 
+@pytest.mark.requirement("T-CL-022", "T-CL-029")
+def test_every_address_of_a_server_s_name_is_tried_in_order() -> None:
+    world = teredo_world()
+    world.add_server(SECOND_SERVER)
+    world.server.silent = True
+    world.internet.name("teredo.example", "198.51.100.99", SERVER, SECOND_SERVER)
+    alice = world.client("alice", NatKind.PORT_RESTRICTED, server="teredo.example")
+    assert world.internet.run_until(lambda: alice.up, within=3 * SERVER_GIVEN_UP)
+    assert str(alice.status().facts["server"]) == f"teredo.example ({SECOND_SERVER})"
+    assert not downs(alice)
+
+
+@pytest.mark.requirement("T-CL-022", "T-CL-029", "T-MA-009")
+def test_a_server_that_dies_is_replaced_by_another_address_of_its_name() -> None:
+    world = teredo_world()
+    world.add_server(SECOND_SERVER)
+    world.internet.name("teredo.example", SERVER, SECOND_SERVER)
+    alice = world.qualified("alice", NatKind.PORT_RESTRICTED, server="teredo.example")
+    world.server.silent = True
+    assert world.internet.run_until(lambda: not alice.up, within=60)
+    lost = world.internet.now
+    assert world.internet.run_until(lambda: alice.up, within=20)
+    assert world.internet.now - lost == pytest.approx(0.1)
+
+
+def test_the_second_address_of_a_server_is_no_server_of_its_own_while_there_is_another() -> None:
+    world = teredo_world()
+    world.internet.name("teredo.example", "192.0.2.2", SERVER)
+    alice = world.qualified("alice", NatKind.PORT_RESTRICTED, server="teredo.example")
+    assert str(alice.status().facts["server"]) == f"teredo.example ({SERVER})"
+
+
 @pytest.mark.requirement("T-CL-029")
 def test_the_server_that_worked_is_the_first_one_tried_after_a_restart() -> None:
     world = teredo_world()

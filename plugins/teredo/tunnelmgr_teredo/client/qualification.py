@@ -176,12 +176,12 @@ class Qualification:
             )
             return
         addresses = cast("tuple[IPv4Address, ...]", result.value)
-        usable = next((address for address in addresses if address in self._unicast), None)
-        if usable is None:
+        usable = [address for address in addresses if address in self._unicast]
+        if not usable:
             text = f"server {self._name.name} is {addresses[0]}, which is not a public address"
             self._fail(Lost(text, "list its prefix in `private_deployment` if that is meant", ExitCode.REFUSED), now)
             return
-        self._probe(self._name.at(usable), now)
+        self._probe(self._servers.resolved(self._name, usable), now)
 
     def receive_advertisement(self, payload: Payload, remote: Endpoint, now: float) -> None:
         """Take what may be an answer. Raises Refused when it is none."""
@@ -238,7 +238,10 @@ class Qualification:
 
     # -- towards an address -------------------------------------------------------------------------------------------
 
-    def _try(self, name: ConfiguredServer, now: float) -> None:
+    def _try(self, name: ConfiguredServer | Server, now: float) -> None:
+        if isinstance(name, Server):
+            self._probe(name, now)
+            return
         self._name = name
         if name.literal is not None:
             self._probe(name.at(name.literal), now)
@@ -372,7 +375,7 @@ class Qualification:
         following = self._servers.next()
         # An address that is lost is told at once, for whoever waits. One that never was is told when no server is left.
         if following is not None:
-            self._outbox.say(Notice("teredo.next-server", f"{lost.reason}; trying {following.name}"))
+            self._outbox.say(Notice("teredo.next-server", f"{lost.reason}; trying {following}"))
             self._try(following, now)
             return
         if not was_qualified:

@@ -25,6 +25,9 @@ class ConfiguredServer:
         """Return the server, its name resolved."""
         return Server(self.name, primary, self.secondary if self.secondary is not None else primary + 1)
 
+    def __str__(self) -> str:
+        return self.name
+
 
 @dataclass(frozen=True, slots=True)
 class Server:
@@ -52,7 +55,7 @@ class ServerOrder:
     def __init__(self, names: Sequence[ConfiguredServer]) -> None:
         self._names = tuple(names)
         self._last_good: str | None = None
-        self._untried: list[ConfiguredServer] = []
+        self._untried: list[ConfiguredServer | Server] = []
 
     def remember(self, name: str) -> None:
         """Take the server that worked in an earlier run."""
@@ -60,15 +63,28 @@ class ServerOrder:
 
     def settle(self, name: str) -> bool:
         """Note the server that works: all others may be tried again. Return True if it is not the one that worked before."""
-        self._untried = [server for server in self._names if server.name != name]
+        further = [server for server in self._untried if isinstance(server, Server) and server.name == name]
+        self._untried = [*further, *(server for server in self._names if server.name != name)]
         changed, self._last_good = name != self._last_good, name
         return changed
 
     def begin(self) -> ConfiguredServer:
         """Start over; return the first server to try."""
-        self._untried = sorted(self._names, key=lambda server: server.name != self._last_good)
-        return self._untried.pop(0)
+        first, *others = sorted(self._names, key=lambda server: server.name != self._last_good)
+        self._untried = [*others]
+        return first
 
-    def next(self) -> ConfiguredServer | None:
+    def resolved(self, server: ConfiguredServer, addresses: Sequence[IPv4Address]) -> Server:
+        """Return the server at the first address of its name, which has one at least; the others are the next to try.
+
+        Some names have both addresses of one server: a second one is asked as a first one last.
+        """
+        servers = [server.at(address) for address in dict.fromkeys(addresses)]
+        seconds = {one.secondary for one in servers}
+        first, *others = sorted(servers, key=lambda one: one.primary in seconds)
+        self._untried[:0] = others
+        return first
+
+    def next(self) -> ConfiguredServer | Server | None:
         """Return the next server to try, None when all have been tried since `begin` or `settle`."""
         return self._untried.pop(0) if self._untried else None

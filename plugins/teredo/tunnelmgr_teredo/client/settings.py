@@ -89,7 +89,7 @@ class ClientSettings(Settings):
     server: Annotated[tuple[str, ...], BeforeValidator(_list_of_one, json_schema_input_type=str | tuple[str, ...])] = Field(
         min_length=1,
         description="Name or IPv4 address of a Teredo server. "
-        "A list is in order of preference: the next server is asked when one is silent.",
+        "A list is in order of preference: the next server is asked when one is silent. Of a name all addresses are asked.",
         examples=["teredo.example.net"],
     )
     secondary: IPv4Address | None = Field(
