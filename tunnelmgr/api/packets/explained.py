@@ -1,6 +1,7 @@
 """Explains an IPv6 packet as far as every transport's dissector needs it: the header, and the upper layer in a few words."""
 
 from collections.abc import Iterator
+from enum import Enum
 from ipaddress import IPv6Address
 
 from tunnelmgr.api.dissection import MALFORMED, Dissection, Field
@@ -16,7 +17,6 @@ from tunnelmgr.api.packets.icmp import EchoReply, EchoRequest, OtherIcmp
 from tunnelmgr.api.packets.icmpv6 import Icmpv6Message, parse_icmpv6
 from tunnelmgr.api.packets.icmpv6_errors import (
     DestinationUnreachable,
-    Icmpv6Error,
     PacketTooBig,
     ParameterProblem,
     TimeExceeded,
@@ -139,36 +139,26 @@ def _icmpv6(packet: IPv6Packet, data: bytes, at: int) -> _Upper:
     return kind, purpose, head + tuple(_icmpv6_body(message, data, at))
 
 
+_WORDS: dict[type[Icmpv6Message], tuple[str, str]] = {
+    EchoRequest: ("echo-request", "echo request {0.sequence}"),
+    EchoReply: ("echo-reply", "echo reply {0.sequence}"),
+    RouterSolicitation: ("router-solicitation", "asks for a router"),
+    RouterAdvertisement: ("router-advertisement", "a router advertises itself"),
+    NeighbourSolicitation: ("neighbour-solicitation", "asks for neighbour {0.target}"),
+    NeighbourAdvertisement: ("neighbour-advertisement", "tells of neighbour {0.target}"),
+    PacketTooBig: ("packet-too-big", "error: packet too big, {0.mtu} bytes at most"),
+    TimeExceeded: ("time-exceeded", "error: time exceeded ({code})"),
+    DestinationUnreachable: ("destination-unreachable", "error: destination unreachable ({code})"),
+    ParameterProblem: ("parameter-problem", "error: parameter problem ({code}) at byte {0.pointer}"),
+    OtherIcmp: ("icmpv6-{0.type}", "ICMPv6 type {0.type}"),
+}
+"""Kind and purpose of each message."""
+
+
 def _icmpv6_words(message: Icmpv6Message) -> tuple[str, str]:
-    match message:
-        case EchoRequest():
-            return "echo-request", f"echo request {message.sequence}"
-        case EchoReply():
-            return "echo-reply", f"echo reply {message.sequence}"
-        case RouterSolicitation():
-            return "router-solicitation", "asks for a router"
-        case RouterAdvertisement():
-            return "router-advertisement", "a router advertises itself"
-        case NeighbourSolicitation():
-            return "neighbour-solicitation", f"asks for neighbour {message.target}"
-        case NeighbourAdvertisement():
-            return "neighbour-advertisement", f"tells of neighbour {message.target}"
-        case OtherIcmp():
-            return f"icmpv6-{message.type}", f"ICMPv6 type {message.type}"
-        case _:
-            return _error_words(message)
-
-
-def _error_words(message: Icmpv6Error) -> tuple[str, str]:
-    match message:
-        case PacketTooBig():
-            return "packet-too-big", f"error: packet too big, {message.mtu} bytes at most"
-        case TimeExceeded():
-            return "time-exceeded", f"error: time exceeded ({_spoken(message.code.name)})"
-        case DestinationUnreachable():
-            return "destination-unreachable", f"error: destination unreachable ({_spoken(message.code.name)})"
-        case ParameterProblem():
-            return "parameter-problem", f"error: parameter problem ({_spoken(message.code.name)}) at byte {message.pointer}"
+    code = _spoken(message.code.name) if isinstance(message.code, Enum) else ""
+    kind, purpose = (words.format(message, code=code) for words in _WORDS[type(message)])
+    return kind, purpose
 
 
 def _icmpv6_body(message: Icmpv6Message, data: bytes, at: int) -> Iterator[Field]:

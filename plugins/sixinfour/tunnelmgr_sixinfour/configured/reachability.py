@@ -3,7 +3,7 @@
 A provider that must first be told this host's address is not asked: its silence would say nothing about the network.
 """
 
-from dataclasses import dataclass
+from functools import partial
 from random import Random
 
 from tunnelmgr.api.datagrams import ChannelKind
@@ -23,18 +23,12 @@ def probes(settings: SixInFourSettings, random: Random) -> tuple[ReachProbe, ...
     request = EchoRequest(random.getrandbits(16), 1, random.randbytes(NONCE_LENGTH))
     packet = icmpv6_packet(request, settings.address.ip, settings.far, ECHO_HOP_LIMIT).serialize()
     what = f"far end {settings.remote}, protocol 41"
-    return (ReachProbe(what, str(settings.remote), 0, ChannelKind.RAW41, packet, _Reply(request.reply())),)
+    return (ReachProbe(what, str(settings.remote), 0, ChannelKind.RAW41, packet, partial(_understood, request.reply())),)
 
 
-@dataclass(frozen=True, slots=True)
-class _Reply:
-    """Understands the reply to one request."""
-
-    expected: EchoReply
-
-    def __call__(self, data: bytes) -> Heard | None:
-        try:
-            message = parse_icmpv6(IPv6Packet.parse(data))
-        except WireError:
-            return None
-        return Heard() if message == self.expected else None
+def _understood(expected: EchoReply, data: bytes) -> Heard | None:
+    try:
+        message = parse_icmpv6(IPv6Packet.parse(data))
+    except WireError:
+        return None
+    return Heard() if message == expected else None

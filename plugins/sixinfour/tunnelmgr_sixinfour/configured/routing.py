@@ -1,14 +1,13 @@
 """The paths of a configured tunnel, for the data plane, and how this host is configured."""
 
 from dataclasses import replace
-from ipaddress import IPv6Address, IPv6Interface
+from ipaddress import IPv6Address, IPv6Interface, IPv6Network
 
 from tunnelmgr.api.events import EVERYWHERE, PathUp
 from tunnelmgr.api.hostconfig import HostConfig
 from tunnelmgr.api.network import Endpoint
 from tunnelmgr_sixinfour.configured.settings import SixInFourSettings
 from tunnelmgr_sixinfour.constants import LINK_LOCAL, SIXTOFOUR_NEVER, SIXTOFOUR_PREFIX
-from tunnelmgr_sixinfour.protocol41.addresses import host_network
 
 
 def paths_of(settings: SixInFourSettings, channel: str) -> list[PathUp]:
@@ -19,11 +18,11 @@ def paths_of(settings: SixInFourSettings, channel: str) -> list[PathUp]:
     """
     to_edge = settings.forward and not settings.faces_the_internet
     path = PathUp(
-        host_network(settings.far),
+        IPv6Network(settings.far),
         Endpoint(settings.remote, 0),
         channel,
         None,
-        local=EVERYWHERE if to_edge else host_network(settings.address.ip),
+        local=EVERYWHERE if to_edge else IPv6Network(settings.address.ip),
         local_except=settings.routes if to_edge else (),
         local_also=() if to_edge else settings.prefixes,
         watch_echo=True,

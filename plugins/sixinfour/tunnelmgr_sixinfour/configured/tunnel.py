@@ -23,7 +23,7 @@ from tunnelmgr_sixinfour.drops import Drop, Refused
 from tunnelmgr_sixinfour.protocol41.addresses import link_local_for
 from tunnelmgr_sixinfour.protocol41.diagnosis import Diagnosis, SparingNotices
 from tunnelmgr_sixinfour.protocol41.encapsulation import Arrived
-from tunnelmgr_sixinfour.protocol41.neighbours import answer_to, echo_reply_to, is_discovery
+from tunnelmgr_sixinfour.protocol41.neighbours import answer_to, is_discovery
 from tunnelmgr_sixinfour.protocol41.path_mtu import PathMtu
 from tunnelmgr_sixinfour.protocol41.rounds import SMALL, Found, Rounds
 from tunnelmgr_sixinfour.protocol41.tunnel import Protocol41Tunnel
@@ -175,9 +175,8 @@ class SixInFourTunnel(Protocol41Tunnel):
         if self._state in {PeerState.WAITING, PeerState.SILENT}:
             self._rounds.insist(now)
             self._advance(now)
-        answer = answer_to(packet, self._sides.own, router=self._settings.forward)
-        if answer is None and not self._said.configured:
-            answer = echo_reply_to(packet, self._settings.address.ip)  # the host cannot yet: it has no address
+        pinged = None if self._said.configured else self._settings.address.ip  # the host cannot yet: it has no address
+        answer = answer_to(packet, self._sides.own, router=self._settings.forward, pinged=pinged)
         if answer is not None:
             self._send_far(answer.serialize(), now)
         elif is_discovery(packet):

@@ -52,12 +52,12 @@ class SixRdEnvelope(DerivedSettings):
     """The outer header as RFC 5969 section 9 has it: the traffic class is copied unless told otherwise."""
 
     ecn: EcnMode = Field(
-        default=EcnMode.NORMAL,
+        default="normal",
         description="Congestion bits of the outer header (RFC 6040). `normal` copies those of the packet. "
         "`compat` leaves them 0, for a far end that does not know them.",
     )
     dscp_model: DscpModel = Field(
-        default=DscpModel.UNIFORM,
+        default="uniform",
         description="DSCP of the outer header (RFC 2983). `uniform` copies that of the packet out and back. "
         "`pipe` sends the value of `dscp`.",
     )

@@ -1,6 +1,6 @@
 """Judgements on IPv4 and inner IPv6 addresses, and the link-local address of a tunnel."""
 
-from ipaddress import IPv4Address, IPv6Address, IPv6Network
+from ipaddress import IPv4Address, IPv6Address
 from random import Random
 
 from tunnelmgr.api.addresses import is_behind_nat, is_within
@@ -38,8 +38,3 @@ def link_local_for(address: IPv4Address, random: Random) -> IPv6Address:
         return link_local_of(address)
     identifier = random.getrandbits(64) & ~(1 << 57) | 1 << 63  # never one that an IPv4 address makes
     return IPv6Address(int(LINK_LOCAL.network_address) | identifier)
-
-
-def host_network(address: IPv6Address) -> IPv6Network:
-    """Return the prefix of one address."""
-    return IPv6Network(address.packed)

@@ -48,7 +48,7 @@ class RawChannel:
         wanted = None if local is None else (local, dont_fragment)
         if wanted == self._wanted and self._retry_at is None:
             return False
-        self._release()
+        self.close()
         self._wanted = wanted
         if wanted is not None:
             self._open(*wanted)
@@ -87,15 +87,10 @@ class RawChannel:
             self._open(*self._wanted)
 
     def close(self) -> CloseChannel | None:
-        """Close for good; return the effect whose answer means that it is done, None when nothing is open."""
-        closing = self._release()
-        self._wanted = None
-        return closing
-
-    def _release(self) -> CloseChannel | None:
+        """Close; return the effect whose answer means that it is done, None when nothing is open."""
         closing = None
-        if self._wanted is not None and (self.is_open or self._asked is not None):
+        if self.is_open or self._asked is not None:
             closing = CloseChannel(self.name)
             self._outbox.say(closing)
-        self.is_open, self._asked, self._retry_at = False, None, None
+        self.is_open, self._asked, self._wanted, self._retry_at = False, None, None, None
         return closing

@@ -18,8 +18,10 @@ def is_discovery(packet: IPv6Packet) -> bool:
     return packet.next_header == IpProtocol.ICMPV6 and len(packet.payload) > 0 and packet.payload[0] in _DISCOVERY
 
 
-def answer_to(packet: IPv6Packet, own: Collection[IPv6Address], *, router: bool) -> IPv6Packet | None:
-    """Return the answer to a probe for one of our addresses; None for anything else.
+def answer_to(
+    packet: IPv6Packet, own: Collection[IPv6Address], *, router: bool, pinged: IPv6Address | None = None
+) -> IPv6Packet | None:
+    """Return the answer to a probe for one of our addresses, or to an echo request for `pinged`; None for anything else.
 
     Link-layer address options are neither read nor sent. The unspecified source of duplicate address detection gets no
     answer: no third host can have an address on a link of two.
@@ -28,18 +30,10 @@ def answer_to(packet: IPv6Packet, own: Collection[IPv6Address], *, router: bool)
         message = parse_icmpv6(packet)
     except WireError:
         return None
-    if not isinstance(message, NeighbourSolicitation) or message.target not in own or packet.source.is_unspecified:
-        return None
-    advertisement = NeighbourAdvertisement(message.target, router=router, solicited=True)
-    return icmpv6_packet(advertisement, message.target, packet.source)
-
-
-def echo_reply_to(packet: IPv6Packet, own: IPv6Address) -> IPv6Packet | None:
-    """Return the answer to an echo request for our address; None for anything else."""
-    if packet.destination != own or packet.next_header != IpProtocol.ICMPV6:
-        return None
-    try:
-        message = parse_icmpv6(packet)
-    except WireError:
-        return None
-    return icmpv6_packet(message.reply(), own, packet.source) if isinstance(message, EchoRequest) else None
+    match message:
+        case NeighbourSolicitation(target=target) if target in own and not packet.source.is_unspecified:
+            advertisement = NeighbourAdvertisement(target, router=router, solicited=True)
+            return icmpv6_packet(advertisement, target, packet.source)
+        case EchoRequest() if packet.destination == pinged and packet.next_header == IpProtocol.ICMPV6:
+            return icmpv6_packet(message.reply(), pinged, packet.source)
+    return None

@@ -4,7 +4,6 @@ A wrong address would not merely fail: `prefixes` become rules and unreachable r
 """
 
 from collections.abc import Collection
-from enum import Enum
 from ipaddress import IPv4Address, IPv6Address, IPv6Interface, IPv6Network
 from itertools import combinations
 from typing import Annotated, Literal
@@ -100,24 +99,10 @@ def check_apart(
 
 
 Mtu = Literal["auto"] | Annotated[int, Field(ge=TUNNEL_MTU_MIN, le=STATIC_MTU_MAX)]
-
-
-class EcnMode(Enum):
-    """What the outer header says about congestion (RFC 6040 section 4.1)."""
-
-    NORMAL = "normal"
-    """What the inner one says."""
-    COMPAT = "compat"
-    """Nothing: the far end may not know what to do with it."""
-
-
-class DscpModel(Enum):
-    """Whose the DSCP of the outer header is (RFC 2983)."""
-
-    PIPE = "pipe"
-    """The tunnel's own."""
-    UNIFORM = "uniform"
-    """The packet's, copied out and back."""
+EcnMode = Literal["normal", "compat"]
+"""Whether the outer header says about congestion what the inner one says, or nothing (RFC 6040 section 4.1)."""
+DscpModel = Literal["pipe", "uniform"]
+"""Whether the DSCP of the outer header is the tunnel's own, or the packet's, copied out and back (RFC 2983)."""
 
 
 class EnvelopeSettings(Settings):
@@ -135,12 +120,12 @@ class EnvelopeSettings(Settings):
     )
     ttl: int = Field(default=OUTER_TTL, ge=1, le=255, description="TTL of the outer header.")
     ecn: EcnMode = Field(
-        default=EcnMode.COMPAT,
+        default="compat",
         description="Congestion bits of the outer header (RFC 6040). `compat` leaves them 0. "
         "`normal` copies those of the packet, which is right if the far end does the same.",
     )
     dscp_model: DscpModel = Field(
-        default=DscpModel.PIPE,
+        default="pipe",
         description="DSCP of the outer header (RFC 2983). `pipe` sends the value of `dscp`. "
         "`uniform` copies that of the packet out and back.",
     )
@@ -148,8 +133,8 @@ class EnvelopeSettings(Settings):
 
     @property
     def outer_tos(self) -> OuterTos:
-        inherited = ECN if self.ecn is EcnMode.NORMAL else 0
-        if self.dscp_model is DscpModel.UNIFORM:
+        inherited = ECN if self.ecn == "normal" else 0
+        if self.dscp_model == "uniform":
             return OuterTos(0, inherited | DSCP)
         return OuterTos(self.dscp << 2, inherited)
 

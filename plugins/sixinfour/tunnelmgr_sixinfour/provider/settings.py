@@ -1,7 +1,6 @@
 """The section `update`: the provider to tell when this host's IPv4 address changes."""
 
-from enum import Enum
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, StringConstraints
@@ -9,13 +8,6 @@ from pydantic import AfterValidator, Field, StringConstraints
 from tunnelmgr.api.secret import Secret
 from tunnelmgr.api.settings import Settings
 from tunnelmgr_sixinfour.constants import HE_UPDATE_URL
-
-
-class Provider(Enum):
-    """Whose words are spoken."""
-
-    HE = "he"
-    """Hurricane Electric, and all others that speak dyndns2."""
 
 
 def _require_https(url: str) -> str:
@@ -33,7 +25,7 @@ class UpdateSettings(Settings):
     If the provider refuses, it is asked again after a change here, or after a day.
     """
 
-    provider: Provider = Field(
+    provider: Literal["he"] = Field(
         description="Service to tell. `he` is Hurricane Electric, and others that speak dyndns2.", examples=["he"]
     )
     tunnel: Tunnel = Field(description="Number or host name of the tunnel there.", examples=[123456])
