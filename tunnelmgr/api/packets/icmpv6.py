@@ -24,7 +24,7 @@ from tunnelmgr.api.packets.icmpv6_errors import (
     ParameterProblemCode,
     TimeExceeded,
 )
-from tunnelmgr.api.packets.ipv6 import IPV6_HEADER_LENGTH, IPV6_MINIMUM_MTU, IPv6Packet, IPv6Quote
+from tunnelmgr.api.packets.ipv6 import IPV6_HEADER_LENGTH, IPV6_MINIMUM_MTU, IPv6Packet
 from tunnelmgr.api.packets.protocol import IpProtocol
 
 ERROR_HOP_LIMIT = 64  # RFC 1700 and what hosts use
@@ -112,7 +112,7 @@ def icmpv6_error(error: Icmpv6Error, source: IPv6Address) -> IPv6Packet | None:
     Limiting the rate (RFC 4443 section 2.4 (f)) is left to the caller.
     """
     try:
-        offending = IPv6Quote.parse(error.quote).packet
+        offending = IPv6Packet.quoted(error.quote)
         forbidden = _is_error_or_redirect(offending)
     except WireError:
         return None

@@ -1,6 +1,6 @@
 """ICMPv6 error messages (RFC 4443 section 3), each with a quote: the start of the packet that caused it.
 
-IPv6Quote.parse(error.quote) reads that packet. A message made here may quote all of it; what is sent is cut to size by
+IPv6Packet.quoted(error.quote) reads that packet. A message made here may quote all of it; what is sent is cut to size by
 icmpv6_error().
 """
 

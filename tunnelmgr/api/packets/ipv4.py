@@ -120,11 +120,6 @@ class IPv4Packet:
         return self.more_fragments or self.fragment_offset > 0
 
     @property
-    def dscp(self) -> int:
-        """The upper six bits of the TOS octet (RFC 2474 section 3)."""
-        return self.tos >> 2
-
-    @property
     def ecn(self) -> Ecn:
         return Ecn(self.tos & 3)
 

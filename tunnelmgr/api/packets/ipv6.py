@@ -1,4 +1,4 @@
-"""The IPv6 header (RFC 8200 section 3), as a packet, as what an ICMP error quotes of one, and as offsets into raw bytes."""
+"""The IPv6 header (RFC 8200 section 3), as a packet, whole or as ICMP errors quote one, and as offsets into raw bytes."""
 
 import struct
 from dataclasses import dataclass
@@ -83,6 +83,14 @@ class IPv6Packet:
         return cls._from_header(data, data[IPV6_HEADER_LENGTH:length]), data[length:]
 
     @classmethod
+    def quoted(cls, data: bytes) -> Self:
+        """Read the beginning of a packet, as errors quote it: the payload stops where the quote does.
+
+        Raises WireError only when the fixed header is not all there, or is not IPv6.
+        """
+        return cls._from_header(data, data[IPV6_HEADER_LENGTH : IPV6_HEADER_LENGTH + _payload_length(data)])
+
+    @classmethod
     def _from_header(cls, header: bytes, payload: bytes) -> Self:
         word, _, next_header, hop_limit, source, destination = _HEADER.unpack_from(header)
         return cls(
@@ -96,46 +104,18 @@ class IPv6Packet:
         )
 
     def serialize(self) -> bytes:
-        return self._header(len(self.payload)) + self.payload
-
-    def _header(self, payload_length: int) -> bytes:
         word = 6 << 28 | self.traffic_class << 20 | self.flow_label
         source, destination = self.source.packed, self.destination.packed
-        return _HEADER.pack(word, payload_length, self.next_header, self.hop_limit, source, destination)
+        header = _HEADER.pack(word, len(self.payload), self.next_header, self.hop_limit, source, destination)
+        return header + self.payload
 
     def upper_layer(self) -> UpperLayer:
         """Find what is behind the extension headers; raises WireError as find_upper_layer() does."""
         return find_upper_layer(self.next_header, self.payload)
 
     @property
-    def dscp(self) -> int:
-        """The upper six bits of the traffic class (RFC 2474 section 3)."""
-        return self.traffic_class >> 2
-
-    @property
     def ecn(self) -> Ecn:
         return Ecn(self.traffic_class & 3)
-
-
-@dataclass(frozen=True, slots=True)
-class IPv6Quote:
-    """The beginning of an IPv6 packet: the payload of `packet` stops where the quote does.
-
-    `payload_length` is what the original header says, in bytes.
-    """
-
-    packet: IPv6Packet
-    payload_length: int
-
-    @classmethod
-    def parse(cls, data: bytes) -> Self:
-        """Read what was quoted; raises WireError only when the fixed header is not all there, or is not IPv6."""
-        payload_length = _payload_length(data)
-        payload = data[IPV6_HEADER_LENGTH : IPV6_HEADER_LENGTH + payload_length]
-        return cls(IPv6Packet._from_header(data, payload), payload_length)
-
-    def serialize(self) -> bytes:
-        return self.packet._header(self.payload_length) + self.packet.payload
 
 
 def _payload_length(data: bytes | memoryview) -> int:

@@ -7,7 +7,7 @@ from ipaddress import IPv4Address, IPv6Address
 
 from tunnelmgr.api.datagrams import Datagram
 from tunnelmgr.api.errors import WireError
-from tunnelmgr.api.packets.ipv6 import IPv6Packet, IPv6Quote
+from tunnelmgr.api.packets.ipv6 import IPv6Packet
 from tunnelmgr_sixinfour.configured.settings import SixInFourSettings
 from tunnelmgr_sixinfour.drops import Drop, Refused
 from tunnelmgr_sixinfour.protocol41.encapsulation import Arrived, let_in, open_envelope
@@ -49,7 +49,7 @@ class Sides:
     def sent(self, quote: bytes) -> bool:
         """True if a packet that an error quotes is from this side: a forged error must not make us write to other hosts."""
         try:
-            return self.is_ours(IPv6Quote.parse(quote).packet.source)
+            return self.is_ours(IPv6Packet.quoted(quote).source)
         except WireError:
             return False
 

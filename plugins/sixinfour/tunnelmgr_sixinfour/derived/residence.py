@@ -12,7 +12,7 @@ from tunnelmgr.api.hostconfig import HostConfig
 from tunnelmgr.api.network import Endpoint
 from tunnelmgr.api.outbox import Outbox
 from tunnelmgr.api.packets.icmpv4 import FRAGMENTATION_NEEDED
-from tunnelmgr.api.packets.ipv6 import IPv6Packet, IPv6Quote
+from tunnelmgr.api.packets.ipv6 import IPv6Packet
 from tunnelmgr_sixinfour.constants import (
     DERIVED_PATH_VALIDITY,
     DERIVED_PATHS_MAX,
@@ -114,7 +114,7 @@ class Residence:
     def pass_on(self, event: IcmpReceived, now: float) -> None:
         """Answer the packet of this side that an ICMPv4 error is about."""
         try:  # a forged error must not make us write to an address of the attacker's choice
-            if self.remote_of(IPv6Quote.parse(event.quote).packet) != event.remote.address:
+            if self.remote_of(IPv6Packet.quoted(event.quote)) != event.remote.address:
                 return
         except WireError:
             return

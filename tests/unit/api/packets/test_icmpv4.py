@@ -15,7 +15,7 @@ from tunnelmgr.api.packets.icmpv4 import (
     parse_icmpv4,
 )
 from tunnelmgr.api.packets.ipv4 import IPv4Packet, IPv4Quote
-from tunnelmgr.api.packets.ipv6 import IPv6Quote
+from tunnelmgr.api.packets.ipv6 import IPv6Packet
 
 ROUTER, HOST = IPv4Address("198.51.100.1"), IPv4Address("192.0.2.1")
 QUOTE = IPv4Quote.of(IPv4Packet(HOST, IPv4Address("203.0.113.4"), protocol=41, payload=bytes(1380)), payload_max=128)
@@ -31,7 +31,7 @@ def test_fragmentation_needed_tells_the_mtu_and_quotes_the_tunnelled_packet(sixi
     assert (error.code, error.mtu) == (Icmpv4UnreachableCode.FRAGMENTATION_NEEDED, 1400)
     assert error.quote.total_length == 1460
     assert (error.quote.packet.protocol, str(error.quote.packet.destination)) == (41, "203.0.113.4")
-    assert str(IPv6Quote.parse(error.quote.packet.payload).packet.source) == "2001:db8:1:2::2"
+    assert str(IPv6Packet.quoted(error.quote.packet.payload).source) == "2001:db8:1:2::2"
 
 
 @pytest.mark.parametrize(

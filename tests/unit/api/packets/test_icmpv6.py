@@ -17,7 +17,7 @@ from tunnelmgr.api.packets.icmpv6_errors import (
     TimeExceededCode,
     UnreachableCode,
 )
-from tunnelmgr.api.packets.ipv6 import IPv6Packet, IPv6Quote
+from tunnelmgr.api.packets.ipv6 import IPv6Packet
 
 A, B = IPv6Address("2001:db8::a"), IPv6Address("2001:db8::b")
 QUOTE = IPv6Packet(B, A, next_header=59).serialize()
@@ -39,7 +39,7 @@ def test_an_unreachable_quotes_the_packet_it_is_about(teredo: Callable[[str], by
     error = parse_icmpv6(IPv6Packet.parse(teredo("neg-echo-unreachable-from-router")))
     assert isinstance(error, DestinationUnreachable)
     assert error.code is UnreachableCode.ADMINISTRATIVELY_PROHIBITED
-    quoted = IPv6Quote.parse(error.quote).packet
+    quoted = IPv6Packet.quoted(error.quote)
     # Eight routers had forwarded it.
     assert replace(quoted, hop_limit=quoted.hop_limit + 8) == IPv6Packet.parse(teredo("echo-test-request"))
     assert isinstance(parse_icmpv6(quoted), EchoRequest)

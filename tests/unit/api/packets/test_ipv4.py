@@ -43,7 +43,7 @@ def test_bytes_beyond_the_total_length_are_ignored() -> None:
 
 def test_tos_is_dscp_and_ecn() -> None:
     packet = replace(PACKET, tos=0xBB)
-    assert (packet.dscp, packet.ecn) == (46, Ecn.CE)
+    assert (packet.tos >> 2, packet.ecn) == (46, Ecn.CE)
     assert IPv4Packet.parse(packet.serialize()) == packet
 
 
