@@ -9,15 +9,26 @@ where they help also `examples` and, in `json_schema_extra`, the `unit` and the 
 
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
-from typing import Any, Final, get_args
+from typing import Annotated, Any, Final, get_args
 
-from pydantic import BaseModel, ConfigDict, JsonValue, ValidationInfo, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, JsonValue, ValidationInfo, field_validator
+
+from tunnelmgr.api.names import ServerName
 
 SECONDS: Final[dict[str, JsonValue]] = {"unit": "seconds"}
 MINUTES: Final[dict[str, JsonValue]] = {"unit": "minutes"}
 BYTES: Final[dict[str, JsonValue]] = {"unit": "bytes"}
 
 _ADDRESSES = {IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network}
+
+
+def _checked_server(text: str) -> str:
+    ServerName.parse(text)
+    return text
+
+
+ServerText = Annotated[str, AfterValidator(_checked_server)]
+"""A server as users write it; `ServerName.parse` reads it."""
 
 
 class Settings(BaseModel):

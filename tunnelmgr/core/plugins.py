@@ -6,7 +6,8 @@ What a plugin does wrong never ends this program. It is the reason why that plug
 import logging
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from importlib.metadata import EntryPoint, entry_points
@@ -212,6 +213,12 @@ class PluginRegistry:
                     hint=f"uninstall one of them, or name it in {DISABLE_VARIABLE}",
                     exit_code=ExitCode.INVALID,
                 )
+
+    def working(self) -> Iterator[type[Transport]]:
+        """Yield the transports that can be used, by type; `list` tells why others cannot."""
+        for name in self.types():
+            with suppress(TunnelError):
+                yield self.transport(name)
 
     def list(self) -> tuple[PluginInfo, ...]:
         """Import every plugin that is not disabled; return the state of each, sorted by id."""

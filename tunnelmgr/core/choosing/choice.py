@@ -89,38 +89,38 @@ def choose(
 
 
 def _by_condition(method: Method, when: When, report: NetworkReport) -> Judgement:
-    asked = [check for check in _checks(when, report) if check.part]
+    parts = when.parts
+    asked = [check for check in _checks(when, report) if check.key in parts]
     if refusing := [check for check in asked if check.holds is False]:
-        reason = f"`when: {{{refusing[0].part}}}` does not hold: {refusing[0].found}"
+        reason = f"`when: {{{parts[refusing[0].key]}}}` does not hold: {refusing[0].found}"
         return Judgement(method, False, reason, certain=True)
     if unknown := [check for check in asked if check.holds is None]:
-        return Judgement(method, None, f"whether `when: {{{unknown[0].part}}}` holds is not known: {unknown[0].found}")
+        return Judgement(method, None, f"whether `when: {{{parts[unknown[0].key]}}}` holds is not known: {unknown[0].found}")
     return Judgement(method, True, f"`when: {when}` holds", certain=True)
 
 
 class _Check(NamedTuple):
     """One part of a condition."""
 
-    part: str
-    """As it may be written; empty where nothing is asked."""
+    key: str
     holds: bool | None
     found: str
     """What is here, in a sentence without a full stop."""
 
 
 def _checks(when: When, report: NetworkReport) -> Iterator[_Check]:
-    yield _Check(when.nat_part, _holds_for_nat(when, report), _nat_found(report))
+    yield _Check("nat", _holds_for_nat(when, report), _nat_found(report))
     public = report.public_ipv4 is not None
     source = report.network.source
     has = f"this host has {source}" if source is not None else "this host has no way to the internet"
-    yield _Check(when.public_ipv4_part, public == when.public_ipv4, has)
+    yield _Check("public_ipv4", public == when.public_ipv4, has)
     native = None if report.native_ipv6 is None else report.native_ipv6 == when.native_ipv6
     there = {True: "there is IPv6 without a tunnel", False: "there is no IPv6 without a tunnel", None: "nobody could tell"}
-    yield _Check(when.native_ipv6_part, native, there[report.native_ipv6])
+    yield _Check("native_ipv6", native, there[report.native_ipv6])
     route = report.network.default_route
     takes = when.takes(route.interface) if route is not None else None
     leads = f"the default route is on {route.interface}" if route is not None else "there is no default route"
-    yield _Check(when.interface_part, takes, leads)
+    yield _Check("interface", takes, leads)
 
 
 def _holds_for_nat(when: When, report: NetworkReport) -> bool | None:

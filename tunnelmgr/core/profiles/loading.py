@@ -17,6 +17,8 @@ from tunnelmgr.core.profiles.yamlfile import MappingNode, Span, read_yaml
 from tunnelmgr.host.device_name import device_name
 
 _TOP = Span(1, 1)
+_FILE = Span(0, 0)
+"""The file itself."""
 _SILENT = AssertionError("a profile was refused without a reason")
 
 
@@ -31,7 +33,7 @@ def load_profile(path: Path, plugins: PluginRegistry, *, user: int | None = None
     document = read_yaml(_text(path))
     mistakes = ProfileMistakes(path, document)
     if (os.geteuid() if user is None else user) == 0 and (reason := untrusted(path)):
-        mistakes.add_about_file(reason, "chmod go-w")
+        mistakes.add(_FILE, reason, "chmod go-w")
     root = document.root
     if not isinstance(root, MappingNode):
         if not document.faults:

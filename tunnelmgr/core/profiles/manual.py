@@ -11,7 +11,6 @@ from typing import Any
 
 import yaml
 
-from tunnelmgr.api.errors import TunnelError
 from tunnelmgr.api.settings import Settings
 from tunnelmgr.api.transport import Transport
 from tunnelmgr.core.plugins import PluginRegistry
@@ -126,11 +125,7 @@ def _is_within(words: Sequence[str], path: str) -> bool:
 
 
 def _roles(plugins: PluginRegistry) -> Iterator[Section]:
-    for name in plugins.types():
-        try:
-            transport = plugins.transport(name)
-        except TunnelError:
-            continue  # `tunnelmgr plugins` tells why
+    for transport in plugins.working():
         for role in transport.roles:
             yield _role(transport, role)
 

@@ -27,7 +27,6 @@ class ProfileMistakes:
         self._document = document
         self._faults = list(document.faults)
         self._oddities: list[Fault] = []
-        self._file_problems: list[Problem] = []
         self._broken: TunnelError | None = None
         self.inline_secrets: set[str] = set()
         """Texts that stand in the file and are not to be shown."""
@@ -44,10 +43,6 @@ class ProfileMistakes:
         """Note what is accepted, and surely not meant."""
         self._oddities.extend(faults)
 
-    def add_about_file(self, message: str, hint: str) -> None:
-        """Note a mistake that has no line."""
-        self._file_problems.append(Problem(str(self._path), 0, 0, ProblemSeverity.ERROR, message, hint))
-
     def add_broken(self, error: TunnelError) -> None:
         """Note that a plugin the file needs does not work, which is no mistake of the file's."""
         self._broken = self._broken or error
@@ -57,9 +52,7 @@ class ProfileMistakes:
         # One fault a place: what follows from the first one is noise.
         first = {(fault.place.line, fault.place.column): fault for fault in reversed(self._faults)}
         problems = [self._problem(first[place], ProblemSeverity.ERROR) for place in sorted(first)]
-        if self._file_problems or problems:
-            return ProfileError([*self._file_problems, *problems])
-        return self._broken
+        return ProfileError(problems) if problems else self._broken
 
     def warnings(self) -> tuple[Problem, ...]:
         """Return what is accepted, but better done otherwise."""
@@ -82,9 +75,8 @@ class ProfileMistakes:
         )
 
     def _excerpt(self, number: int) -> str:
-        """Return a line as it may be shown; columns stay what they are."""
-        lines = self._document.lines
-        line = lines[number - 1] if number <= len(lines) else ""
+        """Return a line as it may be shown, nothing for line 0; columns stay what they are."""
+        line = "".join(self._document.lines[number - 1 : number]) if number else ""
         for node in self._secret_nodes():
             if node.place.line == number:
                 line = _masked(line, node.place.column - 1, node.place.length)

@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from tunnelmgr.api.names import ServerName
-from tunnelmgr.api.settings import BYTES, Settings
+from tunnelmgr.api.settings import BYTES, ServerText, Settings
 from tunnelmgr.api.transport import Transport
 from tunnelmgr.core.profiles.problem import Problem
 from tunnelmgr.core.profiles.when import When, WhenSettings
@@ -132,15 +132,10 @@ class LanSettings(Settings):
         return bool(self.interfaces) and self.share is LanShare.NAT66
 
 
-def _server_text(text: str) -> str:
-    ServerName.parse(text)
-    return text
-
-
 class DetectSettings(Settings):
     """Who is asked what kind of network this is, beside the far ends of the methods and this host's own router."""
 
-    stun: tuple[Annotated[str, AfterValidator(_server_text)], ...] = Field(
+    stun: tuple[ServerText, ...] = Field(
         default=(),
         description="STUN servers that tell which NAT is on the way: a name or an IPv4 address, with `:port` unless it is "
         "3478. One with two addresses (RFC 5780) tells most.",

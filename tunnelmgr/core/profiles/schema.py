@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from tunnelmgr.api.errors import TunnelError
 from tunnelmgr.api.settings import Settings
 from tunnelmgr.api.transport import Transport
 from tunnelmgr.core.plugins import PluginRegistry
@@ -17,13 +16,7 @@ _DESCRIPTIONS = {name: field.description for name, field in MethodKeys.model_fie
 def profile_schema(plugins: PluginRegistry) -> Schema:
     """Return the schema (JSON Schema 2020-12) of a profile with the methods of every plugin that works."""
     definitions: Schema = {"when": _inlined(WhenSettings, "when", {})}
-    choices = []
-    for name in plugins.types():
-        try:
-            transport = plugins.transport(name)
-        except TunnelError:
-            continue  # `tunnelmgr plugins` tells why
-        choices += [_method(transport, role, definitions) for role in transport.roles]
+    choices = [_method(transport, role, definitions) for transport in plugins.working() for role in transport.roles]
     definitions["method"] = {"oneOf": choices}
     schema = _inlined(ProfileFile, "profile", definitions)
     properties = schema["properties"]

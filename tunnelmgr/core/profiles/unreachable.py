@@ -68,5 +68,5 @@ def _covers(earlier: When | None, later: When | None) -> bool:
         (earlier.nat is None or (later.nat is not None and later.nat <= earlier.nat))
         and earlier.public_ipv4 in {None, later.public_ipv4}
         and earlier.native_ipv6 in {None, later.native_ipv6}
-        and (not earlier.interface_part or earlier.interface_part == later.interface_part)
+        and earlier.parts.get("interface") in {None, later.parts.get("interface")}
     )

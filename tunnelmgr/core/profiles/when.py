@@ -19,6 +19,7 @@ from tunnelmgr.core.guess import closest
 
 _NOT = "not "
 _ANY = "any"
+_YES_NO = {None: "", True: "true", False: "false"}
 _WORDS = {**{kind.value: frozenset({kind}) for kind in NatKind}, _ANY: frozenset(NatKind) - {NatKind.NONE}}
 
 
@@ -37,31 +38,19 @@ class When:
 
     def __str__(self) -> str:
         """Return the condition as it may be written."""
-        parts = (self.nat_part, self.public_ipv4_part, self.native_ipv6_part, self.interface_part)
-        return f"{{{', '.join(part for part in parts if part)}}}"
+        return f"{{{', '.join(self.parts.values())}}}"
 
     @property
-    def nat_part(self) -> str:
-        """The key `nat` and what stands behind it; empty where nothing is said. The other parts likewise."""
-        if self.nat is None:
-            return ""
-        if self.nat == _WORDS[_ANY]:
-            return f"nat: {_ANY}"
-        with_, without = ([kind.value for kind in NatKind if (kind in self.nat) is among] for among in (True, False))
-        return f"nat: {_words([_NOT + word for word in without] if len(without) < len(with_) else with_)}"
-
-    @property
-    def public_ipv4_part(self) -> str:
-        return "" if self.public_ipv4 is None else f"public_ipv4: {_yes_no(self.public_ipv4)}"
-
-    @property
-    def native_ipv6_part(self) -> str:
-        return "" if self.native_ipv6 is None else f"native_ipv6: {_yes_no(self.native_ipv6)}"
-
-    @property
-    def interface_part(self) -> str:
-        words = [*(self.interface or ()), *(_NOT + pattern for pattern in self.not_interface)]
-        return f"interface: {_words(map(_quoted, words))}" if words else ""
+    def parts(self) -> dict[str, str]:
+        """What is said, by its key: "nat: symmetric"."""
+        patterns = [*(self.interface or ()), *(_NOT + pattern for pattern in self.not_interface)]
+        said = {
+            "nat": _kinds(self.nat),
+            "public_ipv4": _YES_NO[self.public_ipv4],
+            "native_ipv6": _YES_NO[self.native_ipv6],
+            "interface": _words(map(_quoted, patterns)),
+        }
+        return {key: f"{key}: {words}" for key, words in said.items() if words}
 
     def takes(self, interface: str) -> bool:
         """Say whether the interface of the default route may be this one."""
@@ -69,18 +58,23 @@ class When:
         return wanted and not any(fnmatchcase(interface, pattern) for pattern in self.not_interface)
 
 
+def _kinds(wanted: frozenset[NatKind] | None) -> str:
+    if wanted is None:
+        return ""
+    if wanted == _WORDS[_ANY]:
+        return _ANY
+    with_, without = ([kind.value for kind in NatKind if (kind in wanted) is among] for among in (True, False))
+    return _words([_NOT + word for word in without] if len(without) < len(with_) else with_)
+
+
 def _words(words: Iterable[str]) -> str:
     listed = list(words)
-    return listed[0] if len(listed) == 1 else f"[{', '.join(listed)}]"
+    return f"[{', '.join(listed)}]" if len(listed) > 1 else "".join(listed)
 
 
 def _quoted(text: str) -> str:
     """Quote what YAML would take for something else."""
     return f"'{text}'" if text.startswith("*") or set(text) & set("?[]{},#&!:'") else text
-
-
-def _yes_no(value: bool) -> str:
-    return "true" if value else "false"
 
 
 def _listed(value: object) -> object:

@@ -2,13 +2,12 @@
 
 from enum import Enum
 from ipaddress import IPv4Address, IPv6Address, IPv6Network
-from typing import Annotated, Final, Literal, Self
+from typing import Final, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
-from tunnelmgr.api.names import ServerName
 from tunnelmgr.api.secret import Secret
-from tunnelmgr.api.settings import MINUTES, SECONDS, Settings
+from tunnelmgr.api.settings import MINUTES, SECONDS, ServerText, Settings
 from tunnelmgr_tsp.broker.plan import LINK_LENGTH, AddressPlan, clients_on
 from tunnelmgr_tsp.broker.users import Users
 from tunnelmgr_tsp.constants import (
@@ -38,11 +37,6 @@ class ServedType(Enum):
 
     V6UDPV4 = "v6udpv4"
     V6V4 = "v6v4"
-
-
-def _checked_broker(text: str) -> str:
-    ServerName.parse(text)
-    return text
 
 
 class TspBrokerSettings(Settings):
@@ -130,7 +124,7 @@ class TspBrokerSettings(Settings):
     tunnels_per_address: int = Field(
         default=16, ge=1, description="How many tunnels one IPv4 address has at most at one time."
     )
-    redirect: tuple[Annotated[str, AfterValidator(_checked_broker)], ...] = Field(
+    redirect: tuple[ServerText, ...] = Field(
         default=(),
         max_length=REDIRECT_BROKERS_MAX,
         description="Brokers to send clients to when this one is full or drained.",

@@ -4,10 +4,10 @@ from enum import Enum
 from ipaddress import IPv4Address
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from tunnelmgr.api.secret import Secret
-from tunnelmgr.api.settings import SECONDS, Settings
+from tunnelmgr.api.settings import SECONDS, ServerText, Settings
 from tunnelmgr_tsp.client.candidates import Broker
 from tunnelmgr_tsp.client.terms import Wish
 from tunnelmgr_tsp.constants import (
@@ -49,15 +49,7 @@ def _as_list(value: object) -> object:
     return (value,) if isinstance(value, str) else value
 
 
-def _checked_broker(text: str) -> str:
-    Broker.parse(text)
-    return text
-
-
-_Brokers = Annotated[
-    tuple[Annotated[str, AfterValidator(_checked_broker)], ...],
-    BeforeValidator(_as_list, json_schema_input_type=str | tuple[str, ...]),
-]
+_Brokers = Annotated[tuple[ServerText, ...], BeforeValidator(_as_list, json_schema_input_type=str | tuple[str, ...])]
 
 
 class TspClientSettings(Settings):
@@ -119,7 +111,7 @@ class TspClientSettings(Settings):
     bind: IPv4Address = Field(
         default=IPv4Address(0), description="Local IPv4 address to speak from. 0.0.0.0 leaves the choice to this host."
     )
-    plain_to: tuple[Annotated[str, AfterValidator(_checked_broker)], ...] = Field(
+    plain_to: tuple[ServerText, ...] = Field(
         default=(),
         description="Brokers to which a broker may send this client with its password in plain text. "
         "Those in `broker` always may be.",
