@@ -18,8 +18,8 @@ from tunnelmgr.dataplane.table import ForwardingTable, ecn_is_plain
 from tunnelmgr.lab.simulated.clock import HostClock
 from tunnelmgr.lab.simulated.echo import PING_SIZE, SentPing
 from tunnelmgr.lab.simulated.effects import Directory, SimulatedEffects
-from tunnelmgr.lab.simulated.inner import InnerStack, Received
-from tunnelmgr.lab.simulated.ipv6 import HasIpv6Address
+from tunnelmgr.lab.simulated.inner import InnerStack
+from tunnelmgr.lab.simulated.ipv6 import HasIpv6Address, Received, target_of
 from tunnelmgr.lab.simulated.outer import INTERFACE, OuterStack
 from tunnelmgr.lab.simulated.segment import World
 from tunnelmgr.lab.simulated.site import Site
@@ -140,7 +140,7 @@ class SimulatedHost:
 
         Raises ValueError while this host has no address to send from.
         """
-        target = to if isinstance(to, IPv6Address) else to.ipv6_address
+        target = target_of(to)
         ping, packet = self.inner.pinger.ask(self.inner.source_for(target), target, size, self._world.clock.now)
         self.send_packet(packet)
         return ping

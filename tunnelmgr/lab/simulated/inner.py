@@ -1,7 +1,7 @@
 """The IPv6 side of a simulated host: what the kernel does between the TUN device, the IPv6 internet and programs."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import partial
 from ipaddress import IPv6Address, IPv6Network
 
@@ -11,18 +11,8 @@ from tunnelmgr.api.packets.icmpv6 import icmpv6_error
 from tunnelmgr.api.packets.icmpv6_errors import PacketTooBig
 from tunnelmgr.api.packets.ipv6 import IPv6Packet
 from tunnelmgr.lab.simulated.echo import PING_SIZE, Pinger
-from tunnelmgr.lab.simulated.ipv6 import Ipv6Plug, forwarded
+from tunnelmgr.lab.simulated.ipv6 import Ipv6Plug, Received
 from tunnelmgr.lab.simulated.segment import World
-
-
-@dataclass(frozen=True, slots=True)
-class Received:
-    """An IPv6 packet that reached a host, for it or to be forwarded."""
-
-    at: float
-    packet: IPv6Packet
-    carrier: str | None
-    """The host that sent the datagram it came in; None when it came natively, or a Tunnel made or kept it."""
 
 
 class InnerStack:
@@ -87,8 +77,8 @@ class InnerStack:
 
     def _forward(self, packet: IPv6Packet) -> None:
         """Send on what is not for this host: between the tunnel and the IPv6 internet."""
-        onward = forwarded(packet)
-        if self.native is None or onward is None:
+        onward = replace(packet, hop_limit=max(packet.hop_limit - 1, 0))
+        if self.native is None or not onward.hop_limit:
             self._drop(packet.serialize(), "not for this host" if self.native is None else "hop limit exceeded")
         elif self._is_too_big(onward):
             self._answer_too_big(onward)

@@ -1,6 +1,6 @@
 """The IPv6 internet: hosts with native IPv6, and the prefixes that are routed to gateways (a relay's 2001::/32)."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from ipaddress import IPv6Address, IPv6Network
 from typing import Protocol
 
@@ -108,11 +108,13 @@ class Ipv6Internet:
 
 
 @dataclass(frozen=True, slots=True)
-class Ipv6Received:
-    """A packet that reached an IPv6 host."""
+class Received:
+    """An IPv6 packet that reached a host, for it or to be forwarded."""
 
     at: float
     packet: IPv6Packet
+    carrier: str | None = None
+    """The host that sent the datagram it came in; None when it came natively, or a Tunnel made or kept it."""
 
 
 class Ipv6Host:
@@ -121,7 +123,7 @@ class Ipv6Host:
     def __init__(self, internet: Ipv6Internet, name: str, address: IPv6Address, link: Link) -> None:
         self.name = name
         self.address = address
-        self.received: list[Ipv6Received] = []
+        self.received: list[Received] = []
         self.answers_echo = True
         self._world = internet.world
         self._pinger = Pinger()
@@ -137,8 +139,7 @@ class Ipv6Host:
 
     def send_ping(self, to: "IPv6Address | HasIpv6Address", size: int = PING_SIZE) -> SentPing:
         """Send an echo request; the answer shows in what is returned."""
-        target = to if isinstance(to, IPv6Address) else to.ipv6_address
-        ping, packet = self._pinger.ask(self.address, target, size, self._world.clock.now)
+        ping, packet = self._pinger.ask(self.address, target_of(to), size, self._world.clock.now)
         self.send_packet(packet)
         return ping
 
@@ -156,7 +157,7 @@ class Ipv6Host:
         now = self._world.clock.now
         self._world.ladder.received(self.name, packet)
         parsed = IPv6Packet.parse(packet)
-        self.received.append(Ipv6Received(now, parsed))
+        self.received.append(Received(now, parsed))
         reply = self._pinger.take(parsed, now)
         if reply is not None and self.answers_echo:
             self.send_packet(reply)
@@ -171,6 +172,5 @@ class HasIpv6Address(Protocol):
         ...
 
 
-def forwarded(packet: IPv6Packet) -> IPv6Packet | None:
-    """Return the packet as a router sends it on; None when its hop limit ends there."""
-    return replace(packet, hop_limit=packet.hop_limit - 1) if packet.hop_limit > 1 else None
+def target_of(to: IPv6Address | HasIpv6Address) -> IPv6Address:
+    return to if isinstance(to, IPv6Address) else to.ipv6_address
