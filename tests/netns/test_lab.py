@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.nat_prober.namespaces import NamespaceProbeGround, NamespaceProbeSocket
+from tests.nat_prober.prober import measure
 from tunnelmgr.api.errors import TunnelError
 from tunnelmgr.api.network import Endpoint
 from tunnelmgr.api.report import Filtering
 from tunnelmgr.lab.namespaces import NamespaceInternet, Offload, destroy, labs
-from tunnelmgr.lab.namespaces.probing import NamespaceProbeGround, NamespaceProbeSocket
-from tunnelmgr.lab.prober import measure
 from tunnelmgr.lab.vocabulary import Link, Nat, NatKind
 from tunnelmgr.lab.waiting import wait_for
 

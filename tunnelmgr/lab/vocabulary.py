@@ -1,7 +1,7 @@
 """The words both internets of the lab share: NATs as RFC 4787 describes them, and links.
 
 The simulated internet obeys these descriptions by itself; the namespace internet turns them into nftables rules and
-sysctls. One prober must measure the same in both.
+sysctls. The tests have one prober, which must measure the same in both.
 """
 
 from dataclasses import dataclass

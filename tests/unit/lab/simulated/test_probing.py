@@ -2,10 +2,10 @@
 
 import pytest
 
+from tests.nat_prober.prober import measure
+from tests.nat_prober.simulated import SimulatedProbeGround
 from tunnelmgr.api.report import Filtering, Mapping
-from tunnelmgr.lab.prober import measure
 from tunnelmgr.lab.simulated import Internet
-from tunnelmgr.lab.simulated.probing import SimulatedProbeGround
 from tunnelmgr.lab.vocabulary import Nat, NatKind, PortChoice
 
 

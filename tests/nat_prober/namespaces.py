@@ -1,4 +1,4 @@
-"""The sockets `tunnelmgr.lab.prober` measures a NAT of the namespace internet with."""
+"""The sockets `prober` measures a NAT of the namespace internet with."""
 
 import socket
 from contextlib import ExitStack

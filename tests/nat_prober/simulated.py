@@ -1,4 +1,4 @@
-"""The sockets `tunnelmgr.lab.prober` measures a NAT of the simulated internet with. Waiting lets simulated time pass."""
+"""The sockets `prober` measures a NAT of the simulated internet with. Waiting lets simulated time pass."""
 
 from collections import deque
 
