@@ -13,22 +13,18 @@ from typing import Annotated, Any, Final, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, JsonValue, ValidationInfo, field_validator
 
-from tunnelmgr.api.names import ServerName
+from tunnelmgr.api.names import ServerName, host_name
 
 SECONDS: Final[dict[str, JsonValue]] = {"unit": "seconds"}
 MINUTES: Final[dict[str, JsonValue]] = {"unit": "minutes"}
 BYTES: Final[dict[str, JsonValue]] = {"unit": "bytes"}
 
+HostName = Annotated[str, AfterValidator(host_name)]
+"""A host's name or IPv4 address, of a protocol whose port is fixed. The value is ASCII, as it is looked up (IDNA)."""
+ServerText = Annotated[str, AfterValidator(lambda text: str(ServerName.parse(text)))]
+"""The same with or without `:port`: what `ServerName.parse` reads."""
+
 _ADDRESSES = {IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network}
-
-
-def _checked_server(text: str) -> str:
-    ServerName.parse(text)
-    return text
-
-
-ServerText = Annotated[str, AfterValidator(_checked_server)]
-"""A server as users write it; `ServerName.parse` reads it."""
 
 
 class Settings(BaseModel):

@@ -3,20 +3,23 @@
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, Field
 
+from tunnelmgr.api.names import ServerName
 from tunnelmgr.api.secret import Secret
-from tunnelmgr.api.settings import Settings
+from tunnelmgr.api.settings import HostName, Settings
 from tunnelmgr_sixinfour.constants import HE_UPDATE_URL
 
 
 def _require_https(url: str) -> str:
-    if not url.startswith("https://") or "?" in url:
+    scheme, slashes, rest = url.partition("://")
+    server, slash, path = rest.partition("/")
+    if scheme + slashes != "https://" or not (path.isascii() and path.isprintable()) or set(path) & set(" ?#"):
         raise ValueError("expected an https:// address without a query: the key is sent there")
-    return url
+    return f"https://{ServerName.parse(server)}{slash}{path}"
 
 
-Tunnel = Annotated[int, Field(ge=1)] | Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.-]{1,253}$")]
+Tunnel = Annotated[int, Field(ge=1)] | HostName
 
 
 class UpdateSettings(Settings):

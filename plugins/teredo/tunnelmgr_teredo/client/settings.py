@@ -7,7 +7,7 @@ from typing import Annotated, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from tunnelmgr.api.secret import Secret
-from tunnelmgr.api.settings import BYTES, SECONDS, Settings
+from tunnelmgr.api.settings import BYTES, SECONDS, HostName, Settings
 from tunnelmgr_teredo.client.servers import ConfiguredServer
 from tunnelmgr_teredo.constants import LINK_MTU, MTU_MAX, PEERS_MAX, REFRESH_INTERVAL
 from tunnelmgr_teredo.wire.address import GlobalUnicast
@@ -83,10 +83,15 @@ def _list_of_one(value: object) -> object:
     return (value,) if isinstance(value, str) else value
 
 
+_Servers = Annotated[
+    tuple[HostName, ...], BeforeValidator(_list_of_one, json_schema_input_type=str | tuple[str, ...])
+]
+
+
 class ClientSettings(Settings):
     """A Teredo client gives this host IPv6 behind any NAT that lets UDP pass."""
 
-    server: Annotated[tuple[str, ...], BeforeValidator(_list_of_one, json_schema_input_type=str | tuple[str, ...])] = Field(
+    server: _Servers = Field(
         min_length=1,
         description="Name or IPv4 address of a Teredo server. "
         "A list is in order of preference: the next server is asked when one is silent. Of a name all addresses are asked.",
@@ -159,7 +164,7 @@ class ClientSettings(Settings):
         for name in self.server_names:
             if name.literal is not None and name.literal not in unicast:
                 hint = "if that is meant, list its prefix in `private_deployment`"
-                raise ValueError(f"server {name.literal} is not a public address; {hint}")
+                raise ValueError(f"`server` {name.literal} is not a public address; {hint}")
         return self
 
     @property

@@ -7,7 +7,7 @@ from typing import Annotated, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from tunnelmgr.api.secret import Secret
-from tunnelmgr.api.settings import SECONDS, ServerText, Settings
+from tunnelmgr.api.settings import SECONDS, HostName, ServerText, Settings
 from tunnelmgr_tsp.client.candidates import Broker
 from tunnelmgr_tsp.client.terms import Wish
 from tunnelmgr_tsp.constants import (
@@ -94,7 +94,7 @@ class TspClientSettings(Settings):
         description="Ask for a prefix of this length for the LAN. The broker may give a longer one.",
         examples=[56],
     )
-    name_servers: tuple[str, ...] = Field(
+    name_servers: tuple[HostName, ...] = Field(
         default=(),
         max_length=8,
         description="Name servers that the reverse zone of the prefix is delegated to.",

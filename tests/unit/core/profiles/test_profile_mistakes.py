@@ -472,7 +472,7 @@ MISTAKES = [
         home.yaml:2:24: error: 'stun': '1.2.3.4:0': '0' is not a port; write a number from 1 to 65535
         detect: {stun: ["a:b", "1.2.3.4:0", "a b"]}
                                ^~~~~~~~~~~
-        home.yaml:2:37: error: 'stun': 'a b' is not a server; write a name or IPv4 address, and `:port` where it has its own
+        home.yaml:2:37: error: 'stun': 'a b' is neither a host name nor an IPv4 address
         detect: {stun: ["a:b", "1.2.3.4:0", "a b"]}
                                             ^~~~~
         """,
