@@ -75,6 +75,14 @@ class Transport(Protocol):
         """
         return None
 
+    def mtu_max(self) -> int:
+        """Return the largest MTU, in bytes, that these settings let its tunnel have."""
+        return 65535
+
+    def may_delegate(self) -> bool:
+        """Return False if it never brings a prefix for a LAN with these settings, whatever the far end says."""
+        return True
+
     def services(self) -> Mapping[str, Callable[[], Service]]:
         """Return the services its Tunnel asks for, by name; each factory is called in the thread that serves it."""
         return {}

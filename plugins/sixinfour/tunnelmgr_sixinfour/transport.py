@@ -17,7 +17,7 @@ from tunnelmgr_sixinfour.configured.reachability import probes
 from tunnelmgr_sixinfour.configured.routing import host_config
 from tunnelmgr_sixinfour.configured.settings import SixInFourSettings
 from tunnelmgr_sixinfour.configured.tunnel import SixInFourTunnel
-from tunnelmgr_sixinfour.constants import TUNNEL_MTU_MIN
+from tunnelmgr_sixinfour.constants import STATIC_MTU_MAX, TUNNEL_MTU_MIN
 from tunnelmgr_sixinfour.derived.border_relay import BorderRelay, BorderRelaySettings
 from tunnelmgr_sixinfour.derived.sixrd import SixRdSettings
 from tunnelmgr_sixinfour.derived.sixrd_learning import Learner
@@ -48,6 +48,12 @@ class SixInFour(Transport):
     def expected(self) -> HostConfig:
         return host_config(self._settings, None, self._settings.static_mtu or TUNNEL_MTU_MIN)
 
+    def mtu_max(self) -> int:
+        return self._settings.static_mtu or STATIC_MTU_MAX
+
+    def may_delegate(self) -> bool:
+        return bool(self._settings.prefixes)
+
     def probes(self, random: Random) -> Sequence[ReachProbe]:
         return probes(self._settings, random)
 
@@ -70,6 +76,9 @@ class SixToFourTransport(Transport):
         if source is not None and not is_global_unicast(source):
             return Suitability(Fit.UNSUITABLE, f"6to4 needs a public IPv4 address, and {source} is not one")
         return _judge(report, self._settings.local)
+
+    def mtu_max(self) -> int:
+        return self._settings.static_mtu or TUNNEL_MTU_MIN
 
     def tunnel(self, random: Random) -> Tunnel:
         return DerivedTunnel(self._settings, self.type_name, random, SixToFour(self._settings))
@@ -97,6 +106,12 @@ class SixRdTransport(Transport):
         if self._settings.local is None and report.network.source is None:
             return Suitability(Fit.UNSUITABLE, "there is no IPv4 default route")
         return Suitability(Fit.POSSIBLE, "the provider's network carries protocol 41 to its border relay")
+
+    def mtu_max(self) -> int:
+        return self._settings.static_mtu or TUNNEL_MTU_MIN
+
+    def may_delegate(self) -> bool:
+        return isinstance(self._settings, SixRdSettings)
 
     def tunnel(self, random: Random) -> Tunnel:
         settings = self._settings

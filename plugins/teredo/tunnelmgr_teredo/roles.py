@@ -27,6 +27,8 @@ class Role(Protocol):
 
     def expected(self) -> HostConfig | None: ...
 
+    def mtu_max(self) -> int: ...
+
     def probes(self, random: Random) -> Sequence[ReachProbe]: ...
 
     def tunnel(self, random: Random) -> Tunnel: ...
@@ -67,6 +69,9 @@ class _Client:
     def expected(self) -> HostConfig | None:
         return None
 
+    def mtu_max(self) -> int:
+        return self._settings.mtu
+
     def probes(self, random: Random) -> Sequence[ReachProbe]:
         from tunnelmgr_teredo.client.reachability import probes
 
@@ -94,6 +99,9 @@ class _Server:
     def expected(self) -> HostConfig | None:
         return self._settings.host_config
 
+    def mtu_max(self) -> int:
+        return self._settings.host_config.mtu
+
     def probes(self, random: Random) -> Sequence[ReachProbe]:
         return ()
 
@@ -119,6 +127,9 @@ class _Relay:
 
     def expected(self) -> HostConfig | None:
         return self._settings.host_config
+
+    def mtu_max(self) -> int:
+        return self._settings.host_config.mtu
 
     def probes(self, random: Random) -> Sequence[ReachProbe]:
         return ()

@@ -43,6 +43,12 @@ class Teredo(Transport):
     def tunnel(self, random: Random) -> Tunnel:
         return self._role.tunnel(random)
 
+    def mtu_max(self) -> int:
+        return self._role.mtu_max()
+
+    def may_delegate(self) -> bool:
+        return False
+
     def probes(self, random: Random) -> Sequence[ReachProbe]:
         return self._role.probes(random)
 

@@ -14,6 +14,7 @@ from tunnelmgr.api.tunnel import Tunnel
 from tunnelmgr_tsp.broker.settings import TspBrokerSettings
 from tunnelmgr_tsp.client.reachability import probes
 from tunnelmgr_tsp.client.settings import Signalling, TspClientSettings, TunnelWish
+from tunnelmgr_tsp.constants import MTU_PROTOCOL41, MTU_UDP
 
 
 class Tsp(Transport):
@@ -56,6 +57,12 @@ class Tsp(Transport):
 
                 return TspClient(settings, random)
         raise TypeError(self._settings)
+
+    def mtu_max(self) -> int:
+        return max(MTU_UDP, MTU_PROTOCOL41)
+
+    def may_delegate(self) -> bool:
+        return isinstance(self._settings, TspClientSettings)
 
     def services(self) -> Mapping[str, Callable[[], Service]]:
         """Return the leases of a broker. Raises TunnelError when this installation cannot keep them."""

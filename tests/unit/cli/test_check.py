@@ -60,3 +60,69 @@ def test_up_refuses_what_check_refuses_in_the_same_words(
     assert refusal is not ExitCode.DONE
     assert run(["up", "--dry-run", str(file)]) == refusal
     assert capsys.readouterr().err == checked
+
+
+@pytest.mark.parametrize(
+    ("profile", "said"),
+    [
+        (
+            "method: {type: teredo, server: 192.0.2.1}\nnetwork: {mtu: 9000}",
+            "2:11: error: 'mtu' is 9000, and the packets of teredo client have 1280 bytes at most",
+        ),
+        (
+            "methods: [{type: teredo, server: a}, {type: 6to4, mtu: 1400}]\nnetwork:\n  mtu: 1401",
+            "3:3: error: 'mtu' is 1401, and the packets of teredo client or 6to4 site have 1400 bytes at most",
+        ),
+        (
+            "method: {type: teredo, server: 192.0.2.1}\nlan: {interfaces: [lan0]}",
+            "2:7: error: 'lan' gets no prefix: teredo client cannot bring one; write `share: nat66` there",
+        ),
+        (
+            "method: {type: 6in4, remote: 192.0.2.1, address: 2001:db8::2/64}\nlan: {interfaces: [lan0]}",
+            "2:7: error: 'lan' gets no prefix: 6in4 peer cannot bring one",
+        ),
+        (
+            "method: {type: teredo, server: a}\nlan: {share: nat66, interfaces: [lo]}",
+            "2:34: error: 'interfaces': 'lo' has no",
+        ),
+        (
+            "method: {type: teredo, server: a}\nlan: {share: nat66, interfaces: [tm-a]}",
+            "2:34: error: 'interfaces': 'tm-a' has",
+        ),
+        ("method: {type: teredo, server: 'http://a/'}", "1:32: error: 'server': 'http://a/' is not a host"),
+        ("method: {type: teredo, server: [a, 'b:1']}", "1:36: error: 'server': 'b:1' has a port"),
+        ("method: {type: teredo, server: [a, b], secondary: 192.0.2.7}", "1:40: error: `secondary` belongs to one server"),
+        ("method: {type: tsp, broker: a, name_servers: [b c]}", "1:47: error: 'name_servers': 'b c' is neither a host name"),
+        ("method: {type: tsp, broker: a, user: b}", "1:32: error: `user` and `password` go together"),
+        (
+            "method: {type: tsp, role: broker, address: 192.0.2.1, prefix: '2001:db8::/40', leases: /var/leases.db}",
+            "1:88: error: 'leases': expected sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME",
+        ),
+        (
+            "method: {type: 6rd, role: border-relay, local: 192.0.2.1, prefix: '2001:db8::/40', customers: 203.0.113.7/24}",
+            "1:95: error: 'customers' expects an IPv4 prefix such as 192.0.2.0/24, not '203.0.113.7/24'",
+        ),
+    ],
+)
+def test_what_can_never_work_is_refused_at_its_key(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], profile: str, said: str
+) -> None:
+    file = tmp_path / "home.yaml"
+    file.write_text(profile + "\n")
+    assert run(["check", str(file)]) == ExitCode.INVALID
+    assert capsys.readouterr().out.startswith(f"{file}:{said}")
+
+
+@pytest.mark.parametrize(
+    "profile",
+    [
+        "methods: [{type: 6to4}, {type: 6in4, remote: 192.0.2.1, address: 2001:db8::2/64}]\nnetwork: {mtu: 1480}",
+        "methods: [{type: teredo, server: a}, {type: tsp, broker: a}]\nlan: {interfaces: [lan0]}",
+        "method: {type: teredo, server: a}\nlan: {share: nat66, interfaces: [lan0]}",
+        "method: {type: 6to4}\nlan: {interfaces: [lan0]}",
+    ],
+)
+def test_what_one_method_can_is_no_mistake(tmp_path: Path, profile: str) -> None:
+    file = tmp_path / "home.yaml"
+    file.write_text(profile + "\n")
+    assert run(["check", str(file)]) == ExitCode.DONE

@@ -1,6 +1,8 @@
 """What pydantic finds wrong with a profile, in the words and at the places of the file."""
 
+import re
 from collections.abc import Iterator, Mapping
+from ipaddress import ip_network
 from typing import Any, NamedTuple, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -115,8 +117,15 @@ def _fault(spot: _Spot, errors: list[ErrorDetails], model: type[BaseModel]) -> F
     if isinstance(spot.node, ScalarNode) and spot.node.value is None:
         return Fault(spot.place, f"{subject} has no value", "give it one, or remove the line")
     if reasons := [reason for details in errors if (reason := _reason(details, spot))]:
-        return Fault(spot.place, f"{subject}{reasons[0]}" if spot.key else reasons[0].removeprefix(": "))
+        place = _named_key(reasons[0], spot.node) or spot.place
+        return Fault(place, f"{subject}{reasons[0]}" if spot.key else reasons[0].removeprefix(": "))
     return _mismatch(subject, spot, errors)
+
+
+def _named_key(reason: str, node: Node) -> Span | None:
+    """Return the place of the first key in `node` that a sentence about all of it names in backquotes; None without any."""
+    items = [node.get(name) for name in re.findall(r"`(\w+)", reason)] if isinstance(node, MappingNode) else []
+    return next((item[0].place for item in items if item), None)
 
 
 def _reason(details: ErrorDetails, spot: _Spot) -> str:
@@ -141,9 +150,19 @@ def _mismatch(subject: str, spot: _Spot, errors: list[ErrorDetails]) -> Fault:
     if isinstance(spot.node, ScalarNode):
         if expected == ["text"]:
             hint = "put it in quotes"
+        elif any("_network" in details["type"] for details in errors) and (prefix := _without_host_bits(spot.node.text)):
+            hint = f"host bits set, {prefix}?"
         else:
             hint = closest(spot.node.text, [choice for details in errors for choice in _choices(details)])
     return Fault(spot.place, f"{subject} expects {' or '.join(expected)}, not {_shown(spot.node)}", hint)
+
+
+def _without_host_bits(text: str) -> str:
+    """Return the prefix that an address with a prefix length belongs to; nothing for other text."""
+    try:
+        return str(ip_network(text, strict=False))
+    except ValueError:
+        return ""
 
 
 def _expected(details: ErrorDetails) -> str:

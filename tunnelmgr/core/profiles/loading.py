@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.core.plugins import PluginRegistry
+from tunnelmgr.core.profiles.fitting import unfit
 from tunnelmgr.core.profiles.methods import MethodReader, validate
 from tunnelmgr.core.profiles.mistakes import ProfileMistakes
 from tunnelmgr.core.profiles.paths import untrusted
@@ -43,6 +44,8 @@ def load_profile(path: Path, plugins: PluginRegistry, *, user: int | None = None
     methods = MethodReader(path.parent, plugins, mistakes).methods(root)
     if root.get("name") is None:
         _check_stem(path, mistakes)
+    if file and methods:
+        mistakes.extend(unfit(file, methods, root))
     if (error := mistakes.error()) or file is None:
         raise error or _SILENT
     name = file.name or path.stem

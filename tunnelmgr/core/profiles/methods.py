@@ -53,7 +53,10 @@ class MethodReader:
                 self._mistakes.add(several[0].place, "'methods' is empty", "name at least one")
         if one and several:
             self._mistakes.add(several[0].place, "'methods' beside 'method'", "keep one of them")
-        elif not one and not several and not any(closest(key.text, ("method", "methods")) for key, _ in root.items):
+        for item in (one, several):
+            if item and isinstance(item[1], ScalarNode) and item[1].value is None:
+                self._mistakes.add(item[0].place, f"{item[0].text!r} has no value", "write `{type: ...}` behind it")
+        if not one and not several and not any(closest(key.text, ("method", "methods")) for key, _ in root.items):
             place = root.items[0][0].place if root.items else root.place
             self._mistakes.add(place, "the profile has no method", "add 'method: {type: ...}' or a list 'methods:'")
         # What is no mapping is found by the model of the whole file.

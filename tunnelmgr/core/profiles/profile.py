@@ -19,6 +19,7 @@ from tunnelmgr.api.transport import Transport
 from tunnelmgr.core.profiles.problem import Problem
 from tunnelmgr.core.profiles.when import When, WhenSettings
 from tunnelmgr.host.desired import Inbound
+from tunnelmgr.host.device_name import is_ours
 
 
 class DefaultRouteWish(Enum):
@@ -93,6 +94,8 @@ def _interface_name(text: str) -> str:
     # What the kernel takes and what may stand in the configuration of radvd and nft without quotes.
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.+@-]{0,14}", text):
         raise ValueError(f"{text!r} is no interface; `ip link` shows those there are")
+    if text == "lo" or is_ours(text):
+        raise ValueError(f"{text!r} has no hosts behind it; name the interface that leads to those of the LAN")
     return text
 
 

@@ -83,9 +83,7 @@ def _list_of_one(value: object) -> object:
     return (value,) if isinstance(value, str) else value
 
 
-_Servers = Annotated[
-    tuple[HostName, ...], BeforeValidator(_list_of_one, json_schema_input_type=str | tuple[str, ...])
-]
+_Servers = Annotated[tuple[HostName, ...], BeforeValidator(_list_of_one, json_schema_input_type=str | tuple[str, ...])]
 
 
 class ClientSettings(Settings):

@@ -79,7 +79,7 @@ class ServerSettings(Settings):
         for address in self.addresses:
             if address not in unicast:
                 hint = "list its prefix in `private_deployment`, or name the public address here and this one under `bind`"
-                raise ValueError(f"{address} is not a public address; {hint}")
+                raise ValueError(f"`addresses` has {address}, which is not public; {hint}")
         if len(set(self.addresses)) < len(self.addresses):
             raise ValueError(f"{self.addresses[0]} stands twice in `addresses`; leave one out if there is no second address")
         if self.bind and len(self.bind) != len(self.addresses):

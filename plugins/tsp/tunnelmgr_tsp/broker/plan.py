@@ -37,9 +37,9 @@ class AddressPlan:
         if self.delegated_length is None:
             return
         if self.delegated_length <= self.pool.prefixlen:
-            raise ValueError(f"prefixes of length {self.delegated_length} cannot be cut out of {self.pool}")
+            raise ValueError(f"prefixes of `delegated_length` {self.delegated_length} cannot be cut out of {self.pool}")
         if self.link.overlaps(self.pool) and not self.link.subnet_of(self._block(0)):
-            raise ValueError(f"the link {self.link} is in the way; put it at the beginning of {self.pool}, or elsewhere")
+            raise ValueError(f"`link` {self.link} is in the way; put it at the beginning of {self.pool}, or elsewhere")
 
     @property
     def server(self) -> IPv6Address:

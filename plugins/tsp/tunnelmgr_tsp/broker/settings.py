@@ -1,10 +1,12 @@
 """What may stand in a profile under `method:` for a TSP broker."""
 
+import re
 from enum import Enum
 from ipaddress import IPv4Address, IPv6Address, IPv6Network
-from typing import Final, Literal, Self
+from typing import Annotated, Final, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from tunnelmgr.api.secret import Secret
 from tunnelmgr.api.settings import MINUTES, SECONDS, ServerText, Settings
@@ -37,6 +39,14 @@ class ServedType(Enum):
 
     V6UDPV4 = "v6udpv4"
     V6V4 = "v6v4"
+
+
+def _database(url: str) -> str:
+    if not re.fullmatch(r"sqlite://(/[^?#]*[^?#/])?|postgresql\+psycopg://[!-~]+", url):
+        raise ValueError("expected sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME, as SQLAlchemy names a database")
+    if urlsplit(url).port == 0:  # which raises ValueError for what is no port
+        raise ValueError("port 0 is none")
+    return url
 
 
 class TspBrokerSettings(Settings):
@@ -111,7 +121,7 @@ class TspBrokerSettings(Settings):
         description="Time after which a client renews its tunnel.",
         json_schema_extra=MINUTES,
     )
-    leases: str = Field(
+    leases: Annotated[str, AfterValidator(_database)] = Field(
         default="sqlite:////var/lib/tunnelmgr/tsp-leases.db",
         description="Database of the leases, as SQLAlchemy names it. Several brokers may share one PostgreSQL, such as "
         "postgresql+psycopg://user@host/name.",

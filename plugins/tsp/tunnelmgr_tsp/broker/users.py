@@ -33,9 +33,9 @@ class Users:
                 continue
             match = _LINE.fullmatch(line.strip())
             if match is None:
-                raise ValueError(f"line {number} of the users is not `name:hash`; `tunnelmgr broker account` prints one")
+                raise ValueError(f"line {number} of `users` is not `name:hash`; `tunnelmgr broker account` prints one")
             if match["name"] in secrets:
-                raise ValueError(f"line {number} of the users names {match['name']!r} again")
+                raise ValueError(f"line {number} of `users` names {match['name']!r} again")
             secrets[match["name"]] = DigestSecret(bytes.fromhex(match["hash"]))
         return cls(realm, secrets)
 

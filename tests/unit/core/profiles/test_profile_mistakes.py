@@ -109,6 +109,28 @@ MISTAKES = [
         """,
     ),
     (
+        "a method of which nothing is said",
+        """
+        method:
+        """,
+        """
+        home.yaml:1:1: error: 'method' has no value; write `{type: ...}` behind it
+        method:
+        ^~~~~~
+        """,
+    ),
+    (
+        "methods of which nothing is said",
+        """
+        methods: ~
+        """,
+        """
+        home.yaml:1:1: error: 'methods' has no value; write `{type: ...}` behind it
+        methods: ~
+        ^~~~~~~
+        """,
+    ),
+    (
         "an empty list of methods",
         """
         methods: []
@@ -253,19 +275,19 @@ MISTAKES = [
     (
         "what is no address, no prefix",
         """
-        method: {type: paper, server: a, bind: 192.0.2.256, deny: [192.0.2.1/24], address: 2001:db8::1/129}
+        method: {type: paper, server: a, bind: 192.0.2.256, deny: [9.1.0.0/8], address: 2001:db8::1/129}
         network: {probe: [2001:db8::1, 192.0.2.1]}
         """,
         """
         home.yaml:1:40: error: 'bind' expects an IPv4 address, not '192.0.2.256'
-        method: {type: paper, server: a, bind: 192.0.2.256, deny: [192.0.2.1/24], address: 2001:db8::1/129}
+        method: {type: paper, server: a, bind: 192.0.2.256, deny: [9.1.0.0/8], address: 2001:db8::1/129}
                                                ^~~~~~~~~~~
-        home.yaml:1:60: error: 'deny' expects an IPv4 prefix such as 192.0.2.0/24, not '192.0.2.1/24'
-        method: {type: paper, server: a, bind: 192.0.2.256, deny: [192.0.2.1/24], address: 2001:db8::1/129}
-                                                                   ^~~~~~~~~~~~
-        home.yaml:1:84: error: 'address' expects an IPv6 address with its prefix length, not '2001:db8::1/129'
-        method: {type: paper, server: a, bind: 192.0.2.256, deny: [192.0.2.1/24], address: 2001:db8::1/129}
-                                                                                           ^~~~~~~~~~~~~~~
+        home.yaml:1:60: error: 'deny' expects an IPv4 prefix such as 192.0.2.0/24, not '9.1.0.0/8'; host bits set, 9.0.0.0/8?
+        method: {type: paper, server: a, bind: 192.0.2.256, deny: [9.1.0.0/8], address: 2001:db8::1/129}
+                                                                   ^~~~~~~~~
+        home.yaml:1:81: error: 'address' expects an IPv6 address with its prefix length, not '2001:db8::1/129'
+        method: {type: paper, server: a, bind: 192.0.2.256, deny: [9.1.0.0/8], address: 2001:db8::1/129}
+                                                                                        ^~~~~~~~~~~~~~~
         home.yaml:2:32: error: 'probe' expects an IPv6 address, not '192.0.2.1'
         network: {probe: [2001:db8::1, 192.0.2.1]}
                                        ^~~~~~~~~
