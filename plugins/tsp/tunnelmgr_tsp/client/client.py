@@ -11,7 +11,6 @@ only when the offer differs. Users miss this most in gogoc, which takes all down
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from enum import Enum
 from ipaddress import IPv4Address
 from itertools import count
@@ -30,7 +29,7 @@ from tunnelmgr_tsp.client.carrying import Carrying
 from tunnelmgr_tsp.client.connecting import Connecting, Exhausted
 from tunnelmgr_tsp.client.recollection import Recollection
 from tunnelmgr_tsp.client.retries import RetryPace
-from tunnelmgr_tsp.client.settings import TspClientSettings
+from tunnelmgr_tsp.client.settings import TspClientSettings, TunnelWish
 from tunnelmgr_tsp.client.terms import Agreement, Terms
 from tunnelmgr_tsp.client.troubles import Remedy
 from tunnelmgr_tsp.constants import BACKOFF_MAX, GIVING_BACK_TIMEOUT, GRACE, UNKNOWN_CODES_MAX
@@ -60,7 +59,8 @@ class TspClient(Tunnel):
         self._random = random
         self._numbers = count(1)
         """Of channels: an old one is closed while the next is open already."""
-        self._wish = settings.wish()
+        self._wish = settings
+        """What is asked for, less what turned out impossible."""
         self._network = Network()
         self._recollection = Recollection(settings, self.outbox)
         self._round: Connecting | None = None
@@ -123,7 +123,7 @@ class TspClient(Tunnel):
         # The broker learns a new address only by a new session, and a NAT forgets a host that sleeps (section 12).
         if self._carrying is not None and (network.resumed or self._carrying.agreement.local not in held):
             self._pace.start_over()
-            self._wish = self._settings.wish()  # the new network may pass what the old one did not, such as protocol 41
+            self._wish = self._settings  # the new network may pass what the old one did not, such as protocol 41
             self._reconnect("the host slept" if network.resumed else f"{self._carrying.agreement.local} is gone", now)
         elif self._retry_at is not None or (spoken is not None and int(spoken) and spoken not in held):
             self._begin(now)
@@ -220,7 +220,7 @@ class TspClient(Tunnel):
         elif isinstance(result, Agreement):
             self._take(result, now)
         elif isinstance(result, Exhausted):
-            self._wish = self._settings.wish()
+            self._wish = self._settings
             # What a network or a broker did not give before says little about now: all ways are tried before we give up.
             if asked.type is not self._wish.type and not result.permanent:
                 self._begin(now)
@@ -333,7 +333,7 @@ class TspClient(Tunnel):
     def _without_protocol41(self) -> None:
         """Ask for UDP in the next round."""
         if self._wish.type is TunnelType.V6ANYV4:
-            self._wish = replace(self._wish, type=TunnelType.V6UDPV4)
+            self._wish = self._wish.model_copy(update={"tunnel": TunnelWish.V6UDPV4})
 
     def _end(self) -> None:
         if self._round is not None:

@@ -29,7 +29,7 @@ from tunnelmgr_tsp.client.candidates import Broker, Candidates
 from tunnelmgr_tsp.client.dialogue import ClientDialogue, Outcome, Referred, Settled
 from tunnelmgr_tsp.client.exchange import Exchange
 from tunnelmgr_tsp.client.settings import Signalling, TspClientSettings
-from tunnelmgr_tsp.client.terms import Agreement, Terms, Wish
+from tunnelmgr_tsp.client.terms import Agreement, Terms
 from tunnelmgr_tsp.client.troubles import Remedy, Trouble
 from tunnelmgr_tsp.constants import SENDS_MAX, SENDS_MAX_BEFORE_TCP
 from tunnelmgr_tsp.wire.capability import Mechanism, TunnelType
@@ -63,7 +63,7 @@ class Connecting:
     def __init__(
         self,
         settings: TspClientSettings,
-        wish: Wish,
+        wish: TspClientSettings,
         brokers: list[Broker],
         source_for: Callable[[IPv4Address], IPv4Address | None],
         numbers: Iterator[int],
@@ -202,10 +202,6 @@ class Connecting:
         self._waiting = OpenChannel(channel, kind, Endpoint(source, 0), remote)
         self._outbox.say(self._waiting)
 
-    @property
-    def _may_use_tcp(self) -> bool:
-        return self._settings.may_use_tcp and self.wish.type is not TunnelType.V6UDPV4
-
     # -- what it says -----------------------------------------------------------------------------------------------------
 
     def _react(self, attempt: Attempt, outcome: Outcome | None, now: float) -> None:
@@ -301,11 +297,11 @@ class Connecting:
     def _remedied(self, trouble: Trouble, attempt: Attempt, now: float) -> bool:
         """Ask the same broker for something else, if the trouble allows it."""
         if trouble.remedy is Remedy.OTHER_MEDIUM:
-            if attempt.medium is Medium.UDP and self._may_use_tcp:
+            if attempt.medium is Medium.UDP and self.wish.may_use_tcp:
                 self._open(attempt.endpoint, Medium.TCP, now)
                 return True
             return False
-        less = self.wish.less(trouble.remedy, is_type_free=self._settings.wish().type is TunnelType.V6ANYV4)
+        less = self.wish.less(trouble.remedy, is_type_free=self._settings.type is TunnelType.V6ANYV4)
         if less is None:
             return False
         self.wish = less

@@ -16,7 +16,7 @@ from random import Random
 from tunnelmgr.api.errors import WireError
 from tunnelmgr_tsp.client import troubles
 from tunnelmgr_tsp.client.candidates import Broker
-from tunnelmgr_tsp.client.terms import Wish
+from tunnelmgr_tsp.client.settings import TspClientSettings
 from tunnelmgr_tsp.client.troubles import Trouble
 from tunnelmgr_tsp.constants import NONCE_BITS, VERSION
 from tunnelmgr_tsp.wire.capability import Capability, Mechanism
@@ -64,11 +64,12 @@ Outcome = Offer | Settled | Referred | Trouble
 class ClientDialogue:
     """One session with one broker."""
 
-    def __init__(self, broker: Broker, medium: Medium, wish: Wish, action: Action, random: Random) -> None:
+    def __init__(self, broker: Broker, medium: Medium, wish: TspClientSettings, action: Action, random: Random) -> None:
         """`action` is CREATE or DELETE."""
         self.broker = broker
         self._medium = medium
         self._wish = wish
+        self._password = wish.password.reveal() if wish.password is not None else ""
         self._action = action
         self._random = random
         self._stage = ClientStage.VERSION
@@ -147,7 +148,7 @@ class ClientDialogue:
 
     def _credentials(self) -> bytes:
         self._stage = ClientStage.VERDICT
-        return f"\0{self._wish.user}\0{self._wish.password}".encode() + CRLF
+        return f"\0{self._wish.user}\0{self._password}".encode() + CRLF
 
     def _prove(self, message: bytes) -> Messages:
         challenge = DigestChallenge.parse(message)
@@ -155,7 +156,7 @@ class ClientDialogue:
         cnonce = f"{self._random.getrandbits(NONCE_BITS):032x}".encode()
         user = self._wish.user or ""
         # The host without its port: TSP-09.
-        proof, self._rspauth = prove(challenge, user, self._wish.password, self.broker.host, cnonce)
+        proof, self._rspauth = prove(challenge, user, self._password, self.broker.host, cnonce)
         return (proof.serialize(),)
 
     def _verify(self, message: bytes) -> Messages | Outcome:

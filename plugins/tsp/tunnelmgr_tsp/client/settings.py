@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from tunnelmgr.api.secret import Secret
 from tunnelmgr.api.settings import SECONDS, HostName, ServerText, Settings
 from tunnelmgr_tsp.client.candidates import Broker
-from tunnelmgr_tsp.client.terms import Wish
+from tunnelmgr_tsp.client.troubles import Remedy
 from tunnelmgr_tsp.constants import (
     KEEPALIVE_DEFAULT,
     KEEPALIVE_INTERVAL_MAX,
@@ -35,6 +35,10 @@ class TunnelWish(Enum):
     V6ANYV4 = "v6anyv4"
     V6UDPV4 = "v6udpv4"
     V6V4 = "v6v4"
+
+
+_OTHER_TYPES = {TunnelWish.V6ANYV4: TunnelWish.V6UDPV4, TunnelWish.V6UDPV4: TunnelWish.V6V4}
+"""What is asked for by name when a broker cannot choose (TSP-11)."""
 
 
 class Signalling(Enum):
@@ -135,21 +139,28 @@ class TspClientSettings(Settings):
             raise ValueError("`name_servers` are for a prefix; set `prefix_length` too")
         return self
 
-    def wish(self) -> Wish:
-        """Return what to ask a broker for."""
-        return Wish(
-            TunnelType(self.tunnel.value),
-            self._mechanisms(),
-            self.user,
-            self.password.reveal() if self.password else "",
-            self.keepalive,
-            self.prefix_length,
-            self.name_servers,
-        )
+    @property
+    def type(self) -> TunnelType:
+        """The tunnel to ask for, in the words of the protocol."""
+        return TunnelType(self.tunnel.value)
+
+    def less(self, remedy: Remedy, *, is_type_free: bool) -> Self | None:
+        """Return what to ask for in place of what a broker does not give; None when nothing can be left out.
+
+        `is_type_free`: whether the profile leaves the type of the tunnel to us.
+        """
+        match remedy:
+            case Remedy.WITHOUT_PREFIX if self.prefix_length is not None:
+                return self.model_copy(update={"prefix_length": None, "name_servers": ()})
+            case Remedy.WITHOUT_NAME_SERVERS if self.name_servers:
+                return self.model_copy(update={"name_servers": ()})
+            case Remedy.OTHER_TYPE if is_type_free and self.tunnel in _OTHER_TYPES:
+                return self.model_copy(update={"tunnel": _OTHER_TYPES[self.tunnel]})
+        return None
 
     @property
     def may_use_tcp(self) -> bool:
-        """True if the profile allows TCP where UDP does not pass."""
+        """True if TCP is allowed where UDP does not pass."""
         return self.signalling is Signalling.AUTO and self.tunnel is not TunnelWish.V6UDPV4
 
     @property
@@ -157,7 +168,9 @@ class TspClientSettings(Settings):
         """The brokers that may be told the password in plain text."""
         return frozenset(Broker.parse(text) for text in (*self.broker, *self.plain_to))
 
-    def _mechanisms(self) -> frozenset[Mechanism]:
+    @property
+    def mechanisms(self) -> frozenset[Mechanism]:
+        """The ways to authenticate that the user allows."""
         match self.auth:
             case Auth.ANY if self.user is None:
                 return frozenset({Mechanism.ANONYMOUS})

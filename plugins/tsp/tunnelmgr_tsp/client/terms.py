@@ -1,6 +1,6 @@
 """What the client asks a broker for, and an offer found usable after the checks of docs/protocols/tsp.md section 16."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, IPv6Interface, IPv6Network
 from typing import Self
 
@@ -9,7 +9,6 @@ from tunnelmgr.api.errors import WireError
 from tunnelmgr.api.hostconfig import HostConfig
 from tunnelmgr.api.network import Endpoint
 from tunnelmgr_tsp.client.candidates import Broker
-from tunnelmgr_tsp.client.troubles import Remedy
 from tunnelmgr_tsp.constants import (
     KEEPALIVE_DEFAULT,
     KEEPALIVE_INTERVAL_MAX,
@@ -22,46 +21,11 @@ from tunnelmgr_tsp.constants import (
     PREFIX_LENGTH_MAX,
     PREFIX_LENGTH_MIN,
 )
-from tunnelmgr_tsp.wire.capability import Mechanism, TunnelType
+from tunnelmgr_tsp.wire.capability import TunnelType
 from tunnelmgr_tsp.wire.messages import Offer
 
 _NEVER_OURS = tuple(map(IPv6Network, ("::/8", "fe80::/10", "fec0::/10", "ff00::/8")))
-_OTHER_TYPES = {
-    TunnelType.V6ANYV4: TunnelType.V6UDPV4,
-    TunnelType.V6UDPV4: TunnelType.V6V4,
-}
-"""What is asked for by name when a broker cannot choose (TSP-11)."""
 _SECONDS = 60  # in a minute
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """From the profile, less what brokers turned out not to give."""
-
-    type: TunnelType
-    mechanisms: frozenset[Mechanism]
-    """Those the user allows."""
-    user: str | None = None
-    password: str = field(default="", repr=False)
-    keepalive: int = KEEPALIVE_DEFAULT
-    """Seconds."""
-    prefix_length: int | None = None
-    name_servers: tuple[str, ...] = ()
-
-    def less(self, remedy: Remedy, *, is_type_free: bool) -> Self | None:
-        """Return the wish without what a broker does not give; None when nothing can be left out.
-
-        `is_type_free`: whether the profile leaves the type of the tunnel to us.
-        """
-        match remedy:
-            case Remedy.WITHOUT_PREFIX if self.prefix_length is not None:
-                return replace(self, prefix_length=None, name_servers=())
-            case Remedy.WITHOUT_NAME_SERVERS if self.name_servers:
-                return replace(self, name_servers=())
-            case Remedy.OTHER_TYPE if is_type_free and self.type in _OTHER_TYPES:
-                return replace(self, type=_OTHER_TYPES[self.type])
-            case _:
-                return None
 
 
 @dataclass(frozen=True, slots=True)
