@@ -5,12 +5,12 @@ from typing import Any
 
 from tests.sixinfour_world.ends import HOME, home_end
 
-from tunnelmgr.api.effects import Failed, FailureCode, Fetch, Remember, Response
+from tunnelmgr.api.effects import Done, Failed, FailureCode, Fetch, Remember, Response
 from tunnelmgr.api.events import Notice
 from tunnelmgr.api.outbox import Outbox
 from tunnelmgr.lab.simulated import Internet, SimulatedHost
-from tunnelmgr_sixinfour.provider.registration import Registration
 from tunnelmgr_sixinfour.provider.settings import UpdateSettings
+from tunnelmgr_sixinfour.provider.update import EndpointUpdate
 
 URL = "https://ipv4.tunnelbroker.net/nic/update"
 UNREACHED = Failed(FailureCode.UNREACHABLE, f"fetching {URL}: Temporary failure in name resolution")
@@ -47,8 +47,11 @@ def add_customer(internet: Internet, remembered: str = "", update: dict[str, Any
 
 def memory_of_being_known_at(address: str) -> dict[str, bytes]:
     """What lasts of an update that the provider accepted, and after which the far end was heard."""
-    outbox = Outbox()
-    Registration(UpdateSettings.model_validate(UPDATE), outbox).accepted(IPv4Address(address), 0.0)
+    update = EndpointUpdate(UpdateSettings.model_validate(UPDATE), outbox := Outbox())
+    update.located(IPv4Address(address), 0.0)
+    update.handle_timeout(0.0)
+    (request,) = [event for event in outbox.drain_events() if isinstance(event, Fetch)]
+    update.effect_done(request, Done(Response(200, b"good")), 0.0)
     said = [event for event in outbox.drain_events() if isinstance(event, Remember)]
     return {event.key: event.value for event in said if event.lifetime is None}
 

@@ -9,10 +9,11 @@ What the provider says decides when it may be asked again. A request that did no
 soon, and at once when the network is another.
 """
 
+import contextlib
 from collections.abc import Mapping
 from enum import Enum
 from ipaddress import IPv4Address
-from math import ceil
+from math import ceil, inf
 
 from tunnelmgr.api.addresses import is_behind_nat
 from tunnelmgr.api.effects import Cancel, Done, Effect, EffectResult, Failed, FailureCode, Fetch, Response
@@ -20,11 +21,14 @@ from tunnelmgr.api.events import Notice
 from tunnelmgr.api.outbox import Outbox
 from tunnelmgr.api.status import Fact
 from tunnelmgr_sixinfour.constants import (
+    UPDATE_ABUSE_PAUSE,
     UPDATE_ANSWER_MAX,
     UPDATE_INTERVAL,
     UPDATE_REFUSED_PAUSE,
+    UPDATE_RETRY,
     UPDATE_SILENCE,
     UPDATE_TIMEOUT,
+    UPDATE_TOLD_AGAIN,
     UPDATE_UNREACHED_RETRY,
 )
 from tunnelmgr_sixinfour.protocol41.diagnosis import SparingNotices
@@ -60,9 +64,15 @@ class EndpointUpdate:
         self._local: IPv4Address | None = None
         self._asking: Fetch | None = None
         self._due_at: float | None = None
-        self._not_before = float("-inf")
+        self._not_before = -inf
         """When the provider may be asked again."""
-        self._unreached_retry = UPDATE_UNREACHED_RETRY[0]
+        self._known_at: IPv4Address | None = None
+        """Where this end is, as the provider agreed last; None when it is not known what the provider believes."""
+        self._retry, self._unreached_retry = UPDATE_RETRY[0], UPDATE_UNREACHED_RETRY[0]
+        self._told_again = UPDATE_TOLD_AGAIN[0]
+        self._told_until = -inf
+        """Until when silence is no reason to tell: the far end has not been heard since the provider agreed, so telling it
+        again is of little use. Behind a NAT that ends, since nothing else shows that the address outside is another."""
         self._silent_since: float | None = None
         self._was_heard = False
         self._last_answer = ""
@@ -73,11 +83,24 @@ class EndpointUpdate:
         return {"provider": standing, "provider_said": self._last_answer or None}
 
     def recall(self, memory: Mapping[str, bytes], now: float) -> None:
-        """Take what an earlier start asked to be remembered."""
-        self._registration.recall(memory, now)
-        self._not_before = now + self._registration.pause
-        if self._registration.refusal:
-            self._refused(self._registration.refusal, now)
+        """Take what earlier starts asked to be remembered.
+
+        The whole pause of an earlier start counts, of which some is over: the clock of a Tunnel does not tell how much, and
+        waiting longer than needed is polite.
+        """
+        outcome, _, rest = self._registration.recall(memory, "outcome").partition(" ")
+        with contextlib.suppress(ValueError):
+            if unheard := self._registration.recall(memory, "unheard"):
+                self._tell_again_in(float(unheard), now)
+        with contextlib.suppress(ValueError):
+            self._not_before = now + float(self._registration.recall(memory, "pause") or 0.0)
+            match outcome:
+                case "at":
+                    self._known_at = IPv4Address(rest)
+                case "refused":
+                    self._refused(rest, now)
+                case "failed":
+                    self._retry = float(rest)
 
     def located(self, local: IPv4Address, now: float) -> None:
         """This end is at `local`."""
@@ -90,7 +113,7 @@ class EndpointUpdate:
         if self._asking is not None:  # it tells where we were, and may have arrived
             self._outbox.say(Cancel(self._asking))
             self._asking = None
-        if local == self._registration.address:
+        if local == self._known_at:
             self._standing, self._due_at = Registered.CURRENT, None
         else:
             self._become_due(now)
@@ -104,13 +127,15 @@ class EndpointUpdate:
     def heard(self) -> None:
         """The far end answers."""
         self._silent_since, self._was_heard = None, True
-        self._registration.heard()
+        if self._told_until != -inf:
+            self._told_until, self._told_again = -inf, UPDATE_TOLD_AGAIN[0]
+            self._registration.keep("unheard", "")
 
     def silent(self, now: float) -> None:
         """The far end has left several requests in a row without an answer."""
         if self._silent_since is None:
             self._silent_since = now
-        if self._local is None or self._standing is not Registered.CURRENT or now < self._registration.told_until:
+        if self._local is None or self._standing is not Registered.CURRENT or now < self._told_until:
             return
         patience = 0.0 if is_behind_nat(self._local) and not self._was_heard else UPDATE_SILENCE
         if now - self._silent_since >= patience:
@@ -131,7 +156,10 @@ class EndpointUpdate:
         if self._due_at is None or now < self._due_at or self._local is None:
             return
         self._due_at, self._not_before = None, now + UPDATE_INTERVAL
-        self._registration.asked()
+        if self._known_at is not None:  # the request may take effect although its answer is never seen
+            self._known_at = None
+            self._registration.keep("outcome", "")
+        self._registration.keep("pause", str(UPDATE_INTERVAL), UPDATE_INTERVAL)
         self._standing, self._asking = Registered.ASKING, self._request(self._local)
         self._outbox.say(self._asking)
 
@@ -168,26 +196,40 @@ class EndpointUpdate:
         service, tunnel = self._settings.service, self._settings.tunnel
         match answer.verdict:
             case AnswerKind.ACCEPTED:
-                self._standing, self._unreached_retry = Registered.CURRENT, UPDATE_UNREACHED_RETRY[0]
-                self._registration.accepted(local, now)
+                self._accepted(local, now)
                 self._say("6in4.updated", f"the provider knows this end at {answer.address or local}")
             case AnswerKind.REFUSED:
-                self._registration.refused(self._last_answer)
+                self._registration.keep("outcome", f"refused {self._last_answer}", UPDATE_REFUSED_PAUSE)
                 self._refused(self._last_answer, now)
             case AnswerKind.ABUSE:
-                self._wait(self._registration.blocked(), now)
+                self._pause(UPDATE_ABUSE_PAUSE, now)
                 hint = "see that nothing else updates it: it is asked again in a day"
                 self._say("6in4.update-blocked", f"{service} has blocked tunnel {tunnel} for too many updates; {hint}")
             case AnswerKind.RETRY:
-                pause = self._registration.failed()
-                self._wait(pause, now)
+                pause, self._retry = self._retry, min(2 * self._retry, UPDATE_RETRY[1])
+                # Long enough for the pause and another failure.
+                self._registration.keep("outcome", f"failed {self._retry}", 2 * self._retry)
+                self._pause(pause, now)
                 text = f"no update of tunnel {tunnel}: {self._last_answer}; {service} is asked again in {pause / 60:.0f} min"
                 self._say("6in4.update-failed", text)
-            case AnswerKind.UNREACHED:
-                self._registration.unreached()
-                self._try_soon(now)
+            case AnswerKind.UNREACHED:  # so the provider need not be spared another request
+                self._registration.keep("pause", "")
+                self._wait(self._unreached_retry, now)
+                self._not_before = now
+                self._unreached_retry = min(2 * self._unreached_retry, UPDATE_UNREACHED_RETRY[1])
                 text = f"no update of tunnel {tunnel}: {self._last_answer}; it is tried until it gets there"
                 self._notices.say("6in4.update-failed", text, now)
+
+    def _accepted(self, local: IPv4Address, now: float) -> None:
+        self._standing, self._known_at = Registered.CURRENT, local
+        self._retry, self._unreached_retry = UPDATE_RETRY[0], UPDATE_UNREACHED_RETRY[0]
+        self._registration.keep("outcome", f"at {local}")
+        again = self._told_again if is_behind_nat(local) else inf
+        self._registration.keep("unheard", str(again), UPDATE_TOLD_AGAIN[1])
+        self._tell_again_in(again, now)
+
+    def _tell_again_in(self, seconds: float, now: float) -> None:
+        self._told_until, self._told_again = now + seconds, min(2 * seconds, UPDATE_TOLD_AGAIN[1])
 
     def _refused(self, text: str, now: float) -> None:
         self._wait(UPDATE_REFUSED_PAUSE, now)
@@ -196,13 +238,14 @@ class EndpointUpdate:
         hint = "check username, key and tunnel under `update`; if they are right, mend it there: it is asked again in a day"
         self._say("6in4.update-refused", f"{reason}; {hint}")
 
+    def _pause(self, seconds: float, now: float) -> None:
+        """Wait, also in the starts to come."""
+        self._registration.keep("pause", str(seconds), seconds)
+        self._wait(seconds, now)
+
     def _wait(self, seconds: float, now: float) -> None:
         self._standing, self._due_at = Registered.DUE, now + seconds
         self._not_before = self._due_at
-
-    def _try_soon(self, now: float) -> None:
-        self._standing, self._due_at, self._not_before = Registered.DUE, now + self._unreached_retry, now
-        self._unreached_retry = min(2 * self._unreached_retry, UPDATE_UNREACHED_RETRY[1])
 
     def _say(self, code: str, text: str) -> None:
         self._outbox.say(Notice(code, text))
