@@ -42,6 +42,8 @@ class Code(Enum):
     NATIVE_IPV6 = "TM-H012"
     IPV4_FIRST = "TM-H013"
     RESOLVERS = "TM-H014"
+    TAKEN_AWAY = "TM-H015"
+    CONTESTED = "TM-H016"
 
 
 @dataclass(frozen=True, slots=True)

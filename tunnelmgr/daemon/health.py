@@ -54,6 +54,10 @@ def _unused_resolvers(run: Running) -> Iterable[_Words]:
     return [_Words(run.shortfall, run.shortfall_hint)] if run.shortfall else []
 
 
+def _taken_away(run: Running) -> Iterable[_Words]:
+    return [_Words(run.taken_away, run.taken_away_hint)] if run.taken_away else []
+
+
 def _ranked_below_ipv4(run: Running) -> Iterable[_Words]:
     addresses = [IPv6Address(address) for address in run.addresses]
     if kind := ranked_below_ipv4(addresses) if run.default_route else None:
@@ -104,6 +108,8 @@ TABLE: Final[Mapping[Code, Row]] = {
     ),
     Code.IPV4_FIRST: Row(Severity.NOTE, _ranked_below_ipv4),
     Code.RESOLVERS: Row(Severity.WARNING, _unused_resolvers),
+    Code.TAKEN_AWAY: Row(Severity.WARNING, _taken_away),
+    Code.CONTESTED: Row(Severity.ERROR),
 }
 
 

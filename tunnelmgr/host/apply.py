@@ -1,18 +1,20 @@
 """Makes this machine look as desired, writing every change down and taking back what failed half way."""
 
+import asyncio
 import errno
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
 from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.host.desired import Desired
 from tunnelmgr.host.device_name import is_ours
+from tunnelmgr.host.disturbance import Disturbances, taken_away
 from tunnelmgr.host.interface import Host
-from tunnelmgr.host.items import Advertisement, Fate, Item, KernelTunnel, Purpose, Resolvers, Sysctl, Table
+from tunnelmgr.host.items import Advertisement, Fate, Item, KernelTunnel, Purpose, Resolvers, Rule, Sysctl, Table
 from tunnelmgr.host.journal import Journal
-from tunnelmgr.host.plan import Step, lan_items, plan, taken_back
+from tunnelmgr.host.plan import Step, changes, lan_items, taken_back, wanted
 from tunnelmgr.host.resolvers import ResolverHelper
 from tunnelmgr.host.surroundings import Surroundings
 
@@ -39,11 +41,15 @@ class Configurator:
         self._journal = journal
         self.shortfalls: tuple[Shortfall, ...] = ()
         """What the last `apply` left out."""
+        self.disturbances = Disturbances()
+        self._had: Collection[Item] = ()
+        """What the last `apply` wanted there."""
 
     async def apply(self, desired: Desired) -> list[Step]:
         """Make it so; return the steps taken, none when it was so already.
 
-        Raises TunnelError after having gone back to what was before the call, the device's sysctls aside.
+        Raises TunnelError after having gone back to what was before the call, the device's sysctls aside; ContestedError,
+        with nothing done, when somebody does not want it so.
         """
         around = self._host.surroundings()
         if desired.needs_nft:
@@ -55,7 +61,11 @@ class Configurator:
                 f"{desired.device}: cannot read what is configured: {error.strerror}", hint="run as root"
             ) from error
         self.shortfalls = ()
-        steps = plan(desired, actual | self._remembered(), self._helper(desired, around))
+        ours, actual = self._ours(), actual | self._remembered()
+        wished = wanted(desired, actual, self._helper(desired, around), ours)
+        steps = changes(wished, actual)
+        self._mind(taken_away(self._had, actual, [step.after for step in steps if step.after]))
+        self._had, undone = (), []
         for number, step in enumerate(steps):
             try:
                 await self._take(step)
@@ -69,6 +79,8 @@ class Configurator:
                         self._do_without(step, error)
                     case _Need.NONE:
                         _log.info("%s: %s: left as it is", _text(step), error.strerror)
+                undone.append(step.after)
+        self._had = [item for item in wished if item not in undone]
         return steps
 
     async def clear(self) -> list[Step]:
@@ -78,6 +90,7 @@ class Configurator:
         Settings of the device itself stay until it vanishes. To be called before the Tun is closed. Raises TunnelError,
         after the rest is done, when something cannot be taken back: it stays in the journal.
         """
+        self._had = ()
         steps = [step for step in taken_back(self._journal.net()) if not self._left_to_another_profile(step)]
         failures = await self._undo(steps)
         if failures:
@@ -93,9 +106,9 @@ class Configurator:
 
     def _looked_for(self, desired: Desired) -> list[Item]:
         """Return what is not found by looking at the device: what shall be there, and what was put there."""
-        changed = [change.after for change in self._journal.net() if change.after]
-        found = {item.key: item for item in [*changed, *lan_items(desired)] if not item.is_of_device}
-        return list(found.values())
+        # One rule of a pair that lost the other is found by its source alone.
+        found = (item for item in [*self._ours(), *lan_items(desired)] if not item.is_of_device or isinstance(item, Rule))
+        return list({item.key: item for item in found}.values())
 
     def _do_without(self, step: Step, error: OSError) -> None:
         item = step.item
@@ -111,7 +124,14 @@ class Configurator:
 
     def _remembered(self) -> frozenset[Item]:
         """Return what is ours and nobody but the journal can tell."""
-        return frozenset(step.after for step in self._journal.net() if isinstance(step.after, Resolvers))
+        return frozenset(item for item in self._ours() if isinstance(item, Resolvers))
+
+    def _ours(self) -> list[Item]:
+        return [step.after for step in self._journal.net() if step.after]
+
+    def _mind(self, lost: Collection[Item]) -> None:
+        if lost:
+            self.disturbances.note(lost, self._host.suspects(lost), asyncio.get_running_loop().time())
 
     def _helper(self, desired: Desired, around: Surroundings) -> ResolverHelper | None:
         if not desired.resolvers:

@@ -84,6 +84,7 @@ class FakeHost:
         """Interfaces beside our tunnels, with their MTU."""
         self.leased: dict[IPv4Address, float] = {}
         """IPv4 addresses that go unless they are renewed, with the seconds left."""
+        self.suspected: tuple[str, ...] = ()
         self.watchers: list[Callable[[], None]] = []
 
     def surroundings(self) -> Surroundings:
@@ -113,7 +114,8 @@ class FakeHost:
 
     async def actual(self, device: str, others: Collection[Item] = ()) -> frozenset[Item]:
         table = route_table(device)
-        sources = {item.source for item in self.items.values() if isinstance(item, Rule) and item.table == table}
+        rules = [item for item in self.items.values() if isinstance(item, Rule) and item.table == table]
+        sources = {item.source for item in [*rules, *others] if isinstance(item, Rule)}
         asked = {item.key for item in others}
         return frozenset(
             item
@@ -141,6 +143,15 @@ class FakeHost:
             await asyncio.Event().wait()
         finally:
             self.watchers.remove(changed)
+
+    def suspects(self, lost: Collection[Item]) -> tuple[str, ...]:
+        return self.suspected
+
+    def take_away(self, item: Item) -> None:
+        """Do what somebody else does, and tell those who watch."""
+        del self.items[item.key]
+        for changed in self.watchers:
+            changed()
 
     async def close(self) -> None:
         pass

@@ -47,8 +47,12 @@ class Host(Protocol):
         """Carry out one change. Raises OSError with the errno of the kernel, TunnelError for a tool that is missing."""
 
     async def watch(self, changed: Callable[[], None]) -> None:
-        """Call `changed` after addresses, routes or links changed, at most a few times a second, and after radvd ended by
-        itself. Runs until cancelled."""
+        """Call `changed` after something that a tunnel needs changed: at most a few times a second after links, addresses,
+        routes, rules or switches did and after radvd ended by itself, at once after one of our firewall tables did. A device
+        whose firewall is missing has been switched off by then. Runs until cancelled."""
+
+    def suspects(self, lost: Collection[Item]) -> tuple[str, ...]:
+        """Return who on this machine could have taken these away, in words."""
 
     def barred(self, device: str) -> Mapping[str, int]:
         """Return how many packets came out of a kernel tunnel that may not, by names as in `status`: quick."""

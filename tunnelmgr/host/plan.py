@@ -67,9 +67,18 @@ class Step:
         return self.before.remove_lines() if self.before else []
 
 
-def plan(desired: Desired, actual: Collection[Item], helper: ResolverHelper | None = None) -> list[Step]:
-    """Return the steps from `actual` to `desired`; none when nothing is to be done. Resolvers take a helper."""
-    wanted = [*_wanted(desired, actual), *_resolvers(desired, helper)]
+def plan(
+    desired: Desired, actual: Collection[Item], helper: ResolverHelper | None = None, ours: Collection[Item] = ()
+) -> list[Step]:
+    """Return the steps from `actual` to `desired`; none when nothing is to be done. Resolvers take a helper.
+
+    `ours` is what is on this machine because of this profile.
+    """
+    return changes(wanted(desired, actual, helper, ours), actual)
+
+
+def changes(wanted: Sequence[Item], actual: Collection[Item]) -> list[Step]:
+    """Return the steps from what is to what is wanted."""
     existing = {item.key: item for item in actual}
     additions = [step for item in wanted for step in _change(existing.get(item.key), item)]
     kept = {item.key for item in wanted}
@@ -121,7 +130,10 @@ def _in_order(items: Iterable[Item]) -> list[Item]:
     return sorted(items, key=lambda item: (ORDER.index(type(item)), str(item)))
 
 
-def _wanted(desired: Desired, actual: Collection[Item]) -> list[Item]:
+def wanted(
+    desired: Desired, actual: Collection[Item], helper: ResolverHelper | None = None, ours: Collection[Item] = ()
+) -> list[Item]:
+    """Return all that shall be there, in the order in which it comes."""
     device = desired.device
     return [
         *_tables(desired),
@@ -130,11 +142,12 @@ def _wanted(desired: Desired, actual: Collection[Item]) -> list[Item]:
         Mtu(device, desired.mtu),
         LinkUp(device),
         *(Address(device, address) for address in desired.addresses),
-        *_forwarding(desired, actual),
+        *_forwarding(desired, actual, ours),
         *_sources(desired),
         *(Route(device, prefix, metric) for prefix, metric in desired.destinations),
         *_neighbours(desired),
         *lan_items(desired),
+        *_resolvers(desired, helper),
     ]
 
 
@@ -176,19 +189,22 @@ def _kernel_tunnel(desired: Desired) -> list[Item]:
     return [KernelTunnel(desired.device, kernel.local, kernel.remote, kernel.ttl, kernel.tos)]
 
 
-def _forwarding(desired: Desired, actual: Collection[Item]) -> list[Item]:
+def _forwarding(desired: Desired, actual: Collection[Item], ours: Collection[Item]) -> list[Item]:
     """Switch forwarding on without losing native IPv6: a forwarding kernel ignores router advertisements on interfaces
-    whose accept_ra is 1, and heeds them at 2 (ip-sysctl.rst)."""
+    whose accept_ra is 1, and heeds them at 2 (ip-sysctl.rst). So it must stay, as long as the switch is ours."""
     if desired.forwarding is Forwarding.OFF:
         return []
-    if Sysctl(FORWARDING, "1") in actual:
-        return [Sysctl(FORWARDING, "1")]
+    switch = Sysctl(FORWARDING, "1")
+    if switch in actual and switch not in ours:
+        return [switch]
     # On its LANs this host is the router, and heeds no other.
     deaf = {f"net/ipv6/conf/{name}/accept_ra" for name in (desired.device, *(link.interface for link in desired.lan))}
-    heeding = [
-        item.path for item in actual if isinstance(item, Sysctl) and item.path.endswith("/accept_ra") and item.value == "1"
-    ]
-    return [*(Sysctl(path, "2") for path in sorted(heeding) if path not in deaf), Sysctl(FORWARDING, "1")]
+    heeding = {
+        item.path
+        for item in actual
+        if isinstance(item, Sysctl) and item.path.endswith("/accept_ra") and item.value in {"1", "2"}
+    }
+    return [*(Sysctl(path, "2") for path in sorted(heeding - deaf)), switch]
 
 
 def _neighbours(desired: Desired) -> list[Item]:

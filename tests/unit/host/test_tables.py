@@ -7,7 +7,7 @@ from ipaddress import IPv6Network
 import pytest
 
 from tunnelmgr.host.firewall import exit_rules, inbound_rules, lan_rules
-from tunnelmgr.host.items import Purpose, Table, TableState, state_of_table
+from tunnelmgr.host.items import Purpose, Table
 from tunnelmgr.host.items.tables import mark_in
 
 TABLE = Table.of("tm-home", Purpose.INBOUND, inbound_rules("tm-home", ("input", "forward")))
@@ -33,36 +33,16 @@ table ip6 tunnelmgr_home {{
 """
 FLUSHED = re.sub(rf"\t\t.*{re.escape(MARK)}\n", "", LISTING)
 DELETED = LISTING.replace(f"\t\tcounter drop {MARK}\n", "", 1)
-INSERTED = LISTING.replace("\t\tiifname", '\t\tiifname "tm-home" accept\n\t\tiifname', 1)
-OPENED = LISTING.replace(f"drop {MARK}", f"accept {MARK}", 1)
-DORMANT = LISTING.replace("{\n", "{\n\tflags dormant\n", 1)
 
 
-def test_a_table_that_is_listed_as_it_was_left_is_as_we_left_it() -> None:
-    assert state_of_table(TABLE, LISTING, LISTING) is TableState.AS_LEFT
-    assert state_of_table(TABLE, LISTING) is TableState.AS_LEFT
-
-
-@pytest.mark.parametrize("listing", [FLUSHED, DELETED, INSERTED, OPENED, DORMANT])
-def test_whatever_somebody_does_to_it_shows(listing: str) -> None:
-    assert state_of_table(TABLE, listing, LISTING) is TableState.CHANGED
-
-
-@pytest.mark.parametrize("listing", [FLUSHED, DELETED, LISTING.replace(TABLE.mark, "tunnelmgr 00000000/8")])
-def test_what_is_missing_shows_even_where_it_is_not_known_how_it_was_left(listing: str) -> None:
-    assert state_of_table(TABLE, listing) is TableState.CHANGED
-
-
-def test_a_table_that_is_not_listed_is_gone() -> None:
-    assert state_of_table(TABLE, None, LISTING) is TableState.GONE
-    assert state_of_table(TABLE, None) is TableState.GONE
+@pytest.mark.parametrize("listing", [FLUSHED, DELETED, LISTING + LISTING, ""])
+def test_where_a_rule_is_missing_there_is_no_mark(listing: str) -> None:
+    assert mark_in(listing) == ""
 
 
 def test_a_mark_is_that_of_all_rules() -> None:
     assert mark_in(LISTING) == TABLE.mark
-    assert mark_in(LISTING + LISTING) == ""
     assert mark_in(LISTING.replace(TABLE.mark, "tunnelmgr 00000000/8", 1)) == ""
-    assert mark_in("") == ""
 
 
 def test_other_rules_are_another_table() -> None:

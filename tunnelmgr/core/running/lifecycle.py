@@ -26,10 +26,12 @@ from tunnelmgr.core.running.probe import Prober, probe
 from tunnelmgr.core.running.snapshot import Snapshot
 from tunnelmgr.core.runtime import Runtime
 from tunnelmgr.host.apply import Configurator
+from tunnelmgr.host.disturbance import ContestedError
 from tunnelmgr.host.interface import Host
 from tunnelmgr.host.journal import Journal
 
 SETTLING: Final = 1.0  # seconds from a change of the network to a look at it: changes come in swarms
+STANDING_BACK: Final = 300.0  # seconds, where others take away again and again what a tunnel needs
 WATCH_AGAIN: Final = 5.0  # seconds until the network is watched again after that failed
 
 ConditionListener = Callable[[Condition], None]
@@ -95,7 +97,7 @@ class Lifecycle:
         try:
             configurator = Configurator(self._host, journal)
             await configurator.clear()
-            watching = asyncio.create_task(self._watch())
+            watching = asyncio.create_task(_watch(self._host, self._network_changed, self._progress))
             try:
                 await self._live(configurator)
             finally:
@@ -145,6 +147,8 @@ class Lifecycle:
         self._preference.began(number, self._loop.time())
         try:
             leaving = await self._run_method(self._profile.methods[number], configurator)
+        except ContestedError as error:
+            await self._stand_back(error)
         except TunnelError as error:
             self._note_failure(number, error)
             hopeless = _is_final(error) and self._stands_alone(number)
@@ -160,6 +164,14 @@ class Lifecycle:
         # All have had their turn. Without a pause, methods that fail at once would follow each other as fast as they can.
         if not self._follows(number):
             await self._unless_stopped(self._rest())
+
+    async def _stand_back(self, error: ContestedError) -> None:
+        """Leave this host to whoever does not want the tunnel there. No other method would fare better."""
+        if not self._waits:
+            raise error
+        self._stands(Condition(State.DOWN, Code.CONTESTED, error.message, error.hint))
+        await self._unless_stopped(asyncio.sleep(STANDING_BACK))
+        self._stands(Condition(State.STARTING, reason="trying again"))
 
     @property
     def _waits(self) -> bool:
@@ -265,15 +277,6 @@ class Lifecycle:
         await self._look()
         self._stands(Condition(State.STARTING, reason="trying again"))
 
-    async def _watch(self) -> None:
-        """Follow changes of the network until cancelled."""
-        while True:
-            try:
-                await self._host.watch(self._network_changed)
-            except OSError as error:
-                self._progress("unwatched", f"cannot watch the network: {error.strerror}; trying again")
-            await asyncio.sleep(WATCH_AGAIN)
-
     def _network_changed(self) -> None:
         """Pass a change on. It may be only that of our own device, which is no reason to judge the methods anew."""
         if self._run is not None:
@@ -331,6 +334,16 @@ class Lifecycle:
             inbound=self._profile.firewall.inbound.value,
             log=str(self._runtime.log(self._profile.name)),
         )
+
+
+async def _watch(host: Host, changed: Callable[[], None], progress: Callable[[str, str], None]) -> None:
+    """Follow changes of the network, and of what is ours on this host, until cancelled."""
+    while True:
+        try:
+            await host.watch(changed)
+        except* OSError as failures:
+            progress("unwatched", f"cannot watch the network: {failures.exceptions[0]}; trying again")
+        await asyncio.sleep(WATCH_AGAIN)
 
 
 def _is_final(error: TunnelError) -> bool:

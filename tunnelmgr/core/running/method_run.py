@@ -166,7 +166,7 @@ class MethodRun:
         counters = Counter(tunnel.counters)
         counters.update(self._carrier.barred)
         device = self._wished(self._up) if self._up else None
-        shortfall = self._shortfall
+        shortfall, disturbances = self._shortfall, self._configurator.disturbances
         return Running(
             device=self._profile.device,
             tunnel=replace(tunnel, counters=counters),
@@ -177,6 +177,8 @@ class MethodRun:
             resolvers=tuple(map(str, device.resolvers)) if device and not shortfall else (),
             shortfall=shortfall.reason if shortfall else "",
             shortfall_hint=shortfall.hint if shortfall else "",
+            taken_away=(taken_away := disturbances.text(asyncio.get_running_loop().time())),
+            taken_away_hint=disturbances.hint if taken_away else "",
             verified=self._verified,
             datapath=self._carrier.path,
             datapath_reason=self._carrier.reason,
@@ -242,8 +244,8 @@ class MethodRun:
 
     async def _refresh(self) -> None:
         """Make device and LAN what they shall be now, and leave to the kernel what it can carry now."""
+        await self._configure()
         if self._up:
-            await self._configure()
             self._tell_lan()
 
     async def _came_up(self, up: Up) -> None:
@@ -341,6 +343,8 @@ class MethodRun:
             carries = self._proof.carries
             desired = self._lan.shared(self._wished(self._up), self._up.config, around, carries=carries, now=now)
         await self._carrier.configure(desired)
+        if disturbed := self._configurator.disturbances.news():
+            self._listener.progress(Progress(Code.TAKEN_AWAY.value, disturbed))
         return desired
 
     def _tell_lan(self) -> None:

@@ -5,7 +5,7 @@ from typing import Final, get_args
 from tunnelmgr.host.items.links import KernelTunnel, LinkUp, Mtu, Sysctl
 from tunnelmgr.host.items.routing import Address, NeighbourProxy, Route, Rule, Unreachable
 from tunnelmgr.host.items.services import Advertisement, Resolvers
-from tunnelmgr.host.items.tables import Purpose, Table, TableState, state_of_table
+from tunnelmgr.host.items.tables import Purpose, Table
 from tunnelmgr.host.items.thing import Fate
 
 Item = (
@@ -41,7 +41,5 @@ __all__ = [
     "Rule",
     "Sysctl",
     "Table",
-    "TableState",
     "Unreachable",
-    "state_of_table",
 ]

@@ -27,6 +27,10 @@ class Advertisement(Thing):
         return False
 
     @property
+    def words(self) -> str:
+        return f"radvd with {self.path}"
+
+    @property
     def pid_file(self) -> str:
         return f"{self.path}.pid"
 
@@ -49,6 +53,10 @@ class Resolvers(Thing):
     @property
     def key(self) -> Hashable:
         return Resolvers, self.device
+
+    @property
+    def words(self) -> str:
+        return f"the resolvers {', '.join(map(str, self.servers))} in {self.helper.value}"
 
     def can_replace(self, before: Any) -> bool:
         return bool(before.helper is self.helper)

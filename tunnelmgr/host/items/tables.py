@@ -4,7 +4,7 @@ import hashlib
 import re
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
-from enum import Enum, StrEnum
+from enum import StrEnum
 from typing import Any, Self
 
 from tunnelmgr.host.device_name import nft_table
@@ -28,19 +28,15 @@ class Purpose(StrEnum):
     """Out of a kernel tunnel comes what its paths authorise; the rest is counted by reason."""
 
     @property
+    def keeps_out(self) -> bool:
+        """True if something comes in that may not as soon as the table is missing."""
+        return self in {Purpose.INBOUND, Purpose.PATHS}
+
+    @property
     def family(self) -> str:
         """The address family. Never inet: a rule that asks for a connection's state makes the kernel track all connections
         of the rule's families, and the outer IPv4 datagrams of a busy relay would fill the table of connections."""
         return "ip" if self in {Purpose.ERRORS, Purpose.OUTER} else "ip6"
-
-
-class TableState(Enum):
-    """How a table stands that we have made."""
-
-    AS_LEFT = "as left"
-    CHANGED = "changed"
-    """By somebody else."""
-    GONE = "gone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,18 +93,6 @@ def mark_in(listing: str) -> str:
     """Return the mark of the table that nft lists so; empty unless all its rules are there that were made."""
     found = re.findall(r'comment "(tunnelmgr [0-9a-f]{8}/(\d+))"', listing)
     return found[0][0] if len(set(found)) == 1 and len(found) == int(found[0][1]) else ""
-
-
-def state_of_table(table: Table, listing: str | None, left: str | None = None) -> TableState:
-    """Return how a table stands, by what nft lists of it: without counters and handles, and None when there is none.
-
-    `left` is the listing from when it was made. Where that is not known the marks decide, which do not show what somebody
-    has added.
-    """
-    if listing is None:
-        return TableState.GONE
-    same = mark_in(listing) == table.mark != "" if left is None else listing == left
-    return TableState.AS_LEFT if same else TableState.CHANGED
 
 
 def _mark_of(rules: Sequence[str]) -> str:

@@ -1,5 +1,6 @@
 """What every thing we put on this machine can tell of itself."""
 
+import re
 from collections.abc import Hashable
 from enum import Enum
 from typing import Any
@@ -41,6 +42,11 @@ class Thing:
         """Whether it is found by looking at the tunnel's device. The LAN's things are not, nor routes that lead nowhere: the
         journal alone tells which of them are ours, and the tunnel of this host works without them."""
         return True
+
+    @property
+    def words(self) -> str:
+        """What it is for a user: its line without the verb."""
+        return re.sub(r" (add|append|set|-w)\b", "", self.add_lines()[0])
 
     def can_replace(self, before: Any) -> bool:
         """True if it can be put in the place of `before`, which has the same key; else that has to go first."""

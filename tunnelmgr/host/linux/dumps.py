@@ -25,23 +25,31 @@ def _answers(family: int, request: int, flags: int, body: bytes) -> Iterator[tup
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, family) as netlink:
         netlink.sendto(struct.pack("=IHHII", 16 + len(body), request, flags, 1, 0) + body, (0, 0))
         while True:
-            data = netlink.recv(65536)
-            while data:
-                length, kind = struct.unpack_from("=IH", data)
+            for kind, message in messages(netlink.recv(65536)):
                 if kind == _NLMSG_DONE:
                     return
                 if kind == _NLMSG_ERROR:
-                    (code,) = struct.unpack_from("=i", data, 16)
+                    (code,) = struct.unpack_from("=i", message)
                     raise OSError(-code, os.strerror(-code))
-                yield kind, data[16:length]
-                data = data[(length + 3) & ~3 :]
+                yield kind, message
+
+
+def messages(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield type and content of each message in what was read from a netlink socket."""
+    while data:
+        length, kind = struct.unpack_from("=IH", data)
+        yield kind, data[16:length]
+        data = data[(length + 3) & ~3 :]
 
 
 def attributes(data: bytes) -> dict[int, bytes]:
     """Return the attributes a message, or an attribute that holds others, consists of."""
-    found: dict[int, bytes] = {}
+    return dict(elements(data))
+
+
+def elements(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield kind and content of each attribute, where one kind may be there several times."""
     while len(data) >= 4:
         length, kind = struct.unpack_from("=HH", data)
-        found[kind & _TYPE] = data[4:length]
+        yield kind & _TYPE, data[4:length]
         data = data[(length + 3) & ~3 :]
-    return found

@@ -1,16 +1,22 @@
 """This Linux machine as a `Host`."""
 
+import asyncio
+import errno
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from functools import partial
 from typing import Any
 
 from tunnelmgr.host.device_name import nft_table
-from tunnelmgr.host.items import Advertisement, Item, Purpose, Resolvers, Sysctl, Table
+from tunnelmgr.host.items import Advertisement, Item, LinkUp, Purpose, Resolvers, Sysctl, Table
+from tunnelmgr.host.linux.barrier import switch_off
 from tunnelmgr.host.linux.monitor import watch
 from tunnelmgr.host.linux.netlink import Netlink
-from tunnelmgr.host.linux.nft import Tables, counters
+from tunnelmgr.host.linux.nft import Tables, has_nft
 from tunnelmgr.host.linux.radvd import Radvd
 from tunnelmgr.host.linux.resolver_helper import hand_over
+from tunnelmgr.host.linux.ruleset import counters, watch_ruleset
 from tunnelmgr.host.linux.surroundings import surroundings
+from tunnelmgr.host.linux.suspects import suspects
 from tunnelmgr.host.linux.sysctl import read_sysctl, set_sysctl, sysctls_of
 from tunnelmgr.host.linux.tun import LinuxTun, open_tun
 from tunnelmgr.host.plan import Step
@@ -24,6 +30,8 @@ class LinuxHost:
         self._netlink = Netlink()
         self._radvd = Radvd()
         self._tables = Tables()
+        self._author = ""
+        """The program that changed one of our tables last."""
         self._by_kind: Mapping[type[Item], Callable[[Any, Any], Awaitable[None]]] = {
             Table: self._tables.run,
             Sysctl: set_sysctl,
@@ -56,11 +64,30 @@ class LinuxHost:
 
     async def run(self, step: Step) -> None:
         carry_out = self._by_kind.get(type(step.item), self._netlink.run)
+        if isinstance(step.after, LinkUp) and self._open_to_strangers():
+            raise OSError(errno.EBUSY, "somebody took the firewall away at this moment")
         await carry_out(step.before, step.after)
 
     async def watch(self, changed: Callable[[], None]) -> None:
         self._radvd.changed = changed
-        await watch(changed)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(watch(changed))
+            if has_nft():
+                tasks.create_task(watch_ruleset(partial(self._ruleset_changed, changed)))
+
+    def suspects(self, lost: Collection[Item]) -> tuple[str, ...]:
+        return suspects(lost, self._author)
+
+    def _ruleset_changed(self, changed: Callable[[], None], author: str) -> None:
+        """Shut what strangers could come in by, before anything else happens; then have it looked at."""
+        if self._tables.disturbed():
+            self._author = author
+            for device in self._open_to_strangers():
+                switch_off(device)
+            changed()
+
+    def _open_to_strangers(self) -> set[str]:
+        return {table.device for table in self._tables.disturbed() if table.purpose.keeps_out}
 
     async def close(self) -> None:
         await self._netlink.close()

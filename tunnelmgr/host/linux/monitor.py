@@ -1,11 +1,11 @@
-"""Tells that addresses, routes or links changed, without reading what: whoever asks looks again."""
+"""Tells that links, addresses, routes, rules or switches changed, without reading what: whoever asks looks again."""
 
 import asyncio
 import socket
 from collections.abc import Callable
 
-# linux/rtnetlink.h: RTMGRP_LINK, RTMGRP_IPV4_IFADDR, RTMGRP_IPV4_ROUTE, RTMGRP_IPV6_IFADDR, RTMGRP_IPV6_ROUTE
-_GROUPS = 0x1 | 0x10 | 0x40 | 0x100 | 0x400
+# A bit for each RTNLGRP_* of linux/rtnetlink.h: LINK, IPV4_IFADDR, IPV4_ROUTE, IPV6_IFADDR, _ROUTE, _RULE and _NETCONF.
+_GROUPS = sum(1 << (group - 1) for group in (1, 5, 7, 9, 11, 19, 25))
 _QUIET = 0.2  # seconds; a new address brings a burst of messages, and DHCP clients change several things in a row
 
 

@@ -56,15 +56,15 @@ class Netlink:
     async def actual(self, device: str, others: Collection[Item] = ()) -> list[Item]:
         """Return the device's state, addresses, routes and rules. Without the device: its rules alone.
 
-        Of `others`, return the addresses and unreachable routes that are there.
+        Of `others`, return the addresses and unreachable routes that are there, and all rules of their sources.
         """
         for _ in range(_READING_ATTEMPTS - 1):
             with contextlib.suppress(InterruptedError):  # somebody changed something while we read
-                return [*await self._read(device), *await self._found(others)]
-        return [*await self._read(device), *await self._found(others)]
+                return [*await self._read(device, others), *await self._found(others)]
+        return [*await self._read(device, others), *await self._found(others)]
 
-    async def _read(self, device: str) -> list[Item]:
-        items: list[Item] = [*await self._rules(device)]
+    async def _read(self, device: str, others: Collection[Item]) -> list[Item]:
+        items: list[Item] = [*await self._rules(device, others)]
         try:
             index = _index(device)
         except OSError:
@@ -130,11 +130,12 @@ class Netlink:
                 found.append(NeighbourProxy(device, socket.if_indextoname(neighbour["ifindex"]), address))
         return found
 
-    async def _rules(self, device: str) -> list[Rule]:
+    async def _rules(self, device: str, others: Collection[Item]) -> list[Rule]:
         """Return the rules that point to the device's table, and those beside them that look into the main table first."""
+        known = {item.source for item in others if isinstance(item, Rule)}
         rules = [_read_rule(rule) async for rule in self._dump("rule", family=socket.AF_INET6, FRA_PROTOCOL=ROUTE_PROTOCOL)]
         table = route_table(device)
-        sources = {rule.source for rule in rules if rule.table == table}
+        sources = {rule.source for rule in rules if rule.table == table} | known
         return [rule for rule in rules if rule.source in sources and rule.table in {table, MAIN_TABLE}]
 
     async def _until_local(self, address: IPv6Address) -> None:
