@@ -1,4 +1,4 @@
-"""Teredo as the core sees it."""
+"""Teredo as the core sees it: which roles there are, and the Tunnel each one makes."""
 
 from collections.abc import Mapping, Sequence
 from random import Random
@@ -13,7 +13,6 @@ from tunnelmgr.api.transport import Suitability, Transport
 from tunnelmgr.api.tunnel import Tunnel
 from tunnelmgr_teredo.client.settings import ClientSettings
 from tunnelmgr_teredo.relay.settings import RelayServiceSettings
-from tunnelmgr_teredo.roles import role_of
 from tunnelmgr_teredo.server.settings import ServerSettings
 
 
@@ -29,28 +28,47 @@ class Teredo(Transport):
     }
 
     def __init__(self, role: str, settings: Settings) -> None:
-        self._role = role_of(settings)
+        if not isinstance(settings, ClientSettings | ServerSettings | RelayServiceSettings):
+            raise TypeError(f"Teredo has no role with settings of type {type(settings).__name__}")
+        self._settings = settings
 
     def describe(self) -> str:
-        return self._role.describe()
+        return self._settings.describe()
 
     def suits(self, report: NetworkReport) -> Suitability:
-        return self._role.suits(report)
+        return self._settings.suits(report)
 
     def expected(self) -> HostConfig | None:
-        return self._role.expected()
+        return None if isinstance(self._settings, ClientSettings) else self._settings.host_config
 
     def tunnel(self, random: Random) -> Tunnel:
-        return self._role.tunnel(random)
+        # Imported here: a client does not wait for the modules of a server and a relay.
+        match self._settings:
+            case ClientSettings() as client:
+                from tunnelmgr_teredo.client.client import TeredoClient
+
+                return TeredoClient(client, random)
+            case ServerSettings() as server:
+                from tunnelmgr_teredo.server.server import TeredoServer
+
+                return TeredoServer(server, random)
+            case RelayServiceSettings() as relay:
+                from tunnelmgr_teredo.relay.relay import TeredoRelay
+
+                return TeredoRelay(relay, random)
 
     def mtu_max(self) -> int:
-        return self._role.mtu_max()
+        return self._settings.mtu if isinstance(self._settings, ClientSettings) else self._settings.host_config.mtu
 
     def may_delegate(self) -> bool:
         return False
 
     def probes(self, random: Random) -> Sequence[ReachProbe]:
-        return self._role.probes(random)
+        if not isinstance(self._settings, ClientSettings):
+            return ()
+        from tunnelmgr_teredo.client.reachability import probes
+
+        return tuple(probes(self._settings, random))
 
     @classmethod
     def dissectors(cls) -> Sequence[Dissector]:

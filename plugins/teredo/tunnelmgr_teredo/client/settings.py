@@ -6,8 +6,10 @@ from typing import Annotated, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from tunnelmgr.api.report import NatKind, NetworkReport
 from tunnelmgr.api.secret import Secret
 from tunnelmgr.api.settings import BYTES, SECONDS, HostName, Settings
+from tunnelmgr.api.transport import Fit, Suitability
 from tunnelmgr_teredo.client.servers import ConfiguredServer
 from tunnelmgr_teredo.constants import LINK_MTU, MTU_MAX, PEERS_MAX, REFRESH_INTERVAL
 from tunnelmgr_teredo.wire.address import GlobalUnicast
@@ -164,6 +166,23 @@ class ClientSettings(Settings):
                 hint = "if that is meant, list its prefix in `private_deployment`"
                 raise ValueError(f"`server` {name.literal} is not a public address; {hint}")
         return self
+
+    def describe(self) -> str:
+        """Return what the user chose."""
+        return f"server {self.server[0]}" if len(self.server) == 1 else f"servers {', '.join(self.server)}"
+
+    def suits(self, report: NetworkReport) -> Suitability:
+        """Judge whether a client may be run here."""
+        if report.network.source is None and not int(self.bind):
+            return Suitability(Fit.UNSUITABLE, "there is no IPv4 default route")
+        if report.udp is False or report.nat is NatKind.BLOCKED:
+            return Suitability(Fit.UNSUITABLE, "no UDP reaches the internet from here")
+        if report.native_ipv6:
+            return Suitability(Fit.UNSUITABLE, "there is native IPv6, which is better")
+        if report.nat is NatKind.SYMMETRIC:
+            return Suitability(Fit.POSSIBLE, "behind a symmetric NAT native hosts are reached, other Teredo clients are not")
+        passes = "UDP passes" if report.udp else "nothing shows that UDP does not pass"
+        return Suitability(Fit.GOOD, f"{passes}, and Teredo needs no more")
 
     @property
     def server_names(self) -> tuple[ConfiguredServer, ...]:

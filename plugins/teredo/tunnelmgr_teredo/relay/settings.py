@@ -6,7 +6,9 @@ from typing import Annotated, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from tunnelmgr.api.hostconfig import HostConfig
+from tunnelmgr.api.report import NetworkReport
 from tunnelmgr.api.settings import Settings
+from tunnelmgr.api.transport import Fit, Suitability
 from tunnelmgr_teredo.constants import (
     LINK_LOCAL_PREFIX,
     LINK_MTU,
@@ -82,6 +84,18 @@ class RelayServiceSettings(Settings):
         if self.bubble_source is not None and not is_native(self.bubble_source):
             raise ValueError(f"`bubble_source` {self.bubble_source} is not a native address of this relay; leave it out")
         return self
+
+    def describe(self) -> str:
+        """Return what the user chose."""
+        port = f"port {self.port}" if self.port else "a random port"
+        where = f"on {self.address}" if int(self.address) else f"on {port}"
+        return f"relay for this host {where}" if self.is_for_this_host else f"relay {where}"
+
+    def suits(self, report: NetworkReport) -> Suitability:
+        """Judge whether a relay may be run here."""
+        if report.native_ipv6 is False:
+            return Suitability(Fit.UNSUITABLE, "a relay needs native IPv6, and there is none here")
+        return Suitability(Fit.GOOD, "clients can be reached from native IPv6 here")
 
     @property
     def unicast(self) -> GlobalUnicast:

@@ -7,7 +7,9 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from tunnelmgr.api.hostconfig import HostConfig
+from tunnelmgr.api.report import NetworkReport
 from tunnelmgr.api.settings import BYTES, Settings
+from tunnelmgr.api.transport import Fit, Suitability
 from tunnelmgr_teredo.client.settings import SecureSettings
 from tunnelmgr_teredo.constants import LINK_MTU, MTU_MAX, RELAY_PEERS_MAX, RELAY_PORT, TEREDO_PREFIX
 from tunnelmgr_teredo.wire.address import GlobalUnicast
@@ -91,6 +93,16 @@ class ServerSettings(Settings):
         if len({secure.client_id for secure in self.secure}) < len(self.secure):
             raise ValueError("two clients under `secure` have the same `client_id`; a client has one secret")
         return self
+
+    def describe(self) -> str:
+        """Return what the user chose."""
+        return f"{'server and relay' if self.relay else 'server'} on {', '.join(map(str, self.addresses))}"
+
+    def suits(self, report: NetworkReport) -> Suitability:
+        """Judge whether a server may be run here."""
+        if report.native_ipv6 is False:
+            return Suitability(Fit.POSSIBLE, "without native IPv6 clients find each other and no native hosts")
+        return Suitability(Fit.GOOD, "clients can be served from here")
 
     @property
     def unicast(self) -> GlobalUnicast:
