@@ -54,19 +54,19 @@ ROOMS = [
     Room(
         "tunnelmgr_teredo",
         "client",
-        ("constants", "drops", "wire"),
+        ("constants", "drops", "native", "ports", "wire"),
         "a client that knows of servers and relays of ours agrees with their mistakes",
     ),
     Room(
         "tunnelmgr_teredo",
         "relay",
-        ("constants", "drops", "wire", "client"),
+        ("constants", "drops", "native", "ports", "wire", "client"),
         "a relay contacts clients as they do each other, and works without a server beside it",
     ),
     Room(
         "tunnelmgr_teredo",
         "server",
-        ("constants", "drops", "wire", "client", "relay"),
+        ("constants", "drops", "native", "ports", "wire", "client", "relay"),
         "the server has a relay beside it, and the roles are put together above",
     ),
     Room("tunnelmgr_teredo", "dissection", ("constants", "wire"), "a decoder explains bytes and runs nothing"),

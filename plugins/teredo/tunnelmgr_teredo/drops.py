@@ -1,8 +1,11 @@
 """Why something was not taken further: the words behind the `dropped-<reason>` counters."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import Enum
 
 from tunnelmgr.api.errors import WireError
+from tunnelmgr.api.outbox import Outbox
 
 
 class Drop(Enum):
@@ -62,3 +65,14 @@ class Refused(WireError):  # noqa: N818  # reads as what happened: `except Refus
     def __init__(self, drop: Drop) -> None:
         super().__init__(drop.value)
         self.drop = drop
+
+
+@contextmanager
+def counted_by(outbox: Outbox) -> Iterator[None]:
+    """Count what is refused within by its reason, and any other WireError as malformed."""
+    try:
+        yield
+    except Refused as refused:
+        outbox.drop(refused.drop)
+    except WireError:
+        outbox.drop(Drop.MALFORMED)

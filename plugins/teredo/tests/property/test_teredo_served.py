@@ -11,8 +11,8 @@ from tests.teredo_world.vectors import CLIENT_A, NATIVE_HOST, PACKETS
 
 from tunnelmgr.api.network import Endpoint
 from tunnelmgr.api.packets.ipv6 import IPv6Packet
+from tunnelmgr_teredo.native import is_native
 from tunnelmgr_teredo.wire.address import GlobalUnicast, TeredoAddress, is_teredo
-from tunnelmgr_teredo.wire.native import is_native
 
 OWN = {vectors.SERVER_1, vectors.SERVER_1_SECONDARY}
 UNICAST = GlobalUnicast()

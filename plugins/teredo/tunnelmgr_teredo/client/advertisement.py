@@ -17,8 +17,9 @@ from tunnelmgr_teredo.wire.datagram import Payload
 
 @dataclass(frozen=True, slots=True)
 class ServerAdvertisement:
-    """What a server told a client about itself."""
+    """What a server told a client."""
 
+    server: Server
     mapped: Endpoint
     """Where the server sees the client."""
     mtu: int
@@ -36,7 +37,7 @@ def read_advertisement(payload: Payload, server: Server, unicast: GlobalUnicast)
     mtu = LINK_MTU if advertisement.mtu is None else advertisement.mtu
     if not LINK_MTU <= mtu <= MTU_MAX:
         raise Refused(Drop.RA_MTU)
-    return ServerAdvertisement(payload.origin.endpoint, mtu)
+    return ServerAdvertisement(server, payload.origin.endpoint, mtu)
 
 
 def _router_advertisement(payload: Payload) -> RouterAdvertisement:

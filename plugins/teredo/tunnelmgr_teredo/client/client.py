@@ -6,36 +6,37 @@ from ipaddress import IPv4Address, IPv6Interface
 from random import Random
 
 from tunnelmgr.api.datagrams import ChannelEvent, ChannelFailed, Datagram, IcmpReceived
-from tunnelmgr.api.effects import Effect, EffectResult, Failed, OpenChannel
+from tunnelmgr.api.effects import Effect, EffectResult, Failed, FailureCode, OpenChannel
 from tunnelmgr.api.error_answers import ErrorAnswers
 from tunnelmgr.api.errors import ExitCode, WireError
 from tunnelmgr.api.events import Down, Notice, Stopped, Up
 from tunnelmgr.api.hostconfig import HostConfig
-from tunnelmgr.api.network import Network
+from tunnelmgr.api.network import Endpoint, Network
 from tunnelmgr.api.packets.ipv6 import IPv6Packet, ipv6_length
 from tunnelmgr.api.report import NatKind
 from tunnelmgr.api.status import Fact, PathUse, TunnelStatus
 from tunnelmgr.api.tunnel import Tunnel, earliest
-from tunnelmgr_teredo.client.advertisement import is_advertisement
+from tunnelmgr_teredo.client.advertisement import ServerAdvertisement, is_advertisement
 from tunnelmgr_teredo.client.discovery import DISCOVERY, LocalDiscovery
 from tunnelmgr_teredo.client.errands import Errands
 from tunnelmgr_teredo.client.filtering import FilteringTest
 from tunnelmgr_teredo.client.identity import Identity
 from tunnelmgr_teredo.client.peer_book import PeerBook
-from tunnelmgr_teredo.client.qualification import Lost, NatNamed, Qualification, Qualified
+from tunnelmgr_teredo.client.qualification import Qualification
 from tunnelmgr_teredo.client.reception import Reception
 from tunnelmgr_teredo.client.refresh_interval import RefreshInterval
-from tunnelmgr_teredo.client.service_port import ServicePort
 from tunnelmgr_teredo.client.settings import ClientSettings, NativeMode
 from tunnelmgr_teredo.client.transmission import Transmission
-from tunnelmgr_teredo.constants import CLIENT_LINK_LOCAL, HOST_ERRORS, TEREDO_PREFIX
-from tunnelmgr_teredo.drops import Drop, Refused
-from tunnelmgr_teredo.wire.address import TeredoAddress
+from tunnelmgr_teredo.constants import CLIENT_LINK_LOCAL, HOST_ERRORS, SERVICE, TEREDO_PREFIX
+from tunnelmgr_teredo.drops import Drop, Refused, counted_by
+from tunnelmgr_teredo.ports import UdpPorts
+from tunnelmgr_teredo.wire.address import GlobalUnicast, TeredoAddress
 from tunnelmgr_teredo.wire.datagram import Payload
 
 _NO_WAY_OUT = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL})
 _UNREACHABLE = 3  # ICMPv4 type; RFC 792
 _HOST_OR_PORT = frozenset({1, 3})  # its codes that tell of one destination
+_PORT_HINT = "choose another `port`, or leave it out for a random one"
 _NATIVE_APPEARED = {
     NativeMode.STANDBY: "this host has native IPv6, which takes the default route: is Teredo still needed here?",
     NativeMode.RUN: "this host has native IPv6, and `native: run` keeps Teredo as it was: is it still needed here?",
@@ -49,16 +50,17 @@ class TeredoClient(Tunnel):
         super().__init__()
         self._settings = settings
         self._random = random
-        self._unicast = settings.unicast
+        self._unicast = GlobalUnicast(settings.private_deployment)
         self._errors = ErrorAnswers(CLIENT_LINK_LOCAL, HOST_ERRORS, self.outbox)
         self._qualification = Qualification(settings, self._unicast, random, self.outbox)
         self._discovery = LocalDiscovery(random, self.outbox) if settings.local_discovery else None
         self._joining: OpenChannel | None = None
-        self._errands = Errands(settings.bind, self.outbox)
+        self._errands = Errands(settings.bind, random, self.outbox)
         self._interval: RefreshInterval | None = None
         self._filtering: FilteringTest | None = None
         self._network = Network()
-        self._port = ServicePort(settings.bind, settings.port, random, self.outbox)
+        hints = dict.fromkeys(FailureCode, _PORT_HINT) if settings.port else {}
+        self._ports = UdpPorts({SERVICE: Endpoint(settings.bind, settings.port)}, hints, random, self.outbox)
         self._book: PeerBook | None = None
         self._reception: Reception | None = None
         self._transmission: Transmission | None = None
@@ -75,7 +77,7 @@ class TeredoClient(Tunnel):
         self._network = network
         self._unicast.network_changed(network)
         self._qualification.remembered(memory)
-        self._port.open()
+        self._ports.open()
         if self._discovery is not None:
             self._discovery.network_changed(network)
             self._joining = self._discovery.opening()
@@ -83,12 +85,8 @@ class TeredoClient(Tunnel):
 
     def receive_datagram(self, datagram: Datagram, now: float) -> None:
         self.outbox.count("datagrams-received")
-        try:
+        with counted_by(self.outbox):
             self._receive(datagram, now)
-        except Refused as refused:
-            self.outbox.drop(refused.drop)
-        except WireError:
-            self.outbox.drop(Drop.MALFORMED)
         self._act_on_news(now)
 
     def receive_packet(self, packet: bytes, now: float) -> None:
@@ -121,9 +119,9 @@ class TeredoClient(Tunnel):
         self._unicast.network_changed(network)
         if self._discovery is not None:
             self._discovery.network_changed(network)
-        if not self._port.is_open:
+        if not self._ports.ready:
             return
-        local = self._port.endpoint(network)
+        local = self._ports.local(SERVICE, network)
         if self._must_stop():
             self._stand_down(now)
         elif self._standing_down:
@@ -141,8 +139,8 @@ class TeredoClient(Tunnel):
             self._qualification.server_heard(now)
 
     def effect_done(self, effect: Effect, result: EffectResult, now: float) -> None:
-        if self._port.effect_done(effect, result, now):
-            self._port_answered(now)
+        if self._ports.effect_done(effect, result, now):
+            self._begin(now)
         elif effect is self._joining:
             self._joined(result)
         elif not self._errands.effect_done(effect, result, now):
@@ -150,7 +148,7 @@ class TeredoClient(Tunnel):
         self._act_on_news(now)
 
     def handle_timeout(self, now: float) -> None:
-        self._port.handle_timeout(now)
+        self._ports.handle_timeout(now)
         self._qualification.handle_timeout(now)
         self._act_on_news(now)
         if self._book is not None:
@@ -160,7 +158,7 @@ class TeredoClient(Tunnel):
         self._errands.handle_timeout(now)
 
     def next_timeout(self) -> float | None:
-        timers = [self._port.next_timeout(), self._qualification.next_timeout(), self._errands.next_timeout()]
+        timers = [self._ports.next_timeout(), self._qualification.next_timeout(), self._errands.next_timeout()]
         if self._book is not None:
             timers.append(self._book.next_timeout())
         if self._discovery is not None:
@@ -181,16 +179,16 @@ class TeredoClient(Tunnel):
         """End at once: there is no far end to say good-bye to."""
         self._qualification.abandon()
         self._give_address_up(now)
-        self._port.end()
+        self._ports.end()
         self.outbox.say(Stopped())
 
     # -- channels -----------------------------------------------------------------------------------------------------
 
-    def _port_answered(self, now: float) -> None:
-        if self._port.is_open and self._must_stop():
+    def _begin(self, now: float) -> None:
+        if self._must_stop():
             self._stand_down(now)
-        elif self._port.is_open:
-            self._qualification.begin(self._port.endpoint(self._network), now)
+        else:
+            self._qualification.begin(self._ports.local(SERVICE, self._network), now)
 
     def _joined(self, result: EffectResult) -> None:
         if isinstance(result, Failed):
@@ -204,7 +202,8 @@ class TeredoClient(Tunnel):
         impossible = remote.port == 0 or remote.address.is_multicast or remote.address == IPv4Address(0)
         if impossible or remote == self._qualification.local:
             raise Refused(Drop.OUTER_SOURCE)
-        if self._errands.receive(datagram, now):
+        if datagram.channel not in (SERVICE, DISCOVERY):
+            self._errands.receive(datagram, now)
             self._heed_errands()
             return
         payload = Payload.parse(datagram.data)
@@ -227,18 +226,18 @@ class TeredoClient(Tunnel):
     def _act_on_news(self, now: float) -> None:
         for news in self._qualification.news():
             match news:
-                case Qualified():
+                case ServerAdvertisement():
                     self._take_address(news, now)
-                case Lost():
+                case Down():
                     self._give_address_up(now)
                     self._up = None
-                    self.outbox.say(Down(news.reason, news.hint, news.code))
-                case NatNamed():
+                    self.outbox.say(news)
+                case NatKind():
                     self._say_up()
                     self._look_at_filtering()
 
-    def _take_address(self, news: Qualified, now: float) -> None:
-        identity = self._identity(news)
+    def _take_address(self, told: ServerAdvertisement, now: float) -> None:
+        identity = self._identity(told)
         if self._book is not None and self._book.identity == identity:
             return
         self._give_address_up(now)
@@ -256,12 +255,12 @@ class TeredoClient(Tunnel):
             self._errands.run(self._interval)
         self._look_at_filtering()
 
-    def _identity(self, news: Qualified) -> Identity:
-        mapped = news.advertisement.mapped
-        if self._teredo is None or (self._teredo.mapped, self._teredo.server) != (mapped, news.server.primary):
-            self._teredo = TeredoAddress.build(news.server.primary, mapped, self._random)
-        mtu = min(news.advertisement.mtu, self._settings.mtu)
-        return Identity(self._teredo.ipv6, self._teredo, news.server, self._qualification.local, mtu)
+    def _identity(self, told: ServerAdvertisement) -> Identity:
+        primary = told.server.primary
+        if self._teredo is None or (self._teredo.mapped, self._teredo.server) != (told.mapped, primary):
+            self._teredo = TeredoAddress.build(primary, told.mapped, self._random)
+        mtu = min(told.mtu, self._settings.mtu)
+        return Identity(self._teredo.ipv6, self._teredo, told.server, self._qualification.local, mtu)
 
     def _give_address_up(self, now: float) -> None:
         if self._book is not None:
@@ -333,7 +332,7 @@ class TeredoClient(Tunnel):
             "nat": qualification.nat.word if book is not None else None,
             "nat_candidates": qualification.nat.candidates(filters=filters) if book is not None else None,
             "mapped": str(qualification.mapped) if qualification.mapped is not None else None,
-            "local": str(qualification.local) if self._port.is_open else None,
+            "local": str(qualification.local) if self._ports.ready else None,
             "port_preserved": qualification.port_preserved,
             "address": str(book.identity.address) if book is not None else None,
             "round_trip_s": qualification.round_trip,

@@ -7,17 +7,13 @@ part of qualification, whose cone phase RFC 5991 section 3.2 ended for the bit i
 Which of the restricted kinds it is, one server cannot tell: its two addresses answer from one port.
 """
 
-from ipaddress import IPv4Address
 from random import Random
 
-from tunnelmgr.api.datagrams import ChannelKind, Datagram
-from tunnelmgr.api.effects import CloseChannel, OpenChannel
-from tunnelmgr.api.network import Endpoint
+from tunnelmgr.api.datagrams import Datagram
 from tunnelmgr.api.outbox import Outbox
 from tunnelmgr.api.tunnel import earliest
 from tunnelmgr_teredo.client.servers import Server
 from tunnelmgr_teredo.client.solicitation import CONE_SOLICITATION, Solicitation, SolicitationOutcome
-from tunnelmgr_teredo.constants import SERVICE_PORTS
 from tunnelmgr_teredo.drops import Drop, Refused
 from tunnelmgr_teredo.wire.datagram import Payload, SharedSecret
 
@@ -31,20 +27,14 @@ class FilteringTest:
 
     def __init__(self, server: Server, secret: SharedSecret | None, random: Random, outbox: Outbox) -> None:
         self._server = server
-        self._random = random
-        self._outbox = outbox
         self._cone = Solicitation(random, outbox, secret, FILTERING, CONE_SOLICITATION)
         self._plain = Solicitation(random, outbox, secret, FILTERING)
         """Shows that answers of the server reach this port at all."""
-        self._open = False
+        self.done = False
         self.lets_strangers_in: bool | None = None
         """None while unknown."""
 
-    def opening(self, bind: IPv4Address) -> OpenChannel:
-        return OpenChannel(FILTERING, ChannelKind.UDP, Endpoint(bind, self._random.choice(SERVICE_PORTS)))
-
     def begin(self, now: float) -> None:
-        self._open = True
         self._plain.ask(self._server.primary_endpoint, now)
         self._cone.ask(self._server.primary_endpoint, now)
 
@@ -52,34 +42,21 @@ class FilteringTest:
         payload = Payload.parse(datagram.data)
         if datagram.remote == self._server.secondary_endpoint and self._cone.outcome is SolicitationOutcome.WAITING:
             self._cone.require_answer(payload)
-            self._find(lets_strangers_in=True)
+            self.lets_strangers_in = self.done = True
         elif self._plain.is_from(datagram.remote) and self._plain.is_answered_by(payload):
             self._plain.answered(now)
         elif self._cone.is_from(datagram.remote) and self._cone.is_answered_by(payload):
-            self.end()  # from the address that was asked: this server knows nothing of the bit
+            self.done = True  # from the address that was asked: this server knows nothing of the bit
         else:
             raise Refused(Drop.RA_UNASKED)
 
     def handle_timeout(self, now: float) -> None:
         self._plain.handle_timeout(now)
         self._cone.handle_timeout(now)
-        if self._cone.outcome is not SolicitationOutcome.SILENT:
-            return
-        if self._plain.outcome is SolicitationOutcome.ANSWERED:
-            self._find(lets_strangers_in=False)
-        else:
-            self.end()
+        if self._cone.outcome is SolicitationOutcome.SILENT:
+            self.done = True
+            if self._plain.outcome is SolicitationOutcome.ANSWERED:
+                self.lets_strangers_in = False
 
     def next_timeout(self) -> float | None:
         return earliest(self._plain.next_timeout(), self._cone.next_timeout())
-
-    def end(self) -> None:
-        if self._open:
-            self._open = False
-            self._plain.cancel()
-            self._cone.cancel()
-            self._outbox.say(CloseChannel(FILTERING))
-
-    def _find(self, *, lets_strangers_in: bool) -> None:
-        self.lets_strangers_in = lets_strangers_in
-        self.end()

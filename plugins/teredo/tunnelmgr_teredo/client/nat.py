@@ -45,9 +45,9 @@ class NatEvidence:
         # The answers of both addresses were asked for, so they show nothing of how the NAT filters.
         return NatKind.FULL_CONE if mapped == self._unfiltered else NatKind.PORT_RESTRICTED
 
-    def name(self, kind: NatKind | None, mapped: Endpoint) -> bool:
+    def name(self, kind: NatKind, mapped: Endpoint) -> bool:
         """Tell the user the kind of NAT; return True if that was news."""
-        if kind is None or kind is self.kind:
+        if kind is self.kind:
             return False
         self.kind = kind
         words = "no NAT" if kind is NatKind.NONE else f"NAT {kind.value}"

@@ -11,7 +11,6 @@ asks.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
 from ipaddress import IPv4Address
 from random import Random
@@ -19,7 +18,7 @@ from typing import cast
 
 from tunnelmgr.api.effects import ANY, Cancel, Done, Effect, EffectResult, Remember, Resolve
 from tunnelmgr.api.errors import ExitCode
-from tunnelmgr.api.events import Notice
+from tunnelmgr.api.events import Down, Notice
 from tunnelmgr.api.network import Endpoint
 from tunnelmgr.api.outbox import Outbox
 from tunnelmgr.api.report import NatKind
@@ -58,29 +57,9 @@ class QualificationState(Enum):
     OFFLINE = "offline"
 
 
-@dataclass(frozen=True, slots=True)
-class Qualified:
-    """The server told where it sees us: for the first time, or somewhere else than before."""
-
-    server: Server
-    advertisement: ServerAdvertisement
-
-
-@dataclass(frozen=True, slots=True)
-class NatNamed:
-    """The kind of NAT became known, or another."""
-
-
-@dataclass(frozen=True, slots=True)
-class Lost:
-    """The client has no address, or has lost it."""
-
-    reason: str
-    hint: str = ""
-    code: ExitCode = ExitCode.NO_ANSWER
-
-
-News = Qualified | NatNamed | Lost
+News = ServerAdvertisement | NatKind | Down
+"""The server told where it sees us, for the first time or somewhere else than before; the kind of NAT became known, or
+another; the client has no address, or has lost it."""
 
 
 class Qualification:
@@ -172,14 +151,14 @@ class Qualification:
         self._resolving = None
         if not isinstance(result, Done):
             self._fail(
-                Lost(f"server {self._name.name}: {result.text}", "check the name, or your DNS", ExitCode.REFUSED), now
+                Down(f"server {self._name.name}: {result.text}", "check the name, or your DNS", ExitCode.REFUSED), now
             )
             return
         addresses = cast("tuple[IPv4Address, ...]", result.value)
         usable = [address for address in addresses if address in self._unicast]
         if not usable:
             text = f"server {self._name.name} is {addresses[0]}, which is not a public address"
-            self._fail(Lost(text, "list its prefix in `private_deployment` if that is meant", ExitCode.REFUSED), now)
+            self._fail(Down(text, "list its prefix in `private_deployment` if that is meant", ExitCode.REFUSED), now)
             return
         self._probe(self._servers.resolved(self._name, usable), now)
 
@@ -192,7 +171,7 @@ class Qualification:
             asked.require_answer(payload)
         except KeyRefused:
             text = f"server {self.server} says that the key of this client is no longer valid"
-            self._fail(Lost(text, "get a new secret for `secure`", ExitCode.NO_PERMISSION), now)
+            self._fail(Down(text, "get a new secret for `secure`", ExitCode.NO_PERMISSION), now)
             raise
         advertisement = read_advertisement(payload, self.server, self._unicast)
         asked.answered(now)
@@ -205,7 +184,7 @@ class Qualification:
     def lets_strangers_in(self) -> None:
         """Note that the NAT lets everybody in at the mapping in use."""
         if self.mapped is not None and self.nat.lets_strangers_in(self.mapped):
-            self._news.append(NatNamed())
+            self._news.append(NatKind.FULL_CONE)
 
     def handle_timeout(self, now: float) -> None:
         """Do what is due."""
@@ -270,7 +249,7 @@ class Qualification:
         if self._primary.outcome is SolicitationOutcome.SILENT:
             hint = "check that UDP may leave to port 3544, and that the server runs"
             told = "; the network says it is unreachable" if self._refused else ""
-            self._fail(Lost(_silence(server.primary_endpoint) + told, hint), now)
+            self._fail(Down(_silence(server.primary_endpoint) + told, hint), now)
             return
         if self._secondary.outcome is SolicitationOutcome.SILENT:
             self._secondary.cancel()
@@ -293,7 +272,7 @@ class Qualification:
     def _secondary_silent(self, server: Server, now: float) -> None:
         text = _silence(server.secondary_endpoint)
         if self._settings.strict:
-            self._fail(Lost(f"{text}, the server's second address", "set `secondary`, or leave `strict` out"), now)
+            self._fail(Down(f"{text}, the server's second address", "set `secondary`, or leave `strict` out"), now)
             return
         self._outbox.say(Notice("teredo.secondary-silent", f"{text}: the kind of NAT stays unknown"))
 
@@ -304,15 +283,15 @@ class Qualification:
         kind = self.nat.judge(self.local, self._advertisement.mapped)
         if kind is NatKind.SYMMETRIC and self._settings.strict:
             text = f"NAT is symmetric: {self._advertisement.mapped} and {self.nat.mapped_secondary} for one port"
-            self._fail(Lost(text, "leave `strict` out to reach native hosts all the same", ExitCode.FAILED), now)
+            self._fail(Down(text, "leave `strict` out to reach native hosts all the same", ExitCode.FAILED), now)
         elif self.state in {QualificationState.PROBING_PRIMARY, QualificationState.PROBING_SECONDARY}:
             self._qualify(server, now)
         else:
             self._name_nat(kind, self._advertisement.mapped)
 
     def _name_nat(self, kind: NatKind | None, mapped: Endpoint) -> None:
-        if self.nat.name(kind, mapped):
-            self._news.append(NatNamed())
+        if kind is not None and self.nat.name(kind, mapped):
+            self._news.append(kind)
 
     def _qualify(self, server: Server, now: float) -> None:
         self._patient_until = None
@@ -324,13 +303,13 @@ class Qualification:
         self._restart_delay = RESTART_DELAY
         if self._servers.settle(server.name):
             self._outbox.say(Remember(LAST_GOOD_SERVER, server.name.encode()))
-        self._use(server, self._advertisement, now)
+        self._use(self._advertisement, now)
 
-    def _use(self, server: Server, advertisement: ServerAdvertisement, now: float) -> None:
+    def _use(self, advertisement: ServerAdvertisement, now: float) -> None:
         self.state = QualificationState.QUALIFIED
         self.mapped = advertisement.mapped
         self._in_use = advertisement
-        self._news.append(Qualified(server, advertisement))
+        self._news.append(advertisement)
         self._schedule_refresh(now)
 
     # -- keeping it ---------------------------------------------------------------------------------------------------
@@ -351,7 +330,7 @@ class Qualification:
             text = f"you appear as {advertisement.mapped} now, not {self.mapped}"
             self._outbox.say(Notice("teredo.mapping-changed", text))
         if advertisement != self._in_use:
-            self._use(server, advertisement, now)
+            self._use(advertisement, now)
         else:
             self.state = QualificationState.QUALIFIED
             self._schedule_refresh(now)
@@ -363,7 +342,7 @@ class Qualification:
 
     # -- losing it ----------------------------------------------------------------------------------------------------
 
-    def _fail(self, lost: Lost, now: float) -> None:
+    def _fail(self, lost: Down, now: float) -> None:
         """Go to the next server at once; when all have been tried, rest."""
         was_qualified = self.state in {QualificationState.QUALIFIED, QualificationState.REFRESHING}
         self._primary.cancel()

@@ -9,9 +9,9 @@ from tunnelmgr_teredo.client.peer_book import PeerBook
 from tunnelmgr_teredo.client.peers import Peer, PeerStanding
 from tunnelmgr_teredo.client.settings import RelaySettings
 from tunnelmgr_teredo.drops import Drop, Refused
+from tunnelmgr_teredo.native import is_native, require_harmless
 from tunnelmgr_teredo.wire.address import GlobalUnicast, TeredoAddress, is_teredo
 from tunnelmgr_teredo.wire.datagram import Payload, is_bubble
-from tunnelmgr_teredo.wire.native import is_link_only, is_native, is_source_routed
 from tunnelmgr_teredo.wire.trailers import Trailer
 
 Trailers = tuple[Trailer, ...]
@@ -142,7 +142,7 @@ class Reception:
         """Hold a packet until an echo test has shown that its relay is where the packet came from."""
         if is_bubble(packet):
             raise Refused(Drop.UNPROVEN)
-        self._require_harmless(packet)
+        require_harmless(packet)
         peer = self._book.meet(packet.source, PeerStanding.UNSOLICITED, now)
         if not self._book.contacts.begin(peer, now):
             raise Refused(Drop.ECHO_LIMIT)
@@ -155,13 +155,5 @@ class Reception:
         if is_bubble(packet):
             self._outbox.count("bubbles-received")
             return
-        self._require_harmless(packet)
+        require_harmless(packet)
         self._outbox.deliver(data)
-
-    @staticmethod
-    def _require_harmless(packet: IPv6Packet) -> None:
-        upper = packet.upper_layer()
-        if is_source_routed(upper):
-            raise Refused(Drop.ROUTING_HEADER)
-        if is_link_only(packet, upper):
-            raise Refused(Drop.LINK_ONLY)

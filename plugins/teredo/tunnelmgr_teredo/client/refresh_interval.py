@@ -10,11 +10,9 @@ to what does not. Either way of the bubble counts, over the server or directly (
 """
 
 from enum import Enum
-from ipaddress import IPv4Address
 from random import Random
 
-from tunnelmgr.api.datagrams import ChannelKind, Datagram
-from tunnelmgr.api.effects import CloseChannel, OpenChannel
+from tunnelmgr.api.datagrams import Datagram
 from tunnelmgr.api.events import Notice
 from tunnelmgr.api.network import Endpoint
 from tunnelmgr.api.outbox import Outbox
@@ -31,7 +29,6 @@ from tunnelmgr_teredo.constants import (
     KNOCKS_MAX,
     REFRESH_INTERVAL,
     SERVICE,
-    SERVICE_PORTS,
 )
 from tunnelmgr_teredo.drops import Drop, Refused
 from tunnelmgr_teredo.wire.address import GlobalUnicast, TeredoAddress
@@ -74,21 +71,15 @@ class RefreshInterval:
         self.interval = REFRESH_INTERVAL
         """The longest interval that has worked so far, in seconds."""
 
-    def opening(self, bind: IPv4Address) -> OpenChannel:
-        """Return the effect that opens the second port."""
-        return OpenChannel(SECOND, ChannelKind.UDP, Endpoint(bind, self._random.choice(SERVICE_PORTS)))
+    @property
+    def done(self) -> bool:
+        return self.phase is SecondPortPhase.DONE
 
     def begin(self, now: float) -> None:
-        """The second port is open."""
-        self._qualify(now)
-
-    def end(self) -> None:
-        """Give the second port back."""
-        if self.phase is not SecondPortPhase.DONE:
-            self.phase = SecondPortPhase.DONE
-            self._due_at = None
-            self._solicitation.cancel()
-            self._outbox.say(CloseChannel(SECOND))
+        """Let the server say where it sees the second port."""
+        self.phase = SecondPortPhase.QUALIFYING
+        self._due_at = None
+        self._solicitation.ask(self._identity.server.primary_endpoint, now)
 
     def receive(self, datagram: Datagram, now: float) -> None:
         """Take what arrived on the second port. Raises WireError."""
@@ -107,7 +98,7 @@ class RefreshInterval:
     def handle_timeout(self, now: float) -> None:
         self._solicitation.handle_timeout(now)
         if self._solicitation.outcome is SolicitationOutcome.SILENT:
-            self.end()  # REFRESH_INTERVAL, which always works, stays
+            self.phase = SecondPortPhase.DONE  # REFRESH_INTERVAL, which always works, stays
         if self._due_at is None or now < self._due_at:
             return
         if self.phase is SecondPortPhase.IDLING:
@@ -120,11 +111,6 @@ class RefreshInterval:
 
     def next_timeout(self) -> float | None:
         return earliest(self._due_at, self._solicitation.next_timeout())
-
-    def _qualify(self, now: float) -> None:
-        self.phase = SecondPortPhase.QUALIFYING
-        self._due_at = None
-        self._solicitation.ask(self._identity.server.primary_endpoint, now)
 
     def _idle(self, mapped: Endpoint, now: float) -> None:
         self.phase = SecondPortPhase.IDLING
@@ -159,7 +145,7 @@ class RefreshInterval:
     def _go_on(self, now: float) -> None:
         # RFC 4380 asks after failures only, and would go on for ever where every bubble comes through.
         if self.interval < INTERVAL_CLOSE_ENOUGH * self._longest:
-            self._qualify(now)
+            self.begin(now)
             return
         self._outbox.say(Notice("teredo.refresh-interval", f"the NAT keeps its mapping for {self.interval:.0f} s"))
-        self.end()
+        self.phase = SecondPortPhase.DONE

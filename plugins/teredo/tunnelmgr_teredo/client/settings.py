@@ -160,7 +160,7 @@ class ClientSettings(Settings):
     def _check_servers(self) -> Self:
         if self.secondary is not None and len(self.server) > 1:
             raise ValueError("`secondary` belongs to one server, and there are several; leave it out, or name one server")
-        unicast = self.unicast
+        unicast = GlobalUnicast(self.private_deployment)
         for name in self.server_names:
             if name.literal is not None and name.literal not in unicast:
                 hint = "if that is meant, list its prefix in `private_deployment`"
@@ -191,7 +191,3 @@ class ClientSettings(Settings):
     @property
     def shared_secret(self) -> SharedSecret | None:
         return self.secure.shared_secret if self.secure is not None else None
-
-    @property
-    def unicast(self) -> GlobalUnicast:
-        return GlobalUnicast(self.private_deployment)

@@ -11,8 +11,8 @@ from tunnelmgr.api.packets.ipv6 import IPV6_DESTINATION, IPV6_SOURCE
 from tunnelmgr_teredo.client.peer_book import PeerBook
 from tunnelmgr_teredo.client.peers import PeerStanding
 from tunnelmgr_teredo.drops import Drop
+from tunnelmgr_teredo.native import is_native
 from tunnelmgr_teredo.wire.address import GlobalUnicast, TeredoAddress, is_teredo
-from tunnelmgr_teredo.wire.native import is_native
 
 
 class Transmission:

@@ -10,9 +10,9 @@ from tunnelmgr.api.network import Endpoint, Network
 from tunnelmgr.api.status import PathUse, TunnelStatus
 from tunnelmgr.api.tunnel import Tunnel, earliest
 from tunnelmgr_teredo.constants import SERVICE_PORTS
+from tunnelmgr_teredo.ports import SERVED_HINTS, UdpPorts
 from tunnelmgr_teredo.relay.guests import Everybody
 from tunnelmgr_teredo.relay.limits import RelayLimits
-from tunnelmgr_teredo.relay.listening import ListeningPorts
 from tunnelmgr_teredo.relay.relaying import RELAY, RelayIdentity, Relaying
 from tunnelmgr_teredo.relay.served import Everyone, Prefixes, Served, ThisHost
 from tunnelmgr_teredo.relay.settings import RelayServiceSettings
@@ -25,9 +25,9 @@ class TeredoRelay(Tunnel):
     def __init__(self, settings: RelayServiceSettings, random: Random) -> None:
         super().__init__()
         self._settings = settings
-        self._unicast = settings.unicast
+        self._unicast = GlobalUnicast(settings.private_deployment)
         self._local = Endpoint(settings.address, settings.port or random.choice(SERVICE_PORTS))
-        self._listening = ListeningPorts({RELAY: self._local}, self.outbox)
+        self._ports = UdpPorts({RELAY: self._local}, SERVED_HINTS, random, self.outbox)
         own = frozenset({settings.address} if int(settings.address) else ())
         self._relaying = Relaying(
             RelayIdentity(own, settings.bubble_source, _behind_nat(settings)),
@@ -42,7 +42,7 @@ class TeredoRelay(Tunnel):
 
     def start(self, now: float, network: Network, memory: Mapping[str, bytes]) -> None:
         self.network_changed(network, now)
-        self._listening.begin()
+        self._ports.open()
 
     def receive_datagram(self, datagram: Datagram, now: float) -> None:
         self._relaying.receive(datagram, now)
@@ -62,20 +62,20 @@ class TeredoRelay(Tunnel):
         self._relaying.paths_used(uses, now)
 
     def effect_done(self, effect: Effect, result: EffectResult, now: float) -> None:
-        if self._listening.effect_done(effect, result, now):
+        if self._ports.effect_done(effect, result, now):
             details = {"relay": str(self._local), "serves": self._served_words()}
             self.outbox.say(Up(self._settings.host_config, details))
 
     def handle_timeout(self, now: float) -> None:
-        self._listening.handle_timeout(now)
+        self._ports.handle_timeout(now)
         self._relaying.handle_timeout(now)
 
     def next_timeout(self) -> float | None:
-        return earliest(self._listening.next_timeout(), self._relaying.next_timeout())
+        return earliest(self._ports.next_timeout(), self._relaying.next_timeout())
 
     def status(self, now: float) -> TunnelStatus:
         return TunnelStatus(
-            state="listening" if self._listening.ready else "not listening",
+            state="listening" if self._ports.ready else "not listening",
             facts={"relay": str(self._local), "serves": self._served_words(), **self._relaying.facts(), "encrypted": False},
             peers=self._relaying.peer_statuses(now),
             peers_total=len(self._relaying.peers),
@@ -84,7 +84,7 @@ class TeredoRelay(Tunnel):
 
     def stop(self, now: float) -> None:
         """End at once: clients find another relay by their next echo test."""
-        self._listening.end()
+        self._ports.end()
         self.outbox.say(Stopped())
 
     def _served_words(self) -> str:

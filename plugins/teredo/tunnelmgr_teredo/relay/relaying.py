@@ -15,7 +15,6 @@ from random import Random
 
 from tunnelmgr.api.datagrams import Datagram
 from tunnelmgr.api.error_answers import ErrorAnswers
-from tunnelmgr.api.errors import WireError
 from tunnelmgr.api.events import PathDown
 from tunnelmgr.api.network import Endpoint, Network
 from tunnelmgr.api.outbox import Outbox
@@ -40,14 +39,14 @@ from tunnelmgr_teredo.constants import (
     RELAY_PEER_MEMORY,
     STATUS_PEERS_MAX,
 )
-from tunnelmgr_teredo.drops import Drop, Refused
+from tunnelmgr_teredo.drops import Drop, Refused, counted_by
+from tunnelmgr_teredo.native import require_harmless
 from tunnelmgr_teredo.relay.guests import Guests
 from tunnelmgr_teredo.relay.limits import RelayLimits
 from tunnelmgr_teredo.relay.peers import ClientStanding, RelayPeer, RelayPeers
 from tunnelmgr_teredo.relay.served import Served
 from tunnelmgr_teredo.wire.address import GlobalUnicast, TeredoAddress, is_teredo
 from tunnelmgr_teredo.wire.datagram import Payload, bubble, is_bubble
-from tunnelmgr_teredo.wire.native import is_link_only, is_source_routed
 
 RELAY = "relay"
 """The channel a relay's datagrams travel on."""
@@ -125,13 +124,8 @@ class Relaying:
 
     def transmit(self, packet: bytes, now: float) -> None:
         """Take a packet the data plane does not carry."""
-        try:
-            packet = packet[: ipv6_length(packet)]
-            self._transmit(packet, now)
-        except Refused as refused:
-            self._outbox.drop(refused.drop)
-        except WireError:
-            self._outbox.drop(Drop.MALFORMED)
+        with counted_by(self._outbox):
+            self._transmit(packet[: ipv6_length(packet)], now)
 
     def _transmit(self, packet: bytes, now: float) -> None:
         packed = packet[IPV6_DESTINATION]
@@ -215,12 +209,8 @@ class Relaying:
     def receive(self, datagram: Datagram, now: float) -> None:
         """Take a datagram the data plane does not let in."""
         self._outbox.count("datagrams-received")
-        try:
+        with counted_by(self._outbox):
             self._receive(datagram, now)
-        except Refused as refused:
-            self._outbox.drop(refused.drop)
-        except WireError:
-            self._outbox.drop(Drop.MALFORMED)
 
     def _receive(self, datagram: Datagram, now: float) -> None:
         if not self._unicast.has_endpoint(datagram.remote):
@@ -271,11 +261,7 @@ class Relaying:
             self._send(peer, waiting.packet)
 
     def _pass_on(self, data: bytes, packet: IPv6Packet) -> None:
-        upper = packet.upper_layer()
-        if is_source_routed(upper):
-            raise Refused(Drop.ROUTING_HEADER)
-        if is_link_only(packet, upper):
-            raise Refused(Drop.LINK_ONLY)
+        require_harmless(packet)
         if packet.destination not in self._served:
             raise Refused(Drop.NOT_SERVED)
         self._outbox.deliver(data)

@@ -7,8 +7,8 @@ from typing import NamedTuple, Protocol
 from tunnelmgr.api.events import PathUp
 from tunnelmgr.api.network import Endpoint
 from tunnelmgr_teredo.constants import OBSOLETE_PREFIX, PEER_VALIDITY, RELAY_HOST_ADDRESSES_MAX, TEREDO_PREFIX
+from tunnelmgr_teredo.native import is_native, leads_astray
 from tunnelmgr_teredo.wire.address import GlobalUnicast
-from tunnelmgr_teredo.wire.native import is_native, leads_astray
 
 GLOBAL = IPv6Network("2000::/3")  # RFC 4291 section 2.4; what IANA assigns from
 SIX_TO_FOUR = IPv6Network("2002::/16")  # RFC 3056

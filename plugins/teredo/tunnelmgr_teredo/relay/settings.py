@@ -17,8 +17,7 @@ from tunnelmgr_teredo.constants import (
     RELAY_PORT,
     TEREDO_PREFIX,
 )
-from tunnelmgr_teredo.wire.address import GlobalUnicast
-from tunnelmgr_teredo.wire.native import is_native
+from tunnelmgr_teredo.native import is_native
 
 _NEVER_SERVED = (TEREDO_PREFIX, LINK_LOCAL_PREFIX, IPv6Network("ff00::/8"), IPv6Network("::/8"))
 
@@ -96,10 +95,6 @@ class RelayServiceSettings(Settings):
         if report.native_ipv6 is False:
             return Suitability(Fit.UNSUITABLE, "a relay needs native IPv6, and there is none here")
         return Suitability(Fit.GOOD, "clients can be reached from native IPv6 here")
-
-    @property
-    def unicast(self) -> GlobalUnicast:
-        return GlobalUnicast(self.private_deployment)
 
     @property
     def host_config(self) -> HostConfig:

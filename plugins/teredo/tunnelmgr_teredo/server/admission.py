@@ -8,9 +8,9 @@ from tunnelmgr.api.packets.ipv6 import IPv6Packet
 from tunnelmgr.api.packets.protocol import IpProtocol
 from tunnelmgr_teredo.constants import SERVER_PORT
 from tunnelmgr_teredo.drops import Drop, Refused
+from tunnelmgr_teredo.native import is_native
 from tunnelmgr_teredo.wire.address import GlobalUnicast, TeredoAddress, is_teredo
 from tunnelmgr_teredo.wire.datagram import is_bubble
-from tunnelmgr_teredo.wire.native import is_native
 
 _OWN_LINK = 64  # bits of the prefix our native address is from
 

@@ -8,13 +8,13 @@ from tunnelmgr.api.packets.icmpv6 import Icmpv6Type, icmpv6_packet, parse_icmpv6
 from tunnelmgr.api.packets.ipv6 import IPv6Packet
 from tunnelmgr_teredo.constants import SERVER_ICMPV6_MAX
 from tunnelmgr_teredo.drops import Drop, Refused
+from tunnelmgr_teredo.native import is_native, leads_astray
 from tunnelmgr_teredo.relay.guests import Guests
 from tunnelmgr_teredo.server.admission import ServerIdentity
 from tunnelmgr_teredo.server.advertising import PRIMARY
 from tunnelmgr_teredo.server.limits import ServerLimits
 from tunnelmgr_teredo.wire.address import GlobalUnicast, TeredoAddress, is_teredo, server_link_local
 from tunnelmgr_teredo.wire.datagram import OriginIndication, Payload, is_bubble
-from tunnelmgr_teredo.wire.native import is_native, leads_astray
 
 _PASSED_ON = frozenset(
     {

@@ -10,7 +10,6 @@ from random import Random
 
 from tunnelmgr.api.datagrams import ChannelEvent, Datagram
 from tunnelmgr.api.effects import Effect, EffectResult
-from tunnelmgr.api.errors import WireError
 from tunnelmgr.api.events import Notice, Stopped, Up
 from tunnelmgr.api.network import Endpoint, Network
 from tunnelmgr.api.outbox import Outbox
@@ -18,10 +17,10 @@ from tunnelmgr.api.packets.ipv6 import IPV6_DESTINATION, IPv6Packet
 from tunnelmgr.api.status import Fact, PathUse, TunnelStatus
 from tunnelmgr.api.tunnel import Tunnel, earliest
 from tunnelmgr_teredo.constants import ALL_ROUTERS, SERVER_PORT
-from tunnelmgr_teredo.drops import Drop, Refused
+from tunnelmgr_teredo.drops import Drop, counted_by
+from tunnelmgr_teredo.ports import SERVED_HINTS, UdpPorts
 from tunnelmgr_teredo.relay.guests import Everybody, Signatories
 from tunnelmgr_teredo.relay.limits import RelayLimits
-from tunnelmgr_teredo.relay.listening import ListeningPorts
 from tunnelmgr_teredo.relay.relaying import RELAY, RelayIdentity, Relaying
 from tunnelmgr_teredo.relay.served import Everyone
 from tunnelmgr_teredo.server.admission import Admission, ServerIdentity, require_serverly
@@ -29,7 +28,7 @@ from tunnelmgr_teredo.server.advertising import PRIMARY, SECONDARY, Advertising
 from tunnelmgr_teredo.server.dispatch import Dispatch
 from tunnelmgr_teredo.server.limits import ServerLimits
 from tunnelmgr_teredo.server.settings import Exit, ServerSettings
-from tunnelmgr_teredo.wire.address import TeredoAddress
+from tunnelmgr_teredo.wire.address import GlobalUnicast, TeredoAddress
 from tunnelmgr_teredo.wire.datagram import Payload
 
 _ALL_ROUTERS = ALL_ROUTERS.packed
@@ -41,11 +40,11 @@ class TeredoServer(Tunnel):
     def __init__(self, settings: ServerSettings, random: Random) -> None:
         super().__init__()
         self._settings = settings
-        self._unicast = settings.unicast
+        self._unicast = GlobalUnicast(settings.private_deployment)
         limits = ServerLimits()
         own = frozenset((*settings.addresses, *settings.local_addresses))
         self._identity = identity = ServerIdentity(settings.addresses[0], own)
-        self._listening = ListeningPorts(_channels(settings), self.outbox)
+        self._ports = UdpPorts(_channels(settings), SERVED_HINTS, random, self.outbox)
         others = {PRIMARY: SECONDARY, SECONDARY: PRIMARY} if len(settings.addresses) > 1 else {}
         self._guests = guests = Signatories() if settings.secure else Everybody()
         self._advertising = Advertising(
@@ -60,7 +59,7 @@ class TeredoServer(Tunnel):
 
     def start(self, now: float, network: Network, memory: Mapping[str, bytes]) -> None:
         self.network_changed(network, now)
-        self._listening.begin()
+        self._ports.open()
 
     def receive_datagram(self, datagram: Datagram, now: float) -> None:
         if datagram.channel == RELAY and self._relaying is not None:
@@ -68,12 +67,8 @@ class TeredoServer(Tunnel):
             self._post(now)
             return
         self.outbox.count("datagrams-received")
-        try:
+        with counted_by(self.outbox):
             self._receive(datagram, now)
-        except Refused as refused:
-            self.outbox.drop(refused.drop)
-        except WireError:
-            self.outbox.drop(Drop.MALFORMED)
 
     def receive_packet(self, packet: bytes, now: float) -> None:
         if self._relaying is None:
@@ -97,23 +92,23 @@ class TeredoServer(Tunnel):
             self._relaying.paths_used(uses, now)
 
     def effect_done(self, effect: Effect, result: EffectResult, now: float) -> None:
-        if self._listening.effect_done(effect, result, now):
+        if self._ports.effect_done(effect, result, now):
             self._say_up()
 
     def handle_timeout(self, now: float) -> None:
-        self._listening.handle_timeout(now)
+        self._ports.handle_timeout(now)
         if self._relaying is not None:
             self._relaying.handle_timeout(now)
             self._post(now)
 
     def next_timeout(self) -> float | None:
         relaying = self._relaying.next_timeout() if self._relaying is not None else None
-        return earliest(self._listening.next_timeout(), relaying)
+        return earliest(self._ports.next_timeout(), relaying)
 
     def status(self, now: float) -> TunnelStatus:
         relaying = self._relaying
         return TunnelStatus(
-            state="listening" if self._listening.ready else "not listening",
+            state="listening" if self._ports.ready else "not listening",
             facts=self._facts(),
             peers=relaying.peer_statuses(now) if relaying is not None else (),
             peers_total=len(relaying.peers) if relaying is not None else 0,
@@ -123,7 +118,7 @@ class TeredoServer(Tunnel):
 
     def stop(self, now: float) -> None:
         """End at once: clients notice by their next refresh."""
-        self._listening.end()
+        self._ports.end()
         self.outbox.say(Stopped())
 
     # -- the server ---------------------------------------------------------------------------------------------------
@@ -171,10 +166,8 @@ class TeredoServer(Tunnel):
     def _knock(self, packet: bytes, now: float) -> None:
         """Pass a bubble of our own relay on to a client of ours."""
         client = TeredoAddress.parse(IPv6Packet.parse(packet).destination)
-        try:
+        with counted_by(self.outbox):
             self._dispatch.forward(Payload(packet), client, self._relay_endpoint, now)
-        except Refused as refused:
-            self.outbox.drop(refused.drop)
 
     @property
     def _relay_endpoint(self) -> Endpoint:

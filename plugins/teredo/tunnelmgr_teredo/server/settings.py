@@ -77,7 +77,7 @@ class ServerSettings(Settings):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        unicast = self.unicast
+        unicast = GlobalUnicast(self.private_deployment)
         for address in self.addresses:
             if address not in unicast:
                 hint = "list its prefix in `private_deployment`, or name the public address here and this one under `bind`"
@@ -103,10 +103,6 @@ class ServerSettings(Settings):
         if report.native_ipv6 is False:
             return Suitability(Fit.POSSIBLE, "without native IPv6 clients find each other and no native hosts")
         return Suitability(Fit.GOOD, "clients can be served from here")
-
-    @property
-    def unicast(self) -> GlobalUnicast:
-        return GlobalUnicast(self.private_deployment)
 
     @property
     def host_config(self) -> HostConfig:

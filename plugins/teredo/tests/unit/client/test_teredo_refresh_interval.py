@@ -7,10 +7,11 @@ import pytest
 from tests.teredo_world.bench import LOCAL, MAPPED, SERVER, advertisement, udp_packet
 
 from tunnelmgr.api.datagrams import Datagram
-from tunnelmgr.api.effects import CloseChannel
+from tunnelmgr.api.effects import CloseChannel, Done, OpenChannel
 from tunnelmgr.api.errors import WireError
 from tunnelmgr.api.network import Endpoint
 from tunnelmgr.api.outbox import Outbox
+from tunnelmgr_teredo.client.errands import Errands
 from tunnelmgr_teredo.client.identity import Identity
 from tunnelmgr_teredo.client.refresh_interval import SECOND, RefreshInterval, SecondPortPhase
 from tunnelmgr_teredo.client.servers import ConfiguredServer
@@ -104,9 +105,14 @@ def test_a_bubble_before_it_was_knocked_proves_nothing() -> None:
 
 def test_at_the_end_the_port_is_given_back_once_and_nothing_is_taken_any_more() -> None:
     port = Port()
+    errands = Errands(LOCAL.address, Random(1), port.outbox)
+    errands.run(port.interval)
+    (opening,) = port.outbox.drain_events()
+    assert isinstance(opening, OpenChannel)
+    errands.effect_done(opening, Done(opening.local), port.now)
     for _ in range(2):
-        port.interval.end()
+        errands.end()
     assert port.outbox.drain_events() == [CloseChannel(SECOND)]
-    assert port.interval.next_timeout() is None
+    assert errands.next_timeout() is None
     with pytest.raises(WireError):
-        port.idle()
+        errands.receive(Datagram(SECOND, advertisement(port.nonce, SECOND_MAPPED), SERVER_ENDPOINT), port.now)

@@ -2,14 +2,14 @@
 
 from ipaddress import IPv6Address
 
-from tunnelmgr.api.packets.extension_headers import UpperLayer
 from tunnelmgr.api.packets.icmpv6 import Icmpv6Type
 from tunnelmgr.api.packets.ipv6 import IPv6Packet
 from tunnelmgr.api.packets.protocol import IpProtocol
 from tunnelmgr_teredo.constants import NOT_NATIVE
+from tunnelmgr_teredo.drops import Drop, Refused
 from tunnelmgr_teredo.wire.address import GlobalUnicast
 
-_LINK_ONLY = range(Icmpv6Type.ROUTER_SOLICITATION, Icmpv6Type.REDIRECT + 1)
+_LINK_ONLY = {bytes((kind,)) for kind in range(Icmpv6Type.ROUTER_SOLICITATION, Icmpv6Type.REDIRECT + 1)}
 
 
 def is_native(address: IPv6Address) -> bool:
@@ -23,13 +23,13 @@ def leads_astray(address: IPv6Address, unicast: GlobalUnicast) -> bool:
     return behind is not None and behind not in unicast
 
 
-def is_link_only(packet: IPv6Packet, upper: UpperLayer) -> bool:
-    """True if this is neighbour discovery, which a peer far away has no business with (RFC 4861 section 3.1)."""
-    if upper.protocol != IpProtocol.ICMPV6 or not upper.begins_here:
-        return False
-    return upper.offset < len(packet.payload) and packet.payload[upper.offset] in _LINK_ONLY
-
-
-def is_source_routed(upper: UpperLayer) -> bool:
-    """True if a routing header would send the packet on (RFC 5095, RFC 6169 section 2.3)."""
-    return any(header.type == 0 or header.segments_left > 0 for header in upper.routing)
+def require_harmless(packet: IPv6Packet) -> None:
+    """Raise Refused for a packet that never comes out of a tunnel."""
+    upper = packet.upper_layer()
+    # A routing header that would send the packet on: RFC 5095, RFC 6169 section 2.3.
+    if any(header.type == 0 or header.segments_left > 0 for header in upper.routing):
+        raise Refused(Drop.ROUTING_HEADER)
+    kind = packet.payload[upper.offset : upper.offset + 1]
+    # Neighbour discovery, which a peer far away has no business with: RFC 4861 section 3.1.
+    if upper.protocol == IpProtocol.ICMPV6 and upper.begins_here and kind in _LINK_ONLY:
+        raise Refused(Drop.LINK_ONLY)
