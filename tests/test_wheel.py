@@ -22,9 +22,9 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip(str(reason))
 
 
-def tunnelmgr(programs: Path, *words: str) -> str:
+def tunnelmgr(programs: Path, *words: str, **variables: str) -> str:
     """Run the command away from the checkout and return what it prints."""
-    environment = {"PATH": os.environ["PATH"]}
+    environment = {"PATH": os.environ["PATH"], **variables}
     command = [str(programs / "tunnelmgr"), *words]
     return subprocess.run(command, cwd=programs, env=environment, capture_output=True, text=True, check=True).stdout
 
@@ -34,8 +34,8 @@ def test_the_plugins_in_the_wheel_are_found(programs: Path) -> None:
 
 
 @pytest.mark.parametrize("profile", PROFILES, ids=lambda profile: profile.stem)
-def test_a_shipped_profile_is_found_by_name_and_valid(programs: Path, profile: Path) -> None:
-    tunnelmgr(programs, "check", profile.stem)
+def test_a_shipped_profile_is_found_by_name_in_a_lab_and_valid(programs: Path, profile: Path) -> None:
+    tunnelmgr(programs, "check", profile.stem, TUNNELMGR_EXAMPLES="yes")
 
 
 def test_a_key_is_explained_without_the_page(programs: Path) -> None:

@@ -152,6 +152,8 @@ def test_a_command_of_a_plugin_asks_running_profiles(
         running.ask("home", "wings", {})
 
     monkeypatch.setenv("TUNNELMGR_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setenv("TUNNELMGR_CONFIG_PATH", str(tmp_path))
+    (tmp_path / "home.yaml").touch()
     assert run([], wings) == ExitCode.NOT_UP
     assert "home is not running" in capsys.readouterr().err
 

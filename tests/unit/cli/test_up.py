@@ -15,9 +15,11 @@ from tunnelmgr.host.surroundings import Surroundings
 UNKNOWN = "<address>"
 
 
-def rehearsed(folder: Path, text: str = "", network: Network | None = None) -> list[str]:
+def rehearsed(
+    folder: Path, text: str = "", network: Network | None = None, method: str = "type: teredo, server: 192.0.2.1"
+) -> list[str]:
     file = folder / "home.yaml"
-    file.write_text(f"method: {{type: teredo, server: 192.0.2.1}}\n{text}")
+    file.write_text(f"method: {{{method}}}\n{text}")
     around = Surroundings({"br-lan": 1500}, network or Network())
     return rehearse(load_profile(file, PluginRegistry.from_environment()), around, Runtime())
 
@@ -85,7 +87,7 @@ def test_resolvers_are_handed_over_when_the_profile_asks(tmp_path: Path) -> None
 
 
 def test_a_lan_is_shown_with_a_prefix_that_is_not_known_yet(tmp_path: Path) -> None:
-    lines = rehearsed(tmp_path, "lan: {interfaces: [br-lan]}\n")
+    lines = rehearsed(tmp_path, "lan: {interfaces: [br-lan]}\n", method="type: tsp, broker: 192.0.2.1")
     for line in (
         "[#] ip -6 route append unreachable <prefix> proto 116 metric 2147483647",
         "[#] ip -6 rule add from <prefix> lookup main suppress_prefixlength 0 priority 7200 protocol 116",
@@ -104,5 +106,5 @@ def test_a_translated_lan_is_shown_with_its_table(tmp_path: Path) -> None:
 
 
 def test_an_interface_that_gets_nothing_is_named_with_the_reason(tmp_path: Path) -> None:
-    lines = rehearsed(tmp_path, "lan: {interfaces: [br-lan, br-guest]}\n")
+    lines = rehearsed(tmp_path, "lan: {share: nat66, interfaces: [br-lan, br-guest]}\n")
     assert lines[-1].startswith("# LAN br-guest: there is no interface br-guest; it will be served when it appears")

@@ -95,6 +95,7 @@ class Lab:
             "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath))),
             "TUNNELMGR_RUNTIME_DIR": str(folder),
             "TUNNELMGR_STATE_DIR": str(folder / "state"),
+            "TUNNELMGR_EXAMPLES": "yes",  # their names exist here
             "debian_chroot": host.name,  # Debian's shells show it in their prompt
         }
 

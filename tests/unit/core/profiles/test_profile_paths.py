@@ -94,12 +94,12 @@ def test_known_profiles_are_named_once(folders: tuple[Path, ...]) -> None:
 def test_the_folders_are_those_of_the_environment_the_user_the_system_and_the_package() -> None:
     environment = {"TUNNELMGR_CONFIG_PATH": "/a:/b", "HOME": "/home/me"}
     own = Path("/home/me/.config/tunnelmgr/profiles")
-    assert profile_folders(environment, user=1000) == (Path("/a"), Path("/b"), own, *SYSTEM_FOLDERS, SHIPPED)
+    assert profile_folders(environment, user=1000) == (Path("/a"), Path("/b"), own, *SYSTEM_FOLDERS)
     assert profile_folders({"XDG_CONFIG_HOME": "/xdg"}, user=1000)[0] == Path("/xdg/tunnelmgr/profiles")
 
 
 def test_root_has_no_folder_of_its_own() -> None:
-    assert profile_folders({"HOME": "/root", "XDG_CONFIG_HOME": "/xdg"}, user=0) == (*SYSTEM_FOLDERS, SHIPPED)
+    assert profile_folders({"HOME": "/root", "XDG_CONFIG_HOME": "/xdg"}, user=0) == SYSTEM_FOLDERS
 
 
 @pytest.fixture
@@ -144,3 +144,38 @@ def test_another_group_may_not_write(profile: Path) -> None:
     os.chown(profile, 0, 12345)
     profile.chmod(0o664)
     assert untrusted(profile) == f"{profile} is writable by group 12345 (mode 0664), and root would obey it"
+
+
+def test_on_a_host_of_a_lab_the_examples_are_found_last() -> None:
+    assert profile_folders({"TUNNELMGR_EXAMPLES": "yes"}, user=0) == (*SYSTEM_FOLDERS, SHIPPED)
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder of profiles, on a host that is in no lab; the working directory is another one."""
+    monkeypatch.delenv("TUNNELMGR_EXAMPLES", raising=False)
+    folder = tmp_path / "own"
+    folder.mkdir()
+    monkeypatch.setenv("TUNNELMGR_CONFIG_PATH", str(folder))
+    monkeypatch.chdir(tmp_path)
+    return folder
+
+
+def test_outside_a_lab_an_example_is_no_profile(own: Path) -> None:
+    error = missing("home")
+    assert error.message == "home is the example shipped with tunnelmgr, and not a profile of yours"
+    assert error.hint == f"copy {SHIPPED}/home.yaml to /etc/tunnelmgr/profiles/home.yaml and edit it"
+    Path("home.yaml").touch()
+    assert missing("home").hint.endswith("/etc/tunnelmgr/profiles/home.yaml, or did you mean ./home.yaml?")
+    (own / "home.yaml").touch()
+    assert find_profile("home") == own / "home.yaml"
+    assert find_profile(str(SHIPPED / "home.yaml")) == SHIPPED / "home.yaml"
+
+
+def test_lists_of_names_mark_the_examples(own: Path) -> None:
+    (own / "zebra.yaml").touch()
+    assert missing("hom").hint == "did you mean 'home' (an example)?"
+    assert missing("zebr").hint == "did you mean 'zebra'?"
+    listed = missing("xyzzy").hint
+    assert listed.startswith("there are: far-end (an example), home (an example), ")
+    assert listed.endswith(", zebra")
