@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 from tests.sixinfour_world import vectors
-from tests.sixinfour_world.bench import network
+from tests.sixinfour_world.bench import Driven, network
 
 from tunnelmgr.api.datagrams import Datagram, IcmpReceived
-from tunnelmgr.api.effects import Done, OpenChannel
-from tunnelmgr.api.events import Event, PathUp, Up
+from tunnelmgr.api.effects import OpenChannel
+from tunnelmgr.api.events import PathUp, Up
 from tunnelmgr.api.network import Endpoint
 from tunnelmgr.api.packets.icmpv6 import parse_icmpv6
 from tunnelmgr.api.packets.icmpv6_errors import PacketTooBig, TimeExceeded
@@ -34,32 +34,13 @@ NATIVE = IPv6Address("2001:db9::1")
 SETTINGS = {"local": str(RELAY), "prefix": "2001:db8::/32", "customers": "10.0.0.0/8"}
 
 
-class Relay:
-    """A started one, its channel open."""
-
+class Relay(Driven):
     def __init__(self, **settings: Any) -> None:
         self.transport = SixRdTransport("border-relay", BorderRelaySettings.model_validate(SETTINGS | settings))
-        self.tunnel = self.transport.tunnel(Random(1))
-        self.tunnel.start(0.0, network(IPv4Address("192.0.2.77")), {})
-        self.said: list[Event] = []
-        while events := self.tunnel.outbox.drain_events():
-            self.said += events
-            for event in events:
-                if isinstance(event, OpenChannel):
-                    self.tunnel.effect_done(event, Done(event.local), 0.0)
+        super().__init__(self.transport.tunnel(Random(1)), network(IPv4Address("192.0.2.77")))
 
-    def take(self, packet: IPv6Packet, outer: IPv4Address = CUSTOMER) -> list[bytes]:
-        here = Endpoint(RELAY, 0)
-        self.tunnel.receive_datagram(Datagram("raw41/1", packet.serialize(), Endpoint(outer, 0), here), 0.0)
-        return self.tunnel.outbox.drain_packets()
-
-    def sent(self) -> list[Datagram]:
-        return self.tunnel.outbox.drain_datagrams()
-
-    @property
-    def drops(self) -> dict[str, int]:
-        counters = self.tunnel.status(0.0).counters
-        return {name: count for name, count in counters.items() if name.startswith("dropped-")}
+    def arrive(self, packet: IPv6Packet, outer: IPv4Address = CUSTOMER) -> list[bytes]:
+        return self.take(Datagram("raw41/1", packet.serialize(), Endpoint(outer, 0), Endpoint(RELAY, 0)))
 
 
 def packet(source: IPv6Address, destination: IPv6Address, hop_limit: int = 64) -> IPv6Packet:
@@ -67,7 +48,7 @@ def packet(source: IPv6Address, destination: IPv6Address, hop_limit: int = 64) -
 
 
 def test_it_is_a_router_for_the_whole_domain() -> None:
-    (up,) = [event for event in Relay().said if isinstance(event, Up)]
+    (up,) = Relay().said_of(Up)
     assert [str(address) for address in up.config.addresses] == [f"{RELAY6}/128"]
     assert [str(prefix) for prefix in up.config.routes] == ["2001:db8::/32"]
     assert (up.config.forwarding, up.config.listening, up.config.default_route) == (True, True, False)
@@ -78,10 +59,10 @@ def test_it_is_a_router_for_the_whole_domain() -> None:
 def test_a_packet_of_a_customer_to_itself_is_sent_back_as_the_vector_has_it() -> None:
     relay = Relay()
     probe, back = vectors.outer("sixrd-br-probe"), vectors.outer("sixrd-br-probe-return")
-    relay.tunnel.receive_datagram(vectors.datagram("sixrd-br-probe"), 0.0)
-    (datagram,) = relay.sent()
+    relay.take(vectors.datagram("sixrd-br-probe"))
+    (datagram,) = relay.sent
     assert (datagram.data, datagram.remote.address) == (back.payload, probe.source)
-    assert relay.tunnel.outbox.drain_packets() == []
+    assert relay.delivered == []
 
 
 def watch_of(random: Random) -> Rounds:
@@ -102,16 +83,16 @@ def test_a_customer_knows_its_own_packets_and_no_others() -> None:
 
 def test_customers_reach_each_other_through_it_too() -> None:
     relay = Relay()
-    assert relay.take(packet(CUSTOMER6, OTHER6)) == []
-    (datagram,) = relay.sent()
+    assert relay.arrive(packet(CUSTOMER6, OTHER6)) == []
+    (datagram,) = relay.sent
     assert datagram.remote == Endpoint(IPv4Address("10.100.100.2"), 0)
     assert IPv6Packet.parse(datagram.data).hop_limit == 63
 
 
 def test_what_goes_in_circles_ends_with_an_error_to_its_sender() -> None:
     relay = Relay()
-    relay.take(packet(CUSTOMER6, OTHER6, hop_limit=1))
-    (answer,) = relay.sent()
+    relay.arrive(packet(CUSTOMER6, OTHER6, hop_limit=1))
+    (answer,) = relay.sent
     error = IPv6Packet.parse(answer.data)
     assert (answer.remote.address, error.source, error.destination) == (CUSTOMER, RELAY6, CUSTOMER6)
     assert isinstance(parse_icmpv6(error), TimeExceeded)
@@ -136,36 +117,36 @@ def test_customers_are_who_they_say_they_are(
     source: IPv6Address, destination: IPv6Address, outer: IPv4Address, drop: str | None
 ) -> None:
     relay = Relay()
-    assert bool(relay.take(packet(source, destination), outer)) is (drop is None)
+    assert bool(relay.arrive(packet(source, destination), outer)) is (drop is None)
     assert relay.drops == ({f"dropped-{drop}": 1} if drop else {})
-    assert relay.sent() == []
+    assert relay.sent == []
 
 
 def test_from_beyond_it_nobody_sends_with_an_address_of_the_domain() -> None:
     relay = Relay()
     for source in (OTHER6, RELAY6 + 1):
-        relay.tunnel.receive_packet(packet(source, CUSTOMER6).serialize(), 0.0)
-    assert relay.sent() == []
+        relay.send(packet(source, CUSTOMER6))
+    assert relay.sent == []
     assert relay.drops == {"dropped-source": 2}
     for source in (NATIVE, RELAY6):
-        relay.tunnel.receive_packet(packet(source, CUSTOMER6).serialize(), 0.0)
-    assert [datagram.remote.address for datagram in relay.sent()] == [CUSTOMER] * 2
+        relay.send(packet(source, CUSTOMER6))
+    assert [datagram.remote.address for datagram in relay.sent] == [CUSTOMER] * 2
 
 
 def test_the_path_to_a_customer_is_for_the_internet_and_not_for_other_customers() -> None:
     relay = Relay()
-    relay.tunnel.receive_packet(packet(NATIVE, CUSTOMER6).serialize(), 0.0)
-    (path,) = [event for event in relay.tunnel.outbox.drain_events() if isinstance(event, PathUp)]
+    relay.send(packet(NATIVE, CUSTOMER6))
+    (path,) = relay.said_of(PathUp)
     assert (str(path.prefix), path.remote.address) == ("2001:db8:6464:100::/56", CUSTOMER)
     assert [str(prefix) for prefix in path.local_except] == ["2001:db8::/32"]
 
 
 def test_a_relay_need_not_have_an_address_like_its_customers() -> None:
     relay = Relay(local="192.0.2.77")
-    (up,) = [event for event in relay.said if isinstance(event, Up)]
+    (up,) = relay.said_of(Up)
     assert str(up.config.addresses[0]) == "2001:db8::1/128", "of 10.0.0.0, which is nobody's"
-    relay.tunnel.receive_packet(packet(NATIVE, CUSTOMER6).serialize(), 0.0)
-    assert [datagram.remote.address for datagram in relay.sent()] == [CUSTOMER]
+    relay.send(packet(NATIVE, CUSTOMER6))
+    assert [datagram.remote.address for datagram in relay.sent] == [CUSTOMER]
 
 
 def test_icmp_errors_about_what_was_never_sent_there_are_passed_over() -> None:
@@ -173,10 +154,10 @@ def test_icmp_errors_about_what_was_never_sent_there_are_passed_over() -> None:
     quote = packet(NATIVE, CUSTOMER6).serialize()
     strange = packet(NATIVE, IPv6Address("2a00:beef::1")).serialize()
     for remote, quoted in ((RELAY, quote), (CUSTOMER, strange), (CUSTOMER, quote[:20])):
-        relay.tunnel.channel_changed(IcmpReceived("raw41/1", 3, 1, 0, None, Endpoint(remote, 0), quoted), 0.0)
-    assert relay.tunnel.outbox.drain_packets() == []
-    relay.tunnel.channel_changed(IcmpReceived("raw41/1", 3, 4, 1400, None, Endpoint(CUSTOMER, 0), quote), 0.0)
-    (answer,) = relay.tunnel.outbox.drain_packets()
+        relay.change(IcmpReceived("raw41/1", 3, 1, 0, None, Endpoint(remote, 0), quoted))
+    assert relay.delivered == []
+    relay.change(IcmpReceived("raw41/1", 3, 4, 1400, None, Endpoint(CUSTOMER, 0), quote))
+    (answer,) = relay.delivered
     error = parse_icmpv6(IPv6Packet.parse(answer))
     assert isinstance(error, PacketTooBig)
     assert error.mtu == 1380
@@ -186,7 +167,7 @@ def test_icmp_errors_about_what_was_never_sent_there_are_passed_over() -> None:
 @pytest.mark.parametrize("anycast", [False, True])
 def test_a_relay_by_anycast_sends_from_that_address_and_never_in_fragments(anycast: bool) -> None:
     relay = Relay(anycast=anycast)
-    (channel,) = [event for event in relay.said if isinstance(event, OpenChannel)]
+    (channel,) = relay.said_of(OpenChannel)
     assert channel.local.address == RELAY, "and not from the address that leads to the internet"
     assert channel.path_mtu_discovery is anycast, "DF"
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from tests.sixinfour_world import vectors
-from tests.sixinfour_world.bench import network
+from tests.sixinfour_world.bench import Driven, network
 from tests.sixinfour_world.vectors import CLIENT, SERVER, TABLES
 
 from tunnelmgr.api.datagrams import Datagram, IcmpReceived
@@ -35,53 +35,18 @@ RELAY = IPv4Address("198.51.100.1")
 NATIVE = IPv6Address("2001:db8:cafe::1")
 
 
-class Bench:
-    """A started tunnel of either kind, its channel open."""
-
-    def __init__(self, tunnel: DerivedTunnel, source: IPv4Address) -> None:
-        self.tunnel = tunnel
-        self.said: list[Event] = []
-        tunnel.start(0.0, network(source), {})
-        self.turn()
-
-    def turn(self) -> None:
-        while events := self.tunnel.outbox.drain_events():
-            self.said += events
-            for event in events:
-                if isinstance(event, OpenChannel):
-                    self.tunnel.effect_done(event, Done(event.local), 0.0)
-
-    def take(self, datagram: Datagram) -> list[bytes]:
-        self.tunnel.receive_datagram(datagram, 0.0)
-        self.turn()
-        return self.tunnel.outbox.drain_packets()
-
-    def send(self, packet: IPv6Packet, now: float = 0.0) -> list[Datagram]:
-        self.tunnel.receive_packet(packet.serialize(), now)
-        self.turn()
-        return self.tunnel.outbox.drain_datagrams()
-
-    @property
-    def drops(self) -> dict[str, int]:
-        counters = self.tunnel.status(0.0).counters
-        return {name: count for name, count in counters.items() if name.startswith("dropped-")}
-
-    def said_of(self, kind: type[Any]) -> list[Any]:
-        return [event for event in self.said if isinstance(event, kind)]
-
-
-def sixtofour(source: IPv4Address = SERVER, **settings: Any) -> Bench:
+def sixtofour(source: IPv4Address = SERVER, **settings: Any) -> Driven:
     chosen = SixToFourSettings.model_validate(settings)
-    return Bench(DerivedTunnel(chosen, "6to4", Random(1), SixToFour(chosen)), source)
+    return Driven(DerivedTunnel(chosen, "6to4", Random(1), SixToFour(chosen)), network(source))
 
 
 SIXRD = {"prefix": "2001:db8::/32", "mask_length": 8, "border_relay": "10.0.0.1"}
 CE = IPv4Address("10.100.100.1")
 
 
-def sixrd(**settings: Any) -> Bench:
+def sixrd(**settings: Any) -> Driven:
     """Without questions to the border relay, unless the test is about them."""
-    return Bench(customer(**{"keepalive": None, **settings}), CE)
+    return Driven(customer(**{"keepalive": None, **settings}), network(CE))
 
 
 def customer(**settings: Any) -> DerivedTunnel:
@@ -274,7 +239,7 @@ def test_6rd_drops_what_is_not_for_the_delegated_prefix() -> None:
 def test_what_nobody_has_in_the_delegated_prefix_goes_nowhere() -> None:
     bench = sixrd()
     assert bench.send(packet("2001:db8:6464:100::1", "2001:db8:6464:1ff::1")) == []
-    (answer,) = bench.tunnel.outbox.drain_packets()
+    (answer,) = bench.delivered
     assert isinstance(parse_icmpv6(IPv6Packet.parse(answer)), DestinationUnreachable)
 
 
@@ -294,9 +259,9 @@ def test_an_icmp_error_reaches_who_sent_and_nobody_whom_a_forger_names() -> None
     for source in ("2001:db8:6464:100::7", str(NATIVE)):
         quote = packet(source, "2001:db8:6464:200::1").serialize()
         error = IcmpReceived("raw41/1", 3, 1, 0, None, Endpoint(IPv4Address("10.100.100.2"), 0), quote)
-        bench.tunnel.channel_changed(error, 0.0)
-    bench.tunnel.channel_changed(replace(error, quote=quote[:20]), 0.0)
-    (answer,) = bench.tunnel.outbox.drain_packets()
+        bench.change(error)
+    bench.change(replace(error, quote=quote[:20]))
+    (answer,) = bench.delivered
     assert str(IPv6Packet.parse(answer).destination) == "2001:db8:6464:100::7"
     assert bench.tunnel.status(0.0).counters["icmp-unreachable"] == 3
 
@@ -355,9 +320,11 @@ def test_paths_to_other_sites_are_bounded_and_said_again_while_used() -> None:
     assert len(bench.said_of(PathDown)) == 1100 - 1024
     bench.said.clear()
     last = packet("2001:db8:6464:100::1", str(IPv6Address("2001:db8:1::1") + (1099 << 72)))
-    bench.send(last, 10.0)
+    bench.now = 10.0
+    bench.send(last)
     assert bench.said == []
-    bench.send(last, 31.0)
+    bench.now = 31.0
+    bench.send(last)
     assert len(bench.said_of(PathUp)) == 1
 
 

@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from tests.sixinfour_world import vectors
-from tests.sixinfour_world.bench import network
+from tests.sixinfour_world.bench import Driven, network
 
 from tunnelmgr.api.datagrams import ChannelKind, Datagram
 from tunnelmgr.api.effects import CloseChannel, Done, Failed, FailureCode, OpenChannel
 from tunnelmgr.api.errors import WireError
-from tunnelmgr.api.events import Down, Event, PeerSilent, Up
+from tunnelmgr.api.events import Down, PeerSilent, Up
 from tunnelmgr.api.network import Endpoint, Network
 from tunnelmgr.api.packets.ipv6 import IPv6Packet
 from tunnelmgr_sixinfour.constants import DHCP_TIMEOUTS, LEARN_INTERVAL, LEARN_REFUSALS, LEARN_RETRY
@@ -43,51 +43,32 @@ def option(described: SixRdOption) -> bytes:
     return bytes((212, len(value))) + value
 
 
-class Learning:
-    """A customer that asks, its effects answered, and a clock."""
+class Learning(Driven):
+    """A customer that asks."""
 
     def __init__(self, source: IPv4Address | None = HERE) -> None:
-        self.tunnel = SixRdTransport("customer", SixRdSettings(learn="dhcp", keepalive=None)).tunnel(Random(1))
-        self.now = 0.0
         self.refuse: Failed | None = None
-        self.said: list[Event] = []
-        self.asked: list[Datagram] = []
-        self.tunnel.start(0.0, network(source) if source else Network(), {})
-        self.turn()
+        tunnel = SixRdTransport("customer", SixRdSettings(learn="dhcp", keepalive=None)).tunnel(Random(1))
+        super().__init__(tunnel, network(source) if source else Network())
 
-    def turn(self) -> None:
-        while events := self.tunnel.outbox.drain_events():
-            self.said += events
-            for event in events:
-                if isinstance(event, OpenChannel):
-                    refused = self.refuse if event.kind is ChannelKind.UDP else None
-                    self.tunnel.effect_done(event, refused or Done(event.local), self.now)
-        self.asked += self.tunnel.outbox.drain_datagrams()
+    def result_of(self, effect: OpenChannel | CloseChannel) -> Done[object] | Failed:
+        asks = isinstance(effect, OpenChannel) and effect.kind is ChannelKind.UDP
+        return (self.refuse if asks else None) or super().result_of(effect)
 
-    def run(self, until: float) -> None:
-        while (due := self.tunnel.next_timeout()) is not None and due <= until:
-            self.now = max(self.now, due)
-            self.tunnel.handle_timeout(self.now)
-            self.turn()
-        self.now = until
-
-    def answer(self, *options: bytes, port: int = 67, transaction: int | None = None, **fields: bytes) -> None:
-        question = self.asked[-1]
+    def hear(self, *options: bytes, port: int = 67, transaction: int | None = None, **fields: bytes) -> None:
+        """Let a server answer the latest question."""
+        question = self.sent[-1]
         number = int.from_bytes(question.data[4:8], "big") if transaction is None else transaction
         data = answer(number, *options, **fields)
-        self.tunnel.receive_datagram(Datagram(question.channel, data, Endpoint(SERVER, port), Endpoint(HERE, 68)), self.now)
-        self.turn()
-
-    def of(self, kind: type[Any]) -> list[Any]:
-        return [event for event in self.said if isinstance(event, kind)]
+        self.take(Datagram(question.channel, data, Endpoint(SERVER, port), Endpoint(HERE, 68)))
 
 
 @pytest.mark.requirement("S-SR-005")
 def test_the_question_is_a_dhcpinform_for_option_212() -> None:
     learning = Learning()
-    (opened,) = learning.of(OpenChannel)
+    (opened,) = learning.said_of(OpenChannel)
     assert (opened.kind, opened.local, opened.broadcast) == (ChannelKind.UDP, Endpoint(HERE, 68), True)
-    (question,) = learning.asked
+    (question,) = learning.sent
     assert str(question.remote) == "255.255.255.255:67"
     assert question.data[:4] == b"\x01\x01\x00\x00"
     assert question.data[12:16] == HERE.packed, "ciaddr: the answer comes by unicast"
@@ -99,11 +80,11 @@ def test_the_question_is_a_dhcpinform_for_option_212() -> None:
 @pytest.mark.requirement("S-SR-005")
 def test_what_the_server_says_is_done() -> None:
     learning = Learning()
-    learning.answer(ACK, SERVER_OPTION, OPTION)
-    (up,) = learning.of(Up)
+    learning.hear(ACK, SERVER_OPTION, OPTION)
+    (up,) = learning.said_of(Up)
     assert str(up.config.addresses[0]) == "2001:db8:6464:100::1/128"
     assert up.details["relay"] == str(RELAY)
-    assert learning.of(CloseChannel)[0].channel == learning.asked[0].channel, "the port is given back"
+    assert learning.said_of(CloseChannel)[0].channel == learning.sent[0].channel, "the port is given back"
 
 
 @pytest.mark.requirement("S-SR-005")
@@ -120,49 +101,49 @@ def test_unless_the_profile_says_so_nobody_is_asked_and_no_option_is_heeded() ->
 
 def test_a_silent_network_is_asked_four_times_and_then_every_five_minutes() -> None:
     learning = Learning()
-    learning.run(sum(DHCP_TIMEOUTS) - 0.1)
-    assert len(learning.asked) == 4
-    assert learning.of(Down) == []
-    learning.run(sum(DHCP_TIMEOUTS))
-    assert learning.of(Down) == [Down("no DHCP server answers (4 requests)", HINT)]
-    learning.run(12 * LEARN_RETRY)
-    assert len(learning.asked) <= 4 * 13
-    assert len(learning.of(Down)) == 1, "said once"
-    assert len({datagram.data[4:8] for datagram in learning.asked}) == len(learning.asked) / 4, "a new number each round"
+    learning.wake_until(sum(DHCP_TIMEOUTS) - 0.1)
+    assert len(learning.sent) == 4
+    assert learning.said_of(Down) == []
+    learning.wake_until(sum(DHCP_TIMEOUTS))
+    assert learning.said_of(Down) == [Down("no DHCP server answers (4 requests)", HINT)]
+    learning.wake_until(12 * LEARN_RETRY)
+    assert len(learning.sent) <= 4 * 13
+    assert len(learning.said_of(Down)) == 1, "said once"
+    assert len({datagram.data[4:8] for datagram in learning.sent}) == len(learning.sent) / 4, "a new number each round"
 
 
 def test_an_answer_after_a_while_brings_it_up() -> None:
     learning = Learning()
-    learning.run(sum(DHCP_TIMEOUTS) + LEARN_RETRY + 1.0)
-    learning.answer(ACK, SERVER_OPTION, OPTION)
+    learning.wake_until(sum(DHCP_TIMEOUTS) + LEARN_RETRY + 1.0)
+    learning.hear(ACK, SERVER_OPTION, OPTION)
     assert [type(event) for event in learning.said if isinstance(event, Up | Down)] == [Down, Up]
 
 
 def test_a_server_without_6rd_is_named() -> None:
     learning = Learning()
-    learning.answer(ACK, SERVER_OPTION)
-    assert learning.of(Down) == [], "another server may know it"
-    learning.run(1.0)
-    assert learning.of(Down) == [Down("the DHCP server 10.0.0.9 offers no 6rd (option 212)", HINT)]
-    assert len(learning.asked) == 1
+    learning.hear(ACK, SERVER_OPTION)
+    assert learning.said_of(Down) == [], "another server may know it"
+    learning.wake_until(1.0)
+    assert learning.said_of(Down) == [Down("the DHCP server 10.0.0.9 offers no 6rd (option 212)", HINT)]
+    assert len(learning.sent) == 1
 
 
 def test_of_two_servers_the_one_that_knows_is_heard_whoever_is_first() -> None:
     learning = Learning()
-    learning.answer(ACK, SERVER_OPTION)
-    learning.answer(ACK, SERVER_OPTION, OPTION)
-    assert (len(learning.of(Up)), learning.of(Down)) == (1, [])
+    learning.hear(ACK, SERVER_OPTION)
+    learning.hear(ACK, SERVER_OPTION, OPTION)
+    assert (len(learning.said_of(Up)), learning.said_of(Down)) == (1, [])
 
 
 def test_a_server_that_offers_it_no_more_is_believed_when_it_says_so_again_and_again() -> None:
     learning = Learning()
-    learning.answer(ACK, SERVER_OPTION, OPTION)
-    learning.run(LEARN_INTERVAL)
+    learning.hear(ACK, SERVER_OPTION, OPTION)
+    learning.wake_until(LEARN_INTERVAL)
     for number in range(LEARN_REFUSALS):
-        assert learning.of(Down) == [], number
-        learning.answer(ACK, SERVER_OPTION)
-        learning.run(learning.now + LEARN_RETRY + 1.0)
-    (down,) = learning.of(Down)
+        assert learning.said_of(Down) == [], number
+        learning.hear(ACK, SERVER_OPTION)
+        learning.wake_until(learning.now + LEARN_RETRY + 1.0)
+    (down,) = learning.said_of(Down)
     assert down.reason == "the DHCP server 10.0.0.9 offers no 6rd (option 212)"
 
 
@@ -184,9 +165,9 @@ def test_nonsense_is_not_believed_whoever_says_it(changes: dict[str, str], words
     prefix, relay = changes.get("prefix", "2001:db8::/32"), changes.get("relay", str(RELAY))
     mask_length = int(changes.get("mask_length", "8"))
     nonsense = option(SixRdOption(mask_length, IPv6Network(prefix), (IPv4Address(relay),))) if changes else b"\xd4\x00"
-    learning.answer(ACK, SERVER_OPTION, nonsense)
-    learning.run(1.0)
-    (down,) = learning.of(Down)
+    learning.hear(ACK, SERVER_OPTION, nonsense)
+    learning.wake_until(1.0)
+    (down,) = learning.said_of(Down)
     assert down.reason == f"the DHCP server 10.0.0.9 offers nonsense: {words}"
 
 
@@ -202,38 +183,38 @@ def test_nonsense_is_not_believed_whoever_says_it(changes: dict[str, str], words
 )
 def test_what_does_not_answer_the_question_is_passed_over(forged: dict[str, Any]) -> None:
     learning = Learning()
-    learning.answer(*forged.pop("options", (ACK, SERVER_OPTION, OPTION)), **forged)
-    assert learning.of(Up) == learning.of(Down) == []
-    learning.answer(ACK, SERVER_OPTION, OPTION)
-    assert len(learning.of(Up)) == 1
+    learning.hear(*forged.pop("options", (ACK, SERVER_OPTION, OPTION)), **forged)
+    assert learning.said_of(Up) == learning.said_of(Down) == []
+    learning.hear(ACK, SERVER_OPTION, OPTION)
+    assert len(learning.said_of(Up)) == 1
 
 
 def test_another_address_is_asked_for_anew() -> None:
     learning = Learning()
-    learning.answer(ACK, SERVER_OPTION, OPTION)
+    learning.hear(ACK, SERVER_OPTION, OPTION)
     learning.tunnel.network_changed(network(IPv4Address("10.100.100.2")), 5.0)
     learning.turn()
-    assert len(learning.asked) == 2
-    (silent,) = learning.of(PeerSilent)
+    assert len(learning.sent) == 2
+    (silent,) = learning.said_of(PeerSilent)
     assert silent.reason == "this host is at 10.100.100.2 now, and whether there is 6rd is being asked"
-    learning.answer(ACK, SERVER_OPTION, OPTION)
-    assert str(learning.of(Up)[-1].config.addresses[0]) == "2001:db8:6464:200::1/128"
+    learning.hear(ACK, SERVER_OPTION, OPTION)
+    assert str(learning.said_of(Up)[-1].config.addresses[0]) == "2001:db8:6464:200::1/128"
 
 
 def test_news_within_the_hour_are_followed_and_a_server_that_went_away_takes_nothing() -> None:
     learning = Learning()
-    learning.answer(ACK, SERVER_OPTION, OPTION)
-    learning.run(LEARN_INTERVAL)
-    assert len(learning.asked) == 2
-    learning.run(2 * LEARN_INTERVAL - 200.0)
-    assert learning.of(Down) == []
+    learning.hear(ACK, SERVER_OPTION, OPTION)
+    learning.wake_until(LEARN_INTERVAL)
+    assert len(learning.sent) == 2
+    learning.wake_until(2 * LEARN_INTERVAL - 200.0)
+    assert learning.said_of(Down) == []
     moved = option(SixRdOption(8, IPv6Network("2001:db8::/32"), (IPv4Address("10.0.0.3"),)))
-    while learning.tunnel.next_timeout() is not None and len(learning.of(Up)) == 1:
+    while learning.tunnel.next_timeout() is not None and len(learning.said_of(Up)) == 1:
         due = learning.tunnel.next_timeout()
         assert due is not None
-        learning.run(due)
-        learning.answer(ACK, SERVER_OPTION, moved)
-    assert learning.of(Up)[-1].details["relay"] == "10.0.0.3"
+        learning.wake_until(due)
+        learning.hear(ACK, SERVER_OPTION, moved)
+    assert learning.said_of(Up)[-1].details["relay"] == "10.0.0.3"
 
 
 def test_a_port_that_cannot_be_had_is_named() -> None:
@@ -241,7 +222,7 @@ def test_a_port_that_cannot_be_had_is_named() -> None:
     learning.refuse = Failed(FailureCode.IN_USE, "UDP port 68 of 10.100.100.1 is in use")
     learning.tunnel.network_changed(network(HERE), 1.0)
     learning.turn()
-    down = learning.of(Down)[-1]
+    down = learning.said_of(Down)[-1]
     assert (down.reason, "sport = :68" in down.hint) == ("UDP port 68 of 10.100.100.1 is in use", True)
 
 
@@ -249,7 +230,7 @@ def test_stopping_gives_the_port_back() -> None:
     learning = Learning()
     learning.tunnel.stop(1.0)
     learning.turn()
-    assert learning.of(CloseChannel)[0].channel == learning.asked[0].channel
+    assert learning.said_of(CloseChannel)[0].channel == learning.sent[0].channel
 
 
 def test_a_profile_says_it_once() -> None:
