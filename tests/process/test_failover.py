@@ -485,3 +485,19 @@ def test_a_method_beyond_hope_is_the_end_only_when_it_is_the_last(tmp_path: Path
         assert home.clean
 
     run(story())
+
+
+def test_a_far_end_that_wants_too_much_is_left_before_anything_is_touched(tmp_path: Path) -> None:
+    async def story() -> None:
+        home = World(tmp_path, ["greedy", "modest"], {})
+        greedy = home.carriers["greedy"]
+        wishes = HostConfig(addresses=(greedy.address,), delegated=(IPv6Network("2002::/16"),), far_end="broker b.test")
+        greedy.tunnel = lambda random: ScriptedTunnel(Up(wishes))  # type: ignore[method-assign]  # as a real one is made
+        running = asyncio.create_task(home.life.run())
+        await until(lambda: home.runs("modest") or running.done())
+        assert not any("2002:" in line or str(greedy.address.ip) in line for line in home.host.history)
+        assert any("greedy: broker b.test asks for the prefix 2002::/16" in line for line in home.story)
+        home.life.stop()
+        await running
+
+    run(story())

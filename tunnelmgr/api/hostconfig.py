@@ -40,5 +40,8 @@ class HostConfig:
     proxied: tuple[ProxiedNeighbour, ...] = ()
     """Addresses behind the tunnel that look like neighbours to the router of an uplink. A host needs this when its provider
     routes nothing to it, and only gives it addresses of the link."""
+    far_end: str = ""
+    """Who told it, as messages name it: "broker tsp.example.net". The core looks closer at what others want of this host.
+    Empty where all of it is the profile's own, or follows from the protocol."""
     translate: tuple[IPv6Network, ...] = ()
     """Packets from these prefixes that leave by another interface get this host's own address as their source (NAPT66)."""

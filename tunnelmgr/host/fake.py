@@ -5,7 +5,7 @@ import errno
 import os
 import socket
 from collections.abc import Callable, Collection, Iterable, Mapping
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Network
 
 from tunnelmgr.api.errors import TunnelError
 from tunnelmgr.api.network import Network
@@ -100,6 +100,11 @@ class FakeHost:
     def links(self) -> Mapping[str, int]:
         tunnels = [item.device for item in self.items.values() if isinstance(item, KernelTunnel)]
         return self.lan | dict.fromkeys([*self.tuns, *tunnels], 1500)
+
+    def holder_of(self, claimed: Iterable[IPv6Network]) -> tuple[IPv6Network, str] | None:
+        addresses = [item for item in self.items.values() if isinstance(item, Address)]
+        found = ((one, item) for one in claimed for item in addresses if item.interface.network.overlaps(one))
+        return next(((prefix, f"{item.interface} of {item.device}") for prefix, item in found), None)
 
     def barred(self, device: str) -> Mapping[str, int]:
         return self.barred_packets

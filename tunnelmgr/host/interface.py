@@ -1,6 +1,7 @@
 """The `Host`: all that the rest may ask of this machine. `linux.LinuxHost` is the real one, `fake.FakeHost` its stand-in."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from ipaddress import IPv6Network
 from typing import Protocol
 
 from tunnelmgr.host.items import Item
@@ -53,6 +54,9 @@ class Host(Protocol):
 
     def suspects(self, lost: Collection[Item]) -> tuple[str, ...]:
         """Return who on this machine could have taken these away, in words."""
+
+    def holder_of(self, claimed: Iterable[IPv6Network]) -> tuple[IPv6Network, str] | None:
+        """Return the first of these prefixes that this host has some or all of already, with what that is in words."""
 
     def barred(self, device: str) -> Mapping[str, int]:
         """Return how many packets came out of a kernel tunnel that may not, by names as in `status`: quick."""

@@ -49,7 +49,8 @@ BLOCKED_REMEMBERED = 86400.0  # seconds; a firewall may have been changed since,
 RENEWAL = 0.8  # of the lifetime, after which it is renewed in the background; section 12
 LIFETIME_MIN = 10  # minutes; shorter lifetimes are taken for this
 LIFETIME_MAX = 525600  # minutes, a year; longer ones are taken for this
-PREFIX_LENGTH_MIN = 8  # bits; shorter ones are taken for mistakes
+PREFIX_LENGTH_MIN = 8  # bits; nobody asks for a larger one
+RESOLVERS_MAX = 8  # taken from one offer
 PREFIX_LENGTH_MAX = 64  # bits; RFC 4291 section 2.5.4
 GIVING_BACK_TIMEOUT = 1.5  # seconds to give a tunnel back; a stopping Tunnel is given two
 

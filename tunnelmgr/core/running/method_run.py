@@ -22,6 +22,7 @@ from tunnelmgr.core.condition import BEGUN, UP, Code, Condition, Progress, State
 from tunnelmgr.core.driving.driver import Driver, TunnelNews
 from tunnelmgr.core.driving.memory import Memory
 from tunnelmgr.core.profiles.profile import DefaultRouteWish, Method, Profile
+from tunnelmgr.core.running.border import Border
 from tunnelmgr.core.running.carrier import Carrier
 from tunnelmgr.core.running.lan import Lan
 from tunnelmgr.core.running.probe import Prober, ProbeResult
@@ -87,6 +88,7 @@ class MethodRun:
         self._configurator = configurator
         self._listener = listener
         self._lan = lan
+        self._border = Border(host)
         self._inbox: asyncio.Queue[_Inboxed] = asyncio.Queue()
         self._up: Up | None = None
         self._condition = BEGUN
@@ -249,6 +251,7 @@ class MethodRun:
             self._tell_lan()
 
     async def _came_up(self, up: Up) -> None:
+        self._border.check(up.config)
         self._up = up
         await self._configure()
         targets = () if up.config.listening else self._profile.network.probe or up.probe

@@ -2,13 +2,15 @@
 
 import asyncio
 import errno
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from functools import partial
+from ipaddress import IPv6Network
 from typing import Any
 
 from tunnelmgr.host.device_name import nft_table
 from tunnelmgr.host.items import Advertisement, Item, LinkUp, Purpose, Resolvers, Sysctl, Table
 from tunnelmgr.host.linux.barrier import switch_off
+from tunnelmgr.host.linux.holdings import holder_of
 from tunnelmgr.host.linux.monitor import watch
 from tunnelmgr.host.linux.netlink import Netlink
 from tunnelmgr.host.linux.nft import Tables, has_nft
@@ -45,6 +47,9 @@ class LinuxHost:
 
     def open_tun(self, device: str) -> LinuxTun:
         return open_tun(device)
+
+    def holder_of(self, claimed: Iterable[IPv6Network]) -> tuple[IPv6Network, str] | None:
+        return holder_of(claimed)
 
     def barred(self, device: str) -> Mapping[str, int]:
         try:

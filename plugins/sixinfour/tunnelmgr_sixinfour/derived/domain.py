@@ -37,6 +37,8 @@ class Domain:
     """Whether this host is the way from the domain to the rest of the internet."""
     dont_fragment = False
     """Whether outer packets have DF."""
+    told_by = ""
+    """Who told it; empty where the profile or the protocol does."""
     never: tuple[IPv4Network, ...] = NEVER_A_HOST
     """Outer addresses that no site has."""
 

@@ -140,6 +140,7 @@ class Residence:
             delegated_with=None if is_gateway else local,
             listening=is_gateway,
             forwarding=is_gateway,
+            far_end=self.domain.told_by,
         )
         relay = {} if gateway is None else {"relay": str(gateway)}
         return Up(config, {"prefix": str(self.site.prefix), "local": str(local), **relay})

@@ -119,6 +119,7 @@ class Learner:
             return False
         self._learnt, self.trouble = learnt, None
         self.domain = Domain(learnt.prefix, learnt.mask_length, learnt.border_relays[0], self._gateway_echo)
+        self.domain.told_by = f"the DHCP server {answer.server}"
         return True
 
     def close(self) -> None:

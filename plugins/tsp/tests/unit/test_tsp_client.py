@@ -1,7 +1,7 @@
 """The client against a broker that says what it should not (docs/protocols/tsp.md sections 8, 16 and 17)."""
 
 import base64
-from ipaddress import IPv4Address, IPv6Address, IPv6Network
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Any
 
 import pytest
@@ -162,7 +162,12 @@ def test_a_busy_tunnel_whose_echoes_are_lost_does_not_flap() -> None:
         {"client_ipv6": IPv6Address("::ffff:192.0.2.1")},
         {"client_ipv6": SERVER},
         {"server_ipv6": IPv6Address("ff02::1")},
+        {"client_ipv6": IPv6Address("fec0::1")},
+        {"client_ipv6": IPv6Address("64:ff9b::1")},
         {"prefix": IPv6Network("::/0")},
+        {"prefix": IPv6Network("2000::/8")},
+        {"prefix": IPv6Network("2002::/16")},
+        {"prefix": IPv6Network("2001:db8:9::/56")},
         {"prefix": IPv6Network("2001:db8:9::/65")},
         {"prefix": IPv6Network("fe80::/64")},
         {"prefix": IPv6Network("2001:db8:1::/48")},
@@ -174,6 +179,45 @@ def test_an_offer_that_fails_a_check_is_rejected_and_never_configured(changes: d
     assert desk.ups == []
     assert desk.count(b"reject") == 1
     assert "unusable" in desk.downs[0].reason
+
+
+@pytest.mark.parametrize("length", [32, 48, 55])
+def test_a_prefix_larger_than_asked_for_is_refused_with_the_way_to_have_it(length: int) -> None:
+    prefix = IPv6Network(("2001:db8::", length))
+    desk = Desk({"create": offered(prefix=prefix)}, prefix_length=56)
+    assert desk.ups == []
+    assert f"the prefix {prefix} is larger than the /56 asked for; change `prefix_length`" in desk.downs[0].reason
+
+
+@pytest.mark.parametrize("where", ["client", "server", "dns", "prefix", "keepalive"])
+def test_an_address_with_a_scope_id_is_none_whatever_stands_behind_it(where: str) -> None:
+    fair = offered(
+        client_ipv6=IPv6Address("2001:db8:1::c"),
+        server_ipv6=IPv6Address("2001:db8:1::5"),
+        dns=(IPv6Address("2001:db8:1::d"),),
+        prefix=IPv6Network("2001:db8:2::/56"),
+        keepalive=KeepaliveWish(30, IPv6Address("2001:db8:1::e")),
+    )
+    last = {"client": "1::c", "server": "1::5", "dns": "1::d", "prefix": "2::", "keepalive": "1::e"}[where]
+    written = IPv6Address(f"2001:db8:{last}").exploded.encode()
+    assert fair.count(written) >= 1
+    desk = Desk({"create": fair.replace(written, b"fe80::1%$(reboot)".ljust(len(written)))}, prefix_length=56)
+    assert desk.ups == []
+    assert "bad" in desk.downs[0].reason
+
+
+def test_a_keepalive_address_elsewhere_is_pinged_and_not_routed() -> None:
+    desk = Desk({"create": offered(keepalive=KeepaliveWish(30, IPv6Address("2001:4860:4860::8888")))})
+    assert desk.ups[0].config.routes == ()
+    desk = Desk({"create": offered(keepalive=KeepaliveWish(30, SERVER))})
+    assert desk.ups[0].config.routes == (IPv6Network(SERVER),)
+    assert desk.ups[0].config.far_end == "broker 192.0.2.1"
+
+
+def test_resolvers_that_cannot_be_are_left_out() -> None:
+    told = ("2001:db8::53", "::1", "fe80::1", "ff02::1", "127.0.0.1", "224.0.0.1", "169.254.1.1", "192.0.2.53")
+    desk = Desk({"create": offered(dns=tuple(map(ip_address, told)))})
+    assert desk.ups[0].config.dns == (IPv6Address("2001:db8::53"), IPv4Address("192.0.2.53"))
 
 
 @pytest.mark.parametrize("server", ["127.0.0.1", "224.0.0.1", "255.255.255.255", "0.0.0.0"])  # noqa: S104 - none is bound to

@@ -8,7 +8,7 @@ SILENCED can follow any stage: the broker says nothing more.
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Network
 from random import Random
 
 from tunnelmgr.api.errors import WireError
@@ -16,7 +16,13 @@ from tunnelmgr_tsp.broker.leasing import Lease
 from tunnelmgr_tsp.broker.plan import AddressPlan
 from tunnelmgr_tsp.broker.settings import TspBrokerSettings
 from tunnelmgr_tsp.broker.users import Users
-from tunnelmgr_tsp.constants import AUTHENTICATIONS_MAX, BROKER_KEEPALIVE_MAX, BROKER_KEEPALIVE_MIN, NONCE_BITS
+from tunnelmgr_tsp.constants import (
+    AUTHENTICATIONS_MAX,
+    BROKER_KEEPALIVE_MAX,
+    BROKER_KEEPALIVE_MIN,
+    NONCE_BITS,
+    PREFIX_LENGTH_MAX,
+)
 from tunnelmgr_tsp.wire.capability import Capability, Mechanism, TunnelType
 from tunnelmgr_tsp.wire.digest import DigestChallenge, DigestResponse, is_same, rspauth_line
 from tunnelmgr_tsp.wire.framing import BLANK, SUCCESS, Medium, Reply, Status
@@ -144,7 +150,7 @@ class BrokerDialogue:
         interval = settings.keepalive if wish is None else min(max(wish, BROKER_KEEPALIVE_MIN), BROKER_KEEPALIVE_MAX)
         # Protocol 41 needs keepalives only where the client wishes for them. A NAT forgets a silent UDP tunnel (section 18).
         is_watched = wish is not None or self.type is TunnelType.V6UDPV4
-        has_prefix = create.prefix_length is not None and lease.prefix_slot is not None
+        length, slot = create.prefix_length, lease.prefix_slot
         self.offered = Offer(
             self.type,
             settings.address,
@@ -153,7 +159,7 @@ class BrokerDialogue:
             plan.client(lease.slot),
             settings.lifetime,
             dns=settings.dns or (UNSPECIFIED,),  # gogoc dies of a missing one: section 15
-            prefix=plan.prefix(lease.prefix_slot) if has_prefix and lease.prefix_slot is not None else None,
+            prefix=_first_of(plan.prefix(slot), length) if length is not None and slot is not None else None,
             keepalive=KeepaliveWish(interval, plan.server) if is_watched else None,
         )
         self.lease, self.stage = lease, BrokerStage.OFFERED
@@ -278,3 +284,8 @@ def tunnel_type(create: Create, seen: IPv4Address, medium: Medium, offered: froz
         possible.discard(TunnelType.V6UDPV4)
     wanted = (create.type,) if create.type is not TunnelType.V6ANYV4 else (TunnelType.V6V4, TunnelType.V6UDPV4)
     return next((one for one in wanted if one in possible), None)
+
+
+def _first_of(prefix: IPv6Network, length: int) -> IPv6Network:
+    """Return what a client gets of the prefix that is its own: all of it, or as much as it asks for."""
+    return IPv6Network((prefix.network_address, min(max(length, prefix.prefixlen), PREFIX_LENGTH_MAX)))

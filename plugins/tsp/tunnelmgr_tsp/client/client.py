@@ -241,7 +241,7 @@ class TspClient(Tunnel):
             self.outbox.say(CloseChannel(old.channel))
         self._recollection.note_broker(agreement.broker)
         self.outbox.say(*_news(agreement, old.terms if old is not None else None, self._settings.prefix_length))
-        config = new.terms.host_config()
+        config = new.terms.host_config(agreement.broker)
         if config != self._configured:
             self._configured = config
             probe = (new.terms.keepalive_address,) if new.terms.keepalive_address is not None else ()

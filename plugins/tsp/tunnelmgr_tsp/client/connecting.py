@@ -242,7 +242,7 @@ class Connecting:
         self._outbox.say(self._waiting)
 
     def _terms(self, attempt: Attempt, offer: Offer) -> Terms:
-        terms = Terms.of(offer, self.wish.type, attempt.endpoint)
+        terms = Terms.of(offer, self.wish, attempt.endpoint)
         if terms.type is TunnelType.V6UDPV4 and attempt.medium is Medium.TCP:
             raise WireError("a tunnel over UDP, which knows nothing of the signalling over TCP")
         return terms

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, IPv6Interface, IPv6Network
 from typing import Self
 
-from tunnelmgr.api.addresses import is_never_a_host
+from tunnelmgr.api.addresses import is_never_a_host, is_resolver, is_unicast6
 from tunnelmgr.api.errors import WireError
 from tunnelmgr.api.hostconfig import HostConfig
 from tunnelmgr.api.network import Endpoint
 from tunnelmgr_tsp.client.candidates import Broker
+from tunnelmgr_tsp.client.settings import TspClientSettings
 from tunnelmgr_tsp.constants import (
     KEEPALIVE_DEFAULT,
     KEEPALIVE_INTERVAL_MAX,
@@ -19,12 +20,12 @@ from tunnelmgr_tsp.constants import (
     MTU_PROTOCOL41,
     MTU_UDP,
     PREFIX_LENGTH_MAX,
-    PREFIX_LENGTH_MIN,
+    RESOLVERS_MAX,
 )
 from tunnelmgr_tsp.wire.capability import TunnelType
 from tunnelmgr_tsp.wire.messages import Offer
 
-_NEVER_OURS = tuple(map(IPv6Network, ("::/8", "fe80::/10", "fec0::/10", "ff00::/8")))
+_LINK_LENGTH = 64  # bits; RFC 4291 section 2.5.4
 _SECONDS = 60  # in a minute
 
 
@@ -49,28 +50,28 @@ class Terms:
     name: str = ""
 
     @classmethod
-    def of(cls, offer: Offer, asked: TunnelType, broker: Endpoint) -> Self:
+    def of(cls, offer: Offer, asked: TspClientSettings, broker: Endpoint) -> Self:
         """Check an offer. Raises WireError with the reason when it cannot be used."""
-        if offer.type not in {TunnelType.V6V4, TunnelType.V6UDPV4} or asked not in {TunnelType.V6ANYV4, offer.type}:
-            raise WireError(f"type {offer.type.value}, asked for {asked.value}")
+        if offer.type not in {TunnelType.V6V4, TunnelType.V6UDPV4} or asked.type not in {TunnelType.V6ANYV4, offer.type}:
+            raise WireError(f"type {offer.type.value}, asked for {asked.type.value}")
         address = _require(offer.client_ipv6, "client")
         if offer.server_ipv6 is not None and _require(offer.server_ipv6, "server") == address:
             raise WireError(f"both ends have the address {address}")
         if offer.prefix is not None:
-            _check_prefix(offer.prefix, offer.server_ipv6)
+            _check_prefix(offer.prefix, asked.prefix_length, offer.server_ipv6)
         wish, minutes = offer.keepalive, LIFETIME_DEFAULT if offer.lifetime is None else offer.lifetime
         interval = wish.interval if wish else KEEPALIVE_DEFAULT
-        target = wish.address if wish and wish.address and _is_usable(wish.address) else offer.server_ipv6
+        target = wish.address if wish and wish.address and is_unicast6(wish.address) else offer.server_ipv6
         return cls(
             offer.type,
             broker if offer.type is TunnelType.V6UDPV4 else _outer_peer(offer.server_ipv4),
             address,
             offer.prefix,
             float(min(max(interval, KEEPALIVE_INTERVAL_MIN), KEEPALIVE_INTERVAL_MAX)),
-            target if target != address else None,
+            None if target is None or target == address or (offer.prefix and target in offer.prefix) else target,
             wish is not None,
             float(min(max(minutes, LIFETIME_MIN), LIFETIME_MAX) * _SECONDS),
-            tuple(one for one in offer.dns if not one.is_unspecified and not one.is_multicast),
+            tuple(filter(is_resolver, offer.dns))[:RESOLVERS_MAX],
             offer.name,
         )
 
@@ -87,15 +88,21 @@ class Terms:
             around = around.supernet()
         return around
 
-    def host_config(self) -> HostConfig:
-        """Return what the tunnel wants of this host."""
+    def host_config(self, broker: Broker) -> HostConfig:
+        """Return what the tunnel wants of this host.
+
+        The broker's own end gets a route. A keepalive address elsewhere may be somebody's whom this host reaches without us:
+        echoes to it are put into the tunnel by the client itself.
+        """
+        link, target = IPv6Network((self.address, _LINK_LENGTH), strict=False), self.keepalive_address
         return HostConfig(
             addresses=(IPv6Interface(self.address),),
-            routes=(IPv6Network(self.keepalive_address),) if self.keepalive_address else (),
+            routes=(IPv6Network(target),) if target is not None and target in link else (),
             default_route=True,
             mtu=MTU_UDP if self.type is TunnelType.V6UDPV4 else MTU_PROTOCOL41,
             delegated=(self.prefix,) if self.prefix else (),
             dns=self.dns,
+            far_end=f"broker {broker}",
         )
 
 
@@ -115,22 +122,20 @@ class Agreement:
     """Seconds the broker took to answer; None over TCP."""
 
 
-def _is_usable(address: IPv6Address) -> bool:
-    return not any(address in network for network in _NEVER_OURS)
-
-
 def _require(address: IPv6Address | None, whose: str) -> IPv6Address:
     if address is None:
         raise WireError(f"no IPv6 address for the {whose}")
-    if not _is_usable(address):
+    if not is_unicast6(address):
         raise WireError(f"{address} cannot be the address of the {whose}")
     return address
 
 
-def _check_prefix(prefix: IPv6Network, server: IPv6Address | None) -> None:
-    if not PREFIX_LENGTH_MIN <= prefix.prefixlen <= PREFIX_LENGTH_MAX or any(
-        prefix.overlaps(network) for network in _NEVER_OURS
-    ):
+def _check_prefix(prefix: IPv6Network, asked: int | None, server: IPv6Address | None) -> None:
+    if asked is None:
+        raise WireError(f"the prefix {prefix}, which was not asked for; `prefix_length: {prefix.prefixlen}` asks for it")
+    if prefix.prefixlen < asked:
+        raise WireError(f"the prefix {prefix} is larger than the /{asked} asked for; change `prefix_length` to have it")
+    if prefix.prefixlen > PREFIX_LENGTH_MAX or not is_unicast6(prefix.network_address):
         raise WireError(f"{prefix} cannot be delegated")
     if server is not None and server in prefix:
         raise WireError(f"the delegated prefix {prefix} holds the server's own address {server}")

@@ -89,7 +89,8 @@ def type_not_offered(broker: Broker, wanted: str) -> Trouble:
 
 def unusable_offer(broker: Broker, reason: str) -> Trouble:
     """The offer failed a check (section 16)."""
-    return Trouble(f"the offer of broker {broker} is unusable: {reason}", Remedy.RETRY, "", ExitCode.PROTOCOL)
+    text, hint = f"the offer of broker {broker} is unusable: {reason}", "tell the broker's owner, or use another broker"
+    return Trouble(text, Remedy.RETRY, hint, ExitCode.PROTOCOL)
 
 
 def bad_referral(broker: Broker, reason: str) -> Trouble:

@@ -7,6 +7,7 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network
 from typing import Self, TypeVar
 from xml.etree.ElementTree import Element
 
+from tunnelmgr.api.addresses import plain_ipv6, plain_network6
 from tunnelmgr.api.errors import WireError
 from tunnelmgr.api.names import literal_address
 from tunnelmgr_tsp.constants import REDIRECT_BROKERS_MAX
@@ -126,9 +127,9 @@ class Offer:
         return cls(
             _tunnel_type(root),
             _one(server, "ipv4", IPv4Address),
-            _one(server, "ipv6", IPv6Address),
+            _one(server, "ipv6", plain_ipv6),
             _one(client, "ipv4", IPv4Address),
-            _one(client, "ipv6", IPv6Address),
+            _one(client, "ipv6", plain_ipv6),
             _number(root, "lifetime"),
             _one(client, "dn", str) or "",
             _resolvers(client),
@@ -218,7 +219,7 @@ def _one(parent: Element, kind: str, read: Callable[[str], T]) -> T | None:
 
 
 def _resolvers(client: Element) -> tuple[IPv4Address | IPv6Address, ...]:
-    readers: dict[str, Callable[[str], IPv4Address | IPv6Address]] = {"ipv4": IPv4Address, "ipv6": IPv6Address}
+    readers: dict[str, Callable[[str], IPv4Address | IPv6Address]] = {"ipv4": IPv4Address, "ipv6": plain_ipv6}
     found = [(one.get("type", ""), one.text or "") for one in client.findall("dns_server/address")]
     return tuple(_read(readers[kind], text, "resolver") for kind, text in found if kind in readers)
 
@@ -228,14 +229,14 @@ def _prefix(prefix: Element | None) -> IPv6Network | None:
         return None
     length = _number(prefix, "length")
     address = prefix.text.partition("/")[0]
-    return _read(IPv6Network, f"{address}/{'-' if length is None else length}", "prefix")
+    return _read(plain_network6, f"{address}/{'-' if length is None else length}", "prefix")
 
 
 def _keepalive(keepalive: Element | None) -> KeepaliveWish | None:
     interval = _number(keepalive, "interval")
     if keepalive is None or not interval:
         return None
-    address = _one(keepalive, "ipv6", IPv6Address)
+    address = _one(keepalive, "ipv6", plain_ipv6)
     return KeepaliveWish(interval, address if address != UNSPECIFIED else None)
 
 
