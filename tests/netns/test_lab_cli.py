@@ -38,7 +38,7 @@ home: starting, teredo, server teredo.example.net
 home: NAT port-restricted, you appear as 203.0.113.1:<port>
 home: qualified in <time>
 home: tm-home <address>  MTU 1280, default route, inbound closed
-home: reach beyond the server not proven"""
+home: carries packets: 2 of 2 probes, <time>, via relay 198.51.100.1"""
 UP_SYMMETRIC = UP.replace("port-restricted", "symmetric")
 THREE_PINGS = """\
 client1$ ping -6 -c 3 -i 0.3 -W 5 ipv6-only.example.net
@@ -81,6 +81,7 @@ client1$ tunnelmgr status home --peers
 
   peer           endpoint           path   heard    sent
   2001:db8:6::1  198.51.100.1:3545  relay  <time> ago  <time> ago
+  2001:db8:1::1  198.51.100.1:3545  relay  <time> ago  <time> ago
 
 And all of it is taken back:
 

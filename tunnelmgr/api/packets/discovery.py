@@ -15,6 +15,7 @@ from tunnelmgr.api.packets.discovery_options import (
     DiscoveryOption,
     MtuOption,
     PrefixInformation,
+    RouteInformation,
     parse_options,
     serialize_options,
 )
@@ -86,6 +87,10 @@ class RouterAdvertisement:
     @property
     def prefixes(self) -> tuple[PrefixInformation, ...]:
         return tuple(option for option in self.options if isinstance(option, PrefixInformation))
+
+    @property
+    def routes(self) -> tuple[RouteInformation, ...]:
+        return tuple(option for option in self.options if isinstance(option, RouteInformation))
 
     @property
     def mtu(self) -> int | None:

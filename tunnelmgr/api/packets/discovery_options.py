@@ -1,6 +1,6 @@
 """The options of neighbour discovery messages (RFC 4861 section 4.6).
 
-Prefix information and MTU are read; every other option is kept as it came. `parse` and `serialize` of an option deal with
+Prefix, route and MTU are read; every other option is kept as it came. `parse` and `serialize` of an option deal with
 what follows type and length.
 """
 
@@ -15,6 +15,7 @@ from tunnelmgr.api.packets.bounds import require_bits
 LIFETIME_INFINITE = 0xFFFF_FFFF  # seconds, by convention; RFC 4861 section 4.6.2
 
 _PREFIX = struct.Struct("!BBIII16s")
+_ROUTE = struct.Struct("!BBI")
 _ON_LINK, _AUTONOMOUS = 0x80, 0x40
 
 
@@ -73,6 +74,37 @@ class MtuOption:
 
 
 @dataclass(frozen=True, slots=True)
+class RouteInformation:
+    """A prefix that is reached through the router (RFC 4191 section 2.3). `lifetime` in seconds, 32 bits."""
+
+    type: ClassVar[int] = 24
+
+    prefix: IPv6Network
+    lifetime: int
+    preference: int = 0
+    """Two bits: 0 medium, 1 high, 3 low."""
+
+    def __post_init__(self) -> None:
+        require_bits("route lifetime", self.lifetime, 32)
+        require_bits("route preference", self.preference, 2)
+
+    @classmethod
+    def parse(cls, body: bytes) -> Self:
+        if len(body) not in (6, 14, 22):
+            raise WireError(f"route information option of {len(body) + 2} bytes, must be 8, 16 or 24")
+        length, flags, lifetime = _ROUTE.unpack_from(body)
+        if length > 8 * (len(body) - _ROUTE.size):
+            raise WireError(f"prefix length {length} in a route information option of {len(body) + 2} bytes")
+        network = IPv6Network((body[_ROUTE.size :].ljust(16, b"\0"), length), strict=False)
+        return cls(network, lifetime, flags >> 3 & 3)
+
+    def serialize(self) -> bytes:
+        octets = 8 * -(-self.prefix.prefixlen // 64)
+        fixed = _ROUTE.pack(self.prefix.prefixlen, self.preference << 3, self.lifetime)
+        return fixed + self.prefix.network_address.packed[:octets]
+
+
+@dataclass(frozen=True, slots=True)
 class OtherOption:
     """An option of another type; `body` is what follows type and length: 6, 14, 22 ... bytes, 2038 at most."""
 
@@ -88,7 +120,7 @@ class OtherOption:
         return self.body
 
 
-DiscoveryOption = PrefixInformation | MtuOption | OtherOption
+DiscoveryOption = PrefixInformation | RouteInformation | MtuOption | OtherOption
 
 
 def parse_options(data: bytes) -> tuple[DiscoveryOption, ...]:
@@ -114,6 +146,8 @@ def serialize_options(options: tuple[DiscoveryOption, ...]) -> bytes:
 def _parse_option(kind: int, body: bytes) -> DiscoveryOption:
     if kind == PrefixInformation.type:
         return PrefixInformation.parse(body)
+    if kind == RouteInformation.type:
+        return RouteInformation.parse(body)
     if kind == MtuOption.type:
         return MtuOption.parse(body)
     return OtherOption(kind, body)

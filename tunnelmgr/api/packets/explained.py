@@ -12,7 +12,13 @@ from tunnelmgr.api.packets.discovery import (
     RouterAdvertisement,
     RouterSolicitation,
 )
-from tunnelmgr.api.packets.discovery_options import LIFETIME_INFINITE, DiscoveryOption, MtuOption, PrefixInformation
+from tunnelmgr.api.packets.discovery_options import (
+    LIFETIME_INFINITE,
+    DiscoveryOption,
+    MtuOption,
+    PrefixInformation,
+    RouteInformation,
+)
 from tunnelmgr.api.packets.icmp import EchoReply, EchoRequest, OtherIcmp
 from tunnelmgr.api.packets.icmpv6 import Icmpv6Message, parse_icmpv6
 from tunnelmgr.api.packets.icmpv6_errors import (
@@ -185,6 +191,8 @@ def _options(options: tuple[DiscoveryOption, ...], at: int) -> Iterator[Field]:
                 marks = [word for word, holds in (("on-link", option.on_link), ("autonomous", option.autonomous)) if holds]
                 lifetimes = f"valid {_lifetime(option.valid_lifetime)}, preferred {_lifetime(option.preferred_lifetime)}"
                 yield Field("prefix", str(option.prefix), at, length, ", ".join([*marks, lifetimes]))
+            case RouteInformation():
+                yield Field("route", str(option.prefix), at, length, _lifetime(option.lifetime))
             case MtuOption():
                 yield Field("MTU", str(option.mtu), at, length)
             case _:

@@ -240,3 +240,14 @@ def test_a_sweep_from_one_network_does_not_disturb_another(far_ends: FarEnds) ->
 
 def _client_at(number: int) -> IPv6Address:
     return TeredoAddress(IPv4Address("192.0.2.1"), 0, Endpoint(IPv4Address("192.0.2.100"), 1024 + number)).ipv6
+
+
+@pytest.mark.parametrize("exit_by", ["nat66", "native"])
+def test_the_far_end_answers_the_probe_it_names(far_ends: FarEnds, exit_by: str) -> None:
+    server = far_ends.server("192.0.2.1", "192.0.2.2", relay=True, exit=exit_by)
+    client = far_ends.client("alice", NatKind.SYMMETRIC)
+    up = [event for event in client.events if isinstance(event, Up)][-1]
+    assert up.probe == (server.network().native_source,)
+    ping = client.send_ping(up.probe[0])
+    far_ends.internet.run(5)
+    assert ping.answered

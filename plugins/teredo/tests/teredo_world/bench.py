@@ -9,7 +9,7 @@ from tunnelmgr.api.effects import Done, Effect, EffectResult, OpenChannel
 from tunnelmgr.api.events import Event, Up
 from tunnelmgr.api.network import DefaultRoute, Endpoint, LocalAddress, Network
 from tunnelmgr.api.packets.discovery import RouterAdvertisement
-from tunnelmgr.api.packets.discovery_options import LIFETIME_INFINITE, MtuOption, PrefixInformation
+from tunnelmgr.api.packets.discovery_options import LIFETIME_INFINITE, DiscoveryOption, MtuOption, PrefixInformation
 from tunnelmgr.api.packets.icmpv6 import icmpv6_packet
 from tunnelmgr.api.packets.ipv6 import IPv6Packet
 from tunnelmgr.api.packets.protocol import IpProtocol
@@ -51,11 +51,17 @@ def network(source: str = str(LOCAL.address), *, native_ipv6: bool = False, resu
     return Network((address,), route, IPv4Address(source), native_ipv6, resumed)
 
 
-def advertisement(nonce: bytes, mapped: Endpoint, server: IPv4Address = SERVER, mtu: int = 1280) -> bytes:
+def advertisement(
+    nonce: bytes,
+    mapped: Endpoint,
+    server: IPv4Address = SERVER,
+    mtu: int = 1280,
+    options: tuple[DiscoveryOption, ...] = (),
+) -> bytes:
     """Return what a server answers."""
     prefix = IPv6Network((TeredoAddress(server, 0, mapped).ipv6, 64), strict=False)
-    options = (PrefixInformation(prefix, False, True, LIFETIME_INFINITE, LIFETIME_INFINITE), MtuOption(mtu))
-    message = RouterAdvertisement(retransmit_timer=2000, options=options)
+    usual = (PrefixInformation(prefix, False, True, LIFETIME_INFINITE, LIFETIME_INFINITE), MtuOption(mtu))
+    message = RouterAdvertisement(retransmit_timer=2000, options=(*usual, *options))
     packet = icmpv6_packet(message, server_link_local(server), CLIENT_LINK_LOCAL).serialize()
     return Payload(packet, Authentication(nonce), OriginIndication(mapped)).serialize()
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Address, IPv6Address, IPv6Network
 from random import Random
 from types import BuiltinFunctionType, FunctionType, ModuleType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tests.teredo_world import vectors
 from tests.teredo_world.vectors import Vector
@@ -33,6 +33,8 @@ SERVER_1_SECONDARY = Endpoint(vectors.SERVER_1_SECONDARY, SERVER_PORT)
 SERVER_2 = Endpoint(vectors.SERVER_2, SERVER_PORT)
 RELAY_NATIVE = IPv6Address("2001:db8:2::1")
 NETWORK = Network(native_ipv6=True, native_source=RELAY_NATIVE)
+AS_MIREDO = Network(native_ipv6=True)
+"""Without a native address that a server could name to its clients, which Miredo's does not."""
 
 
 def echo_request(source: IPv6Address, destination: IPv6Address, size: int = 16) -> bytes:
@@ -113,10 +115,12 @@ class ServedBench:
 
 
 def server_bench(
-    addresses: Sequence[IPv4Address] = (vectors.SERVER_1, vectors.SERVER_1_SECONDARY), **settings: object
+    addresses: Sequence[IPv4Address] = (vectors.SERVER_1, vectors.SERVER_1_SECONDARY),
+    network: Network = NETWORK,
+    **settings: Any,
 ) -> ServedBench:
     """Return a server that listens, by default the first one of the vectors."""
-    return ServedBench(a_server(addresses, **settings)).open()
+    return ServedBench(a_server(addresses, **settings), network).open()
 
 
 def a_server(addresses: Sequence[IPv4Address], **settings: object) -> TeredoServer:

@@ -260,7 +260,7 @@ class TeredoClient(Tunnel):
         if self._teredo is None or (self._teredo.mapped, self._teredo.server) != (told.mapped, primary):
             self._teredo = TeredoAddress.build(primary, told.mapped, self._random)
         mtu = min(told.mtu, self._settings.mtu)
-        return Identity(self._teredo.ipv6, self._teredo, told.server, self._qualification.local, mtu)
+        return Identity(self._teredo.ipv6, self._teredo, told.server, self._qualification.local, mtu, told.probe)
 
     def _give_address_up(self, now: float) -> None:
         if self._book is not None:
@@ -298,7 +298,7 @@ class TeredoClient(Tunnel):
             mtu=identity.mtu,
         )
         details = {"server": str(identity.server), "nat": self._qualification.nat.word, "mapped": str(identity.mapped)}
-        up = Up(config, details)
+        up = Up(config, details, identity.probe)
         if up != self._up:
             self._up = up
             self.outbox.say(up)

@@ -19,6 +19,8 @@ class Identity:
     local: Endpoint
     """The service port as this host sees it."""
     mtu: int
+    probe: tuple[IPv6Address, ...] = ()
+    """Native hosts that answer when packets pass: what the server named."""
 
     @property
     def mapped(self) -> Endpoint:

@@ -1,18 +1,26 @@
 """Answers router solicitations: tells a client its mapping, and this server's prefix (RFC 4380 section 5.3.2).
 
+A route to this host's own native address goes along (RFC 4191): clients that know it may ask there if packets pass, through
+a relay and back, and all others skip it. The address answers pings like any host's.
 Nothing is remembered of any client.
 """
 
 from collections.abc import Mapping
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network
 from typing import NamedTuple
 
 from tunnelmgr.api.datagrams import Datagram
 from tunnelmgr.api.errors import WireError
 from tunnelmgr.api.outbox import Outbox
 from tunnelmgr.api.packets.discovery import RouterAdvertisement, RouterSolicitation
-from tunnelmgr.api.packets.discovery_options import LIFETIME_INFINITE, MtuOption, PrefixInformation
+from tunnelmgr.api.packets.discovery_options import (
+    LIFETIME_INFINITE,
+    DiscoveryOption,
+    MtuOption,
+    PrefixInformation,
+    RouteInformation,
+)
 from tunnelmgr.api.packets.icmpv6 import icmpv6_packet, parse_icmpv6
 from tunnelmgr.api.packets.ipv6 import IPv6Packet
 from tunnelmgr_teredo.constants import SERVER_RETRANSMIT_TIMER, SOLICITATIONS_KEPT
@@ -52,8 +60,15 @@ class Advertising:
         self._limits = limits
         self._guests = guests
         self._outbox = outbox
+        self._native: IPv6Address | None = None
         # The same few link-local addresses ask all day long.
         self._advertisement_for = lru_cache(SOLICITATIONS_KEPT)(self._advertisement)
+
+    def native_changed(self, address: IPv6Address | None) -> None:
+        """Take this host's own native address, None if it has none that clients can reach."""
+        if address != self._native:
+            self._native = address
+            self._advertisement_for.cache_clear()
 
     def answer(self, payload: Payload, datagram: Datagram, now: float) -> None:
         """Answer the solicitation in `payload`. Raises Refused."""
@@ -81,7 +96,10 @@ class Advertising:
 
     def _advertisement(self, client: IPv6Address) -> bytes:
         prefix = PrefixInformation(self._prefix, False, True, LIFETIME_INFINITE, LIFETIME_INFINITE)
-        message = RouterAdvertisement(retransmit_timer=SERVER_RETRANSMIT_TIMER, options=(prefix, MtuOption(self._mtu)))
+        options: list[DiscoveryOption] = [prefix, MtuOption(self._mtu)]
+        if self._native is not None:
+            options.append(RouteInformation(IPv6Network(self._native), LIFETIME_INFINITE))
+        message = RouterAdvertisement(retransmit_timer=SERVER_RETRANSMIT_TIMER, options=tuple(options))
         return icmpv6_packet(message, self._link_local, client).serialize()
 
 

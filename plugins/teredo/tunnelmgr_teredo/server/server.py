@@ -18,6 +18,7 @@ from tunnelmgr.api.status import Fact, PathUse, TunnelStatus
 from tunnelmgr.api.tunnel import Tunnel, earliest
 from tunnelmgr_teredo.constants import ALL_ROUTERS, SERVER_PORT
 from tunnelmgr_teredo.drops import Drop, counted_by
+from tunnelmgr_teredo.native import is_native
 from tunnelmgr_teredo.ports import SERVED_HINTS, UdpPorts
 from tunnelmgr_teredo.relay.guests import Everybody, Signatories
 from tunnelmgr_teredo.relay.limits import RelayLimits
@@ -84,6 +85,8 @@ class TeredoServer(Tunnel):
     def network_changed(self, network: Network, now: float) -> None:
         self._unicast.network_changed(network)
         self._admission.network_changed(network)
+        native = network.native_source
+        self._advertising.native_changed(native if native is not None and is_native(native) else None)
         if self._relaying is not None:
             self._relaying.network_changed(network)
 

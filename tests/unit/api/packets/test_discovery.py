@@ -10,7 +10,13 @@ from tunnelmgr.api.packets.discovery import (
     RouterAdvertisement,
     RouterSolicitation,
 )
-from tunnelmgr.api.packets.discovery_options import LIFETIME_INFINITE, MtuOption, OtherOption, PrefixInformation
+from tunnelmgr.api.packets.discovery_options import (
+    LIFETIME_INFINITE,
+    MtuOption,
+    OtherOption,
+    PrefixInformation,
+    RouteInformation,
+)
 from tunnelmgr.api.packets.icmpv6 import parse_icmpv6
 from tunnelmgr.api.packets.ipv4 import IPv4Packet
 from tunnelmgr.api.packets.ipv6 import IPv6Packet
@@ -78,6 +84,23 @@ def test_reachability_probes_of_a_tunnel_are_read(sixinfour: Callable[[str], byt
     probe = message("p41-nud-ns-slla")
     assert isinstance(probe, NeighbourSolicitation)
     assert [option.type for option in probe.options] == [1]
+
+
+@pytest.mark.parametrize(
+    ("prefix", "size"),
+    [("::/0", 8), ("2001:db8::/32", 16), ("2001:db8::/64", 16), ("2001:db8::/65", 24), ("2001:db8::1/128", 24)],
+)
+def test_a_route_takes_as_much_room_as_its_prefix_needs(prefix: str, size: int) -> None:
+    route = RouteInformation(IPv6Network(prefix), 1800, preference=3)
+    advertisement = RouterAdvertisement(options=(PREFIX, route))
+    assert len(route.serialize()) + 2 == size
+    assert RouterAdvertisement.parse(0, advertisement.serialize()).routes == (route,)
+
+
+@pytest.mark.parametrize("body", ["80000000070820010db8000000000000", "4000000007080000", "81" + "00" * 21])
+def test_a_route_longer_than_its_room_is_refused(body: str) -> None:
+    with pytest.raises(WireError):
+        RouteInformation.parse(bytes.fromhex(body))
 
 
 def test_unknown_options_are_kept_in_their_place() -> None:

@@ -17,7 +17,7 @@ from tunnelmgr.api.effects import Failed, FailureCode, OpenChannel
 from tunnelmgr.api.errors import ExitCode
 from tunnelmgr.api.events import Down, Up
 from tunnelmgr.api.packets.discovery import RouterAdvertisement, RouterSolicitation
-from tunnelmgr.api.packets.discovery_options import PrefixInformation
+from tunnelmgr.api.packets.discovery_options import LIFETIME_INFINITE, PrefixInformation, RouteInformation
 from tunnelmgr.api.packets.icmpv6 import icmpv6_packet, parse_icmpv6
 from tunnelmgr.api.packets.ipv6 import IPv6Packet
 from tunnelmgr_teredo.client.settings import ClientSettings
@@ -249,3 +249,25 @@ def test_a_secret_is_not_shown() -> None:
     settings = ClientSettings.model_validate({"server": "192.0.2.1", "secure": SECURE})
     assert settings.secure is not None
     assert "battery" not in repr(settings) + repr(settings.secure.shared_secret)
+
+
+@pytest.mark.parametrize(
+    ("routes", "probe"),
+    [
+        (["2001:db8:2::1/128"], ["2001:db8:2::1"]),
+        (["2001:db8::/32", "::/0"], []),
+        (["fe80::1/128", "fd00::1/128", "ff02::1/128", "::1/128"], []),
+        (["2001:0:c000:201:0:efff:3fff:fdfe/128"], []),
+        (["fd00::1/128", "2001:db8:2::1/128", "2001:db8:2::2/128"], ["2001:db8:2::1"]),
+    ],
+)
+def test_a_native_host_the_server_names_is_asked_if_packets_pass(routes: list[str], probe: list[str]) -> None:
+    bench = Bench().start()
+    for sent in bench.sent():
+        header = Payload.parse(sent.data).authentication
+        assert header is not None
+        options = [RouteInformation(IPv6Network(route), LIFETIME_INFINITE) for route in routes]
+        bench.receive(advertisement(header.nonce, MAPPED, options=tuple(options)), sent.remote)
+    up = bench.take_events(Up)[-1]
+    assert list(map(str, up.probe)) == probe
+    assert up.config.routes == (TEREDO_PREFIX,), "nothing is routed by what a server says"

@@ -1,6 +1,6 @@
 """The server, check by check (docs/protocols/teredo.md section 6), on the vectors where there is one."""
 
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 
 import pytest
 from pydantic import ValidationError
@@ -8,6 +8,8 @@ from tests.teredo_world import vectors
 from tests.teredo_world.around_server import OUR_CLIENT, SECRET, SOLICITATION, refused
 from tests.teredo_world.bench import udp_packet
 from tests.teredo_world.served_bench import (
+    AS_MIREDO,
+    RELAY_NATIVE,
     SERVER_1,
     ServedBench,
     a_server,
@@ -19,7 +21,7 @@ from tests.teredo_world.vectors import CLIENT_A, CLIENT_A_MAPPED, NATIVE_HOST, P
 from tunnelmgr.api.datagrams import Datagram
 from tunnelmgr.api.effects import CloseChannel, Done, Failed, FailureCode, OpenChannel
 from tunnelmgr.api.events import Down, Notice, Stopped, Up
-from tunnelmgr.api.network import Endpoint
+from tunnelmgr.api.network import Endpoint, Network
 from tunnelmgr.api.packets.discovery import RouterAdvertisement, RouterSolicitation
 from tunnelmgr.api.packets.discovery_options import MtuOption, PrefixInformation
 from tunnelmgr.api.packets.icmp import EchoRequest, OtherIcmp
@@ -42,20 +44,20 @@ from tunnelmgr_teredo.wire.datagram import Payload
     ],
 )
 def test_the_answer_is_the_one_miredo_gives_byte_for_byte(asked: str, channel: str, answered: str) -> None:
-    [answer] = server_bench().take_vector(PACKETS[asked])
+    [answer] = server_bench(network=AS_MIREDO).take_vector(PACKETS[asked])
     assert answer == Datagram(channel, PACKETS[answered].payload, PACKETS[answered].destination)
 
 
 @pytest.mark.requirement("T-SV-017")
 def test_a_cone_solicitation_to_the_secondary_address_is_answered_from_the_primary() -> None:
-    [answer] = server_bench().take(PACKETS["rs-cone"].payload, CLIENT_A_MAPPED, "secondary")
+    [answer] = server_bench(network=AS_MIREDO).take(PACKETS["rs-cone"].payload, CLIENT_A_MAPPED, "secondary")
     assert answer.channel == "primary"
     assert answer.data == PACKETS["ra-from-secondary"].payload, "the prefix is of the primary address all the same"
 
 
 @pytest.mark.requirement("T-SV-015")
 def test_the_secondary_address_advertises_the_primary_one() -> None:
-    [answer] = server_bench().take(SOLICITATION.payload, CLIENT_A_MAPPED, "secondary")
+    [answer] = server_bench(network=AS_MIREDO).take(SOLICITATION.payload, CLIENT_A_MAPPED, "secondary")
     assert answer.channel == "secondary"
     assert answer.data == PACKETS["ra-primary"].payload
 
@@ -96,6 +98,23 @@ def test_the_mtu_told_to_clients_is_the_one_of_the_profile() -> None:
         ServerSettings.model_validate({"addresses": ["192.0.2.1"], "mtu": 1279})
 
 
+@pytest.mark.requirement("T-SV-028")
+def test_a_server_names_its_native_address_to_be_asked_through_the_tunnel() -> None:
+    bench = server_bench()
+
+    def routes() -> list[str]:
+        [answer] = bench.take_vector(SOLICITATION)
+        message = parse_icmpv6(IPv6Packet.parse(Payload.parse(answer.data).packet))
+        assert isinstance(message, RouterAdvertisement)
+        return [str(route.prefix) for route in message.routes]
+
+    assert routes() == [f"{RELAY_NATIVE}/128"]
+    bench.tunnel.network_changed(Network(native_ipv6=True, native_source=IPv6Address("2001:db8:2::2")), bench.now)
+    assert routes() == ["2001:db8:2::2/128"]
+    bench.tunnel.network_changed(Network(native_source=IPv6Address("fd00::1")), bench.now)
+    assert routes() == [], "nobody reaches that through a relay"
+
+
 def _solicitation(**changes: int) -> bytes:
     return icmpv6_packet(RouterSolicitation(), CLIENT_LINK_LOCAL, ALL_ROUTERS, **changes).serialize()
 
@@ -125,7 +144,7 @@ def test_a_solicitation_rfc_4861_refuses_is_not_answered(packet: bytes) -> None:
 
 @pytest.mark.requirement("T-SV-019", "T-PK-016")
 def test_with_secure_qualification_the_answer_is_signed() -> None:
-    [answer] = server_bench(secure=[SECRET]).take_vector(PACKETS["rs-secure-hmac-sha1"])
+    [answer] = server_bench(network=AS_MIREDO, secure=[SECRET]).take_vector(PACKETS["rs-secure-hmac-sha1"])
     assert answer.data == PACKETS["ra-secure-hmac-sha1"].payload
 
 
@@ -165,7 +184,7 @@ def test_it_listens_on_both_addresses_and_is_up_then() -> None:
 
 
 def test_behind_a_translating_provider_it_binds_the_hosts_own_addresses() -> None:
-    bench = server_bench([vectors.SERVER_1], bind=["10.1.2.3"])
+    bench = server_bench([vectors.SERVER_1], AS_MIREDO, bind=["10.1.2.3"])
     assert list(bench.channels) == [Endpoint(IPv4Address("10.1.2.3"), 3544)]
     assert bench.take(SOLICITATION.payload, CLIENT_A_MAPPED)[0].data == PACKETS["ra-primary"].payload
     with pytest.raises(ValidationError, match="`bind` has 1 addresses, `addresses` 2"):
