@@ -172,7 +172,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def wrong_profiles(document: Document, desk: Path) -> Iterator[str]:
     for text in profiles(document):
-        method = "" if re.search(r"^methods?:", text, re.MULTILINE) else "method: {type: teredo, server: 192.0.2.1}\n"
+        method = "" if re.search(r"^methods?:", text, re.MULTILINE) else "method: {type: tsp, broker: 192.0.2.1}\n"
         (desk / "profile.yaml").write_text(method + text)
         try:
             load_profile(desk / "profile.yaml", registry())

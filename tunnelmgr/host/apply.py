@@ -13,7 +13,7 @@ from tunnelmgr.host.device_name import is_ours
 from tunnelmgr.host.disturbance import Disturbances, taken_away
 from tunnelmgr.host.interface import Host
 from tunnelmgr.host.items import Advertisement, Fate, Item, KernelTunnel, Purpose, Resolvers, Rule, Sysctl, Table
-from tunnelmgr.host.journal import Journal
+from tunnelmgr.host.journal import Journal, JournalUnwritableError
 from tunnelmgr.host.plan import Step, changes, lan_items, taken_back, wanted
 from tunnelmgr.host.resolvers import ResolverHelper
 from tunnelmgr.host.surroundings import Surroundings
@@ -69,6 +69,9 @@ class Configurator:
         for number, step in enumerate(steps):
             try:
                 await self._take(step)
+            except JournalUnwritableError:
+                await self._go_back([done for done in steps[:number] if _need_of(done) is not _Need.NONE])
+                raise
             except OSError as error:
                 match _need_of(step):
                     case _Need.VITAL:
@@ -148,20 +151,27 @@ class Configurator:
         """Take one step so that at no moment something of ours is on the machine and not in the journal."""
         if not step.after:
             await self._host.run(step)
-            self._journal.record(step)
+            self._record_gone(step)
             return
         self._journal.record(step)
         try:
             await self._host.run(step)
         except OSError:
-            self._journal.record(step.inverse())
+            self._record_gone(step.inverse())
             raise
+
+    def _record_gone(self, step: Step) -> None:
+        """Write down that something is gone. Without room for that the journal names too much, which is harmless."""
+        try:
+            self._journal.record(step)
+        except JournalUnwritableError as error:
+            _log.warning("%s", error)
 
     def _left_to_another_profile(self, step: Step) -> bool:
         """Leave what another living profile may need as well, forwarding above all, for that one to take back."""
         if step.before is None or step.before.fate is not Fate.RESTORED or not self._journal.hand_on(step.inverse()):
             return False
-        self._journal.record(step)
+        self._record_gone(step)
         return True
 
     async def _go_back(self, steps: Sequence[Step]) -> None:
@@ -177,7 +187,7 @@ class Configurator:
                 if error.errno not in _ALREADY_SO:
                     failures.append(_explain(step, error))
                     continue
-            self._journal.record(step)
+            self._record_gone(step)
         return failures
 
 

@@ -28,7 +28,7 @@ async def cleanup(host: Host, runtime_dir: Path) -> list[Leftover]:
     """
     found: list[Leftover] = []
     failures: list[TunnelError] = []
-    for journal in _abandoned(runtime_dir):
+    for journal in _abandoned(runtime_dir, failures):
         try:
             found.append(_leftover(journal, await Configurator(host, journal).clear()))
         except TunnelError as error:
@@ -39,15 +39,23 @@ async def cleanup(host: Host, runtime_dir: Path) -> list[Leftover]:
 
 
 def leftovers(runtime_dir: Path) -> list[Leftover]:
-    """Return what `cleanup` would take back, and change nothing."""
-    return [_leftover(journal, taken_back(journal.net())) for journal in _abandoned(runtime_dir)]
+    """Return what `cleanup` would take back, and change nothing. Raises TunnelError for a journal that cannot be read."""
+    failures: list[TunnelError] = []
+    found = [_leftover(journal, taken_back(journal.net())) for journal in _abandoned(runtime_dir, failures)]
+    if failures:
+        raise failures[0]
+    return found
 
 
-def _abandoned(runtime_dir: Path) -> Iterator[Journal]:
+def _abandoned(runtime_dir: Path, failures: list[TunnelError]) -> Iterator[Journal]:
+    """Yield the journals of dead processes; add to `failures` what keeps one from being read."""
     for path in sorted(runtime_dir.glob("*.journal")):
         try:
             journal = Journal.take(path)
         except JournalInUseError:
+            continue
+        except TunnelError as error:
+            failures.append(error)
             continue
         try:
             if not journal.elsewhere:

@@ -6,6 +6,7 @@ process and die with the machine. A change made before a reboot or in another ne
 journal is void.
 """
 
+import errno
 import fcntl
 import json
 import os
@@ -29,6 +30,18 @@ def this_place() -> str:
 
 class JournalInUseError(TunnelError):
     """The journal's owner lives."""
+
+
+class JournalUnwritableError(TunnelError):
+    """There is no room for what is to be done, so it must not be done."""
+
+    def __init__(self, path: Path, error: OSError) -> None:
+        refused = error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}
+        super().__init__(
+            f"{path}: cannot keep the journal in {path.parent}: {error.strerror or error}",
+            hint=f"{'run as root' if refused else 'make room there'}, or set TUNNELMGR_RUNTIME_DIR to another directory",
+            exit_code=ExitCode.NO_PERMISSION if refused else ExitCode.FAILED,
+        )
 
 
 class Journal:
@@ -68,14 +81,19 @@ class Journal:
         return _place_of(self._content()) not in {"", self._place}
 
     def record(self, step: Step) -> None:
-        """Write down a step: before it is taken, where something new comes; after it, where something goes."""
-        if self.elsewhere:
-            self.forget()
-        elif os.fstat(self._fd).st_size > JOURNAL_MAX:
-            self._begin_anew()
-        if not os.fstat(self._fd).st_size:
-            os.write(self._fd, self._header())
-        os.write(self._fd, _line(step))
+        """Write down a step: before it is taken, where something new comes; after it, where something goes.
+
+        Raises JournalUnwritableError, and the journal is what it was before.
+        """
+        try:
+            if self.elsewhere:
+                self.forget()
+            elif os.fstat(self._fd).st_size > JOURNAL_MAX:
+                self._begin_anew()
+            header = b"" if os.fstat(self._fd).st_size else self._header()
+            _append(self._fd, header + _line(step))
+        except OSError as error:
+            raise JournalUnwritableError(self.path, error) from error
 
     def net(self) -> list[Step]:
         """Return the net change that is recorded, in order, with what others handed on to us."""
@@ -114,17 +132,22 @@ class Journal:
         """Put a short journal with the same net change in the place of a long one."""
         shorter = self.path.with_name(f"{self.path.name}.new")
         fd = os.open(shorter, _OPEN_FLAGS | os.O_TRUNC, 0o600)
-        fcntl.flock(fd, fcntl.LOCK_EX)
-        os.write(fd, self._header() + b"".join(_line(step) for step in self.net()))
-        shorter.rename(self.path)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            _append(fd, self._header() + b"".join(_line(step) for step in self.net()))
+            shorter.rename(self.path)
+        except OSError:
+            os.close(fd)
+            shorter.unlink(missing_ok=True)
+            return  # the long one is as good
         os.close(self._fd)
         self._fd = fd
 
 
 def _place_of(content: bytes) -> str:
-    """Return where the changes were made; nothing for an empty journal."""
-    header = content.partition(b"\n")[0]
-    return str(json.loads(header)["place"]) if header else ""
+    """Return where the changes were made; nothing for an empty journal, or one whose header is not whole."""
+    header, newline, _ = content.partition(b"\n")
+    return str(json.loads(header)["place"]) if newline else ""
 
 
 def _steps(content: bytes) -> list[Step]:
@@ -134,6 +157,17 @@ def _steps(content: bytes) -> list[Step]:
 
 def _line(step: Step) -> bytes:
     return json.dumps([None if item is None else as_named(item) for item in (step.before, step.after)]).encode() + b"\n"
+
+
+def _append(fd: int, data: bytes) -> None:
+    """Append all of it, or raise OSError and leave nothing of it: half a line would hide what is written behind it."""
+    size = os.fstat(fd).st_size
+    try:
+        while data:
+            data = data[os.write(fd, data) :]
+    except OSError:
+        os.ftruncate(fd, size)
+        raise
 
 
 def _append_if_alive(path: Path, place: str, line: bytes) -> bool:
@@ -146,10 +180,10 @@ def _append_if_alive(path: Path, place: str, line: bytes) -> bool:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
                 file.seek(0, os.SEEK_END)
-                file.write(line)
+                _append(file.fileno(), line)
                 return True
     except OSError:
-        pass  # it ended meanwhile
+        pass  # it ended meanwhile, or has no room
     return False
 
 
@@ -170,12 +204,8 @@ def _locked(path: Path) -> int:
             if path.exists() and os.path.samestat(os.fstat(fd), path.stat()):
                 return fd
             os.close(fd)  # its former owner removed the file between our open and our lock
-    except PermissionError as error:
-        raise TunnelError(
-            f"{path}: cannot keep the journal: {error.strerror}",
-            hint="run as root, or set TUNNELMGR_RUNTIME_DIR to a directory you may write to",
-            exit_code=ExitCode.NO_PERMISSION,
-        ) from error
+    except OSError as error:
+        raise JournalUnwritableError(path, error) from error
 
 
 def _in_use(path: Path, fd: int) -> JournalInUseError:

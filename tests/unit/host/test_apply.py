@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from ipaddress import IPv6Address, IPv6Interface, IPv6Network
@@ -328,3 +329,30 @@ def test_a_helper_that_fails_is_a_shortfall_and_not_the_end(journal: Journal, mi
     minded.failures.clear()
     asyncio.run(home.clear())
     assert resolvers(minded) == []
+
+
+@pytest.mark.parametrize("room", range(9))
+def test_without_room_in_the_journal_nothing_is_changed(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch, room: int
+) -> None:
+    host = FakeHost()
+    host.open_tun("tm-home")
+    home = Configurator(host, journal)
+    before = {key: item for key, item in host.items.items() if not isinstance(item, Sysctl)}
+    written = 0
+
+    def full(fd: int, data: bytes) -> int:
+        nonlocal written
+        written += 1
+        if written > room:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return real(fd, data)
+
+    real = os.write
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(TunnelError, match=r"cannot keep the journal in .*: No space left on device; make room there"):
+        asyncio.run(home.apply(HOME))
+    after = {key: item for key, item in host.items.items() if not isinstance(item, Sysctl)}
+    assert after == before
+    asyncio.run(home.clear())
+    assert journal.net() == []

@@ -94,3 +94,14 @@ def test_looking_changes_nothing(tmp_path: Path) -> None:
     assert leftovers(tmp_path) == leftovers(tmp_path)
     assert host.items == before
     assert leftovers(tmp_path) == asyncio.run(cleanup(host, tmp_path))
+
+
+def test_a_journal_that_cannot_be_read_keeps_no_other_from_being_cleaned_up(tmp_path: Path) -> None:
+    host = FakeHost()
+    (tmp_path / "garden.journal").write_text("what?\n")
+    killed(host, "home", started(host, tmp_path, "home", 1))
+    with pytest.raises(TunnelError, match=r"garden\.journal: not a journal"):
+        leftovers(tmp_path)
+    with pytest.raises(TunnelError, match=r"garden\.journal: not a journal"):
+        asyncio.run(cleanup(host, tmp_path))
+    assert not (tmp_path / "home.journal").exists()

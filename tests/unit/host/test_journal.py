@@ -1,5 +1,6 @@
 """What a killed process leaves can be read by the next."""
 
+import errno
 import os
 from ipaddress import IPv4Address, IPv6Address, IPv6Interface, IPv6Network
 from pathlib import Path
@@ -24,7 +25,7 @@ from tunnelmgr.host.items import (
     Table,
     Unreachable,
 )
-from tunnelmgr.host.journal import Journal, JournalInUseError
+from tunnelmgr.host.journal import Journal, JournalInUseError, JournalUnwritableError
 from tunnelmgr.host.plan import Step
 from tunnelmgr.host.resolvers import ResolverHelper
 
@@ -182,3 +183,66 @@ def test_nothing_is_handed_on_to_one_who_changed_nothing(path: Path) -> None:
     assert not journal.hand_on(Step(None, ITEMS[1]))
     journal.close()
     other.close()
+
+
+def test_a_journal_cut_anywhere_is_read_up_to_there(path: Path) -> None:
+    steps = [Step(None, item) for item in ITEMS]
+    left_by_a_dead_process(path, *steps)
+    whole = path.read_bytes()
+    ends = [number + 1 for number, byte in enumerate(whole) if byte == ord("\n")]
+    for length in range(len(whole)):
+        path.write_bytes(whole[:length])
+        assert read(path) == steps[: max(0, sum(end <= length for end in ends) - 1)]
+
+
+@pytest.mark.parametrize("room", [0, 1, 40, 60])
+def test_without_room_a_record_is_refused_and_leaves_nothing(path: Path, monkeypatch: pytest.MonkeyPatch, room: int) -> None:
+    journal = Journal.take(path, HERE)
+    journal.record(Step(None, ITEMS[0]))
+    before = path.read_bytes()
+    left = room
+
+    def short_write(fd: int, data: bytes) -> int:
+        nonlocal left
+        if not left:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        written = real(fd, data[:left])
+        left -= written
+        return written
+
+    real = os.write
+    monkeypatch.setattr(os, "write", short_write)
+    with pytest.raises(JournalUnwritableError, match=f"cannot keep the journal in {path.parent}: No space left on device"):
+        journal.record(Step(None, ITEMS[1]))
+    assert path.read_bytes() == before
+    monkeypatch.setattr(os, "write", lambda fd, data: real(fd, data[:7]))
+    journal.record(Step(None, ITEMS[1]))
+    assert journal.net() == [Step(None, ITEMS[0]), Step(None, ITEMS[1])]
+    journal.close()
+
+
+def test_a_long_journal_stays_where_there_is_no_room_for_a_short_one(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = Journal.take(path, HERE)
+    step = Step(None, ITEMS[0])
+    journal.record(Step(None, ITEMS[1]))
+    while path.stat().st_size <= JOURNAL_MAX:
+        journal.record(step)
+        journal.record(step.inverse())
+    real, paths = os.write, (os.fspath(path), f"{path}.new")
+
+    def full(fd: int, data: bytes) -> int:
+        if os.readlink(f"/proc/self/fd/{fd}") == paths[1]:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return real(fd, data)
+
+    monkeypatch.setattr(os, "write", full)
+    journal.record(step)
+    assert journal.net() == [Step(None, ITEMS[1]), step]
+    assert not Path(paths[1]).exists()
+    journal.close()
+
+
+def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "run").touch()
+    with pytest.raises(JournalUnwritableError, match=f"cannot keep the journal in {tmp_path}/run: "):
+        Journal.take(tmp_path / "run" / "home.journal", HERE)
