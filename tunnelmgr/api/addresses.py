@@ -39,7 +39,7 @@ def is_never_a_host(address: IPv4Address) -> bool:
     return is_within(address, NEVER_A_HOST)
 
 
-def is_within(address: IPv4Address, blocks: Iterable[IPv4Network]) -> bool:
+def is_within(address: IPv4Address | IPv6Address, blocks: Iterable[IPv4Network] | Iterable[IPv6Network]) -> bool:
     """True if an address is in one of the blocks."""
     return any(address in block for block in blocks)
 

@@ -141,6 +141,9 @@ class NeighbourAdvertisement:
         return bytes((flags, 0, 0, 0)) + self.target.packed + serialize_options(self.options)
 
 
+DiscoveryMessage = RouterSolicitation | RouterAdvertisement | NeighbourSolicitation | NeighbourAdvertisement
+
+
 def _target(body: bytes) -> IPv6Address:
     if len(body) < 20:
         raise WireError(f"neighbour discovery needs 20 bytes behind the checksum, got {len(body)}")

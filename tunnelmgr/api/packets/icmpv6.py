@@ -10,6 +10,7 @@ from ipaddress import IPv6Address
 from tunnelmgr.api.errors import WireError
 from tunnelmgr.api.packets.checksum import pseudo_header_sum
 from tunnelmgr.api.packets.discovery import (
+    DiscoveryMessage,
     NeighbourAdvertisement,
     NeighbourSolicitation,
     RouterAdvertisement,
@@ -46,18 +47,7 @@ class Icmpv6Type(IntEnum):
     REDIRECT = 137
 
 
-_KnownIcmpv6 = (
-    DestinationUnreachable
-    | PacketTooBig
-    | TimeExceeded
-    | ParameterProblem
-    | EchoRequest
-    | EchoReply
-    | RouterSolicitation
-    | RouterAdvertisement
-    | NeighbourSolicitation
-    | NeighbourAdvertisement
-)
+_KnownIcmpv6 = Icmpv6Error | EchoRequest | EchoReply | DiscoveryMessage
 Icmpv6Message = _KnownIcmpv6 | OtherIcmp
 
 _CLASSES: dict[int, type[_KnownIcmpv6]] = {

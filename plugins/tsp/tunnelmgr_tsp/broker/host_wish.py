@@ -30,9 +30,10 @@ class HostWish:
         self._told: HostConfig | None = None
         self._generation = -1
         """Of the tunnels, as it was told."""
-        self._tell_at = 0.0
+        self._free_at = 0.0
         """When the next may be told."""
-        self._waits = False
+        self.tell_at: float | None = None
+        """When `tell` is to be called again, if it is."""
 
     def locate(self, network: Network) -> bool:
         """Find our own link; return True if addresses can be given. Tunnels of a link that was left are void."""
@@ -55,23 +56,18 @@ class HostWish:
     def tell(self, now: float, sessions: int) -> None:
         """Tell the wish if it is another one, at once or when the time has come."""
         generation = self._grants.tunnels.generation if self._is_on_link else 0
-        self._waits = False
+        self.tell_at = None
         if generation == self._generation:
             return
-        if now < self._tell_at:
-            self._waits = True
+        if now < self._free_at:
+            self.tell_at = self._free_at
             return
         self._generation = generation
         config = self._config()
         if config != self._told:
-            self._told, self._tell_at = config, now + HOST_INTERVAL
+            self._told, self._free_at = config, now + HOST_INTERVAL
             facts = broker_report.facts(self._policy, self._grants, sessions)
             self._outbox.say(Up(config, {name: str(fact) for name, fact in facts.items() if isinstance(fact, str)}))
-
-    @property
-    def tell_at(self) -> float | None:
-        """When `tell` is to be called again, if it is."""
-        return self._tell_at if self._waits else None
 
     def _config(self) -> HostConfig:
         plan = self._policy.plan

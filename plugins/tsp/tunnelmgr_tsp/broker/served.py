@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, IPv6Network
 
+from tunnelmgr.api.addresses import is_within
 from tunnelmgr.api.datagrams import Datagram
 from tunnelmgr.api.errors import WireError
 from tunnelmgr.api.events import PathDown, PathUp
@@ -13,7 +14,7 @@ from tunnelmgr.api.outbox import Outbox
 from tunnelmgr.api.status import PathUse, PeerStatus
 from tunnelmgr_tsp.constants import STATUS_PEERS_MAX, TUNNEL_SILENCE_INTERVALS, TUNNEL_SILENCE_MIN
 from tunnelmgr_tsp.wire.capability import TunnelType
-from tunnelmgr_tsp.wire.datagrams import is_within, parse_inner
+from tunnelmgr_tsp.wire.datagrams import parse_inner
 
 
 @dataclass(slots=True)

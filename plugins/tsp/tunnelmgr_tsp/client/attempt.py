@@ -64,7 +64,7 @@ class Attempt:
                 messages = self._reader.feed(data)
         except WireError as error:
             # A datagram may be a stranger's, and is dropped. A stream has one sender, and cannot be followed past a mistake.
-            return None if self.medium is Medium.UDP else troubles.protocol_error(self._dialogue.broker, str(error))
+            return None if self.medium is Medium.UDP else troubles.PROTOCOL_ERROR.of(self._dialogue.broker, what=error)
         for message in messages:
             self._heard = True
             self._stream_due_at = None if self.medium is Medium.UDP else now + STREAM_TIMEOUT
@@ -87,7 +87,7 @@ class Attempt:
 
     def ended(self) -> Trouble:
         """Return what it means that the broker says nothing, or closed or refused the connection."""
-        return (troubles.fell_silent if self._heard else troubles.silent)(self._dialogue.broker)
+        return (troubles.FELL_SILENT if self._heard else troubles.SILENT).of(self._dialogue.broker)
 
     def next_timeout(self) -> float | None:
         return self._exchange.due_at if self.medium is Medium.UDP else self._stream_due_at

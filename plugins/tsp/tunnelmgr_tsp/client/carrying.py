@@ -3,6 +3,7 @@
 from ipaddress import IPv6Network
 from random import Random
 
+from tunnelmgr.api.addresses import is_within
 from tunnelmgr.api.datagrams import Datagram
 from tunnelmgr.api.errors import WireError
 from tunnelmgr.api.events import EVERYWHERE, PathUp
@@ -12,7 +13,7 @@ from tunnelmgr_tsp.client.keepalive import TunnelWatch
 from tunnelmgr_tsp.client.terms import Agreement
 from tunnelmgr_tsp.constants import RENEWAL
 from tunnelmgr_tsp.wire.capability import TunnelType
-from tunnelmgr_tsp.wire.datagrams import is_within, parse_inner
+from tunnelmgr_tsp.wire.datagrams import parse_inner
 
 
 class Carrying:

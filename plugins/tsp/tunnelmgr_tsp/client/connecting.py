@@ -175,13 +175,13 @@ class Connecting:
         if isinstance(result, Done):
             self._addresses = deque(cast("tuple[IPv4Address, ...]", result.value))  # what Resolve promises
         else:
-            self._troubles.append(troubles.unresolved(self._broker))
+            self._troubles.append(troubles.UNRESOLVED.of(self._broker))
         self._ask_next(now)
 
     def _ask(self, address: IPv4Address, now: float) -> None:
         endpoint = Endpoint(address, self._broker.port)
         if not self._candidates.claim(endpoint):
-            self._fail(troubles.bad_referral(self._broker, "it was asked already"), now)
+            self._fail(troubles.BAD_REFERRAL.of(self._broker, reason="it was asked already"), now)
             return
         medium = Medium.TCP if self._settings.signalling is Signalling.TCP else Medium.UDP
         self._open(endpoint, medium, now)
@@ -225,7 +225,7 @@ class Connecting:
             terms = self._terms(attempt, offer)
         except WireError as error:
             attempt.reject(now)  # frees the address at once; the broker would hold it for 30 s
-            trouble = troubles.unusable_offer(self._broker, str(error))
+            trouble = troubles.UNUSABLE_OFFER.of(self._broker, reason=error)
             if offer.type is TunnelType.V6ANYV4:
                 trouble = replace(trouble, remedy=Remedy.OTHER_TYPE)
             self._fail(trouble, now)
@@ -278,7 +278,7 @@ class Connecting:
         try:
             brokers = self._candidates.refer(texts)
         except WireError as error:
-            self._fail(replace(troubles.bad_referral(self._broker, str(error)), hint=trouble.text), now)
+            self._fail(replace(troubles.BAD_REFERRAL.of(self._broker, reason=error), hint=trouble.text), now)
             return
         text = f"{trouble.text}; it sends us to {', '.join(map(str, brokers))}"
         self._outbox.say(Notice("tsp.redirected", text))

@@ -89,7 +89,7 @@ class ClientDialogue:
             return self._receive(message)
         except WireError as error:
             self._stage = ClientStage.OVER
-            return troubles.protocol_error(self.broker, str(error))
+            return troubles.PROTOCOL_ERROR.of(self.broker, what=error)
 
     def accept(self) -> bytes:
         """Return the message that takes the offer."""
@@ -126,13 +126,13 @@ class ClientDialogue:
     def _authenticate(self, message: bytes) -> Messages | Trouble:
         capability = Capability.parse(message)
         if not capability.offers(self._wish.type):
-            return troubles.type_not_offered(self.broker, self._wish.type.value)
+            return troubles.TYPE_NOT_OFFERED.of(self.broker, wanted=self._wish.type.value)
         self.mechanism = capability.strongest(self._wish.mechanisms)
         if self.mechanism is None:
             offered, allowed = (
                 ", ".join(sorted(one.value for one in some)) for some in (capability.mechanisms, self._wish.mechanisms)
             )
-            return troubles.no_mechanism(self.broker, offered, allowed)
+            return troubles.NO_MECHANISM.of(self.broker, offered=offered or "of no kind", allowed=allowed)
         line = f"AUTHENTICATE {self.mechanism.value}".encode() + CRLF
         match self.mechanism:
             case Mechanism.ANONYMOUS:
@@ -168,7 +168,7 @@ class ClientDialogue:
             proven = False
         if not proven:
             self._stage = ClientStage.OVER
-            return troubles.impostor(self.broker)
+            return troubles.IMPOSTOR.of(self.broker)
         self._stage = ClientStage.VERDICT
         if glued.strip(BLANK):
             return self._judged(glued)
@@ -209,5 +209,5 @@ class ClientDialogue:
         if not reply.status.refers:
             return trouble
         if not reply.document:
-            return troubles.bad_referral(self.broker, "it names none")
+            return troubles.BAD_REFERRAL.of(self.broker, reason="it names none")
         return Referred(trouble, Referral.parse(reply.document).brokers)

@@ -5,6 +5,7 @@ Codes: docs/protocols/tsp.md section 8; words: section 17.
 
 from dataclasses import dataclass, replace
 from enum import Enum
+from typing import Self
 
 from tunnelmgr.api.errors import ExitCode
 from tunnelmgr_tsp.client.candidates import Broker
@@ -29,79 +30,53 @@ class Remedy(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """One failure."""
+    """One failure. Those below are said `of` a broker: `{said}` stands for its own words, `{name}` for the user."""
 
     text: str
     remedy: Remedy
     hint: str = ""
     code: ExitCode = ExitCode.REFUSED
 
-
-def silent(broker: Broker) -> Trouble:
-    """The broker has not answered at all."""
-    return Trouble(
-        f"broker {broker} does not answer on UDP or TCP port {broker.port}",
-        Remedy.OTHER_MEDIUM,
-        "check the name, and whether a firewall is in the way",
-        ExitCode.NO_ANSWER,
-    )
+    def of(self, broker: Broker, **words: object) -> Self:
+        """Return the failure in words about this broker."""
+        return replace(self, text=self.text.format(broker=broker, **words))
 
 
-def fell_silent(broker: Broker) -> Trouble:
-    """The broker stopped answering."""
-    return Trouble(f"broker {broker} stopped answering in the middle of the session", Remedy.RETRY, "", ExitCode.NO_ANSWER)
-
-
-def unresolved(broker: Broker) -> Trouble:
-    """The broker's name has no IPv4 address."""
-    return Trouble(f"cannot resolve {broker.host}", Remedy.RETRY, "check the name or your DNS")
-
-
-def protocol_error(broker: Broker, what: str) -> Trouble:
-    """The broker said something TSP does not allow."""
-    return Trouble(f"broker {broker} broke the protocol: {what}", Remedy.RETRY, "", ExitCode.PROTOCOL)
-
-
-def impostor(broker: Broker) -> Trouble:
-    """The broker does not know the password (section 6.3)."""
-    return Trouble(
-        f"broker {broker} could not prove that it knows the password; possible impostor",
-        Remedy.STOP,
-        "check the broker's name; nothing secret was sent",
-        ExitCode.PROTOCOL,
-    )
-
-
-def no_mechanism(broker: Broker, offered: str, allowed: str) -> Trouble:
-    """Broker and profile have no mechanism in common."""
-    return Trouble(
-        f"broker {broker} offers authentication {offered or 'of no kind'}; the profile allows {allowed}",
-        Remedy.STOP,
-        "see `auth`, `user` and `allow_plain` in the profile",
-        ExitCode.NO_PERMISSION,
-    )
-
-
-def type_not_offered(broker: Broker, wanted: str) -> Trouble:
-    """The broker has no tunnels of this type."""
-    return Trouble(f"broker {broker} does not offer {wanted} here", Remedy.OTHER_TYPE, "behind a NAT use `tunnel: v6udpv4`")
-
-
-def unusable_offer(broker: Broker, reason: str) -> Trouble:
-    """The offer failed a check (section 16)."""
-    text, hint = f"the offer of broker {broker} is unusable: {reason}", "tell the broker's owner, or use another broker"
-    return Trouble(text, Remedy.RETRY, hint, ExitCode.PROTOCOL)
-
-
-def bad_referral(broker: Broker, reason: str) -> Trouble:
-    """The broker sends us to brokers that cannot be asked."""
-    return Trouble(f"broker {broker} sends us to other brokers: {reason}", Remedy.RETRY)
-
+SILENT = Trouble(
+    "broker {broker} does not answer on UDP or TCP port {broker.port}",
+    Remedy.OTHER_MEDIUM,
+    "check the name, and whether a firewall is in the way",
+    ExitCode.NO_ANSWER,
+)
+FELL_SILENT = Trouble("broker {broker} stopped answering in the middle of the session", Remedy.RETRY, "", ExitCode.NO_ANSWER)
+UNRESOLVED = Trouble("cannot resolve {broker.host}", Remedy.RETRY, "check the name or your DNS")
+PROTOCOL_ERROR = Trouble("broker {broker} broke the protocol: {what}", Remedy.RETRY, "", ExitCode.PROTOCOL)
+IMPOSTOR = Trouble(
+    "broker {broker} could not prove that it knows the password; possible impostor",
+    Remedy.STOP,
+    "check the broker's name; nothing secret was sent",
+    ExitCode.PROTOCOL,
+)
+NO_MECHANISM = Trouble(
+    "broker {broker} offers authentication {offered}; the profile allows {allowed}",
+    Remedy.STOP,
+    "see `auth`, `user` and `allow_plain` in the profile",
+    ExitCode.NO_PERMISSION,
+)
+TYPE_NOT_OFFERED = Trouble(
+    "broker {broker} does not offer {wanted} here", Remedy.OTHER_TYPE, "behind a NAT use `tunnel: v6udpv4`"
+)
+UNUSABLE_OFFER = Trouble(
+    "the offer of broker {broker} is unusable: {reason}",
+    Remedy.RETRY,
+    "tell the broker's owner, or use another broker",
+    ExitCode.PROTOCOL,
+)
+BAD_REFERRAL = Trouble("broker {broker} sends us to other brokers: {reason}", Remedy.RETRY)
 
 _UNKNOWN = Trouble("refused with code {code} {said}", Remedy.RETRY_THEN_STOP)
 _NO_SUCH_PREFIX = Trouble("cannot give a prefix of this length", Remedy.WITHOUT_PREFIX, "change `prefix_length`")
 _BAD_ADDRESS = Trouble("does not accept our address: {said}", Remedy.OTHER_ADDRESS, "another network may help")
-# What a code means. `{said}` stands for the broker's own words, `{name}` for the user.
 _MEANINGS = {
     300: Trouble(
         "refused {name}: {said}",
@@ -134,5 +109,5 @@ def refused(broker: Broker, status: Status, user: str | None) -> Trouble:
     """Return what a status code that is not success means. Codes from 1000 on mean what the number after it does."""
     meaning = _MEANINGS.get(status.code % 1000, _UNKNOWN)
     name = f"user {user!r}" if user is not None else "anonymous users"
-    text = meaning.text.format(code=status.code, said=quoted(status.text), name=name)
-    return replace(meaning, text=f"broker {broker} {text}")
+    about = replace(meaning, text=f"broker {{broker}} {meaning.text}")
+    return about.of(broker, code=status.code, said=quoted(status.text), name=name)

@@ -5,12 +5,12 @@ is forged.
 """
 
 import struct
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
-from ipaddress import IPv6Address, IPv6Network
+from ipaddress import IPv6Network
 from typing import Self
 
+from tunnelmgr.api.addresses import is_within
 from tunnelmgr.api.errors import WireError
 from tunnelmgr.api.packets.ipv6 import IPv6Packet, ipv6_length
 from tunnelmgr.api.packets.protocol import IpProtocol
@@ -63,11 +63,6 @@ class ControlMessage:
 
     def serialize(self) -> bytes:
         return _HEADER.pack(_CONTROL | self.sequence, self.timestamp) + self.text
-
-
-def is_within(address: IPv6Address, networks: Iterable[IPv6Network]) -> bool:
-    """True if an address is in any of the networks."""
-    return any(address in network for network in networks)
 
 
 def parse_inner(data: bytes) -> tuple[IPv6Packet, bytes]:

@@ -14,8 +14,9 @@ from typing import Self
 from tunnelmgr.api.errors import WireError
 from tunnelmgr_tsp.constants import SASL_MAX
 
-NONCE_COUNT = "00000001"
+NONCE_COUNT = b"00000001"
 URI_PREFIX = b"tsp/"
+_RESPONSE = (b"username", b"realm", b"nonce", b"cnonce", b"digest-uri", b"response")
 _DIRECTIVE = re.compile(rb'[\s,]*([a-z-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]*))\s*(?=,|$)', re.IGNORECASE | re.DOTALL)
 
 
@@ -60,31 +61,23 @@ class DigestResponse:
 
     @classmethod
     def parse(cls, line: bytes) -> Self:
-        found = _directives(line)
+        found = {b"realm": b"", b"nc": NONCE_COUNT} | {name: values[0] for name, values in _directives(line).items()}
         try:
-            values = {name: found[name][0] for name in (b"username", b"nonce", b"cnonce", b"digest-uri", b"response")}
+            username, realm, nonce, cnonce, uri, response = (found[name] for name in _RESPONSE)
         except KeyError as error:
             raise WireError(f"a digest response without {error}") from error
-        if found.get(b"nc", [NONCE_COUNT.encode()])[0] != NONCE_COUNT.encode():
+        if found[b"nc"] != NONCE_COUNT:
             raise WireError("a digest response whose nonce was used before")
-        if not values[b"digest-uri"].startswith(URI_PREFIX):
+        if not uri.startswith(URI_PREFIX):
             raise WireError("a digest response for another service than tsp")
-        return cls(
-            values[b"username"],
-            found.get(b"realm", [b""])[0],
-            values[b"nonce"],
-            values[b"cnonce"],
-            values[b"digest-uri"],
-            values[b"response"],
-            found.get(b"charset", [None])[0],
-        )
+        return cls(username, realm, nonce, cnonce, uri, response, found.get(b"charset"))
 
     def serialize(self) -> bytes:
         charset = b"charset=%s," % self.charset if self.charset else b""
         words = b'username="%s",realm="%s",nonce="%s",nc=%s,cnonce="%s",digest-uri="%s",response=%s,qop=auth'
         realm, nonce = _escaped(self.realm), _escaped(self.nonce)
-        user, count = _escaped(self.username), NONCE_COUNT.encode()
-        return _line(charset + words % (user, realm, nonce, count, self.cnonce, self.uri, self.response))
+        user = _escaped(self.username)
+        return _line(charset + words % (user, realm, nonce, NONCE_COUNT, self.cnonce, self.uri, self.response))
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +100,7 @@ class DigestSecret:
 
     def _digest(self, action: bytes, nonce: bytes, cnonce: bytes) -> bytes:
         first = _hex(self.hash + b":" + nonce + b":" + cnonce)
-        return _hex(b":".join((first, nonce, NONCE_COUNT.encode(), cnonce, b"auth", _hex(action))))
+        return _hex(b":".join((first, nonce, NONCE_COUNT, cnonce, b"auth", _hex(action))))
 
 
 def prove(
