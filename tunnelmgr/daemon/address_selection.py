@@ -2,26 +2,19 @@
 
 from collections.abc import Sequence
 from ipaddress import IPv6Address, IPv6Network
-from typing import Final, NamedTuple
+from typing import Final
 
-
-class _Ranked(NamedTuple):
-    """A row of glibc's table of labels (gai.conf(5)), as RFC 6724 section 2.1 has it."""
-
-    prefix: str
-    label: int
-
-
-_LABELS: Final = (
-    _Ranked("::1/128", 0),
-    _Ranked("::/0", 1),
-    _Ranked("2002::/16", 2),
-    _Ranked("::/96", 3),
-    _Ranked("::ffff:0:0/96", 4),
-    _Ranked("fec0::/10", 5),
-    _Ranked("fc00::/7", 6),
-    _Ranked("2001::/32", 7),
-)
+_LABELS: Final = {
+    "::1/128": 0,
+    "::/0": 1,
+    "2002::/16": 2,
+    "::/96": 3,
+    "::ffff:0:0/96": 4,
+    "fec0::/10": 5,
+    "fc00::/7": 6,
+    "2001::/32": 7,
+}
+"""Glibc's table (gai.conf(5)), as RFC 6724 section 2.1 has it: prefix and label."""
 # A source whose label is not that of native destinations loses against IPv4: RFC 6724 section 6, rule 5.
 _BELOW_IPV4: Final = {
     IPv6Network("2001::/32"): "Teredo",
@@ -43,4 +36,4 @@ def lines_for_ipv6_first(addresses: Sequence[IPv6Address]) -> tuple[str, ...]:
     labels agree, ::/0 goes before IPv4.
     """
     own = {prefix for prefix in _BELOW_IPV4 if any(address in prefix for address in addresses)}
-    return tuple(f"label {prefix} {label}" for prefix, label in _LABELS if IPv6Network(prefix) not in own)
+    return tuple(f"label {prefix} {label}" for prefix, label in _LABELS.items() if IPv6Network(prefix) not in own)

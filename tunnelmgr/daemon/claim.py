@@ -36,10 +36,6 @@ class Claim:
         except FileNotFoundError:
             pass  # an administrator tidied up
 
-    def hand_over(self) -> None:
-        """Close our descriptor: a child has inherited the claim."""
-        self.socket.close()
-
 
 def claim(path: Path) -> Claim:
     """Claim a profile by its control socket. The socket is open to everyone; the server decides who may do what.

@@ -35,7 +35,7 @@ def up_detached(claim: Claim, work: Callable[[], Ended], *, timeout: float, keep
     child = _fork(work, connection)
     try:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-        claim.hand_over()
+        claim.socket.close()  # the child has inherited it
         with connection:
             unfinished = accompany(client.name, client.story(connection, timeout), tell)
     except TunnelError as error:

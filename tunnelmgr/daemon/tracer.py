@@ -41,6 +41,9 @@ class Tap(NamedTuple):
     interface: str
     ends: tuple[OuterEnd, ...] = ()
 
+    def __str__(self) -> str:
+        return f"{self.side.value} {self.interface}"
+
 
 class Traced(NamedTuple):
     """A packet that passed."""
@@ -137,9 +140,10 @@ class Tracer:
     def _listen(self, wanted: frozenset[Tap]) -> None:
         for tap in self._open.keys() - wanted:
             self._close(tap)
-        opened = [tap for tap in sorted(wanted - self._open.keys(), key=_order) if self._try(tap)]
+        missing = sorted(wanted - self._open.keys(), key=lambda tap: (tap.side is TunnelSide.INNER, tap.interface))
+        opened = [tap for tap in missing if self._try(tap)]
         if opened:
-            self._tell(f"{self._client.name}: watching {', '.join(map(_in_words, opened))}; Ctrl-C ends")
+            self._tell(f"{self._client.name}: watching {', '.join(map(str, opened))}; Ctrl-C ends")
 
     def _try(self, tap: Tap) -> bool:
         try:
@@ -157,7 +161,7 @@ class Tracer:
                     hint=f"is {self._client.name} up in another network namespace? trace it there",
                 ) from error
             if tap not in self._missing:
-                self._tell(f"{tap.side.value} {tap.interface}: {error.strerror}; looking for it again")
+                self._tell(f"{tap}: {error.strerror}; looking for it again")
             self._missing.add(tap)
             return False
         self._missing.discard(tap)
@@ -182,11 +186,3 @@ class Tracer:
         self._lost += sock.lost()
         self._selector.unregister(sock)
         sock.close()
-
-
-def _order(tap: Tap) -> tuple[bool, str]:
-    return tap.side is TunnelSide.INNER, tap.interface
-
-
-def _in_words(tap: Tap) -> str:
-    return f"{tap.side.value} {tap.interface}"

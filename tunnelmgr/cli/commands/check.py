@@ -1,6 +1,6 @@
 """`tunnelmgr check`."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import click
 
@@ -33,7 +33,7 @@ class CheckedFile:
 class Checks:
     """What `check` shows."""
 
-    files: tuple[CheckedFile, ...] = field(default=())
+    files: tuple[CheckedFile, ...]
 
 
 @click.command()

@@ -5,12 +5,12 @@ whole frames with their checksums, none longer than the MTU, so what travels her
 
 Run as a program, it returns when both ends are plugged in, and goes on by itself until it is killed or a device vanishes:
 
-    python -m tunnelmgr.lab.namespaces.delay_line 0.02 tml-lab-server eth0 tml-lab-net server --late 1,4 --late-by 0.1
+    python -m tunnelmgr.lab.namespaces.delay_line tml-lab-server eth0 tml-lab-net server '{"delay": 0.02, "late": [1, 4]}'
 """
 
-import argparse
 import fcntl
 import heapq
+import json
 import os
 import select
 import struct
@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from ipaddress import IPv6Address
 from itertools import count
 
+from tunnelmgr.api.plain import from_plain
 from tunnelmgr.lab.namespaces.entering import entered
 from tunnelmgr.lab.vocabulary import Link
 
@@ -118,9 +119,9 @@ def open_tap(namespace: str, device: str) -> int:
 
 def main(arguments: list[str]) -> None:
     """Plug both ends in, and go on in a process of its own."""
-    asked = _parser().parse_args(arguments)
-    link = Link(delay=asked.delay, late=asked.late, late_by=asked.late_by, duplicated=asked.duplicated)
-    ends = open_tap(asked.one, asked.one_device), open_tap(asked.other, asked.other_device)
+    one, one_device, other, other_device, link = arguments
+    line = DelayLine(from_plain(Link, json.loads(link)))
+    ends = open_tap(one, one_device), open_tap(other, other_device)
     if os.fork():
         return
     os.setsid()
@@ -128,23 +129,7 @@ def main(arguments: list[str]) -> None:
     nothing = os.open(os.devnull, os.O_RDWR)
     for descriptor in range(3):
         os.dup2(nothing, descriptor)
-    carry(DelayLine(link), *ends)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("delay", type=float, help="seconds one way")
-    for end in ("one", "other"):
-        parser.add_argument(end, help="a namespace")
-        parser.add_argument(f"{end}_device", help="its TAP device")
-    parser.add_argument("--late", type=_ordinals, default=frozenset(), help="packets that come later than their turn")
-    parser.add_argument("--late-by", type=float, default=0.0, help="seconds they are late")
-    parser.add_argument("--duplicated", type=_ordinals, default=frozenset(), help="packets that come twice")
-    return parser
-
-
-def _ordinals(words: str) -> frozenset[int]:
-    return frozenset(map(int, words.split(",")))
+    carry(line, *ends)
 
 
 if __name__ == "__main__":

@@ -80,7 +80,7 @@ class Site:
 
     def forget_mappings(self) -> None:
         """Lose all mappings, as a router does that restarts."""
-        self._load_rules(self.router)
+        self._load_rules()
         with self.router.enter():
             _forget_flows()
 
@@ -110,10 +110,9 @@ class Site:
         return Host(name, naming.namespace_of(self._lab, name), (address,))
 
     def _build_router(self) -> None:
-        router = self.router
-        naming.share_files(self._lab, router.name)
+        naming.share_files(self._lab, self.router.name)
         run_script(self._nested(self._behind) if self._behind is not None else self._on_the_backbone())
-        self._load_rules(router)
+        self._load_rules()
 
     def _nested(self, behind: "Site") -> str:
         """A router in the LAN of another site."""
@@ -150,12 +149,13 @@ class Site:
             + wiring.route(self._backbone, IPv4Network(self.address), router.ipv4, router.name)
         )
 
-    def _load_rules(self, router: Host) -> None:
+    def _load_rules(self) -> None:
         if self.nat is None:
             return
+        router = self.router.namespace
         run_script(
-            f"ip netns exec {router.namespace} nft -f - <<'END'\n{nat_rules(self.nat, self.address, self.lan.network)}END\n"
-            f"ip netns exec {router.namespace} sysctl -qw {flow_settings(self.nat)}\n"
+            f"ip netns exec {router} nft -f - <<'END'\n{nat_rules(self.nat, self.address, self.lan.network)}END\n"
+            f"ip netns exec {router} sysctl -qw {flow_settings(self.nat)}\n"
         )
 
     def _attach(self, host: Host) -> None:

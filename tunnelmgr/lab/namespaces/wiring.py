@@ -8,10 +8,13 @@ hosts, whatever prefix they are from. A link that delays packets, duplicates the
 with a program between them (`delay_line`).
 """
 
+import json
+import shlex
 import sys
 from enum import Enum
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Network
 
+from tunnelmgr.api.plain import as_plain
 from tunnelmgr.lab.vocabulary import Link
 
 BACKBONE_ADDRESS = IPv4Address("192.0.2.254")
@@ -147,18 +150,8 @@ def _cable(namespace: str, interface: str, peer: str, port: str, link: Link, off
         f"ip -n {namespace} tuntap add dev {interface} mode tap\n"
         f"ip -n {peer} tuntap add dev {port} mode tap\n"
         f"ip netns exec {peer} {sys.executable} -m tunnelmgr.lab.namespaces.delay_line"
-        f" {link.delay} {namespace} {interface} {peer} {port}{_faults(link)}\n"
+        f" {namespace} {interface} {peer} {port} {shlex.quote(json.dumps(as_plain(link)))}\n"
     )
-
-
-def _faults(link: Link) -> str:
-    """Return what `delay_line` is told of a link besides its delay."""
-    late = f" --late {_ordinals(link.late)} --late-by {link.late_by}" if link.late else ""
-    return late + (f" --duplicated {_ordinals(link.duplicated)}" if link.duplicated else "")
-
-
-def _ordinals(packets: frozenset[int]) -> str:
-    return ",".join(map(str, sorted(packets)))
 
 
 def _veth(namespace: str, interface: str, peer: str, port: str, offload: Offload) -> str:
