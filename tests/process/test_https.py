@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,13 @@ def test_credentials_travel_in_the_header_alone(server: Server) -> None:
     (asked,) = requests(server.folder)
     assert asked["path"] == "/nic/update?hostname=1"
     assert asked["authorization"] == "Basic bWU6UzNDUkVU"
+
+
+def test_a_request_leaves_from_the_address_it_speaks_for(server: Server) -> None:
+    server.answers(200, "good 192.0.2.1")
+    fetch(Fetch(server.url(), source=IPv4Address("127.0.0.7")))
+    fetch(Fetch(server.url()))
+    assert [one["from"] for one in requests(server.folder)] == ["127.0.0.7", "127.0.0.1"]
 
 
 @pytest.mark.requirement("S-UP-006")

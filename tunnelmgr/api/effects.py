@@ -86,6 +86,8 @@ class Fetch:
     """None makes a GET, bytes a POST."""
     username: str = ""
     password: str = field(default="", repr=False)
+    source: IPv4Address | None = None
+    """This host's address to ask from, for servers that take it for the answer to where this host is; None: any."""
     response_max: int = 65536
     """Bytes; a longer body is Failed PROTOCOL."""
     timeout: float = 20.0

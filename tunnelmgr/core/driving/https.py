@@ -10,6 +10,7 @@ import contextlib
 import socket
 import ssl
 from http.client import HTTPS_PORT, HTTPConnection
+from ipaddress import IPv4Address
 from urllib.parse import urlsplit
 
 from tunnelmgr.api.effects import Fetch, Response
@@ -20,8 +21,13 @@ class _OverIPv4(HTTPConnection):
 
     default_port = HTTPS_PORT
 
+    def __init__(self, host: str, port: int | None, timeout: float, source: IPv4Address | None) -> None:
+        super().__init__(host, port, timeout=timeout)
+        # With several uplinks another address may go another way, and would be taken for the tunnel's end.
+        self._source = None if source is None else (str(source), 0)
+
     def connect(self) -> None:
-        plain = _connect(self.host, self.port, self.timeout)
+        plain = _connect(self.host, self.port, self.timeout, self._source)
         self.sock = ssl.create_default_context().wrap_socket(plain, server_hostname=self.host)
 
 
@@ -37,17 +43,17 @@ def fetch(effect: Fetch) -> Response:
     if effect.username:
         credentials = base64.b64encode(f"{effect.username}:{effect.password}".encode()).decode("ascii")
         headers["Authorization"] = f"Basic {credentials}"
-    with contextlib.closing(_OverIPv4(url.hostname, url.port, timeout=effect.timeout)) as connection:
+    with contextlib.closing(_OverIPv4(url.hostname, url.port, effect.timeout, effect.source)) as connection:
         target = url._replace(scheme="", netloc="", path=url.path or "/", fragment="").geturl()
         connection.request("GET" if effect.body is None else "POST", target, effect.body, headers)
         answer = connection.getresponse()
         return Response(answer.status, answer.read(effect.response_max + 1))
 
 
-def _connect(host: str, port: int, timeout: float | None) -> socket.socket:
+def _connect(host: str, port: int, timeout: float | None, source: tuple[str, int] | None) -> socket.socket:
     """Connect to the first address of `host` that answers. Raises OSError, of the last one."""
     found = socket.getaddrinfo(host, port, socket.AF_INET, socket.SOCK_STREAM)
     for *_, address in found[:-1]:
         with contextlib.suppress(OSError):
-            return socket.create_connection((str(address[0]), port), timeout)
-    return socket.create_connection((str(found[-1][4][0]), port), timeout)
+            return socket.create_connection((str(address[0]), port), timeout, source)
+    return socket.create_connection((str(found[-1][4][0]), port), timeout, source)

@@ -1,14 +1,23 @@
 """What a provider answers to an update of the endpoint: dyndns2, as docs/protocols/sixinfour.md section 8 has it."""
 
+import re
 from enum import Enum
-from ipaddress import AddressValueError, IPv4Address
+from ipaddress import IPv4Address
 from typing import NamedTuple
 
+from tunnelmgr.api.addresses import is_public
 from tunnelmgr.api.effects import Response
+from tunnelmgr.api.names import literal_address
+from tunnelmgr.api.texts import printable
 
 _TEXT_MAX = 120  # characters of an answer to show
-_ALREADY = "already associated with this IP"  # of the older interface, which means nochg
-_UNAUTHORIZED = 401
+_UNAUTHORIZED, _CLIENT_ERRORS = 401, range(400, 500)
+_BETWEEN_WORDS = re.compile(r"[\s|]+")  # providers put spaces, tabs or bars there
+_IPV4 = re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.])")
+# Of the older interface (ipv4_end.php).
+_DONE = re.compile(r"\+OK\b", re.IGNORECASE)
+_ALREADY_OURS = re.compile(r"-ERROR: this tunnel is already associated with this IP\b", re.IGNORECASE)
+_ALREADY_ANOTHERS = re.compile(r"-ERROR:.*\balready (?:associated|in use)\b", re.IGNORECASE)
 
 
 class AnswerKind(Enum):
@@ -43,27 +52,30 @@ class ProviderAnswer(NamedTuple):
 
 
 def read_answer(response: Response) -> ProviderAnswer:
-    """Judge an answer. The status is looked at first: a page that asks for a password may say anything."""
-    text = _printable(response.body)
+    """Judge an answer. A page that asks for a password may say anything, so other statuses only refuse."""
+    text = _first_line(response.body)
+    verdict = _WORDS.get(_BETWEEN_WORDS.split(text)[0].lower())
     if response.status == _UNAUTHORIZED:
         return ProviderAnswer(AnswerKind.REFUSED, "user name or key is wrong (HTTP 401)")
+    if response.status in _CLIENT_ERRORS and verdict in {AnswerKind.REFUSED, AnswerKind.ABUSE}:
+        return ProviderAnswer(verdict, f"{text} (HTTP {response.status})")
     if response.status != 200:
         return ProviderAnswer(AnswerKind.RETRY, f"HTTP {response.status}")
-    word, _, rest = text.partition(" ")
-    if word.lower() in _WORDS:
-        return ProviderAnswer(_WORDS[word.lower()], text, _address(rest))
-    if _ALREADY in text:
-        return ProviderAnswer(AnswerKind.ACCEPTED, text)
-    return ProviderAnswer(AnswerKind.RETRY, text or "an empty answer")
+    if verdict is AnswerKind.ACCEPTED or _DONE.match(text) or _ALREADY_OURS.match(text):
+        return _accepted(text)
+    if _ALREADY_ANOTHERS.match(text):
+        return ProviderAnswer(AnswerKind.REFUSED, text)
+    return ProviderAnswer(verdict or AnswerKind.RETRY, text or "an empty answer")
 
 
-def _printable(body: bytes) -> str:
-    lines = body.decode("ascii", errors="replace").strip().splitlines() or [""]
-    return "".join(letter if letter.isprintable() else "?" for letter in lines[0])[:_TEXT_MAX]
+def _accepted(text: str) -> ProviderAnswer:
+    """Judge a success by the address in it: `good 127.0.0.1` is how dyndns2 says that a request was ignored."""
+    address = next(filter(None, map(literal_address, _IPV4.findall(text))), None)
+    if address is not None and not is_public(address):
+        return ProviderAnswer(AnswerKind.REFUSED, f"{text}, an address that nobody outside can reach")
+    return ProviderAnswer(AnswerKind.ACCEPTED, text, address)
 
 
-def _address(text: str) -> IPv4Address | None:
-    try:
-        return IPv4Address(text.strip())
-    except AddressValueError:
-        return None
+def _first_line(body: bytes) -> str:
+    lines = body.decode("utf-8-sig", errors="replace").strip().splitlines() or [""]
+    return printable(lines[0].replace("\t", " "))[:_TEXT_MAX]

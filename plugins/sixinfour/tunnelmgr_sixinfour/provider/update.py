@@ -170,6 +170,7 @@ class EndpointUpdate:
             f"{self._settings.url}?hostname={self._settings.tunnel}{address}",
             username=self._settings.username,
             password=self._settings.key.reveal(),
+            source=local,
             response_max=UPDATE_ANSWER_MAX,
             timeout=UPDATE_TIMEOUT,
         )
