@@ -31,6 +31,7 @@ def test_the_first_start_tells_the_provider_by_header_and_never_by_address() -> 
     internet.run(2)
     (request,) = provider.requests
     assert request.url == f"{URL}?hostname=123456&myip={HOME}"
+    assert str(request.source) == str(HOME), "with several uplinks another one would be registered"
     assert (request.username, request.password) == ("me", "S3CRET")
     assert "S3CRET" not in repr(request)
     assert home.status().facts["provider"] == "current"
