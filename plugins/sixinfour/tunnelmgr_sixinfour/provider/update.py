@@ -12,11 +12,12 @@ soon, and at once when the network is another.
 import contextlib
 from collections.abc import Mapping
 from enum import Enum
+from hashlib import blake2b
 from ipaddress import IPv4Address
 from math import ceil, inf
 
 from tunnelmgr.api.addresses import is_behind_nat
-from tunnelmgr.api.effects import Cancel, Done, Effect, EffectResult, Failed, FailureCode, Fetch, Response
+from tunnelmgr.api.effects import Cancel, Done, Effect, EffectResult, Failed, FailureCode, Fetch, Remember, Response
 from tunnelmgr.api.events import Notice
 from tunnelmgr.api.outbox import Outbox
 from tunnelmgr.api.status import Fact
@@ -33,7 +34,6 @@ from tunnelmgr_sixinfour.constants import (
 )
 from tunnelmgr_sixinfour.protocol41.diagnosis import SparingNotices
 from tunnelmgr_sixinfour.provider.answers import AnswerKind, ProviderAnswer, read_answer
-from tunnelmgr_sixinfour.provider.registration import Registration
 from tunnelmgr_sixinfour.provider.settings import UpdateSettings
 
 _UNREACHED = {FailureCode.NOT_FOUND, FailureCode.UNREACHABLE, FailureCode.NO_PERMISSION}
@@ -58,7 +58,10 @@ class EndpointUpdate:
         self._settings = settings
         self._outbox = outbox
         self._notices = SparingNotices(outbox)
-        self._registration = Registration(settings, outbox)
+        # Everything a request says of it identifies a registration: with another key or tunnel the past of the old one is
+        # void. By a digest, since the key has no business in another file.
+        words = (settings.url, str(settings.tunnel), settings.username, settings.key.reveal())
+        self._digest = blake2b("\0".join(words).encode(), digest_size=8).hexdigest()
         self._standing: Registered | None = None
         """None until this end is somewhere."""
         self._local: IPv4Address | None = None
@@ -88,12 +91,12 @@ class EndpointUpdate:
         The whole pause of an earlier start counts, of which some is over: the clock of a Tunnel does not tell how much, and
         waiting longer than needed is polite.
         """
-        outcome, _, rest = self._registration.recall(memory, "outcome").partition(" ")
+        outcome, _, rest = self._recalled(memory, "outcome").partition(" ")
         with contextlib.suppress(ValueError):
-            if unheard := self._registration.recall(memory, "unheard"):
+            if unheard := self._recalled(memory, "unheard"):
                 self._tell_again_in(float(unheard), now)
         with contextlib.suppress(ValueError):
-            self._not_before = now + float(self._registration.recall(memory, "pause") or 0.0)
+            self._not_before = now + float(self._recalled(memory, "pause") or 0.0)
             match outcome:
                 case "at":
                     self._known_at = IPv4Address(rest)
@@ -101,6 +104,13 @@ class EndpointUpdate:
                     self._refused(rest, now)
                 case "failed":
                     self._retry = float(rest)
+
+    def _recalled(self, memory: Mapping[str, bytes], name: str) -> str:
+        return memory.get(f"{name} {self._digest}", b"").decode(errors="replace")
+
+    def _keep(self, name: str, text: str, lifetime: float | None = None) -> None:
+        """Remember the `outcome` of the latest request, the `pause` before the next, or `unheard` after an agreement."""
+        self._outbox.say(Remember(f"{name} {self._digest}", text.encode(), lifetime))
 
     def located(self, local: IPv4Address, now: float) -> None:
         """This end is at `local`."""
@@ -129,7 +139,7 @@ class EndpointUpdate:
         self._silent_since, self._was_heard = None, True
         if self._told_until != -inf:
             self._told_until, self._told_again = -inf, UPDATE_TOLD_AGAIN[0]
-            self._registration.keep("unheard", "")
+            self._keep("unheard", "")
 
     def silent(self, now: float) -> None:
         """The far end has left several requests in a row without an answer."""
@@ -158,8 +168,8 @@ class EndpointUpdate:
         self._due_at, self._not_before = None, now + UPDATE_INTERVAL
         if self._known_at is not None:  # the request may take effect although its answer is never seen
             self._known_at = None
-            self._registration.keep("outcome", "")
-        self._registration.keep("pause", str(UPDATE_INTERVAL), UPDATE_INTERVAL)
+            self._keep("outcome", "")
+        self._keep("pause", str(UPDATE_INTERVAL), UPDATE_INTERVAL)
         self._standing, self._asking = Registered.ASKING, self._request(self._local)
         self._outbox.say(self._asking)
 
@@ -200,7 +210,7 @@ class EndpointUpdate:
                 self._accepted(local, now)
                 self._say("6in4.updated", f"the provider knows this end at {answer.address or local}")
             case AnswerKind.REFUSED:
-                self._registration.keep("outcome", f"refused {self._last_answer}", UPDATE_REFUSED_PAUSE)
+                self._keep("outcome", f"refused {self._last_answer}", UPDATE_REFUSED_PAUSE)
                 self._refused(self._last_answer, now)
             case AnswerKind.ABUSE:
                 self._pause(UPDATE_ABUSE_PAUSE, now)
@@ -209,12 +219,12 @@ class EndpointUpdate:
             case AnswerKind.RETRY:
                 pause, self._retry = self._retry, min(2 * self._retry, UPDATE_RETRY[1])
                 # Long enough for the pause and another failure.
-                self._registration.keep("outcome", f"failed {self._retry}", 2 * self._retry)
+                self._keep("outcome", f"failed {self._retry}", 2 * self._retry)
                 self._pause(pause, now)
                 text = f"no update of tunnel {tunnel}: {self._last_answer}; {service} is asked again in {pause / 60:.0f} min"
                 self._say("6in4.update-failed", text)
             case AnswerKind.UNREACHED:  # so the provider need not be spared another request
-                self._registration.keep("pause", "")
+                self._keep("pause", "")
                 self._wait(self._unreached_retry, now)
                 self._not_before = now
                 self._unreached_retry = min(2 * self._unreached_retry, UPDATE_UNREACHED_RETRY[1])
@@ -224,9 +234,9 @@ class EndpointUpdate:
     def _accepted(self, local: IPv4Address, now: float) -> None:
         self._standing, self._known_at = Registered.CURRENT, local
         self._retry, self._unreached_retry = UPDATE_RETRY[0], UPDATE_UNREACHED_RETRY[0]
-        self._registration.keep("outcome", f"at {local}")
+        self._keep("outcome", f"at {local}")
         again = self._told_again if is_behind_nat(local) else inf
-        self._registration.keep("unheard", str(again), UPDATE_TOLD_AGAIN[1])
+        self._keep("unheard", str(again), UPDATE_TOLD_AGAIN[1])
         self._tell_again_in(again, now)
 
     def _tell_again_in(self, seconds: float, now: float) -> None:
@@ -241,7 +251,7 @@ class EndpointUpdate:
 
     def _pause(self, seconds: float, now: float) -> None:
         """Wait, also in the starts to come."""
-        self._registration.keep("pause", str(seconds), seconds)
+        self._keep("pause", str(seconds), seconds)
         self._wait(seconds, now)
 
     def _wait(self, seconds: float, now: float) -> None:
