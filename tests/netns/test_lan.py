@@ -279,10 +279,13 @@ def test_resolvers_reach_the_lan(world: World) -> None:
     assert any(IPv6Address("2001:db8:6::1").packed in frame for frame in told)
 
 
-def test_a_tsp_router_shares_its_56(lab_name: Callable[[], str], tmp_path: Path, radvd_environment: dict[str, str]) -> None:
+def test_a_tsp_router_asks_for_a_prefix(
+    lab_name: Callable[[], str], tmp_path: Path, radvd_environment: dict[str, str]
+) -> None:
     with tsp_internet(lab_name(), tmp_path) as far_end:
         site = far_end.internet.site("home", NatKind.PORT_RESTRICTED)
-        home = Tunnelmgr(site.inside, tmp_path, f"{ACCOUNT}lan: {{interfaces: [lan0]}}\n")
+        account = ACCOUNT.replace("  prefix_length: 56\n", "")
+        home = Tunnelmgr(site.inside, tmp_path, f"{account}lan: {{interfaces: [lan0]}}\n")
         home.environment |= radvd_environment
         write_secret(home, "password", f"{PASSWORD}\n")
         laptop = far_end.internet.lan_host("laptop", home.host)

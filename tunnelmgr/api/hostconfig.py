@@ -5,6 +5,7 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Interface, IPv6Network
 from typing import NamedTuple
 
 IPV6_MINIMUM_MTU = 1280  # bytes; RFC 8200 section 5
+LAN_PREFIX_LENGTH = 64  # what SLAAC wants: RFC 4862 section 5.5.3 d with the interface identifiers of RFC 4291
 
 
 class ProxiedNeighbour(NamedTuple):

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from random import Random
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol, Self
 
 from tunnelmgr.api.tunnel import Tunnel
 
@@ -82,6 +82,13 @@ class Transport(Protocol):
     def may_delegate(self) -> bool:
         """Return False if it never brings a prefix for a LAN with these settings, whatever the far end says."""
         return True
+
+    def with_prefix(self, length: int) -> Self:
+        """Return this transport, or one that asks its far end for a prefix of `length` bits or shorter: a LAN needs it.
+
+        Called where the profile shares a prefix. What the user's settings ask for comes first.
+        """
+        return self
 
     def services(self) -> Mapping[str, Callable[[], Service]]:
         """Return the services its Tunnel asks for, by name; each factory is called in the thread that serves it."""

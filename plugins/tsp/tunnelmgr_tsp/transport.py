@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from random import Random
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.api.reach import ReachProbe
@@ -63,6 +63,11 @@ class Tsp(Transport):
 
     def may_delegate(self) -> bool:
         return isinstance(self._settings, TspClientSettings)
+
+    def with_prefix(self, length: int) -> Self:
+        if not isinstance(self._settings, TspClientSettings) or self._settings.prefix_length is not None:
+            return self
+        return type(self)("client", self._settings.model_copy(update={"prefix_length": length}))
 
     def services(self) -> Mapping[str, Callable[[], Service]]:
         """Return the leases of a broker. Raises TunnelError when this installation cannot keep them."""

@@ -4,6 +4,7 @@ Importing this module imports PyYAML and pydantic; a command that needs no profi
 """
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from tunnelmgr.api.errors import ExitCode, TunnelError
@@ -48,6 +49,8 @@ def load_profile(path: Path, plugins: PluginRegistry, *, user: int | None = None
         mistakes.extend(unfit(file, methods, root))
     if (error := mistakes.error()) or file is None:
         raise error or _SILENT
+    if (length := file.lan.prefix_length) is not None:
+        methods = tuple(replace(method, transport=method.transport.with_prefix(length)) for method in methods)
     name = file.name or path.stem
     return Profile(
         name=name,

@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
+from tunnelmgr.api.hostconfig import LAN_PREFIX_LENGTH
 from tunnelmgr.api.names import ServerName
 from tunnelmgr.api.settings import BYTES, ServerText, Settings
 from tunnelmgr.api.transport import Transport
@@ -128,6 +129,13 @@ class LanSettings(Settings):
     dns: Literal["offered"] | tuple[IPv6Address, ...] = Field(
         default=(), description="IPv6 resolvers the hosts are told. `offered` stands for those of the method."
     )
+
+    @property
+    def prefix_length(self) -> int | None:
+        """Bits of the longest prefix with a /64 for every interface; None where no prefix of the method is needed."""
+        if not self.interfaces or self.share is not LanShare.PREFIX:
+            return None
+        return LAN_PREFIX_LENGTH - (len(self.interfaces) - 1).bit_length()
 
     @property
     def may_translate(self) -> bool:

@@ -6,12 +6,10 @@ from ipaddress import IPv6Interface, IPv6Network
 from itertools import repeat
 from typing import TYPE_CHECKING
 
-from tunnelmgr.api.hostconfig import IPV6_MINIMUM_MTU, HostConfig
+from tunnelmgr.api.hostconfig import IPV6_MINIMUM_MTU, LAN_PREFIX_LENGTH, HostConfig
 
 if TYPE_CHECKING:  # `status` need not pay for pydantic
     from tunnelmgr.core.profiles.profile import LanSettings
-
-LAN_PREFIX_LENGTH = 64  # what SLAAC wants: RFC 4862 section 5.5.3 d with the interface identifiers of RFC 4291
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,12 @@
 """A client and a broker on the simulated internet, run by the pump and the forwarding table that ship."""
 
 import pytest
-from tests.tsp_world.internets import ALICE, add_broker, add_client, carries, leases, prefix_of
+from tests.tsp_world.internets import ALICE, SET_UP, add_broker, add_client, carries, leases, prefix_of
 
 from tunnelmgr.lab.simulated import Internet
 from tunnelmgr.lab.vocabulary import NatKind
+from tunnelmgr_tsp.client.settings import TspClientSettings
+from tunnelmgr_tsp.transport import Tsp
 
 BEHIND_NAT = [kind for kind in NatKind if kind not in {NatKind.NONE, NatKind.UDP_BLOCKED}]
 
@@ -41,3 +43,15 @@ def test_a_user_gets_a_prefix_over_udp_and_tcp(signalling: str, auth: str) -> No
     assert str(prefix_of(home)) == "2001:db8:100:100::/56"
     assert [row["owner"] for row in leases(broker)] == ["user alice"]
     assert carries(internet, home)
+
+
+@pytest.mark.parametrize(("written", "asked"), [({}, 62), ({"prefix_length": 56}, 56)])
+def test_a_lan_is_asked_for_by_itself(written: dict[str, int], asked: int) -> None:
+    settings = TspClientSettings.model_validate({"broker": "192.0.2.1", "user": "alice", "password": "wonder"} | written)
+    internet = Internet(seed=1)
+    add_broker(internet)
+    home = internet.add(Tsp("client", settings).with_prefix(62).tunnel, name="home")
+    internet.run(SET_UP)
+    assert home.config is not None
+    (prefix,) = home.config.delegated
+    assert prefix.prefixlen <= asked

@@ -205,9 +205,9 @@ class TspClient(Tunnel):
         self._look(now)
 
     def _new_round(self, brokers: list[Broker], action: Action) -> Connecting:
-        return Connecting(
-            self._settings, self._wish, brokers, self._source_towards, self._numbers, action, self._random, self.outbox
-        )
+        settings = self._settings
+        source = lambda broker: _source(broker, self._network, settings.bind)  # noqa: E731 - the network may change meanwhile
+        return Connecting(settings, self._wish, brokers, source, self._numbers, action, self._random, self.outbox)
 
     def _look(self, now: float) -> None:
         """Go on when the round has a result."""
@@ -226,9 +226,6 @@ class TspClient(Tunnel):
                 self._begin(now)
             else:
                 self._fail(result, now)
-
-    def _source_towards(self, broker: IPv4Address) -> IPv4Address | None:
-        return self._settings.bind if int(self._settings.bind) else _source_towards(broker, self._network)
 
     def _take(self, agreement: Agreement, now: float) -> None:
         """Switch to a new tunnel."""
@@ -353,8 +350,10 @@ class TspClient(Tunnel):
         return {**facts, "encrypted": False}
 
 
-def _source_towards(broker: IPv4Address, network: Network) -> IPv4Address | None:
+def _source(broker: IPv4Address, network: Network, bind: IPv4Address) -> IPv4Address | None:
     """Return our address towards a broker: we bind to it, and tell it, so that the broker can see a NAT (section 9)."""
+    if int(bind):
+        return bind
     held = [one.address for one in network.addresses]
     on_link = next((one.ip for one in held if broker in one.network), None)
     return on_link or network.source or next((one.ip for one in held if not one.ip.is_loopback), None)

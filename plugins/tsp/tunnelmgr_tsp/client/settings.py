@@ -95,7 +95,8 @@ class TspClientSettings(Settings):
         default=None,
         ge=PREFIX_LENGTH_MIN,
         le=PREFIX_LENGTH_MAX,
-        description="Ask for a prefix of this length for the LAN. The broker may give a longer one.",
+        description="Ask for a prefix of this length for the LAN. The broker may give a longer one. "
+        "Left out, `lan:` asks for a /64 for each of its interfaces, if it shares a prefix.",
         examples=[56],
     )
     name_servers: tuple[HostName, ...] = Field(

@@ -11,6 +11,7 @@ import pytest
 from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.api.names import ServerName
 from tunnelmgr.api.report import NatKind
+from tunnelmgr.api.transport import Transport
 from tunnelmgr.core.plugins import PluginRegistry
 from tunnelmgr.core.profiles.loading import load_profile
 from tunnelmgr.core.profiles.problem import ProblemSeverity, ProfileError
@@ -220,3 +221,27 @@ def test_the_user_is_this_process_where_none_is_given(plugins: PluginRegistry, w
             load_profile(path, plugins)
     else:
         assert load_profile(path, plugins).name == "home"
+
+
+@pytest.mark.parametrize(
+    ("lan", "needed"),
+    [
+        ("lan: {interfaces: [lan0]}", 64),
+        ("lan: {interfaces: [lan0, lan1]}", 63),
+        ("lan: {interfaces: [lan0, lan1, lan2]}", 62),
+        ("lan: {interfaces: [lan0], share: nat66}", None),
+        ("", None),
+    ],
+)
+def test_a_lan_asks_the_method_for_the_prefix_it_needs(
+    plugins: PluginRegistry, write_profile: WriteProfile, lan: str, needed: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def with_prefix(transport: Transport, length: int) -> Transport:
+        asked.append(length)
+        return transport
+
+    monkeypatch.setattr(Transport, "with_prefix", with_prefix)
+    load_profile(write_profile(f"method: {{type: paper, server: 192.0.2.1}}\n{lan}\n"), plugins)
+    assert asked == ([] if needed is None else [needed])
