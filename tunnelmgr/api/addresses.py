@@ -44,6 +44,14 @@ def is_within(address: IPv4Address | IPv6Address, blocks: Iterable[IPv4Network] 
     return any(address in block for block in blocks)
 
 
+def is_seen_by(address: IPv4Address, observer: IPv4Address) -> bool:
+    """True if a host can appear to this observer by this address: from the internet by a public one only.
+
+    What routers and servers say of where they see us is asked this before it is believed.
+    """
+    return not is_never_a_host(address) and (is_public(address) or not is_public(observer))
+
+
 def is_unicast6(address: IPv6Address) -> bool:
     """True if a host beyond this link could have this address."""
     return address.scope_id is None and any(address in block for block in UNICAST6)

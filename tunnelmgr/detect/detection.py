@@ -134,7 +134,7 @@ class Detection(Tunnel):
         if nat.stage is not nat_probe.ProbeStage.WAITING or any(one.host not in self._addresses for one in servers):
             return
         known = [(self._addresses[one.host], one.port or STUN_PORT) for one in servers]
-        own = frozenset(one.address.ip for one in self._seen.network.addresses)
+        own = [one.address for one in self._seen.network.addresses]
         nat.begin([Endpoint(address, port) for address, port in known if address is not None], own, now)
 
     def _advance(self, now: float) -> None:

@@ -72,6 +72,9 @@ def _about_router(observed: Observed) -> Iterator[Observation]:
     if (external := probe.external) is not None:
         found = f"{router} has the {scope_of(external).value} address {external} outside"
         yield Observation("router", found, observed.at(nat_pmp))
+    elif probe.claimed is not None:
+        found = f"{router} claims the address {probe.claimed} outside, which no host has"
+        yield Observation("router", found, observed.at(nat_pmp))
     if (failure := probe.failure) is not None:
         found = f"{router} says that it has no address outside ({failure.name})"
         yield Observation("router", found, observed.at(nat_pmp))
@@ -118,6 +121,8 @@ def _about_lifetime(observed: Observed) -> Iterator[Observation]:
 def _what_became(inquiry: Inquiry) -> str:
     if inquiry.mapped is not None and inquiry.round_trip is not None:
         return f"sees us as {inquiry.mapped} ({inquiry.round_trip * 1000:.0f} ms)"
+    if inquiry.claimed is not None:
+        return f"claims to see us as {inquiry.claimed}, which cannot be"
     return {
         InquiryState.WAITING: "was not asked to the end",
         InquiryState.ANSWERED: "answered",

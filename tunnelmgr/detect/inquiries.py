@@ -6,6 +6,7 @@ from enum import Enum
 from itertools import accumulate
 from random import Random
 
+from tunnelmgr.api.addresses import is_seen_by
 from tunnelmgr.api.datagrams import Datagram, IcmpReceived
 from tunnelmgr.api.network import Endpoint
 from tunnelmgr.api.outbox import Outbox
@@ -84,7 +85,13 @@ class Inquiry:
 
     @property
     def mapped(self) -> Endpoint | None:
-        """Where the far end sees us."""
+        """Where the far end sees us; None where it did not say, or cannot."""
+        claimed = self.claimed
+        return claimed if claimed and claimed.port and is_seen_by(claimed.address, self.remote.address) else None
+
+    @property
+    def claimed(self) -> Endpoint | None:
+        """Where the far end says that it sees us."""
         return self.answer.mapped if isinstance(self.answer, Heard | BindingResponse) else None
 
     @property

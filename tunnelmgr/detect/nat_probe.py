@@ -6,10 +6,11 @@ again what FILTERING found open: its port may have been somebody's before, for w
 first server that has two addresses is explored; where none has, different servers still tell how the NAT maps.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from enum import Enum
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
+from tunnelmgr.api.addresses import is_seen_by, is_within
 from tunnelmgr.api.datagrams import ChannelKind, Datagram
 from tunnelmgr.api.effects import OpenChannel
 from tunnelmgr.api.network import Endpoint
@@ -43,6 +44,7 @@ class NatProbe:
     def __init__(self, inquiries: Inquiries, outbox: Outbox) -> None:
         self._inquiries = inquiries
         self._own: frozenset[IPv4Address] = frozenset()
+        self._near: tuple[IPv4Network, ...] = ()
         self._outbox = outbox
         self.stage = ProbeStage.WAITING
         self.servers: list[Inquiry] = []
@@ -68,9 +70,10 @@ class NatProbe:
     def done(self) -> bool:
         return self.stage is ProbeStage.DONE
 
-    def begin(self, servers: Sequence[Endpoint], own: frozenset[IPv4Address], now: float) -> None:
-        """Ask all servers; `own` are this host's addresses. No server makes an end at once."""
-        self.stage, self._own = ProbeStage.CHOOSING, own
+    def begin(self, servers: Sequence[Endpoint], own: Collection[IPv4Interface], now: float) -> None:
+        """Ask all servers; `own` are this host's addresses with their networks. No server makes an end at once."""
+        self.stage, self._own = ProbeStage.CHOOSING, frozenset(one.ip for one in own)
+        self._near = tuple(one.network for one in own)
         self.servers = [self._inquiries.ask_stun(MAPPING, server, PATIENT, now) for server in servers]
         self.advance(now)
 
@@ -103,7 +106,7 @@ class NatProbe:
     def _choose(self) -> Inquiry | None:
         """A server with two addresses as soon as one is heard; any other only when none is left to wait for."""
         answered = [inquiry for inquiry in self.servers if inquiry.state is InquiryState.ANSWERED and inquiry.mapped]
-        if best := [inquiry for inquiry in answered if other_address(inquiry)]:
+        if best := [inquiry for inquiry in answered if other_address(inquiry, self._near)]:
             return best[0]
         return answered[0] if answered and all(inquiry.settled for inquiry in self.servers) else None
 
@@ -112,7 +115,7 @@ class NatProbe:
         ask, schedule = self._inquiries.ask_stun, brisk(chosen)
         if self._is_translated(chosen):
             self.hairpin = ask(HAIRPIN, chosen.remote, schedule, now)
-        if (other := other_address(chosen)) is None:
+        if (other := other_address(chosen, self._near)) is None:
             return
         for remote in (Endpoint(other.address, chosen.remote.port), other):
             self.elsewhere.append(ask(MAPPING, remote, schedule, now))
@@ -179,10 +182,15 @@ class NatProbe:
         return False if self.turned and all(inquiry.settled for inquiry in self.turned) else None
 
 
-def other_address(inquiry: Inquiry) -> Endpoint | None:
-    """Return where else the server that answered can be asked, if that differs in address and port, as it must."""
+def other_address(inquiry: Inquiry, near: Collection[IPv4Network]) -> Endpoint | None:
+    """Return where else the server that answered can be asked, if that differs in address and port, as it must.
+
+    A server outside has no second address inside our networks, `near` among them: it would have us knock there.
+    """
     answer = inquiry.answer
     if not isinstance(answer, BindingResponse) or answer.other is None:
         return None
     differs = answer.other.address != inquiry.remote.address and answer.other.port != inquiry.remote.port
-    return answer.other if differs else None
+    is_possible = answer.other.port and is_seen_by(answer.other.address, inquiry.remote.address)
+    is_ours = is_within(answer.other.address, near) and not is_within(inquiry.remote.address, near)
+    return answer.other if differs and is_possible and not is_ours else None

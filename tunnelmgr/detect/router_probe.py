@@ -4,6 +4,7 @@ from collections.abc import Callable
 from ipaddress import IPv4Address
 from typing import TypeVar
 
+from tunnelmgr.api.addresses import is_never_a_host
 from tunnelmgr.api.datagrams import Datagram
 from tunnelmgr.api.errors import WireError
 from tunnelmgr.api.network import Endpoint, Network
@@ -23,6 +24,16 @@ from tunnelmgr.detect.upnp import SSDP_PORT, GatewayFound, GatewaySearch
 CHANNEL = "router"
 NAT_PMP, PCP, UPNP = "NAT-PMP", "PCP", "UPnP"
 _SCHEDULE = Schedule(ROUTER_ASKED_AT, ROUTER_GIVE_UP)
+_REFUSALS = {
+    NatPmpResult.UNSUPPORTED_VERSION,
+    NatPmpResult.NOT_AUTHORISED,
+    NatPmpResult.UNSUPPORTED_OPCODE,
+    PcpResult.UNSUPP_VERSION,
+    PcpResult.NOT_AUTHORIZED,
+    PcpResult.UNSUPP_OPCODE,
+    PcpResult.UNSUPP_PROTOCOL,
+}
+"""Answers of a router that speaks the protocol and opens no ports by it. Other failures pass, or concern one request."""
 
 A = TypeVar("A", ExternalAddressResponse, AnnounceResponse, GatewayFound)
 
@@ -56,10 +67,15 @@ class RouterProbe:
     @property
     def external(self) -> IPv4Address | None:
         """The router's address outside; None where it did not say, or has none."""
+        return None if self.claimed is None or is_never_a_host(self.claimed) else self.claimed
+
+    @property
+    def claimed(self) -> IPv4Address | None:
+        """What the router calls its address outside; None where it calls nothing so."""
         answer = self._about_outside
-        if answer is None or answer.result is not NatPmpResult.SUCCESS or not int(answer.address):
-            return None
-        return answer.address
+        return (
+            answer.address if answer is not None and answer.result is NatPmpResult.SUCCESS and int(answer.address) else None
+        )
 
     @property
     def failure(self) -> NatPmpResult | None:
@@ -79,12 +95,12 @@ class RouterProbe:
         return isinstance(answer, AnnounceResponse) and answer.result is PcpResult.ADDRESS_MISMATCH
 
     def offers(self, name: str) -> bool | None:
-        """Return whether the router speaks a protocol; None where it kept silent, or was not asked."""
+        """Return whether the router would open ports by a protocol; None where it kept silent, or was not asked."""
         inquiry = self.asked.get(name)
         if inquiry is None or not inquiry.settled or inquiry.state is InquiryState.SILENT:
             return None
-        if isinstance(inquiry.answer, AnnounceResponse):
-            return inquiry.answer.result is not PcpResult.UNSUPP_VERSION
+        if isinstance(inquiry.answer, AnnounceResponse | ExternalAddressResponse):
+            return inquiry.answer.result not in _REFUSALS
         return inquiry.state is InquiryState.ANSWERED
 
     def _answer(self, name: str) -> Answer | None:

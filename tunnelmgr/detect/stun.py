@@ -18,6 +18,8 @@ _RESPONSE_PORT = 0x0027  # RFC 5780 section 7.5
 # Of no meaning, so that servers pass over it (RFC 8489 section 14). PADDING (RFC 5780 section 7.6) would swell the answer.
 _FILLING = 0xBFFF
 _ATTRIBUTE_HEADER = 4  # bytes
+_ERROR_CODE = 0x0009  # RFC 8489 section 14.8: a number, then words
+_TEXTS = {0x0006, 0x0014, 0x0015, 0x8022, 0x8028}  # USERNAME, REALM, NONCE, SOFTWARE; FINGERPRINT sums them up
 
 
 class ChangeRequest(Enum):
@@ -111,12 +113,29 @@ def answer_to(transaction_id: bytes) -> Callable[[Datagram], BindingResponse | B
 
 def _message(data: bytes) -> Message:
     try:
-        message = parse_message(data)
+        try:
+            message = parse_message(data)
+        except UnicodeDecodeError:
+            message = parse_message(_without_texts(data))
     except (ValueError, struct.error) as error:
         raise WireError(f"not a STUN message: {error}") from error
     if message.message_method is not Method.BINDING:
         raise WireError(f"not about a binding: {message.message_method.name}")
     return message
+
+
+def _without_texts(data: bytes) -> bytes:
+    """Return a message without what is in words, of which nothing is read here, and without the checksum over them."""
+    message, at = bytearray(data), HEADER_LENGTH
+    while at + _ATTRIBUTE_HEADER <= len(message):
+        kind, length = struct.unpack_from("!HH", message, at)
+        if kind in _TEXTS:
+            struct.pack_into("!H", message, at, _FILLING)
+        elif kind == _ERROR_CODE:
+            reason = slice(at + 2 * _ATTRIBUTE_HEADER, at + _ATTRIBUTE_HEADER + length)
+            message[reason] = bytes(len(message[reason]))
+        at += _ATTRIBUTE_HEADER + (length + 3 & ~3)
+    return bytes(message)
 
 
 def _endpoint(message: Message, *names: str) -> Endpoint | None:

@@ -109,3 +109,18 @@ def test_a_request_may_be_filled_up_with_what_servers_pass_over(length: int) -> 
     assert len(data) == length
     assert parse_message(data).attributes == {}
     assert int.from_bytes(data[20:22], "big") >= 0x8000, "comprehension-optional: RFC 8489 section 14"
+
+
+def test_a_text_that_is_no_utf8_hides_no_address() -> None:
+    mapped = struct.pack("!HHBBH4s", 0x0001, 8, 0, 1, 4000, bytes([203, 0, 113, 9]))
+    software = struct.pack("!HH4s", 0x8022, 4, b"\xff\xfe\x80\xc3")
+    body = software + mapped
+    answer = parse_answer(struct.pack("!HHI", 0x0101, len(body), 0x2112A442) + bytes(12) + body)
+    assert isinstance(answer, BindingResponse)
+    assert str(answer.mapped) == "203.0.113.9:4000"
+
+
+def test_a_refusal_with_a_reason_that_is_no_utf8_is_one() -> None:
+    body = struct.pack("!HHHBB3sx", 0x0009, 7, 0, 4, 20, b"\xff\xfe\x80")
+    answer = parse_answer(struct.pack("!HHI", 0x0111, len(body), 0x2112A442) + bytes(12) + body)
+    assert answer == BindingError(bytes(12), 420)

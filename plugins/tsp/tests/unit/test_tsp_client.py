@@ -214,6 +214,12 @@ def test_a_keepalive_address_elsewhere_is_pinged_and_not_routed() -> None:
     assert desk.ups[0].config.far_end == "broker 192.0.2.1"
 
 
+@pytest.mark.parametrize("claimed", ["127.0.0.1", "224.0.0.1", "255.255.255.255", "192.168.1.5", "100.64.0.1"])
+def test_a_broker_on_the_internet_cannot_see_us_by_an_address_that_is_not_there(claimed: str) -> None:
+    desk = Desk({"create": offered(client_ipv4=IPv4Address(claimed))})
+    assert desk.client.status(desk.now).facts["seen_as"] is None
+
+
 def test_resolvers_that_cannot_be_are_left_out() -> None:
     told = ("2001:db8::53", "::1", "fe80::1", "ff02::1", "127.0.0.1", "224.0.0.1", "169.254.1.1", "192.0.2.53")
     desk = Desk({"create": offered(dns=tuple(map(ip_address, told)))})

@@ -17,6 +17,7 @@ from ipaddress import IPv4Address
 from random import Random
 from typing import cast
 
+from tunnelmgr.api.addresses import is_seen_by
 from tunnelmgr.api.datagrams import ChannelEvent, ChannelKind, Connected, Datagram, IcmpReceived
 from tunnelmgr.api.effects import Cancel, CloseChannel, Done, Effect, EffectResult, Failed, FailureCode, OpenChannel, Resolve
 from tunnelmgr.api.errors import ExitCode, WireError
@@ -270,9 +271,9 @@ class Connecting:
             channel, self._raw_channel = self._raw_channel, ""
             self._close_attempt()
         self._attempt = None
-        self.result = Agreement(
-            terms, self._broker, channel, attempt.local, offer.client_ipv4, attempt.mechanism, attempt.round_trip
-        )
+        seen = offer.client_ipv4
+        seen_as = seen if seen is not None and is_seen_by(seen, attempt.endpoint.address) else None
+        self.result = Agreement(terms, self._broker, channel, attempt.local, seen_as, attempt.mechanism, attempt.round_trip)
 
     def _refer(self, trouble: Trouble, texts: tuple[str, ...], now: float) -> None:
         try:
