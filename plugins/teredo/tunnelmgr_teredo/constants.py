@@ -110,7 +110,6 @@ RELAY_CHORES_MAX = 64  # entries looked at in one go: a hundred thousand may fal
 RELAY_CHORES_PAUSE = 0.001  # seconds between two goes
 RELAY_BUSY = 1000  # clients from which on the data plane is asked more often, so that no answer is long
 RELAY_BUSY_REPORT_INTERVAL = 0.05  # seconds
-RELAY_KEY_LENGTH = 32  # bytes of the key behind the sources of our bubbles
 RELAY_HOST_ADDRESSES_MAX = 64  # addresses of this host a host-specific relay has seen it use
 
 # "Global unicast": what RFC 4380 section 5.2.4 refuses, then what we add (teredo.md section 2). Documentation blocks pass:

@@ -1,10 +1,13 @@
 """Packets that wait until their peer is known: first in, first out, bounded per peer and for all peers together."""
 
 from collections import deque
+from collections.abc import Hashable, Sequence
 from typing import NamedTuple
 
 from tunnelmgr.api.network import Endpoint
-from tunnelmgr_teredo.constants import QUEUE_BYTES_MAX, QUEUE_PACKETS_MAX
+from tunnelmgr.api.outbox import Outbox
+from tunnelmgr_teredo.constants import QUEUE_BYTES_MAX, QUEUE_PACKETS_MAX, QUEUES_BYTES_MAX
+from tunnelmgr_teredo.drops import Drop
 
 
 class Waiting(NamedTuple):
@@ -14,58 +17,32 @@ class Waiting(NamedTuple):
     source: Endpoint | None = None
 
 
-class QueueSpace:
-    """What all queues of one direction may hold together, in bytes."""
+class PacketQueues:
+    """All packets that wait in one direction, by peer."""
 
-    __slots__ = ("_free",)
-
-    def __init__(self, size: int) -> None:
+    def __init__(self, outbox: Outbox, size: int = QUEUES_BYTES_MAX) -> None:
+        """Hold `size` bytes in all at most."""
+        self._outbox = outbox
         self._free = size
+        self._queues: dict[Hashable, deque[Waiting]] = {}
 
-    def take(self, size: int) -> bool:
-        if size > self._free:
-            return False
-        self._free -= size
-        return True
+    def hold(self, peer: Hashable, packet: bytes, source: Endpoint | None = None) -> None:
+        """Append a packet. The oldest of the peer's are dropped for it, or itself when there is no space at all."""
+        queue = self._queues.setdefault(peer, deque())
+        size = sum(len(waiting.packet) for waiting in queue)
+        while queue and (len(queue) >= QUEUE_PACKETS_MAX or size + len(packet) > QUEUE_BYTES_MAX):
+            oldest = len(queue.popleft().packet)
+            size -= oldest
+            self._free += oldest
+            self._outbox.drop(Drop.QUEUE_FULL)
+        if len(packet) > min(self._free, QUEUE_BYTES_MAX):
+            self._outbox.drop(Drop.QUEUE_FULL)
+            return
+        queue.append(Waiting(packet, source))
+        self._free -= len(packet)
 
-    def give_back(self, size: int) -> None:
-        self._free += size
-
-
-class PacketQueue:
-    """One peer's packets in one direction."""
-
-    __slots__ = ("_packets", "_size", "_space")
-
-    def __init__(self, space: QueueSpace) -> None:
-        self._space = space
-        self._packets: deque[Waiting] = deque()
-        self._size = 0
-
-    def __len__(self) -> int:
-        return len(self._packets)
-
-    def push(self, packet: bytes, source: Endpoint | None = None) -> int:
-        """Append a packet; return how many were dropped for it: the oldest, or itself when there is no space at all."""
-        dropped = 0
-        while self._packets and (len(self._packets) >= QUEUE_PACKETS_MAX or self._size + len(packet) > QUEUE_BYTES_MAX):
-            self._pop()
-            dropped += 1
-        if self._size + len(packet) > QUEUE_BYTES_MAX or not self._space.take(len(packet)):
-            return dropped + 1
-        self._packets.append(Waiting(packet, source))
-        self._size += len(packet)
-        return dropped
-
-    def drain(self) -> list[Waiting]:
-        """Return all packets in order and forget them."""
-        packets = list(self._packets)
-        self._space.give_back(self._size)
-        self._packets.clear()
-        self._size = 0
-        return packets
-
-    def _pop(self) -> None:
-        size = len(self._packets.popleft().packet)
-        self._size -= size
-        self._space.give_back(size)
+    def drain(self, peer: Hashable) -> Sequence[Waiting]:
+        """Return a peer's packets in order and forget them."""
+        waiting = self._queues.pop(peer, ())
+        self._free += sum(len(one.packet) for one in waiting)
+        return waiting

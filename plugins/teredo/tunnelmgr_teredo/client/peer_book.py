@@ -15,7 +15,7 @@ from tunnelmgr_teredo.client.contacts import Contacts
 from tunnelmgr_teredo.client.discovery import LocalDiscovery
 from tunnelmgr_teredo.client.echo_test import awaits_reply
 from tunnelmgr_teredo.client.identity import Identity
-from tunnelmgr_teredo.client.packet_queue import PacketQueue, QueueSpace, Waiting
+from tunnelmgr_teredo.client.packet_queue import PacketQueues
 from tunnelmgr_teredo.client.peers import Peer, PeerList, PeerStanding
 from tunnelmgr_teredo.client.settings import ClientSettings
 from tunnelmgr_teredo.constants import (
@@ -24,7 +24,6 @@ from tunnelmgr_teredo.constants import (
     PATH_REPORT_INTERVAL,
     PEER_SWEEP_INTERVAL,
     PEER_VALIDITY,
-    QUEUES_BYTES_MAX,
     SERVICE,
     STATUS_PEERS_MAX,
 )
@@ -52,8 +51,10 @@ class PeerBook:
         """The relay that has proven last to be the way to some native host."""
         self._outbox = outbox
         self._errors = errors
-        self._outward_space = QueueSpace(QUEUES_BYTES_MAX)
-        self._inward_space = QueueSpace(QUEUES_BYTES_MAX)
+        self.outward = PacketQueues(outbox)
+        """Packets of this host, until their peer is trusted."""
+        self.inward = PacketQueues(outbox)
+        """Packets from outside, until their source is proven."""
         self._own_network = IPv6Network(identity.address.packed)
         self._sweep_at = now + PEER_SWEEP_INTERVAL
         self._paths_valid_until = now
@@ -116,21 +117,9 @@ class PeerBook:
         self._outbox.count("packets-sent")
         self._outbox.send(Datagram(SERVICE, packet, peer.mapped))
 
-    def hold_outward(self, peer: Peer, packet: bytes) -> None:
-        """Keep a packet of this host until the peer is trusted."""
-        if peer.outward is None:
-            peer.outward = PacketQueue(self._outward_space)
-        self._count_overflow(peer.outward.push(packet))
-
-    def hold_inward(self, peer: Peer, packet: bytes, source: Endpoint) -> None:
-        """Keep a packet from outside until its source is proven."""
-        if peer.inward is None:
-            peer.inward = PacketQueue(self._inward_space)
-        self._count_overflow(peer.inward.push(packet, source))
-
     def release_inward(self, peer: Peer, source: Endpoint) -> list[bytes]:
         """Return the packets that came from where the peer has proven to be; drop the others."""
-        waiting = _drain(peer.inward)
+        waiting = self.inward.drain(peer)
         released = [held.packet for held in waiting if held.source == source]
         for _ in range(len(waiting) - len(released)):
             self._outbox.drop(Drop.UNPROVEN)
@@ -138,7 +127,7 @@ class PeerBook:
 
     def give_up(self, peer: Peer, now: float) -> None:
         """The peer did not answer: tell whoever waits for it."""
-        wanted = _drain(peer.outward)
+        wanted = self.outward.drain(peer)
         if wanted and not peer.is_valid(now):
             # Only what this host began may end trust: a stranger makes us test any address by sending in its name.
             self.distrust(peer)
@@ -146,7 +135,7 @@ class PeerBook:
         for waiting in wanted:
             self._outbox.drop(Drop.UNREACHABLE)
             self._errors.unreachable(waiting.packet, now)
-        for _ in _drain(peer.inward):
+        for _ in self.inward.drain(peer):
             self._outbox.drop(Drop.UNPROVEN)
 
     # -- what the outside tells ---------------------------------------------------------------------------------------
@@ -216,7 +205,7 @@ class PeerBook:
         """Packets of the peer arrive: nothing need be done to reach it, and what waited for that may go."""
         self.contacts.end(peer)
         peer.strikes = 0
-        for waiting in _drain(peer.outward):
+        for waiting in self.outward.drain(peer):
             self.send(peer, waiting.packet, now)
 
     def _used(self, peer: Peer, now: float) -> None:
@@ -249,12 +238,8 @@ class PeerBook:
         """Undo what an entry that has left the list still means elsewhere."""
         self.contacts.forget(peer)
         self._take_back_path(peer)
-        _drain(peer.outward)
-        _drain(peer.inward)
-
-    def _count_overflow(self, dropped: int) -> None:
-        for _ in range(dropped):
-            self._outbox.drop(Drop.QUEUE_FULL)
+        self.outward.drain(peer)
+        self.inward.drain(peer)
 
     def _peer_status(self, peer: Peer, now: float) -> PeerStatus:
         return PeerStatus(
@@ -271,10 +256,6 @@ class PeerBook:
         if peer.teredo is not None:
             return "direct"
         return "server" if peer.mapped == self.identity.server.primary_endpoint else "relay"
-
-
-def _drain(queue: PacketQueue | None) -> list[Waiting]:
-    return queue.drain() if queue is not None else []
 
 
 def _last_used(peer: Peer) -> float:

@@ -10,7 +10,6 @@ from tunnelmgr.api.effects import ANY
 from tunnelmgr.api.network import Endpoint
 from tunnelmgr_teredo.client.bubbles import RoundLimit
 from tunnelmgr_teredo.client.echo_test import EchoTest
-from tunnelmgr_teredo.client.packet_queue import PacketQueue
 from tunnelmgr_teredo.constants import LOCAL_PEER_MEMORY, PEER_IDLE_MAX, PEER_VALIDITY, STRANGERS_SHARE
 from tunnelmgr_teredo.wire.address import TeredoAddress
 
@@ -61,8 +60,6 @@ class Peer:
     path_said_at: float = float("-inf")
     strikes: int = 0
     """ICMPv4 errors in a row."""
-    outward: PacketQueue | None = None
-    inward: PacketQueue | None = None
 
     def is_valid(self, now: float) -> bool:
         """True if packets may be sent at once (RFC 4380 section 5.2.4, case 1)."""

@@ -147,7 +147,7 @@ class Reception:
         if not self._book.contacts.begin(peer, now):
             raise Refused(Drop.ECHO_LIMIT)
         self._book.watch_for_replies(now)
-        self._book.hold_inward(peer, data, remote)
+        self._book.inward.hold(peer, data, remote)
 
     # -- to the host --------------------------------------------------------------------------------------------------
 

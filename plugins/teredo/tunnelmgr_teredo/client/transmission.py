@@ -58,7 +58,7 @@ class Transmission:
             return
         peer = self._book.meet(destination, PeerStanding.SOLICITED, now)
         if self._book.contacts.begin(peer, now):
-            self._book.hold_outward(peer, packet)
+            self._book.outward.hold(peer, packet)
         else:
             self._outbox.drop(Drop.UNREACHABLE)
             self._errors.unreachable(packet, now)

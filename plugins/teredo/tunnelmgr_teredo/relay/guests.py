@@ -6,33 +6,23 @@ remembers where they came from.
 """
 
 from collections import OrderedDict
-from typing import Protocol
 
 from tunnelmgr.api.network import Endpoint
 from tunnelmgr_teredo.constants import GUEST_MEMORY, GUESTS_MAX
 
 
-class Guests(Protocol):
-    """Clients by their mapping."""
+class Guests:
+    """Clients by their mapping: everybody, as a server without secrets has it."""
 
     def welcome(self, client: Endpoint, now: float) -> None:
         """Note a client that was answered."""
 
     def admits(self, client: Endpoint, now: float) -> bool:
         """True if this client's packets are carried to native IPv6 and back."""
-
-
-class Everybody:
-    """Of a server without secrets."""
-
-    def welcome(self, client: Endpoint, now: float) -> None:
-        pass
-
-    def admits(self, client: Endpoint, now: float) -> bool:
         return True
 
 
-class Signatories:
+class Signatories(Guests):
     """Of a server with secrets. Beyond GUESTS_MAX, the client welcomed longest ago is forgotten."""
 
     def __init__(self) -> None:

@@ -6,9 +6,10 @@
         |  '-----------------a packet for it------------------'
         '--four bubbles without an answer--> (forgotten)
 
-A native host that sweeps the Teredo address space can fill neither the list nor other networks' share of it: new entries
-are limited per second and network, a network holds no more than a quarter of the list, entries without an answer no more
-than a quarter, and the only entries that ever go for a new one are silent, the one longest silent first.
+A native host that sweeps the Teredo address space can fill neither the list nor other networks' share of it (RFC 4380
+section 7.3.5; teredo.md section 7.4): new entries are limited per second and network, a network holds no more than a
+quarter of the list, entries without an answer no more than a quarter, and the only entries that ever go for a new one are
+silent, the one longest silent first.
 """
 
 from collections import Counter, deque
@@ -17,16 +18,19 @@ from dataclasses import dataclass
 from enum import Enum
 from ipaddress import IPv6Address
 
+from tunnelmgr.api.limits import TokenBucket, TokenBuckets
 from tunnelmgr.api.network import Endpoint
-from tunnelmgr_teredo.client.packet_queue import PacketQueue
 from tunnelmgr_teredo.constants import (
     PEER_VALIDITY,
     RELAY_CHORES_MAX,
     RELAY_CONTACTS_SHARE,
     RELAY_NETWORK,
+    RELAY_NETWORK_SHARE,
+    RELAY_NETWORKS_MAX,
+    RELAY_NEWCOMERS_IN_ALL,
+    RELAY_NEWCOMERS_PER_NETWORK,
 )
 from tunnelmgr_teredo.drops import Drop, Refused
-from tunnelmgr_teredo.relay.limits import RelayLimits
 
 
 class ClientStanding(Enum):
@@ -54,7 +58,6 @@ class RelayPeer:
     """When to look whether it is still heard; None while it is in no queue for that."""
     bubbles: int = 0
     """Sent since it was last heard."""
-    outward: PacketQueue | None = None
 
     @property
     def address(self) -> IPv6Address:
@@ -68,11 +71,13 @@ class RelayPeer:
 class RelayPeers:
     """Clients by address."""
 
-    def __init__(self, peers_max: int, limits: RelayLimits) -> None:
+    def __init__(self, peers_max: int, network_share: float = RELAY_NETWORK_SHARE) -> None:
+        """Leave one native network this share of the list; a host-specific relay is all for one network."""
         self._peers_max = peers_max
         self._contacts_max = int(peers_max * RELAY_CONTACTS_SHARE)
-        self._network_max = int(peers_max * limits.network_share)
-        self._limits = limits
+        self._network_max = int(peers_max * network_share)
+        self._newcomers_per_network: TokenBuckets[int] = TokenBuckets(*RELAY_NEWCOMERS_PER_NETWORK, RELAY_NETWORKS_MAX)
+        self._newcomers = TokenBucket(*RELAY_NEWCOMERS_IN_ALL)
         self._peers: dict[bytes, RelayPeer] = {}
         self._silences: deque[tuple[float, RelayPeer]] = deque()
         """Who fell silent, and when it was heard last; who was heard since is skipped."""
@@ -111,7 +116,7 @@ class RelayPeers:
         leaving = self.longest_silent() if len(self._peers) >= self._peers_max else None
         if len(self._peers) >= self._peers_max and leaving is None:
             raise Refused(Drop.TABLE_FULL)
-        if not self._limits.allows_newcomer(network, now):
+        if not (self._newcomers_per_network.take(network, now) and self._newcomers.take(now)):
             raise Refused(Drop.NEWCOMER_LIMIT)
         if leaving is not None:
             self.remove(leaving)

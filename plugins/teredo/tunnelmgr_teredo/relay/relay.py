@@ -9,10 +9,10 @@ from tunnelmgr.api.events import Stopped, Up
 from tunnelmgr.api.network import Endpoint, Network
 from tunnelmgr.api.status import PathUse, TunnelStatus
 from tunnelmgr.api.tunnel import Tunnel, earliest
-from tunnelmgr_teredo.constants import SERVICE_PORTS
+from tunnelmgr_teredo.constants import RELAY_NETWORK_SHARE, SERVICE_PORTS
 from tunnelmgr_teredo.ports import SERVED_HINTS, UdpPorts
-from tunnelmgr_teredo.relay.guests import Everybody
-from tunnelmgr_teredo.relay.limits import RelayLimits
+from tunnelmgr_teredo.relay.guests import Guests
+from tunnelmgr_teredo.relay.peers import RelayPeers
 from tunnelmgr_teredo.relay.relaying import RELAY, RelayIdentity, Relaying
 from tunnelmgr_teredo.relay.served import Everyone, Prefixes, Served, ThisHost
 from tunnelmgr_teredo.relay.settings import RelayServiceSettings
@@ -32,9 +32,8 @@ class TeredoRelay(Tunnel):
         self._relaying = Relaying(
             RelayIdentity(own, settings.bubble_source, _behind_nat(settings)),
             _served(settings, self._unicast),
-            settings.peers_max,
-            RelayLimits(1.0) if settings.is_for_this_host else RelayLimits(),
-            Everybody(),
+            RelayPeers(settings.peers_max, 1.0 if settings.is_for_this_host else RELAY_NETWORK_SHARE),
+            Guests(),
             self._unicast,
             random,
             self.outbox,

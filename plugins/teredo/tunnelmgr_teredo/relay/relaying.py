@@ -4,7 +4,6 @@ It asks a client to open its NAT by a bubble through the client's server; the cl
 client is, and from there on packets flow without us: the data plane carries them.
 """
 
-import hmac
 import itertools
 from collections import deque
 from collections.abc import Iterable
@@ -15,18 +14,19 @@ from random import Random
 
 from tunnelmgr.api.datagrams import Datagram
 from tunnelmgr.api.error_answers import ErrorAnswers
-from tunnelmgr.api.events import PathDown
+from tunnelmgr.api.events import PathDown, PathUp
 from tunnelmgr.api.network import Endpoint, Network
 from tunnelmgr.api.outbox import Outbox
 from tunnelmgr.api.packets.ipv6 import IPV6_DESTINATION, IPV6_SOURCE, IPv6Packet, ipv6_length
 from tunnelmgr.api.status import Fact, PathUse, PeerStatus
-from tunnelmgr_teredo.client.packet_queue import PacketQueue, QueueSpace, Waiting
+from tunnelmgr_teredo.client.bubbles import BubbleBudget
+from tunnelmgr_teredo.client.packet_queue import PacketQueues
+from tunnelmgr_teredo.client.return_routability import ReturnRoutability
 from tunnelmgr_teredo.constants import (
     CLIENT_LINK_LOCAL,
-    LINK_LOCAL_PREFIX,
     PATH_RENEWAL_INTERVAL,
     PATH_REPORT_INTERVAL,
-    QUEUES_BYTES_MAX,
+    PEER_VALIDITY,
     RELAY_BUSY,
     RELAY_BUSY_REPORT_INTERVAL,
     RELAY_CHECK_INTERVAL,
@@ -35,14 +35,13 @@ from tunnelmgr_teredo.constants import (
     RELAY_CONTACT_ROUNDS,
     RELAY_CONTACT_TIMEOUT,
     RELAY_ERRORS,
-    RELAY_KEY_LENGTH,
     RELAY_PEER_MEMORY,
+    RELAY_SERVER_BUDGET,
     STATUS_PEERS_MAX,
 )
 from tunnelmgr_teredo.drops import Drop, Refused, counted_by
 from tunnelmgr_teredo.native import require_harmless
 from tunnelmgr_teredo.relay.guests import Guests
-from tunnelmgr_teredo.relay.limits import RelayLimits
 from tunnelmgr_teredo.relay.peers import ClientStanding, RelayPeer, RelayPeers
 from tunnelmgr_teredo.relay.served import Served
 from tunnelmgr_teredo.wire.address import GlobalUnicast, TeredoAddress, is_teredo
@@ -72,27 +71,26 @@ class Relaying:
         self,
         identity: RelayIdentity,
         served: Served,
-        peers_max: int,
-        limits: RelayLimits,
+        peers: RelayPeers,
         guests: Guests,
         unicast: GlobalUnicast,
         random: Random,
         outbox: Outbox,
     ) -> None:
-        self.peers = RelayPeers(peers_max, limits)
-        self._limits = limits
+        self.peers = peers
+        self._budget = BubbleBudget(RELAY_SERVER_BUDGET)
         self._guests = guests
         self._identity = identity
         self._served = served
         self._unicast = unicast
         self._outbox = outbox
-        self._key = random.randbytes(RELAY_KEY_LENGTH)
+        self._proofs = ReturnRoutability(random)
         self._errors = ErrorAnswers(CLIENT_LINK_LOCAL, RELAY_ERRORS, outbox)
         self._own = identity.own
         self._has_source = False
         self._ipv4_source: IPv4Address | None = None
         self._behind_nat = False
-        self._space = QueueSpace(QUEUES_BYTES_MAX)
+        self._waiting = PacketQueues(outbox)
         self._rounds: deque[tuple[float, RelayPeer]] = deque()
         """When the next bubble to each client is due. All wait equally long, so this is in order."""
         self._checks: deque[RelayPeer] = deque()
@@ -152,7 +150,7 @@ class Relaying:
         except Refused as refused:
             self._refuse(packet, refused.drop, now)
             return
-        self._hold(peer, packet)
+        self._waiting.hold(peer, packet)
 
     def _contact(self, peer: RelayPeer | None, packet: bytes, client: TeredoAddress, now: float) -> RelayPeer:
         """Ask a client to answer us, unless that is being done. Raises Refused."""
@@ -176,24 +174,13 @@ class Relaying:
 
     def _bubble(self, peer: RelayPeer, remote: Endpoint, now: float) -> None:
         own_server = remote.address in self._own
-        if not own_server and not self._limits.allows_bubble(remote, now):
+        if not own_server and not self._budget.allows(remote, now):
             self._outbox.drop(Drop.BUBBLE_LIMIT)
             return
         self._outbox.count("bubbles-sent")
-        self._outbox.send(Datagram(RELAY, bubble(self._bubble_source(peer.packed), peer.address), remote))
-
-    def _bubble_source(self, packed: bytes) -> IPv6Address:
-        if self._identity.bubble_source is not None:
-            return self._identity.bubble_source
-        # Whoever answers to this address has seen the bubble, which went through the client's server.
-        proof = hmac.digest(self._key, packed, "sha256")[:8]
-        return IPv6Address(LINK_LOCAL_PREFIX.network_address.packed[:8] + proof)
-
-    def _hold(self, peer: RelayPeer, packet: bytes) -> None:
-        if peer.outward is None:
-            peer.outward = PacketQueue(self._space)
-        for _ in range(peer.outward.push(packet)):
-            self._outbox.drop(Drop.QUEUE_FULL)
+        # Whoever answers to a link-local source has seen the bubble, which went through the client's server.
+        source = self._identity.bubble_source or self._proofs.link_local(peer.address)
+        self._outbox.send(Datagram(RELAY, bubble(source, peer.address), remote))
 
     def _send(self, peer: RelayPeer, packet: bytes) -> None:
         self._outbox.count("packets-sent")
@@ -237,9 +224,8 @@ class Relaying:
         if remote == (_mapped(peer) if peer.is_valid(now) else mapped):
             return
         # Another port of the same NAT only: a client that forges its answer must not make us flood somebody else.
-        answers = is_bubble(packet) and self._identity.bubble_source is None and remote.address == mapped.address
-        proof = self._bubble_source(peer.packed).packed
-        if not answers or not hmac.compare_digest(packet.destination.packed, proof):
+        here = remote.address == mapped.address and self._identity.bubble_source is None
+        if not here or not self._proofs.is_answer_to_link_local(packet):
             raise Refused(Drop.MISMATCH)
 
     def _heard(self, peer: RelayPeer, remote: Endpoint, now: float) -> None:
@@ -256,9 +242,14 @@ class Relaying:
             peer.path_said_at = float("-inf")
         if moved or now - peer.path_said_at >= PATH_RENEWAL_INTERVAL:
             peer.path_said_at = now
-            self._outbox.say(self._served.side.path_up(peer.packed, remote, RELAY))
-        for waiting in _drain(peer):
+            self._outbox.say(self._path_to(peer, remote))
+        for waiting in self._waiting.drain(peer):
             self._send(peer, waiting.packet)
+
+    def _path_to(self, peer: RelayPeer, remote: Endpoint) -> PathUp:
+        prefix = IPv6Network(peer.packed)  # from bytes: from an address it goes through text, at ten times the cost
+        local, also, exceptions = self._served.side
+        return PathUp(prefix, remote, RELAY, PEER_VALIDITY, local=local, local_also=also, local_except=exceptions)
 
     def _pass_on(self, data: bytes, packet: IPv6Packet) -> None:
         require_harmless(packet)
@@ -314,7 +305,7 @@ class Relaying:
             return
         self.peers.remove(peer)
         self._outbox.count("clients-unreachable")
-        for waiting in _drain(peer):
+        for waiting in self._waiting.drain(peer):
             self._refuse(waiting.packet, Drop.UNREACHABLE, now)
 
     def _check_later(self, peer: RelayPeer, now: float) -> None:
@@ -355,11 +346,6 @@ def _mapped(peer: RelayPeer) -> Endpoint:
 
 def _check_at(peer: RelayPeer) -> float:
     return peer.check_at if peer.check_at is not None else float("-inf")
-
-
-def _drain(peer: RelayPeer) -> list[Waiting]:
-    queue, peer.outward = peer.outward, None
-    return queue.drain() if queue is not None else []
 
 
 def _status(peer: RelayPeer, now: float) -> PeerStatus:

@@ -1,12 +1,11 @@
 """Whom a relay serves: the native IPv6 addresses it carries packets from and to (RFC 4380 section 5.4.2)."""
 
+from abc import ABC, abstractmethod
 from collections import OrderedDict
 from ipaddress import IPv6Address, IPv6Network
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
-from tunnelmgr.api.events import PathUp
-from tunnelmgr.api.network import Endpoint
-from tunnelmgr_teredo.constants import OBSOLETE_PREFIX, PEER_VALIDITY, RELAY_HOST_ADDRESSES_MAX, TEREDO_PREFIX
+from tunnelmgr_teredo.constants import OBSOLETE_PREFIX, RELAY_HOST_ADDRESSES_MAX, TEREDO_PREFIX
 from tunnelmgr_teredo.native import is_native, leads_astray
 from tunnelmgr_teredo.wire.address import GlobalUnicast
 
@@ -22,35 +21,25 @@ class NativeSide(NamedTuple):
     also: tuple[IPv6Network, ...] = ()
     exceptions: tuple[IPv6Network, ...] = ()
 
-    def path_up(self, client: bytes, remote: Endpoint, channel: str) -> PathUp:
-        """Return the path to a client, whose address is given packed."""
-        prefix = IPv6Network(client)  # from bytes: from an address it goes through text, at ten times the cost
-        return PathUp(
-            prefix,
-            remote,
-            channel,
-            PEER_VALIDITY,
-            local=self.local,
-            local_also=self.also,
-            local_except=self.exceptions,
-        )
 
-
-class Served(Protocol):
+class Served(ABC):
     """A set of native addresses."""
 
+    @abstractmethod
     def __contains__(self, address: IPv6Address) -> bool:
         """True if packets of clients may go there, and packets from there to clients."""
 
     def sends(self, address: IPv6Address) -> bool:
         """True if this host, or one it forwards for, may send from there; being asked is being told."""
+        return address in self
 
     @property
+    @abstractmethod
     def side(self) -> NativeSide:
         """What the data plane may carry without asking: never more than is served."""
 
 
-class Everyone:
+class Everyone(Served):
     """A public relay's: all native IPv6, but for what would lead into another tunnel's loop (RFC 6324)."""
 
     def __init__(self, unicast: GlobalUnicast) -> None:
@@ -59,15 +48,12 @@ class Everyone:
     def __contains__(self, address: IPv6Address) -> bool:
         return is_native(address) and not leads_astray(address, self._unicast)
 
-    def sends(self, address: IPv6Address) -> bool:
-        return address in self
-
     @property
     def side(self) -> NativeSide:
         return NativeSide(GLOBAL, exceptions=(TEREDO_PREFIX, SIX_TO_FOUR, OBSOLETE_PREFIX))
 
 
-class Prefixes:
+class Prefixes(Served):
     """A site's relay: prefixes named by its owner, unique local ones among them if so wished."""
 
     def __init__(self, prefixes: tuple[IPv6Network, ...], unicast: GlobalUnicast) -> None:
@@ -77,16 +63,13 @@ class Prefixes:
     def __contains__(self, address: IPv6Address) -> bool:
         return any(address in prefix for prefix in self._prefixes) and not leads_astray(address, self._unicast)
 
-    def sends(self, address: IPv6Address) -> bool:
-        return address in self
-
     @property
     def side(self) -> NativeSide:
         first, *others = self._prefixes
         return NativeSide(first, tuple(others), exceptions=(SIX_TO_FOUR,))
 
 
-class ThisHost:
+class ThisHost(Served):
     """A host-specific relay's: the addresses this host has sent from, which is how a conversation begins."""
 
     def __init__(self) -> None:

@@ -20,8 +20,8 @@ from tunnelmgr_teredo.constants import ALL_ROUTERS, SERVER_PORT
 from tunnelmgr_teredo.drops import Drop, counted_by
 from tunnelmgr_teredo.native import is_native
 from tunnelmgr_teredo.ports import SERVED_HINTS, UdpPorts
-from tunnelmgr_teredo.relay.guests import Everybody, Signatories
-from tunnelmgr_teredo.relay.limits import RelayLimits
+from tunnelmgr_teredo.relay.guests import Guests, Signatories
+from tunnelmgr_teredo.relay.peers import RelayPeers
 from tunnelmgr_teredo.relay.relaying import RELAY, RelayIdentity, Relaying
 from tunnelmgr_teredo.relay.served import Everyone
 from tunnelmgr_teredo.server.admission import Admission, ServerIdentity, require_serverly
@@ -47,7 +47,7 @@ class TeredoServer(Tunnel):
         self._identity = identity = ServerIdentity(settings.addresses[0], own)
         self._ports = UdpPorts(_channels(settings), SERVED_HINTS, random, self.outbox)
         others = {PRIMARY: SECONDARY, SECONDARY: PRIMARY} if len(settings.addresses) > 1 else {}
-        self._guests = guests = Signatories() if settings.secure else Everybody()
+        self._guests = guests = Signatories() if settings.secure else Guests()
         self._advertising = Advertising(
             identity.primary, settings.mtu, settings.shared_secrets, others, limits, guests, self.outbox
         )
@@ -146,8 +146,7 @@ class TeredoServer(Tunnel):
         return Relaying(
             identity,
             Everyone(self._unicast),
-            settings.peers_max,
-            RelayLimits(),
+            RelayPeers(settings.peers_max),
             self._guests,
             self._unicast,
             random,

@@ -7,9 +7,10 @@ from tests.teredo_world.vectors import CLIENT_A_MAPPED, CLIENT_B, CLIENT_B_MAPPE
 from tunnelmgr.api.events import PathDown, PathUp
 from tunnelmgr.api.limits import TokenBucket, TokenBuckets
 from tunnelmgr.api.network import Endpoint
+from tunnelmgr.api.outbox import Outbox
 from tunnelmgr.api.status import PathUse
 from tunnelmgr_teredo.client.bubbles import RoundLimit
-from tunnelmgr_teredo.client.packet_queue import PacketQueue, QueueSpace
+from tunnelmgr_teredo.client.packet_queue import PacketQueues
 from tunnelmgr_teredo.client.peers import Peer, PeerList, PeerStanding
 from tunnelmgr_teredo.constants import (
     BUBBLE_INTERVAL,
@@ -18,6 +19,7 @@ from tunnelmgr_teredo.constants import (
     PEER_SWEEP_INTERVAL,
     QUEUE_BYTES_MAX,
     QUEUE_PACKETS_MAX,
+    QUEUES_BYTES_MAX,
 )
 from tunnelmgr_teredo.wire.address import TeredoAddress
 from tunnelmgr_teredo.wire.datagram import bubble
@@ -136,35 +138,53 @@ def test_idle_peers_are_forgotten() -> None:
 # -- queues -------------------------------------------------------------------------------------------------------------
 
 
+class Queues(PacketQueues):
+    """Queues that tell how many packets they dropped since they were asked last."""
+
+    def __init__(self, size: int = QUEUES_BYTES_MAX) -> None:
+        self.outbox = Outbox()
+        super().__init__(self.outbox, size)
+
+    def dropped(self) -> int:
+        return self.outbox.counters.pop("dropped-queue-full", 0)
+
+
 @pytest.mark.requirement("T-PE-004", "T-PE-007")
 def test_a_queue_is_first_in_first_out_and_drops_the_oldest() -> None:
-    queue = PacketQueue(QueueSpace(1 << 20))
-    dropped = [queue.push(bytes((number,))) for number in range(QUEUE_PACKETS_MAX + 2)]
-    assert sum(dropped) == 2
-    assert [waiting.packet[0] for waiting in queue.drain()] == list(range(2, QUEUE_PACKETS_MAX + 2))
-    assert queue.drain() == []
+    queues = Queues()
+    for number in range(QUEUE_PACKETS_MAX + 2):
+        queues.hold("peer", bytes((number,)))
+    assert queues.dropped() == 2
+    assert [waiting.packet[0] for waiting in queues.drain("peer")] == list(range(2, QUEUE_PACKETS_MAX + 2))
+    assert not queues.drain("peer")
 
 
 @pytest.mark.requirement("T-PE-004")
 def test_a_queue_is_bounded_in_bytes_too() -> None:
-    queue = PacketQueue(QueueSpace(1 << 20))
-    assert queue.push(bytes(QUEUE_BYTES_MAX + 1)) == 1
+    queues = Queues()
+    queues.hold("peer", bytes(QUEUE_BYTES_MAX + 1))
+    assert queues.dropped() == 1
     for _ in range(5):
-        queue.push(bytes(4000))
-    assert len(queue) == 2
-    assert queue.push(bytes(QUEUE_BYTES_MAX)) == 2
+        queues.hold("peer", bytes(4000))
+    assert queues.dropped() == 3
+    queues.hold("peer", bytes(QUEUE_BYTES_MAX))
+    assert queues.dropped() == 2
+    assert [len(waiting.packet) for waiting in queues.drain("peer")] == [QUEUE_BYTES_MAX]
 
 
 @pytest.mark.requirement("T-PE-004")
 def test_all_queues_together_are_bounded_and_give_back_what_they_held() -> None:
-    space = QueueSpace(10_000)
-    queues = [PacketQueue(space) for _ in range(20)]
-    assert sum(queue.push(bytes(1000)) for queue in queues) == 10
-    for queue in queues:
-        queue.drain()
-    assert sum(queue.push(bytes(1000)) for queue in queues[:10]) == 0
-    alone = PacketQueue(QueueSpace(8000))
-    assert [alone.push(bytes(1000)) for _ in range(20)] == [0] * 8 + [1] * 12, "what goes makes room"
+    queues = Queues(10_000)
+    for _ in range(2):
+        for peer in range(20):
+            queues.hold(peer, bytes(1000))
+        assert queues.dropped() == 10
+        assert sum(len(queues.drain(peer)) for peer in range(20)) == 10
+    alone = Queues(8000)
+    for _ in range(20):
+        alone.hold("peer", bytes(1000))
+    assert alone.dropped() == 12
+    assert len(alone.drain("peer")) == 8, "what goes makes room"
 
 
 # -- limits -------------------------------------------------------------------------------------------------------------

@@ -31,7 +31,6 @@ from tunnelmgr_teredo.constants import (
     RELAY_PEER_MEMORY,
 )
 from tunnelmgr_teredo.drops import Refused
-from tunnelmgr_teredo.relay.limits import RelayLimits
 from tunnelmgr_teredo.relay.peers import ClientStanding, RelayPeers
 from tunnelmgr_teredo.relay.settings import RelayServiceSettings
 from tunnelmgr_teredo.wire.address import TeredoAddress
@@ -131,7 +130,7 @@ def test_a_thousand_clients_fall_silent_in_small_pieces() -> None:
 
 
 def test_a_thousand_silent_clients_that_speak_again_are_passed_over_in_small_pieces() -> None:
-    peers = RelayPeers(1000, RelayLimits())
+    peers = RelayPeers(1000)
     for number in range(1000):
         peer = peers.enter(number.to_bytes(16), (NATIVE_HOST + (number << 64)).packed, now=0.0)
         peers.move(peer, ClientStanding.SILENT)

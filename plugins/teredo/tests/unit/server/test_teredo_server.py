@@ -208,7 +208,7 @@ def test_a_port_that_cannot_be_had_is_asked_for_again_and_the_other_given_back()
 
 @pytest.mark.requirement("T-SV-002")
 def test_a_server_has_public_addresses() -> None:
-    with pytest.raises(ValidationError, match=r"192\.168\.1\.1 is not a public address; list its prefix"):
+    with pytest.raises(ValidationError, match=r"has 192\.168\.1\.1, which is not public; list its prefix"):
         server_bench([IPv4Address("192.168.1.1")])
     assert server_bench([IPv4Address("192.168.1.1")], private_deployment=["192.168.0.0/16"]).channels
 
