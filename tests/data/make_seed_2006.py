@@ -34,8 +34,10 @@ RELAY_PORT = 51246
 RETRY, REFRESH = 4.0, 34.0  # seconds
 
 # What its address tells.
-MAPPED = TeredoAddress.decode(CLIENT).mapped
-SERVER = TeredoAddress.decode(CLIENT).server_endpoint
+_DECODED = TeredoAddress.decode(CLIENT)
+assert _DECODED is not None
+MAPPED = _DECODED.mapped
+SERVER = _DECODED.server_endpoint
 PREFIX = IPv6Network((CLIENT.packed[:8] + bytes(8), 64))
 
 # What it does not tell.

@@ -1,14 +1,29 @@
-"""Limits on how often something happens: so many at once, and so many a second from then on."""
+"""Limits on what strangers can do: how often something happens, and how much is kept."""
 
 from collections import OrderedDict
 from collections.abc import Hashable
 from typing import Generic, TypeVar
 
 Key = TypeVar("Key", bound=Hashable)
+Value = TypeVar("Value")
+
+
+class Recent(OrderedDict[Key, Value]):
+    """The entries set last. Beyond `size`, the one set longest ago goes."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self._size = size
+
+    def __setitem__(self, key: Key, value: Value) -> None:
+        super().__setitem__(key, value)
+        self.move_to_end(key)
+        if len(self) > self._size:
+            self.popitem(last=False)
 
 
 class TokenBucket:
-    """Holds `burst` tokens at most and gains `rate` a second."""
+    """Holds `burst` tokens at most, to be used at once, and gains `rate` a second."""
 
     __slots__ = ("_at", "_burst", "_rate", "_tokens")
 
@@ -35,15 +50,13 @@ class TokenBuckets(Generic[Key]):
     def __init__(self, burst: float, rate: float, keys_max: int) -> None:
         self._burst = burst
         self._rate = rate
-        self._keys_max = keys_max
-        self._buckets: OrderedDict[Key, TokenBucket] = OrderedDict()
+        self._buckets: Recent[Key, TokenBucket] = Recent(keys_max)
 
     def take(self, key: Key, now: float) -> bool:
         """Take a token of this key; False when there is none."""
         bucket = self._buckets.get(key)
         if bucket is None:
             bucket = self._buckets[key] = TokenBucket(self._burst, self._rate)
-            if len(self._buckets) > self._keys_max:
-                self._buckets.popitem(last=False)
-        self._buckets.move_to_end(key)
+        else:
+            self._buckets.move_to_end(key)
         return bucket.take(now)

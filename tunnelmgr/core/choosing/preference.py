@@ -6,12 +6,12 @@ evidence about another.
 """
 
 import math
-from collections import OrderedDict
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from typing import Final
 
 from tunnelmgr.api.errors import TunnelError
+from tunnelmgr.api.limits import Recent
 from tunnelmgr.api.network import DefaultRoute, Network
 from tunnelmgr.core.choosing.choice import Judgement, Survey, choose, judge, judge_beside_native
 from tunnelmgr.core.choosing.holddown import HoldDown
@@ -55,7 +55,7 @@ class Preference:
         self._looked_closely_at: float | None = None
         self._holds: dict[int, HoldDown] = {}
         self._place: _Place | None = None
-        self._places: OrderedDict[_Place, dict[int, HoldDown]] = OrderedDict()
+        self._places: Recent[_Place, dict[int, HoldDown]] = Recent(PLACES_MAX)
         self._failures: dict[int, str] = {}
         self._hopeless: set[int] = set()
         self._running: int | None = None
@@ -241,7 +241,4 @@ class Preference:
         place = (network.source, network.default_route)
         if place != self._place:
             self._place, self._unreached, self._looked_closely_at = place, frozenset(), None
-        self._holds = self._places.setdefault(place, {})
-        self._places.move_to_end(place)
-        if len(self._places) > PLACES_MAX:
-            self._places.popitem(last=False)
+        self._holds = self._places[place] = self._places.get(place, {})

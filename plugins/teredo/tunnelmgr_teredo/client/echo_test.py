@@ -5,7 +5,7 @@ its nonce that the relay can receive what is sent to the host.
 """
 
 import hmac
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from ipaddress import IPv6Address
 from random import Random
 from typing import Self
@@ -14,16 +14,17 @@ from tunnelmgr.api.errors import WireError
 from tunnelmgr.api.packets.icmp import EchoReply, EchoRequest
 from tunnelmgr.api.packets.icmpv6 import icmpv6_packet, parse_icmpv6
 from tunnelmgr.api.packets.ipv6 import IPv6Packet
-from tunnelmgr_teredo.constants import CONTACT_ROUNDS, ECHO_HOP_LIMIT, ECHO_NONCE_LENGTH, ECHO_NONCE_VALIDITY
+from tunnelmgr_teredo.constants import ECHO_HOP_LIMIT, ECHO_NONCE_LENGTH, ECHO_NONCE_VALIDITY
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class EchoTest:
     """One request that went out."""
 
     nonce: bytes
     sent_at: float
     answered: bool = False
+    """True after its reply: a copy of that is known for one."""
 
     @classmethod
     def draw(cls, random: Random, now: float) -> Self:
@@ -39,11 +40,6 @@ class EchoTest:
         return now - self.sent_at < ECHO_NONCE_VALIDITY
 
 
-def with_test(tests: tuple[EchoTest, ...], test: EchoTest) -> tuple[EchoTest, ...]:
-    """Return the tests that may still be answered: a reply that takes longer than the next test is as good."""
-    return (*tests, test)[-CONTACT_ROUNDS:]
-
-
 def echo_reply(packet: IPv6Packet) -> EchoReply | None:
     """Return the echo reply a packet holds, if it is one that an echo test could have caused."""
     try:
@@ -57,11 +53,6 @@ def answered_by(reply: EchoReply, tests: tuple[EchoTest, ...], now: float) -> Ec
     """Return the test a reply answers in time."""
     matching = [test for test in tests if test.is_fresh(now) and hmac.compare_digest(reply.data, test.nonce)]
     return matching[0] if matching else None
-
-
-def with_answer(tests: tuple[EchoTest, ...], answered: EchoTest) -> tuple[EchoTest, ...]:
-    """Return the same tests, one of them answered: a copy of its reply is known for one."""
-    return tuple(replace(test, answered=True) if test is answered else test for test in tests)
 
 
 def awaits_reply(tests: tuple[EchoTest, ...], now: float) -> bool:

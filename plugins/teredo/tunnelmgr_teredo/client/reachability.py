@@ -6,15 +6,16 @@ that was not asked, tells whether it lets in everybody (RFC 4380 section 5.2.1);
 
 import hmac
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from random import Random
 
 from tunnelmgr.api.errors import WireError
 from tunnelmgr.api.reach import Heard, ReachProbe
 from tunnelmgr_teredo.client.settings import ClientSettings
-from tunnelmgr_teredo.client.solicitation import CONE_SOLICITATION, SOLICITATION
+from tunnelmgr_teredo.client.solicitation import CONE_SOLICITATION, SOLICITATION, question
 from tunnelmgr_teredo.constants import NONCE_LENGTH, SERVER_PORT
-from tunnelmgr_teredo.wire.datagram import Authentication, Payload, SharedSecret
+from tunnelmgr_teredo.wire.datagram import Payload, SharedSecret
 
 
 def probes(settings: ClientSettings, random: Random) -> Iterator[ReachProbe]:
@@ -33,26 +34,20 @@ def _probe(
     what: str, target: str, offset: int, settings: ClientSettings, random: Random, packet: bytes = SOLICITATION
 ) -> ReachProbe:
     nonce, secret = random.randbytes(NONCE_LENGTH), settings.shared_secret
-    request = Payload(packet, Authentication(nonce)) if secret is None else secret.sign(packet, nonce)
-    understand = _Advertisement(nonce, secret)
-    return ReachProbe(what, target, SERVER_PORT, request=request.serialize(), understand=understand, offset=offset)
+    request = question(packet, nonce, secret).serialize()
+    return ReachProbe(
+        what, target, SERVER_PORT, request=request, understand=partial(_understand, nonce, secret), offset=offset
+    )
 
 
-@dataclass(frozen=True, slots=True)
-class _Advertisement:
-    """Understands the answer to one solicitation."""
-
-    nonce: bytes
-    secret: SharedSecret | None
-
-    def __call__(self, data: bytes) -> Heard | None:
-        try:
-            payload = Payload.parse(data)
-        except WireError:
-            return None
-        header = payload.authentication
-        if header is None or not hmac.compare_digest(header.nonce, self.nonce):
-            return None
-        if self.secret is not None and not self.secret.verifies(payload):
-            return None
-        return Heard(payload.origin.endpoint if payload.origin is not None else None)
+def _understand(nonce: bytes, secret: SharedSecret | None, data: bytes) -> Heard | None:
+    try:
+        payload = Payload.parse(data)
+    except WireError:
+        return None
+    header = payload.authentication
+    if header is None or not hmac.compare_digest(header.nonce, nonce):
+        return None
+    if secret is not None and not secret.verifies(payload):
+        return None
+    return Heard(payload.origin.endpoint if payload.origin is not None else None)

@@ -4,7 +4,7 @@ from tunnelmgr.api.datagrams import Datagram
 from tunnelmgr.api.network import Endpoint
 from tunnelmgr.api.outbox import Outbox
 from tunnelmgr.api.packets.ipv6 import IPv6Packet
-from tunnelmgr_teredo.client.echo_test import EchoTest, answered_by, echo_reply, with_answer
+from tunnelmgr_teredo.client.echo_test import EchoTest, answered_by, echo_reply
 from tunnelmgr_teredo.client.peer_book import PeerBook
 from tunnelmgr_teredo.client.peers import Peer, PeerStanding
 from tunnelmgr_teredo.client.settings import RelaySettings
@@ -133,7 +133,7 @@ class Reception:
     def _test_answered(self, peer: Peer, test: EchoTest, remote: Endpoint, now: float) -> None:
         if test.answered:
             raise Refused(Drop.ECHO_REPLY)  # a copy: it proves nothing, and the host has not asked either
-        peer.echo_tests = with_answer(peer.echo_tests, test)
+        test.answered = True
         self._book.trust(peer, remote, now)
         for held in self._book.release_inward(peer, remote):
             self._pass_up(held, IPv6Packet.parse(held))

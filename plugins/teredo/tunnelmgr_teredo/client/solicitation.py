@@ -117,9 +117,11 @@ class Solicitation:
         self._nonce = self._random.randbytes(NONCE_LENGTH)
         self._transmissions += 1
         self._sent_at = now
-        if self._secret is None:
-            payload = Payload(self._packet, Authentication(self._nonce))
-        else:
-            payload = self._secret.sign(self._packet, self._nonce)
         self._outbox.count("solicitations-sent")
-        self._outbox.send(Datagram(self._channel, payload.serialize(), self._remote))
+        asked = question(self._packet, self._nonce, self._secret)
+        self._outbox.send(Datagram(self._channel, asked.serialize(), self._remote))
+
+
+def question(packet: bytes, nonce: bytes, secret: SharedSecret | None) -> Payload:
+    """Return a solicitation whose answer repeats the nonce, signed where there is a secret."""
+    return Payload(packet, Authentication(nonce)) if secret is None else secret.sign(packet, nonce)

@@ -5,11 +5,11 @@ whether something broken belongs to Teredo at all. So requests, and endpoints th
 """
 
 from ipaddress import IPv6Address
-from typing import ClassVar, Generic, NamedTuple, TypeVar
+from typing import ClassVar, NamedTuple
 
 from tunnelmgr.api.datagrams import ChannelKind
 from tunnelmgr.api.dissection import MALFORMED, Dissection, Dissector, Outer
-from tunnelmgr.api.errors import WireError
+from tunnelmgr.api.limits import Recent
 from tunnelmgr.api.network import Endpoint
 from tunnelmgr.api.packets.icmp import EchoReply, EchoRequest
 from tunnelmgr.api.packets.icmpv6 import parse_icmpv6
@@ -20,8 +20,6 @@ from tunnelmgr_teredo.wire.address import TeredoAddress
 
 PROTOCOL = "teredo"
 
-T = TypeVar("T")
-
 
 class TeredoDissector(Dissector):
     """Explains one capture."""
@@ -29,8 +27,8 @@ class TeredoDissector(Dissector):
     udp_ports: ClassVar[frozenset[int]] = frozenset({SERVER_PORT})
 
     def __init__(self) -> None:
-        self._echo_tests: _Recent[_Echo] = _Recent()
-        self._speakers: _Recent[Endpoint] = _Recent()
+        self._echo_tests: Recent[_Echo, None] = Recent(DISSECTOR_MEMORY)
+        self._speakers: Recent[Endpoint, None] = Recent(DISSECTOR_MEMORY)
 
     def dissect(self, payload: bytes, outer: Outer | None) -> Dissection | None:
         """Explain a payload; None when it is not Teredo's."""
@@ -49,9 +47,8 @@ class TeredoDissector(Dissector):
 
     def dissect_address(self, address: IPv6Address) -> Dissection | None:
         """Explain a Teredo address, of the prefix that is dead too."""
-        try:
-            client = TeredoAddress.decode(address)
-        except WireError:
+        client = TeredoAddress.decode(address)
+        if client is None:
             return None
         purpose = f"the Teredo client that its NAT shows as {client.mapped}, with server {client.server}"
         if client.prefix == OBSOLETE_PREFIX:
@@ -72,9 +69,9 @@ class TeredoDissector(Dissector):
 
     def _remember_speaker(self, sighting: SeenDatagram) -> None:
         if sighting.outer is not None and sighting.way is Way.TO_SERVER:
-            self._speakers.add(sighting.outer.source)
+            self._speakers[sighting.outer.source] = None
         elif sighting.outer is not None and sighting.way is Way.FROM_SERVER:
-            self._speakers.add(sighting.outer.destination)
+            self._speakers[sighting.outer.destination] = None
 
     def _echo(self, sighting: SeenDatagram) -> tuple[str, str] | None:
         if sighting.parts.inner_kind not in {"echo-request", "echo-reply"}:
@@ -84,7 +81,7 @@ class TeredoDissector(Dissector):
         if isinstance(message, EchoRequest):
             echo = _Echo(packet.source, packet.destination, message.identifier, message.sequence, message.data)
             if sighting.is_echo_test:
-                self._echo_tests.add(echo)
+                self._echo_tests[echo] = None
             return echo_request_purpose(sighting, message)
         if isinstance(message, EchoReply):
             echo = _Echo(packet.destination, packet.source, message.identifier, message.sequence, message.data)
@@ -98,19 +95,3 @@ class _Echo(NamedTuple):
     identifier: int
     sequence: int
     data: bytes
-
-
-class _Recent(Generic[T]):
-    """Remembers the last DISSECTOR_MEMORY different things."""
-
-    def __init__(self) -> None:
-        self._things: dict[T, None] = {}
-
-    def add(self, thing: T) -> None:
-        self._things.pop(thing, None)
-        self._things[thing] = None
-        if len(self._things) > DISSECTOR_MEMORY:
-            del self._things[next(iter(self._things))]
-
-    def __contains__(self, thing: T) -> bool:
-        return thing in self._things

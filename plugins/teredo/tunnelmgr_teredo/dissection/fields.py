@@ -9,7 +9,7 @@ from tunnelmgr.api.errors import WireError
 from tunnelmgr.api.packets.explained import dissect_ipv6, shown
 from tunnelmgr.api.packets.ipv6 import IPv6Packet, ipv6_length
 from tunnelmgr_teredo.constants import OBSOLETE_PREFIX, SERVER_PORT
-from tunnelmgr_teredo.wire.address import InterfaceIdentifier, TeredoAddress, link_local_identifier
+from tunnelmgr_teredo.wire.address import TeredoAddress, link_local_identifier
 from tunnelmgr_teredo.wire.datagram import Authentication, OriginIndication
 from tunnelmgr_teredo.wire.trailers import (
     AlternateAddresses,
@@ -106,25 +106,10 @@ def address_remark(address: IPv6Address) -> str:
     """Return what an address of a Teredo packet tells by itself; nothing for a native one."""
     if address in _LINK_LOCALS:
         return _LINK_LOCALS[address]
-    try:
-        return client_in_words(TeredoAddress.decode(address))
-    except WireError:
-        pass
-    try:
-        return _link_local(link_local_identifier(address))
-    except WireError:
-        return ""
-
-
-def client_in_words(address: TeredoAddress) -> str:
-    """Return who has a Teredo address, in a few words."""
-    return f"Teredo client at {address.mapped}, server {address.server}"
-
-
-def _link_local(identifier: InterfaceIdentifier) -> str:
-    if identifier.cone and identifier.mapped.port == SERVER_PORT:
-        return f"Teredo server {identifier.mapped.address}"
-    return ""
+    if client := TeredoAddress.decode(address):
+        return f"Teredo client at {client.mapped}, server {client.server}"
+    own = link_local_identifier(address)
+    return f"Teredo server {own.mapped.address}" if own and own.cone and own.mapped.port == SERVER_PORT else ""
 
 
 def _flags(address: TeredoAddress) -> str:

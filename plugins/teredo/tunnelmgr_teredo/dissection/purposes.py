@@ -5,7 +5,6 @@ from enum import Enum
 from ipaddress import IPv6Address
 
 from tunnelmgr.api.dissection import Outer
-from tunnelmgr.api.errors import WireError
 from tunnelmgr.api.packets.discovery import RouterAdvertisement
 from tunnelmgr.api.packets.icmp import EchoReply, EchoRequest
 from tunnelmgr.api.packets.icmpv6 import parse_icmpv6
@@ -87,22 +86,15 @@ def echo_reply_purpose(sighting: SeenDatagram, reply: EchoReply, *, answers_test
 
 def is_client(address: IPv6Address) -> bool:
     """True if an address is a Teredo one, be it of the obsolete prefix."""
-    try:
-        TeredoAddress.decode(address)
-    except WireError:
-        return False
-    return True
+    return TeredoAddress.decode(address) is not None
 
 
 def _solicitation(sighting: SeenDatagram) -> str:
     purpose = "router solicitation: asks the server how our NAT shows us"
-    try:
-        cone = link_local_identifier(sighting.packet.source).cone
-    except WireError:
-        cone = False
+    own = link_local_identifier(sighting.packet.source)
     signed = sighting.parts.authentication is not None and bool(sighting.parts.authentication.value)
     purpose += ", signed" if signed else ""
-    return purpose + ("; cone bit set: the server's other address shall answer" if cone else "")
+    return purpose + ("; cone bit set: the server's other address shall answer" if own and own.cone else "")
 
 
 def _advertisement(sighting: SeenDatagram) -> str:
@@ -162,7 +154,5 @@ def _asker(packet: IPv6Packet) -> str:
 
 
 def _client(address: IPv6Address) -> str:
-    try:
-        return str(TeredoAddress.decode(address).mapped)
-    except WireError:
-        return str(address)
+    client = TeredoAddress.decode(address)
+    return str(address if client is None else client.mapped)

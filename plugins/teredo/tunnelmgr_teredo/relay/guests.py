@@ -5,8 +5,7 @@ is known: whoever makes up a Teredo address for himself needs no advertisement. 
 remembers where they came from.
 """
 
-from collections import OrderedDict
-
+from tunnelmgr.api.limits import Recent
 from tunnelmgr.api.network import Endpoint
 from tunnelmgr_teredo.constants import GUEST_MEMORY, GUESTS_MAX
 
@@ -26,13 +25,10 @@ class Signatories(Guests):
     """Of a server with secrets. Beyond GUESTS_MAX, the client welcomed longest ago is forgotten."""
 
     def __init__(self) -> None:
-        self._welcomed_at: OrderedDict[Endpoint, float] = OrderedDict()
+        self._welcomed_at: Recent[Endpoint, float] = Recent(GUESTS_MAX)
 
     def welcome(self, client: Endpoint, now: float) -> None:
         self._welcomed_at[client] = now
-        self._welcomed_at.move_to_end(client)
-        if len(self._welcomed_at) > GUESTS_MAX:
-            self._welcomed_at.popitem(last=False)
 
     def admits(self, client: Endpoint, now: float) -> bool:
         at = self._welcomed_at.get(client)

@@ -1,10 +1,10 @@
 """Whom a relay serves: the native IPv6 addresses it carries packets from and to (RFC 4380 section 5.4.2)."""
 
 from abc import ABC, abstractmethod
-from collections import OrderedDict
 from ipaddress import IPv6Address, IPv6Network
 from typing import NamedTuple
 
+from tunnelmgr.api.limits import Recent
 from tunnelmgr_teredo.constants import OBSOLETE_PREFIX, RELAY_HOST_ADDRESSES_MAX, TEREDO_PREFIX
 from tunnelmgr_teredo.native import is_native, leads_astray
 from tunnelmgr_teredo.wire.address import GlobalUnicast
@@ -73,7 +73,7 @@ class ThisHost(Served):
     """A host-specific relay's: the addresses this host has sent from, which is how a conversation begins."""
 
     def __init__(self) -> None:
-        self._addresses: OrderedDict[IPv6Address, None] = OrderedDict()
+        self._addresses: Recent[IPv6Address, None] = Recent(RELAY_HOST_ADDRESSES_MAX)
 
     def __contains__(self, address: IPv6Address) -> bool:
         return address in self._addresses
@@ -82,9 +82,6 @@ class ThisHost(Served):
         if not is_native(address):
             return False
         self._addresses[address] = None
-        self._addresses.move_to_end(address)
-        if len(self._addresses) > RELAY_HOST_ADDRESSES_MAX:
-            self._addresses.popitem(last=False)
         return True
 
     @property

@@ -24,10 +24,6 @@ class ServerIdentity:
     own: frozenset[IPv4Address]
     """Every IPv4 address that is this host's, as it sees itself and as others see it."""
 
-    @property
-    def endpoint(self) -> Endpoint:
-        return Endpoint(self.primary, SERVER_PORT)
-
 
 class Admission:
     """Refuses, by raising, what a server must not act on."""

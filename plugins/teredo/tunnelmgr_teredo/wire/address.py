@@ -56,18 +56,18 @@ class TeredoAddress:
     @classmethod
     def parse(cls, address: IPv6Address) -> Self:
         """Raises WireError for an address outside 2001:0::/32."""
-        return cls._read(address, (TEREDO_PREFIX,))
-
-    @classmethod
-    def decode(cls, address: IPv6Address) -> Self:
-        """Read an address for display: those of the obsolete prefix, which nothing routes, too."""
-        return cls._read(address, (TEREDO_PREFIX, OBSOLETE_PREFIX))
-
-    @classmethod
-    def _read(cls, address: IPv6Address, prefixes: Iterable[IPv6Network]) -> Self:
-        prefix = next((prefix for prefix in prefixes if address in prefix), None)
-        if prefix is None:
+        if address not in TEREDO_PREFIX:
             raise WireError(f"not a Teredo address: {address}")
+        return cls._read(address, TEREDO_PREFIX)
+
+    @classmethod
+    def decode(cls, address: IPv6Address) -> Self | None:
+        """Read an address for display: those of the obsolete prefix, which nothing routes, too. None for any other."""
+        prefix = next((prefix for prefix in (TEREDO_PREFIX, OBSOLETE_PREFIX) if address in prefix), None)
+        return None if prefix is None else cls._read(address, prefix)
+
+    @classmethod
+    def _read(cls, address: IPv6Address, prefix: IPv6Network) -> Self:
         data = address.packed
         flags, mapped = InterfaceIdentifier.parse(data[8:])
         return cls(IPv4Address(data[4:8]), flags, mapped, prefix)
@@ -100,11 +100,9 @@ def is_teredo(address: IPv6Address) -> bool:
     return address.packed[:4] == b"\x20\x01\x00\x00"
 
 
-def link_local_identifier(address: IPv6Address) -> InterfaceIdentifier:
-    """Read the link-local address of a client or server; raises WireError for an address outside fe80::/64."""
-    if address not in LINK_LOCAL_PREFIX:
-        raise WireError(f"not a link-local address: {address}")
-    return InterfaceIdentifier.parse(address.packed[8:])
+def link_local_identifier(address: IPv6Address) -> InterfaceIdentifier | None:
+    """Read the link-local address of a client or server; None for an address outside fe80::/64."""
+    return InterfaceIdentifier.parse(address.packed[8:]) if address in LINK_LOCAL_PREFIX else None
 
 
 def server_link_local(server: IPv4Address) -> IPv6Address:

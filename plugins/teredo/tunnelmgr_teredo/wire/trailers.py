@@ -141,16 +141,13 @@ def parse_trailers(data: bytes) -> tuple[Trailer, ...]:
 
 
 def serialize_trailers(trailers: tuple[Trailer, ...]) -> bytes:
-    return b"".join(_serialize(trailer.type, trailer.serialize()) for trailer in trailers)
+    values = [(trailer.type, trailer.serialize()) for trailer in trailers]
+    return b"".join(bytes((kind, len(value))) + value for kind, value in values)
 
 
 def first_trailer(trailers: tuple[Trailer, ...], kind: type[T]) -> T | None:
     """Return the first trailer of a kind; repeated ones are ignored."""
     return next((trailer for trailer in trailers if isinstance(trailer, kind)), None)
-
-
-def _serialize(kind: int, value: bytes) -> bytes:
-    return bytes((kind, len(value))) + value
 
 
 def _require_length(name: str, value: bytes, length: int) -> None:

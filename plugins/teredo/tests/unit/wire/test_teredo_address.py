@@ -20,10 +20,12 @@ def test_every_vector_decodes_and_encodes_again(vector: dict[str, str | int]) ->
     address = IPv6Address(str(vector["address"]))
     if str(vector["prefix"]).startswith("fe80"):
         identifier = link_local_identifier(address)
+        assert identifier is not None
         assert identifier.serialize() == address.packed[8:]
         flags, mapped, cone = identifier.flags, identifier.mapped, identifier.cone
     else:
         decoded = TeredoAddress.decode(address)
+        assert decoded is not None
         assert decoded.ipv6 == address
         assert str(decoded.server) == vector["server_ipv4"]
         assert decoded.random_bits == (vector["random1"], vector["random2"])
@@ -36,7 +38,9 @@ def test_every_vector_decodes_and_encodes_again(vector: dict[str, str | int]) ->
 @pytest.mark.requirement("T-AD-011")
 def test_the_obsolete_prefix_is_decoded_for_display_only() -> None:
     old = IPv6Address("3ffe:831f:8ac3:9ddd:0:3650:ba0c:d759")
-    assert TeredoAddress.decode(old).mapped == Endpoint(IPv4Address("69.243.40.166"), 51631)
+    decoded = TeredoAddress.decode(old)
+    assert decoded is not None
+    assert decoded.mapped == Endpoint(IPv4Address("69.243.40.166"), 51631)
     assert not is_teredo(old)
     with pytest.raises(WireError):
         TeredoAddress.parse(old)
