@@ -11,12 +11,12 @@ _COUNTERS: Final = Path("/proc/thread-self/net/dev")
 
 
 class Carried(NamedTuple):
-    """Packets and bytes since the device was made."""
+    """Packets and bytes since the device was made, in the order of `PathUse`."""
 
-    bytes_received: int
     packets_received: int
-    bytes_sent: int
+    bytes_received: int
     packets_sent: int
+    bytes_sent: int
 
 
 def carried(device: str, counters: Path) -> Carried | None:
@@ -25,7 +25,7 @@ def carried(device: str, counters: Path) -> Carried | None:
         name, _, figures = line.partition(":")
         if name.strip() == device:
             columns = [int(figure) for figure in figures.split()]
-            return Carried(columns[0], columns[1], columns[8], columns[9])
+            return Carried(columns[1], columns[0], columns[9], columns[8])
     return None
 
 
@@ -50,14 +50,4 @@ class KernelUse:
         self._seen = found
         self._received_at = now if since.packets_received else self._received_at
         self._sent_at = now if since.packets_sent else self._sent_at
-        return (
-            PathUse(
-                self._prefix,
-                self._received_at,
-                self._sent_at,
-                since.packets_received,
-                since.bytes_received,
-                since.packets_sent,
-                since.bytes_sent,
-            ),
-        )
+        return (PathUse(self._prefix, self._received_at, self._sent_at, *since),)

@@ -10,11 +10,11 @@ import socket
 import struct
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from errno import EAGAIN, ENOBUFS, ENODEV
-from functools import lru_cache
+from functools import lru_cache, partial
 from ipaddress import IPv4Address
-from typing import Final
+from typing import Final, TypeVar
 
 from tunnelmgr.api.datagrams import ChannelEvent, ChannelFailed, ChannelKind, Datagram
 from tunnelmgr.api.network import Endpoint
@@ -27,6 +27,8 @@ _PKTINFO: Final = struct.Struct("=I4s4s")  # struct in_pktinfo: interface index,
 _FULL: Final = {EAGAIN, ENOBUFS}
 _Ancillary = Sequence[tuple[int, int, bytes]]
 _ANCILLARY_MAX: Final = socket.CMSG_SPACE(_PKTINFO.size)
+
+T = TypeVar("T")
 
 
 class PlainPath:
@@ -122,13 +124,7 @@ class PlainPath:
         A congestion mark that no router makes is for the Tunnel to judge (RFC 6040 section 4.2).
         """
         for_tunnel = []
-        for count in range(_BATCH):
-            try:
-                packet, remote = self._sockets[name].recvfrom(_DATAGRAM_MAX)
-            except BlockingIOError:
-                if not count:
-                    raise
-                break
+        for packet, remote in _batch(partial(self._sockets[name].recvfrom, _DATAGRAM_MAX)):
             data, tos = packet[(packet[0] & 0x0F) * 4 :], packet[1]
             path = self._table.inward(name, data, (remote[0], 0), now) if ecn_is_plain(data, tos) else None
             if path is not None:
@@ -142,13 +138,8 @@ class PlainPath:
     def _read_multicast(self, name: str) -> list[Datagram]:
         """Return all datagrams: none to a group is on a path. Each tells its interface and the group it was sent to."""
         for_tunnel = []
-        for count in range(_BATCH):
-            try:
-                data, ancillary, _, remote = self._sockets[name].recvmsg(_DATAGRAM_MAX, _ANCILLARY_MAX)
-            except BlockingIOError:
-                if not count:
-                    raise
-                break
+        receive = partial(self._sockets[name].recvmsg, _DATAGRAM_MAX, _ANCILLARY_MAX)
+        for data, ancillary, _, remote in _batch(receive):
             for level, kind, value in ancillary:
                 if level == socket.IPPROTO_IP and kind == _IP_PKTINFO:
                     index, _, destination = _PKTINFO.unpack(value)
@@ -215,6 +206,18 @@ class PlainPath:
             os.write(self._device, packet)
         except OSError:  # EINVAL: not IPv6; EIO: the device is down; ENOBUFS: its queue is full
             self._dropped["dropped-device-write"] += 1
+
+
+def _batch(receive: Callable[[], T]) -> Iterator[T]:
+    """Yield what a socket has, for some packets. Raises BlockingIOError if there is nothing, as `read_channel` does."""
+    for count in range(_BATCH):
+        try:
+            received = receive()
+        except BlockingIOError:
+            if not count:
+                raise
+            return
+        yield received
 
 
 def _endpoint(remote: RawEndpoint) -> Endpoint:

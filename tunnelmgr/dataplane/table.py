@@ -185,15 +185,8 @@ class Path:
 
     def take_use(self) -> PathUse:
         """Return what was carried since the last call."""
-        use = PathUse(
-            self.prefix,
-            self.received_at,
-            self.sent_at,
-            self.packets_received,
-            self.bytes_received,
-            self.packets_sent,
-            self.bytes_sent,
-        )
+        carried = self.packets_received, self.bytes_received, self.packets_sent, self.bytes_sent
+        use = PathUse(self.prefix, self.received_at, self.sent_at, *carried)
         self.packets_received = self.bytes_received = self.packets_sent = self.bytes_sent = 0
         return use
 

@@ -5,7 +5,7 @@ knows yet is neither yes nor no: such methods come after those that are known to
 """
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -75,12 +75,7 @@ def judge_beside_native(method: Method, report: NetworkReport) -> Judgement:
     return judge(method, report if method.when is not None else replace(report, native_ipv6=None))
 
 
-Judge = Callable[[Method, NetworkReport], Judgement]
-
-
-def choose(
-    methods: tuple[Method, ...], report: NetworkReport, judge: Judge = judge
-) -> tuple[list[Judgement], list[Judgement]]:
+def choose(methods: tuple[Method, ...], report: NetworkReport) -> tuple[list[Judgement], list[Judgement]]:
     """Return the methods to try, in order, and those ruled out."""
     judged = [judge(method, report) for method in methods]
     suitable = [judgement for judgement in judged if judgement.suits is True]

@@ -3,6 +3,8 @@
 A link that fails every few seconds would otherwise be taken and given up all day, and take every connection with it.
 """
 
+import math
+
 
 class HoldDown:
     """Doubling times of distrust for one thing: a tunnel's default route, or a method on one network."""
@@ -15,26 +17,22 @@ class HoldDown:
         self._first = first
         self._longest = longest
         self._next = first
-        self._lasted = 0.0
-        self._until: float | None = None
+        self._lasted = first
+        self.until = -math.inf
+        """The instant from which on it may be trusted again; long ago when it has never failed."""
 
     def failed(self, now: float) -> float:
         """Note a failure; return the instant from which on it may be trusted again."""
-        if self._until is not None and now >= self._until + self._longest:
+        if now >= self.until + self._longest:
             self._next = self._first
-        self._until, self._lasted = now + self._next, self._next
+        self.until, self._lasted = now + self._next, self._next
         self._next = min(2 * self._next, self._longest)
-        return self._until
+        return self.until
 
     def failed_again(self, now: float) -> None:
         """Note a failure that cost no connection: distrust it for as long as the last time."""
-        self._until = now + (self._lasted or self._first)
-
-    @property
-    def until(self) -> float | None:
-        """The instant from which on it may be trusted again; None when it has never failed."""
-        return self._until
+        self.until = now + self._lasted
 
     def holds(self, now: float) -> bool:
         """True while it is not to be trusted."""
-        return self._until is not None and now < self._until
+        return now < self.until

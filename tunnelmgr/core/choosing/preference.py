@@ -5,7 +5,6 @@ that runs is given up: a link that comes and goes must not take every connection
 evidence about another.
 """
 
-import math
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from typing import Final
@@ -13,7 +12,7 @@ from typing import Final
 from tunnelmgr.api.errors import TunnelError
 from tunnelmgr.api.limits import Recent
 from tunnelmgr.api.network import DefaultRoute, Network
-from tunnelmgr.core.choosing.choice import Judgement, Survey, choose, judge, judge_beside_native
+from tunnelmgr.core.choosing.choice import Judgement, Survey, judge, judge_beside_native
 from tunnelmgr.core.choosing.holddown import HoldDown
 from tunnelmgr.core.choosing.method_status import MethodState, MethodStatus
 from tunnelmgr.core.condition import BEGUN, Code, Condition, State
@@ -75,9 +74,7 @@ class Preference:
     def looked(self, survey: Survey, now: float) -> list[Judgement]:
         """Take what a look at the network found; return how the methods are judged, in the profile's order."""
         view = judge if self._carried_at is None else judge_beside_native
-        chosen, refused = choose(self._methods, survey.report, view)
-        by_method = {id(judgement.method): judgement for judgement in chosen + refused}
-        self._judged = {number: by_method[id(method)] for number, method in enumerate(self._methods)}
+        self._judged = dict(enumerate(view(method, survey.report) for method in self._methods))
         self._looked_at = now
         self._be_at(survey.report.network)
         if survey.close:
@@ -136,7 +133,7 @@ class Preference:
 
         def order(number: int) -> tuple[bool, float, bool, bool, int]:
             hold = self._hold(number)
-            waits = (hold.until or 0.0) if hold.holds(now) else 0.0
+            waits = hold.until if hold.holds(now) else 0.0
             return hold.holds(now), waits, number in self._unreached, self._suits(number) is None, number
 
         return min(self._candidates(), key=order, default=None)
@@ -178,7 +175,7 @@ class Preference:
         if self._carries:
             return self._look_at()
         deadlines = [self._give_up_at, self._troubled_since + TRIAL_TIMEOUT]
-        deadlines += [until for number in self._candidates() if (until := self._hold(number).until) is not None]
+        deadlines += [self._hold(number).until for number in self._candidates()]
         return min((instant for instant in deadlines if instant > now), default=None)
 
     def statuses(self, now: float) -> tuple[MethodStatus, ...]:
@@ -194,7 +191,7 @@ class Preference:
         elif self._suits(number) is False:
             state, reason = MethodState.REFUSED, self._judged[number].reason
         elif self.is_held(number, now):
-            state, waits = MethodState.HELD, (self._hold(number).until or now) - now
+            state, waits = MethodState.HELD, self._hold(number).until - now
         else:
             state, reason = MethodState.READY, self._judged[number].reason if self._judged else ""
         return MethodStatus(method.type, method.transport.describe(), state, reason, waits)
@@ -219,17 +216,13 @@ class Preference:
     def _seen_well(self, number: int) -> bool:
         """True if a close look has found nothing against a method since it was held down last."""
         looked_at = self._looked_closely_at
-        return looked_at is not None and looked_at >= self._free_at(number) and number not in self._unreached
-
-    def _free_at(self, number: int) -> float:
-        until = self._hold(number).until
-        return -math.inf if until is None else until
+        return looked_at is not None and looked_at >= self._hold(number).until and number not in self._unreached
 
     def _look_at(self) -> float | None:
         running = self._running
         if running is None or not self._carries:
             return None
-        instants = [self._free_at(one) for one in self._better() if not self._seen_well(one)]
+        instants = [self._hold(one).until for one in self._better() if not self._seen_well(one)]
         if any(self._suits(one) is not True for one in range(running) if one not in self._hopeless):
             instants.append(self._looked_at + LOOK_INTERVAL)
         return min(instants, default=None)

@@ -72,7 +72,7 @@ class Proof:
 
     def held_for(self, now: float) -> float:
         """Return the seconds until the tunnel may carry again."""
-        return max(0.0, (self._hold.until or now) - now)
+        return max(0.0, self._hold.until - now)
 
     def configured(self, now: float, *, askable: bool) -> None:
         """The Tunnel is ready, perhaps with another address. `askable`: there is a target that probes can be sent to."""
@@ -134,7 +134,7 @@ class Proof:
         if self._hold.holds(now) and not self.carries:
             # Ask again when the hold-down ends: one answer in the middle of it does not show that the link is stable.
             self.phase, self._pace = Phase.HELD, BURST
-            self._ask_at = min(self._hold.until or now, now + IDLE_INTERVAL)
+            self._ask_at = min(self._hold.until, now + IDLE_INTERVAL)
         else:
             self._backoff.reset()
             self.phase = Phase.PROVEN
