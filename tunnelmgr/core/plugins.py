@@ -97,11 +97,11 @@ class Plugin:
         self._manager = pluggy.PluginManager(hookspecs.PROJECT)
         try:
             self._manager.add_hookspecs(hookspecs)
-            self._register(self._manager)
+            self.reason = self._register(self._manager)
         except Exception as error:
-            self._break(f"{type(error).__name__}: {error}", error)
+            self.reason, self._error = f"{type(error).__name__}: {error}", error
         except SystemExit as error:
-            self._break(f"it ended the program (SystemExit: {error})", None)
+            self.reason = f"it ended the program (SystemExit: {error})"
 
     def transport(self, type_name: str) -> type[Transport]:
         """Return one of its transports. Raises TunnelError BUG, caused by what the plugin raised, when it is broken."""
@@ -128,34 +128,25 @@ class Plugin:
             transports = tuple(TransportInfo(name, (), "") for name in sorted(self.claimed))
         return PluginInfo(self.name, self.module, self.distribution, self.version, state, reason, transports)
 
-    def _register(self, manager: pluggy.PluginManager) -> None:
+    def _register(self, manager: pluggy.PluginManager) -> str:
+        """Take its transports. Returns why it cannot be used, nothing when it can."""
         module = self._entry_point.load()
         wanted = getattr(module, "TUNNELMGR_API", API_VERSION)
         if wanted != API_VERSION:
-            self._break(f"written for plugin API {wanted}, this is API {API_VERSION}", None)
-            return
+            return f"written for plugin API {wanted}, this is API {API_VERSION}"
         manager.register(module, name=self.name)
         answers: list[list[type[Transport]]] = manager.hook.tunnelmgr_register_transports()
         transports = [transport for answer in answers for transport in answer]
-        if fault := self._fault(transports):
-            self._break(fault, None)
-            return
-        self.transports = {transport.type_name: transport for transport in transports}
-
-    def _fault(self, transports: list[type[Transport]]) -> str:
         for transport in transports:
             if missing := [member for member in _TRANSPORT_MEMBERS if not hasattr(transport, member)]:
                 return f"{transport!r} is not a transport: it has no {', '.join(missing)}"
             if not transport.roles:
                 return f"transport {transport.type_name!r} has no roles"
-        registered = {transport.type_name for transport in transports}
-        if registered != self.claimed:
+        registered = {transport.type_name: transport for transport in transports}
+        if set(registered) != self.claimed:
             return f"its entry points promise {_listing(self.claimed)}, it registers {_listing(registered)}"
+        self.transports = registered
         return ""
-
-    def _break(self, reason: str, error: Exception | None) -> None:
-        self.reason = reason
-        self._error = error
 
 
 class PluginRegistry:

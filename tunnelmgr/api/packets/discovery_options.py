@@ -121,6 +121,9 @@ class OtherOption:
 
 
 DiscoveryOption = PrefixInformation | RouteInformation | MtuOption | OtherOption
+_KNOWN: dict[int, type[PrefixInformation | RouteInformation | MtuOption]] = {
+    one.type: one for one in (PrefixInformation, RouteInformation, MtuOption)
+}
 
 
 def parse_options(data: bytes) -> tuple[DiscoveryOption, ...]:
@@ -133,7 +136,8 @@ def parse_options(data: bytes) -> tuple[DiscoveryOption, ...]:
         length = 8 * data[1] if len(data) > 1 else 0
         if length == 0 or length > len(data):
             raise WireError(f"neighbour discovery option of {length} bytes in {len(data)} bytes")
-        options.append(_parse_option(data[0], data[2:length]))
+        kind, body = data[0], data[2:length]
+        options.append(_KNOWN[kind].parse(body) if kind in _KNOWN else OtherOption(kind, body))
         data = data[length:]
     return tuple(options)
 
@@ -141,13 +145,3 @@ def parse_options(data: bytes) -> tuple[DiscoveryOption, ...]:
 def serialize_options(options: tuple[DiscoveryOption, ...]) -> bytes:
     bodies = ((option.type, option.serialize()) for option in options)
     return b"".join(bytes((kind, (len(body) + 2) // 8)) + body for kind, body in bodies)
-
-
-def _parse_option(kind: int, body: bytes) -> DiscoveryOption:
-    if kind == PrefixInformation.type:
-        return PrefixInformation.parse(body)
-    if kind == RouteInformation.type:
-        return RouteInformation.parse(body)
-    if kind == MtuOption.type:
-        return MtuOption.parse(body)
-    return OtherOption(kind, body)

@@ -112,7 +112,7 @@ class AnnounceRequest:
         return cls(client)
 
     def serialize(self) -> bytes:
-        return _PCP_REQUEST.pack(_PCP_VERSION, _ANNOUNCE, 0, 0, _mapped(self.client))
+        return _PCP_REQUEST.pack(_PCP_VERSION, _ANNOUNCE, 0, 0, IPv6Address(f"::ffff:{self.client}").packed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +141,3 @@ class AnnounceResponse:
 
     def serialize(self) -> bytes:
         return _PCP_RESPONSE.pack(_PCP_VERSION, _RESPONSE | _ANNOUNCE, 0, self.result.value, self.lifetime, self.epoch)
-
-
-def _mapped(address: IPv4Address) -> bytes:
-    return b"\0" * 10 + b"\xff\xff" + address.packed

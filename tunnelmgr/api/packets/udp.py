@@ -43,7 +43,7 @@ class UdpDatagram:
             # "Not computed": fine over IPv4 (RFC 768), not over IPv6 (RFC 8200 section 8.1).
             if not isinstance(source, IPv4Address):
                 raise WireError("UDP over IPv6 without a checksum")
-        elif not checksum_is_valid(data[:length], _pseudo_sum(source, destination, length)):
+        elif not checksum_is_valid(data[:length], pseudo_header_sum(source, destination, IpProtocol.UDP, length)):
             raise WireError(f"UDP checksum {checksum:#06x} is wrong")
         return cls(source_port, destination_port, data[UDP_HEADER_LENGTH:length])
 
@@ -52,9 +52,5 @@ class UdpDatagram:
         length = UDP_HEADER_LENGTH + len(self.payload)
         unsummed = _HEADER.pack(self.source_port, self.destination_port, length, 0) + self.payload
         # A checksum that comes out as zero travels as its other representation: zero means "not computed".
-        checksum = internet_checksum(unsummed, _pseudo_sum(source, destination, length)) or 0xFFFF
+        checksum = internet_checksum(unsummed, pseudo_header_sum(source, destination, IpProtocol.UDP, length)) or 0xFFFF
         return unsummed[:6] + checksum.to_bytes(2, "big") + self.payload
-
-
-def _pseudo_sum(source: IpAddress, destination: IpAddress, length: int) -> int:
-    return pseudo_header_sum(source, destination, IpProtocol.UDP, length)

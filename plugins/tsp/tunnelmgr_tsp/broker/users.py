@@ -45,14 +45,8 @@ class Users:
 
     def find(self, name: bytes) -> str | None:
         """Return the account a client means: its name in UTF-8, else in ISO 8859-1 (TSP-10)."""
-        for encoding in ("utf-8", "latin-1"):
-            try:
-                decoded = name.decode(encoding)
-            except UnicodeDecodeError:
-                continue
-            if decoded in self._secrets:
-                return decoded
-        return None
+        meant = (name.decode(encoding, "replace") for encoding in ("utf-8", "latin-1"))
+        return next((one for one in meant if one in self._secrets), None)
 
     def secret(self, name: str | None, random: Random) -> DigestSecret:
         """Return what to check a proof against; an unknown name gets a random secret."""

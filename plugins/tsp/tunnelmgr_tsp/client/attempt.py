@@ -23,7 +23,7 @@ class Attempt:
         medium: Medium,
         endpoint: Endpoint,
         dialogue: ClientDialogue,
-        exchange: Exchange,
+        sends_max: int,
         outbox: Outbox,
         now: float,
     ) -> None:
@@ -33,7 +33,7 @@ class Attempt:
         self.local = IPv4Address(0)
         """The address we speak from, once that is known."""
         self._dialogue = dialogue
-        self._exchange = exchange
+        self._exchange = Exchange(sends_max, now)
         self._reader = StreamReader()
         self._outbox = outbox
         self._stream_due_at = now + STREAM_TIMEOUT if medium is Medium.TCP else None

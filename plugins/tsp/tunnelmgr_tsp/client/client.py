@@ -317,8 +317,7 @@ class TspClient(Tunnel):
 
     def _drop_carrying(self) -> None:
         if self._carrying is not None:
-            self.outbox.say(PathDown(EVERYWHERE))
-            self.outbox.say(CloseChannel(self._carrying.channel))
+            self.outbox.say(PathDown(EVERYWHERE), CloseChannel(self._carrying.channel))
         self._carrying = self._configured = None
 
     def _protocol41_blocked(self) -> None:

@@ -28,7 +28,6 @@ from tunnelmgr_tsp.client import troubles
 from tunnelmgr_tsp.client.attempt import Attempt
 from tunnelmgr_tsp.client.candidates import Broker, Candidates
 from tunnelmgr_tsp.client.dialogue import ClientDialogue, Outcome, Referred, Settled
-from tunnelmgr_tsp.client.exchange import Exchange
 from tunnelmgr_tsp.client.settings import Signalling, TspClientSettings
 from tunnelmgr_tsp.client.terms import Agreement, Terms
 from tunnelmgr_tsp.client.troubles import Remedy, Trouble
@@ -199,7 +198,7 @@ class Connecting:
         sends_max = SENDS_MAX_BEFORE_TCP if self._settings.may_use_tcp else SENDS_MAX
         kind = ChannelKind.UDP if medium is Medium.UDP else ChannelKind.TCP_CONNECT
         remote = None if medium is Medium.UDP else endpoint
-        self._attempt = Attempt(channel, medium, endpoint, dialogue, Exchange(sends_max, now), self._outbox, now)
+        self._attempt = Attempt(channel, medium, endpoint, dialogue, sends_max, self._outbox, now)
         self._waiting = OpenChannel(channel, kind, Endpoint(source, 0), remote)
         self._outbox.say(self._waiting)
 

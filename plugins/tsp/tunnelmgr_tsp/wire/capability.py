@@ -6,7 +6,7 @@ from enum import Enum
 from typing import Self
 
 from tunnelmgr.api.errors import WireError
-from tunnelmgr_tsp.wire.framing import quoted
+from tunnelmgr_tsp.wire.framing import CRLF, quoted
 
 
 class Mechanism(Enum):
@@ -52,7 +52,7 @@ class Capability:
     def serialize(self) -> bytes:
         words = [f"TUNNEL={one.name}" for one in TunnelType if one in self.tunnels]
         words += [f"AUTH={name}" for name in sorted(one.value for one in self.mechanisms)]
-        return " ".join(["CAPABILITY", *words, "\r\n"]).replace(" \r\n", "\r\n").encode()
+        return " ".join(["CAPABILITY", *words]).encode() + CRLF
 
     def offers(self, wanted: TunnelType) -> bool:
         """True if a tunnel of this type may be asked for: v6anyv4 is never advertised."""

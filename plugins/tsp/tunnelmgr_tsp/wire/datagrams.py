@@ -29,20 +29,14 @@ _NEIGHBOUR_DISCOVERY = range(133, 138)  # RFC 4861: valid on a link only
 class Kind(Enum):
     """What a datagram is, by the high nibble of its first byte: there is no other marker."""
 
-    CONTROL = "control"
-    IPV6 = "ipv6"
-    OTHER = "other"
+    CONTROL = 0xF
+    IPV6 = 0x6
+    OTHER = None
 
     @classmethod
     def of(cls, data: bytes) -> "Kind":
         """Classify the payload of a datagram."""
-        match data[0] >> 4 if data else None:
-            case 0xF:
-                return cls.CONTROL
-            case 0x6:
-                return cls.IPV6
-            case _:
-                return cls.OTHER
+        return next((kind for kind in cls if data and data[0] >> 4 == kind.value), cls.OTHER)
 
 
 @dataclass(frozen=True, slots=True)
