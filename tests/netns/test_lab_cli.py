@@ -418,3 +418,11 @@ def test_where_users_may_not_make_namespaces_the_setting_is_named(lab_name: Call
         " (/proc/sys/user/max_user_namespaces is 0); use sudo: root needs no user namespace\n"
     )
     assert user.traces() == []
+
+
+def test_without_sqlalchemy_the_lab_does_without_its_broker_and_says_so(root: User, folder: Path) -> None:
+    (folder / "sitecustomize.py").write_text('import sys\nsys.modules["sqlalchemy"] = None\n')
+    told = root.types(f"PYTHONPATH={folder} tunnelmgr lab up --lab {root.lab} 2>&1").stdout
+    assert "broker runs no TSP broker: sqlalchemy is not installed" in told
+    assert "far-end, Teredo server and relay" in told
+    root.types(f"tunnelmgr lab down --lab {root.lab}")

@@ -1,5 +1,6 @@
 """TSP as the core sees it."""
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from random import Random
@@ -76,7 +77,7 @@ class Tsp(Transport):
         if find_spec("sqlalchemy") is None:
             raise TunnelError(
                 "a TSP broker keeps its leases with SQLAlchemy, which is not installed",
-                hint="pip install 'tunnelmgr[broker]'",
+                hint=f"{sys.executable} -m pip install sqlalchemy",
                 exit_code=ExitCode.FAILED,
             )
         settings, plan = self._settings, self._settings.plan()

@@ -152,7 +152,10 @@ class Lab:
         self._internet.lan_host(LAN_HOST, self.host(LAN_ROUTER), LAN_INTERFACE)
         tell(f"{self.description.lab}: {LAN_HOST} behind {LAN_INTERFACE} of {LAN_ROUTER}")
         for plan in PUBLIC_HOSTS:
-            if plan.service and plan.name in services:
+            if plan.service and plan.name in services and (package := plan.service.lacks):
+                hint = f"{sys.executable} -m pip install {package}"
+                tell(f"{self.description.lab}: {plan.name} runs no {plan.purpose}: {package} is not installed; {hint}")
+            elif plan.service and plan.name in services:
                 self._serve(self.host(plan.name), plan.service)
                 tell(f"{self.description.lab}: {plan.name}, {plan.purpose}")
         self._remember(replace(self.description, complete=True))

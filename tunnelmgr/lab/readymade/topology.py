@@ -9,6 +9,7 @@ client1-lan -- lan0 client1 -- NAT 203.0.113.1 --.
 
 import sys
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 LAN_HOST = "client1-lan"
 """A host without any address behind another interface of the first client: it heeds router advertisements."""
@@ -28,6 +29,13 @@ class LabService:
 
     words: tuple[str, ...]
     port: int | None = None
+    package: str | None = None
+    """The Python package it needs beyond those that are always installed."""
+
+    @property
+    def lacks(self) -> str | None:
+        """What has to be installed before it can run; None where nothing is missing."""
+        return self.package if self.package is not None and find_spec(self.package) is None else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +85,7 @@ PUBLIC_HOSTS = (
         "TSP broker",
         ("192.0.2.33", "2001:db8:7::1"),
         ("broker.example.net",),
-        LabService(("tunnelmgr", "up", "tsp-broker")),
+        LabService(("tunnelmgr", "up", "tsp-broker"), package="sqlalchemy"),
         ("2001:db8:100::/40",),
     ),
     PublicHost(
