@@ -61,14 +61,14 @@ class Configurator:
                 f"{desired.device}: cannot read what is configured: {error.strerror}", hint="run as root"
             ) from error
         self.shortfalls = ()
-        ours, actual = self._ours(), actual | self._remembered()
+        ours = frozenset(self._ours())
         wished = wanted(desired, actual, self._helper(desired, around), ours)
         steps = changes(wished, actual)
         self._mind(taken_away(self._had, actual, [step.after for step in steps if step.after]))
         self._had, undone = (), []
         for number, step in enumerate(steps):
             try:
-                await self._take(step)
+                await self._take(step, ours)
             except JournalUnwritableError:
                 await self._go_back([done for done in steps[:number] if _need_of(done) is not _Need.NONE])
                 raise
@@ -125,10 +125,6 @@ class Configurator:
         self.shortfalls += (Shortfall(item, trouble.message, trouble.hint),)
         _log.warning("%s", trouble)
 
-    def _remembered(self) -> frozenset[Item]:
-        """Return what is ours and nobody but the journal can tell."""
-        return frozenset(item for item in self._ours() if isinstance(item, Resolvers))
-
     def _ours(self) -> list[Item]:
         return [step.after for step in self._journal.net() if step.after]
 
@@ -147,8 +143,11 @@ class Configurator:
             self.shortfalls += (Shortfall(missing, reason, hint),)
         return around.resolver_helper
 
-    async def _take(self, step: Step) -> None:
+    async def _take(self, step: Step, ours: Collection[Item]) -> None:
         """Take one step so that at no moment something of ours is on the machine and not in the journal."""
+        if step.after in ours:  # it is put back, even where there is no room to write
+            await self._host.run(step)
+            return
         if not step.after:
             await self._host.run(step)
             self._record_gone(step)

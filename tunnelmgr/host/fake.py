@@ -17,7 +17,6 @@ from tunnelmgr.host.items import (
     Item,
     KernelTunnel,
     Mtu,
-    Resolvers,
     Route,
     Rule,
     Sysctl,
@@ -212,6 +211,4 @@ def _fail(code: int) -> None:
 def _concerns(item: Item, device: str, sources: Iterable[object]) -> bool:
     if isinstance(item, Rule):
         return item.source in sources
-    if isinstance(item, Resolvers):  # who minds them does not tell whose they are
-        return False
     return isinstance(item, Sysctl | Unreachable) or item.device == device

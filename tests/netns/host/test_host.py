@@ -501,6 +501,29 @@ def test_the_monitor_tells_of_a_new_address_once() -> None:
     assert asyncio.run(watch()) == 1
 
 
+@pytest.mark.usefixtures("tun")
+def test_forwarding_that_somebody_switches_off_is_noticed_and_switched_on_again(journal: Journal) -> None:
+    switch = Path("/proc/sys/net/ipv6/conf/all/forwarding")
+    add_link("wan")
+    heed = Path("/proc/sys/net/ipv6/conf/wan/accept_ra")
+
+    async def story(host: LinuxHost) -> None:
+        configurator, noticed = Configurator(host, journal), asyncio.Event()
+        await configurator.apply(replace(HOME, forwarding=Forwarding.ANSWERS))
+        watching = asyncio.create_task(host.watch(noticed.set))
+        await asyncio.sleep(1)  # until what we did ourselves has been told
+        for somebody, path in (("0", switch), ("1", heed)):
+            noticed.clear()
+            path.write_text(somebody)
+            await asyncio.wait_for(noticed.wait(), 15)
+            await configurator.apply(replace(HOME, forwarding=Forwarding.ANSWERS))
+            assert (switch.read_text(), heed.read_text()) == ("1\n", "2\n")
+            assert configurator.disturbances.news()
+        watching.cancel()
+
+    on_this_machine(story)
+
+
 def test_a_device_does_what_its_descriptor_says(tun: LinuxTun) -> None:
     assert socket.if_indextoname(tun.index) == tun.name == "tm-home"
     assert not os.get_inheritable(tun.fd)

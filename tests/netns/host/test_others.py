@@ -14,6 +14,7 @@ from tests.peers.teredo_internet import TeredoInternet
 from tunnelmgr.lab.namespaces import Host
 from tunnelmgr.lab.waiting import wait_for
 
+SOON = 15.0  # seconds; three times what docs/others.md says
 KNOCK = f"""
 import socket, sys, time
 end, opened = time.monotonic() + float(sys.argv[2]), 0
@@ -65,3 +66,52 @@ def test_no_port_opens_when_somebody_flushes_the_ruleset(far_end: TeredoInternet
     assert "3 times" in said
     assert "the kernel names nft, process" in said
     assert wait_for("packets", lambda: ping(far_end.native, address, 1) or None, 10)
+
+
+def last_handle(home: Tunnelmgr) -> str:
+    return do(home, "nft -a list chain ip6 tunnelmgr_home input").split("# handle ")[-1].split()[0]
+
+
+def owned(home: Tunnelmgr) -> dict[str, str]:
+    """All of ours on this host that iproute2, nft and /proc show."""
+    shown = {
+        "tables": "nft --stateless list ruleset",
+        "rules": "ip -6 rule | sed '/^0:/d; /^32766:/d'",
+        "routes": "ip -6 route show table all proto 116",
+        "addresses": "ip -6 -o address show dev tm-home",
+        "link": "ip -o link show dev tm-home | sed 's/^[0-9]*//'",
+        "switches": "grep . /proc/sys/net/ipv6/conf/tm-home/{accept_ra,disable_ipv6,autoconf}",
+    }
+    return {name: home.host.run(["bash", "-c", command]).stdout for name, command in shown.items()}
+
+
+@pytest.mark.parametrize(
+    ("done", "said"),
+    [
+        ("nft flush ruleset", "nft table ip6 tunnelmgr_home"),
+        ("nft delete table ip6 tunnelmgr_home", "nft table ip6 tunnelmgr_home"),
+        ("nft delete rule ip6 tunnelmgr_home input handle {handle}", "nft table ip6 tunnelmgr_home"),
+        ("nft flush chain ip6 tunnelmgr_home input", "nft table ip6 tunnelmgr_home"),
+        ("ip -6 rule del priority 7201", "ip -6 rule from {address}/128 lookup"),
+        ("ip -6 rule flush; ip -6 rule add priority 32766 lookup main", "ip -6 rule from {address}/128 lookup main"),
+        ("ip -6 route flush table {table}", "ip -6 route default dev tm-home"),
+        ("ip -6 route del default", "ip -6 route default dev tm-home"),
+        ("ip -6 address flush dev tm-home", "ip -6 address {address}/"),
+        ("ip link set tm-home down", "ip link dev tm-home up"),
+        ("ip link set tm-home mtu 1400", "ip link dev tm-home mtu 1280"),
+        ("ip link set tm-home mtu 1000", "ip link dev tm-home mtu 1280"),
+        ("sysctl -qw net.ipv6.conf.tm-home.disable_ipv6=1", "sysctl net/ipv6/conf/tm-home/disable_ipv6=0"),
+        ("sysctl -qw net.ipv6.conf.tm-home.accept_ra=2", "sysctl net/ipv6/conf/tm-home/accept_ra=0"),
+    ],
+)
+def test_what_others_take_away_is_back_within_seconds(
+    far_end: TeredoInternet, home: Tunnelmgr, done: str, said: str
+) -> None:
+    before, address = owned(home), home.address()
+    table = next(word for word in before["rules"].split() if word.isdigit() and len(word) > 5)
+    words = {"handle": last_handle(home), "address": str(address), "table": table}
+    do(home, done.format_map(words))
+    wait_for("everything back", lambda: (owned(home) == before and symptom(home, "TM-H015")) or None, SOON)
+    assert said.format_map(words) in symptom(home, "TM-H015")
+    wait_for("packets", lambda: ping(far_end.native, address, 1) or None, SOON)
+    assert home.status()["condition"]["state"] == "up"

@@ -11,6 +11,7 @@ from tests.netns.program import Tunnelmgr
 from tests.peers.resolvconf import HostWithResolvconf
 from tests.peers.tsp_internet import ANONYMOUS, BROKER, TspInternet, tsp_internet
 from tunnelmgr.lab.vocabulary import NatKind
+from tunnelmgr.lab.waiting import wait_for
 
 RESOLVER = "2001:db8:6::53"
 ASKS = f"{ANONYMOUS}network: {{dns: true}}\n"
@@ -74,3 +75,12 @@ def test_nobody_to_mind_resolvers_is_a_warning(far_end: TspInternet, tmp_path: P
     assert "/etc/resolv.conf" in client.run("status", "home").stdout
     client.run("down", "home")
     assert client.traces() == []
+
+
+def test_a_resolv_conf_that_somebody_rewrites_names_it_again(home: Tunnelmgr) -> None:
+    home.up()
+    pid = str(home.status()["pid"])
+    home.host.run(["nsenter", "-t", pid, "-m", "sh", "-c", "echo nameserver 192.0.2.99 > /etc/resolv.conf"])
+    wait_for("the resolver", lambda: RESOLVER in resolv_conf(home) or None, 15)
+    assert f"the resolvers {RESOLVER} in resolvconf" in home.running()["taken_away"]
+    home.run("down", "home")

@@ -58,6 +58,10 @@ class Resolvers(Thing):
     def words(self) -> str:
         return f"the resolvers {', '.join(map(str, self.servers))} in {self.helper.value}"
 
+    @property
+    def is_of_device(self) -> bool:
+        return False
+
     def can_replace(self, before: Any) -> bool:
         return bool(before.helper is self.helper)
 

@@ -15,12 +15,13 @@ from tunnelmgr.host.linux.monitor import watch
 from tunnelmgr.host.linux.netlink import Netlink
 from tunnelmgr.host.linux.nft import Tables, has_nft
 from tunnelmgr.host.linux.radvd import Radvd
-from tunnelmgr.host.linux.resolver_helper import hand_over
+from tunnelmgr.host.linux.resolver_helper import ResolverRecords
 from tunnelmgr.host.linux.ruleset import counters, watch_ruleset
 from tunnelmgr.host.linux.surroundings import surroundings
 from tunnelmgr.host.linux.suspects import suspects
 from tunnelmgr.host.linux.sysctl import read_sysctl, set_sysctl, sysctls_of
 from tunnelmgr.host.linux.tun import LinuxTun, open_tun
+from tunnelmgr.host.linux.unannounced import watch_unannounced
 from tunnelmgr.host.plan import Step
 from tunnelmgr.host.surroundings import Surroundings
 
@@ -32,13 +33,14 @@ class LinuxHost:
         self._netlink = Netlink()
         self._radvd = Radvd()
         self._tables = Tables()
+        self._resolvers = ResolverRecords()
         self._author = ""
         """The program that changed one of our tables last."""
         self._by_kind: Mapping[type[Item], Callable[[Any, Any], Awaitable[None]]] = {
             Table: self._tables.run,
             Sysctl: set_sysctl,
             Advertisement: self._radvd.run,
-            Resolvers: hand_over,
+            Resolvers: self._resolvers.run,
         }
         """Who carries out changes of what; all else is netlink's."""
 
@@ -65,7 +67,8 @@ class LinuxHost:
             *filter(None, (read_sysctl(item.path) for item in others if isinstance(item, Sysctl))),
         ]
         advertised = [self._radvd.running] if self._radvd.running else []
-        return frozenset([*tables, *switches, *advertised, *await self._netlink.actual(device, others)])
+        resolvers = [item for item in others if isinstance(item, Resolvers) and self._resolvers.are_there(item)]
+        return frozenset([*tables, *switches, *advertised, *resolvers, *await self._netlink.actual(device, others)])
 
     async def run(self, step: Step) -> None:
         carry_out = self._by_kind.get(type(step.item), self._netlink.run)
@@ -77,6 +80,7 @@ class LinuxHost:
         self._radvd.changed = changed
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(watch(changed))
+            tasks.create_task(watch_unannounced(changed))
             if has_nft():
                 tasks.create_task(watch_ruleset(partial(self._ruleset_changed, changed)))
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tunnelmgr.host.items import Resolvers
+from tunnelmgr.host.linux.unannounced import RESOLV_CONF
 from tunnelmgr.host.resolvers import Command, ResolverHelper, handing_over, taking_back
 
 RESOLVED = Path("/run/systemd/resolve/io.systemd.Resolve")  # of systemd-resolved, from version 247
@@ -26,12 +27,33 @@ def find_helper(path: str = _PATH, resolved: Path = RESOLVED) -> ResolverHelper 
     return None
 
 
-async def hand_over(before: Resolvers | None, after: Resolvers | None) -> None:
-    """Make resolvers known in the place of those before; without any after, have those forgotten. Raises OSError."""
-    if after:
-        await run_commands(handing_over(after.helper, after.device, after.servers))
-    elif before:
-        await run_commands(taking_back(before.helper, before.device))
+class ResolverRecords:
+    """What was handed over, and whether it still shows."""
+
+    def __init__(self) -> None:
+        self._shown: Resolvers | None = None
+
+    async def run(self, before: Resolvers | None, after: Resolvers | None) -> None:
+        """Make resolvers known in the place of those before; without any after, have those forgotten. Raises OSError."""
+        # What a helper knows already makes it write nothing.
+        if forgotten := before if after is None else self._shown if after == self._shown else None:
+            await run_commands(taking_back(forgotten.helper, forgotten.device))
+        if after:
+            await run_commands(handing_over(after.helper, after.device, after.servers))
+        # With a resolver on this host in between, the file never names ours.
+        self._shown = after if after and _named(after) else None
+
+    def are_there(self, resolvers: Resolvers) -> bool:
+        """False if somebody else has written resolv.conf since. No helper tells whose its resolvers are."""
+        return self._shown != resolvers or _named(resolvers)
+
+
+def _named(resolvers: Resolvers, path: Path = RESOLV_CONF) -> bool:
+    try:
+        words = path.read_text(errors="replace").split()
+    except OSError:
+        return False
+    return all(str(server) in words for server in resolvers.servers)
 
 
 async def run_commands(commands: Iterable[Command], path: str = _PATH) -> None:
