@@ -4,6 +4,7 @@ Three kinds, three fates: a `WireError` is a peer's fault, counted and dropped; 
 act on, shown in one line with a hint; anything else is a bug of ours or of a plugin, shown with its traceback.
 """
 
+import errno
 from enum import IntEnum
 
 
@@ -52,3 +53,22 @@ class TunnelError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message}; {self.hint}" if self.hint else self.message
+
+    @classmethod
+    def of_host(cls, error: OSError, what: str = "") -> "TunnelError":
+        """Return what this host refused, in the user's words; `what` is the thing where the error names no file."""
+        thing = what or (str(error.filename) if error.filename else "this host")
+        refused = error.errno in {errno.EPERM, errno.EACCES}
+        return cls(
+            f"{thing}: {error.strerror or error}",
+            hint=_HINTS.get(error.errno or 0, ""),
+            exit_code=ExitCode.NO_PERMISSION if refused else ExitCode.FAILED,
+        )
+
+
+_HINTS = {
+    errno.EMFILE: "let this process open more files: ulimit -n 1024",
+    errno.ENFILE: "other programs hold too many files open",
+    errno.ENOSPC: "make room there",
+    errno.EDQUOT: "make room there",
+}

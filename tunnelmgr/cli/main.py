@@ -3,13 +3,14 @@
 import importlib
 import sys
 from collections.abc import Mapping
+from contextlib import redirect_stdout
 from typing import Any
 
 import click
 
 from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.api.status import Fact
-from tunnelmgr.cli.terminal import say
+from tunnelmgr.cli.terminal import OutputError, prepare, tell
 
 SECTIONS: Mapping[str, Mapping[str, str]] = {
     "Everyday": {
@@ -73,15 +74,16 @@ class _Commands(click.Group):
 
 
 def _foreign() -> Mapping[str, "importlib.metadata.EntryPoint"]:
-    from importlib.metadata import entry_points
+    from tunnelmgr.core.entry_points import entry_points
 
-    return {entry.name: entry for entry in entry_points(group="tunnelmgr.commands")}
+    return {entry.name: entry for entry in entry_points("tunnelmgr.commands")[0]}
 
 
 def foreign_command(entry: "importlib.metadata.EntryPoint") -> click.Command:
     """Import a plugin's command. Raises TunnelError BUG when it is broken."""
     try:
-        command = entry.load()
+        with redirect_stdout(sys.stderr):  # what a plugin prints is no output of ours
+            command = entry.load()
     except Exception as error:
         raise _broken(entry, f"cannot be loaded: {error!r}") from error
     if not isinstance(command, click.Command):
@@ -119,6 +121,7 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line and exit; the only place where failures become text and exit codes."""
+    prepare()
     sys.exit(run(sys.argv[1:]))
 
 
@@ -126,22 +129,30 @@ def run(arguments: list[str], command: click.Command = cli) -> int:
     """Run one command line; return its exit code."""
     try:
         outcome: object = command.main(arguments, prog_name="tunnelmgr", standalone_mode=False, obj=_Asked())
+        sys.stdout.flush()
+    except OutputError as error:
+        return ExitCode.DONE if error.reader_is_gone else _failed(error)
     except TunnelError as error:
-        say(explain(error), err=True)
-        return error.exit_code
+        return _failed(error)
     except click.ClickException as error:
         error.show()
         return error.exit_code
     except click.Abort:
         return 128 + 2  # SIGINT, as a shell counts
     except BrokenPipeError:
-        sys.stderr.close()  # whoever read us has seen enough; neither may the interpreter complain at its end
-        return ExitCode.DONE
+        return ExitCode.DONE  # whoever read us has seen enough
+    except OSError as error:
+        return _failed(TunnelError.of_host(error))  # a full disk or too few descriptors are no bug of ours
     except Exception:
         sys.excepthook(*sys.exc_info())
-        say("tunnelmgr: this is a bug of ours or of a plugin; please report the lines above", err=True)
+        tell("tunnelmgr: this is a bug of ours or of a plugin; please report the lines above")
         return ExitCode.BUG
     return outcome if isinstance(outcome, int) else ExitCode.DONE
+
+
+def _failed(error: TunnelError) -> int:
+    tell(explain(error))
+    return error.exit_code
 
 
 def explain(error: TunnelError) -> str:

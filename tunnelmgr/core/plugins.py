@@ -5,12 +5,14 @@ What a plugin does wrong never ends this program. It is the reason why that plug
 
 import logging
 import os
+import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass
 from enum import Enum
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
+from types import MappingProxyType
 from typing import Self
 
 import pluggy
@@ -20,6 +22,7 @@ from tunnelmgr.api.effects import Cancel, Effect
 from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.api.events import Event
 from tunnelmgr.api.transport import API_VERSION, Transport
+from tunnelmgr.core.entry_points import entry_points, origin
 from tunnelmgr.core.guess import closest
 
 PLUGINS = "tunnelmgr"
@@ -75,8 +78,7 @@ class Plugin:
         self._manager: pluggy.PluginManager | None = None
         self.name = entry_point.name
         self.module = entry_point.value
-        self.distribution = entry_point.dist.name if entry_point.dist else ""
-        self.version = entry_point.dist.version if entry_point.dist else ""
+        self.distribution, self.version = origin(entry_point)
         self.claimed: set[str] = set()
         """Types its entry points promise."""
         self.transports: dict[str, type[Transport]] = {}
@@ -130,7 +132,8 @@ class Plugin:
 
     def _register(self, manager: pluggy.PluginManager) -> str:
         """Take its transports. Returns why it cannot be used, nothing when it can."""
-        module = self._entry_point.load()
+        with redirect_stdout(sys.stderr):  # what it prints is no output of ours
+            module = self._entry_point.load()
         wanted = getattr(module, "TUNNELMGR_API", API_VERSION)
         if wanted != API_VERSION:
             return f"written for plugin API {wanted}, this is API {API_VERSION}"
@@ -158,11 +161,14 @@ class PluginRegistry:
         *,
         allowed: frozenset[str] | None = None,
         denied: frozenset[str] = frozenset(),
+        unreadable: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         """Index entry points of the groups "tunnelmgr" and "tunnelmgr.transports".
 
-        `allowed` (None for all) and `denied` are plugin ids.
+        `allowed` (None for all) and `denied` are plugin ids; `unreadable` are distributions nothing is known of, with the
+        reason.
         """
+        self._unreadable = unreadable
         self._allowed = allowed
         self._denied = denied
         self._plugins: dict[str, Plugin] = {}  # by module
@@ -177,10 +183,12 @@ class PluginRegistry:
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
         """Take what is installed; TUNNELMGR_LOAD_PLUGINS allows, TUNNELMGR_DISABLE_PLUGINS denies (comma lists)."""
+        found, unreadable = entry_points(PLUGINS, TRANSPORTS)
         return cls(
-            [*entry_points(group=PLUGINS), *entry_points(group=TRANSPORTS)],
+            found,
             allowed=_names(environment.get(LOAD_VARIABLE, "")) or None,
             denied=_names(environment.get(DISABLE_VARIABLE, "")),
+            unreadable=unreadable,
         )
 
     def types(self) -> tuple[str, ...]:
@@ -212,8 +220,13 @@ class PluginRegistry:
                 yield self.transport(name)
 
     def list(self) -> tuple[PluginInfo, ...]:
-        """Import every plugin that is not disabled; return the state of each, sorted by id."""
-        return tuple(self._info(plugin) for plugin in sorted(self._plugins.values(), key=lambda plugin: plugin.name))
+        """Import every plugin that is not disabled; return the state of each, sorted by id, then what cannot be read."""
+        known = [self._info(plugin) for plugin in sorted(self._plugins.values(), key=lambda plugin: plugin.name)]
+        unknown = [
+            PluginInfo("?", place, "", "", PluginState.BROKEN, f"its metadata cannot be read: {reason}", ())
+            for place, reason in sorted(self._unreadable.items())
+        ]
+        return (*known, *unknown)
 
     def tunnel_event(self, profile: str, event: Event) -> None:
         """Tell loaded plugins of an event that is not an effect; what they raise is logged."""

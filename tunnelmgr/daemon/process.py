@@ -75,6 +75,10 @@ class _Process:
             if error.exit_code is ExitCode.BUG:
                 logger.exception("this is a bug")
             return Ended(error.exit_code, error.message, error.hint)
+        except OSError as error:
+            logger.exception("this host refused something")
+            refused = TunnelError.of_host(error)
+            return Ended(refused.exit_code, refused.message, refused.hint)
         except asyncio.CancelledError:
             return Ended(ExitCode.FAILED, "ended in a hurry", "run `tunnelmgr cleanup`")
         except Exception as error:

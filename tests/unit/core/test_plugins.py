@@ -1,6 +1,9 @@
 """Plugins are found, imported lazily, and kept apart when they break."""
 
+import json
 import logging
+import os
+import subprocess
 import sys
 from collections.abc import Callable
 from importlib.metadata import EntryPoint, EntryPoints
@@ -213,3 +216,33 @@ def test_the_environment_allows_and_denies_plugins() -> None:
 def test_blank_variables_disable_nothing() -> None:
     blank = PluginRegistry.from_environment({"TUNNELMGR_DISABLE_PLUGINS": " , ", "TUNNELMGR_LOAD_PLUGINS": ""})
     assert blank.types() == PluginRegistry.from_environment({}).types()
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    """A folder of installed distributions: two whose metadata cannot be read, and a plugin that prints."""
+    for name, entry_points in (
+        ("torn", b"[tunnelmgr.commands]\nno equals sign here\n"),
+        ("latin", b"[tunnelmgr]\n\xe9 = nothing\n"),
+        ("chatty", b"[tunnelmgr]\nchatty = chatty\n"),
+    ):
+        folder = tmp_path / f"{name}-1.0.dist-info"
+        folder.mkdir()
+        (folder / "METADATA").write_bytes(b"Name: " + name.encode() + b"\nVersion: 1.0\n")
+        (folder / "entry_points.txt").write_bytes(entry_points)
+    (tmp_path / "chatty.py").write_text("print('good morning')\n")
+    return tmp_path
+
+
+def test_broken_metadata_of_others_is_named_and_ends_no_command(site: Path) -> None:
+    def said(*words: str) -> str:
+        program = "from tunnelmgr.cli.main import main; main()"
+        command = [sys.executable, "-c", program, *words]
+        environment = {**os.environ, "PYTHONPATH": str(site)}
+        return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
+
+    assert "up " in said("--help")
+    listed = json.loads(said("plugins", "--json"))["data"]["plugins"]
+    broken = {Path(one["module"]).name: one["reason"] for one in listed if one["name"] == "?"}
+    assert set(broken) == {"latin-1.0.dist-info", "torn-1.0.dist-info"}
+    assert broken["latin-1.0.dist-info"].startswith("its metadata cannot be read: UnicodeDecodeError")

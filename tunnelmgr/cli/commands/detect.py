@@ -27,7 +27,7 @@ from tunnelmgr.host.linux.host import LinuxHost
 @click.option("--explain", is_flag=True, help="Say why each method ranks as it does, and show the evidence.")
 @click.option(
     "--lifetime",
-    type=click.FloatRange(LIFETIME_MIN, LIFETIME_MAX),
+    type=options.Number(LIFETIME_MIN, LIFETIME_MAX),
     metavar="SECONDS",
     help="Find out how long the NAT keeps an idle mapping too, up to SECONDS; takes as long.",
 )

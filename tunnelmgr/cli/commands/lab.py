@@ -55,8 +55,8 @@ def lab() -> None:
 @click.option(
     "--nat", "nats", multiple=True, type=_NATS, help=f"NAT in front of the clients.  [default: {DEFAULT_NAT.value}]"
 )
-@click.option("--delay", "delays", multiple=True, type=click.FloatRange(0, 10_000), help="Milliseconds to the backbone.")
-@click.option("--loss", "losses", multiple=True, type=click.FloatRange(0, 100), help="Percent of packets lost, each way.")
+@click.option("--delay", "delays", multiple=True, type=options.Number(0, 10_000), help="Milliseconds to the backbone.")
+@click.option("--loss", "losses", multiple=True, type=options.Number(0, 100), help="Percent of packets lost, each way.")
 @click.option("--mtu", "mtus", multiple=True, type=click.IntRange(576, 9000), help=f"Bytes.  [default: {LINK_MTU}]")
 def up(name: str, nats: tuple[str, ...], delays: tuple[float, ...], losses: tuple[float, ...], mtus: tuple[int, ...]) -> int:
     """Build a lab and leave it standing.
