@@ -1,4 +1,4 @@
-"""A 6rd domain on the simulated internet: its customers, its border relay, and somebody beyond."""
+"""A 6rd domain on the simulated internet: its customers, its border relay, and somebody beyond; and 6to4."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,8 @@ from tunnelmgr.lab.simulated import Internet, Ipv6Host, SimulatedHost
 from tunnelmgr_sixinfour.constants import FIRST_TIMEOUT, KEEPALIVE_EAGER, KEEPALIVE_INTERVAL, KEEPALIVE_LOSSES
 from tunnelmgr_sixinfour.derived.border_relay import BorderRelaySettings
 from tunnelmgr_sixinfour.derived.sixrd import SixRdSettings
-from tunnelmgr_sixinfour.transport import SixRdTransport
+from tunnelmgr_sixinfour.derived.sixtofour import SixToFourSettings
+from tunnelmgr_sixinfour.transport import SixRdTransport, SixToFourTransport
 
 RELAY = "10.0.0.1"
 DOMAIN = {"prefix": "2001:db8::/32", "mask_length": 8}
@@ -152,3 +153,13 @@ def test_without_keepalive_it_is_up_at_once_and_never_doubts() -> None:
     one = world.customer("10.100.100.1", keepalive=None)
     world.internet.run(3600)
     assert [type(event) for event in said(one)] == [Up]
+
+
+@pytest.mark.parametrize("data_plane", [True, False])
+def test_two_6to4_sites_reach_each_other(data_plane: bool) -> None:
+    internet = Internet(data_plane=data_plane)
+    sites = [internet.add(SixToFourTransport("site", SixToFourSettings()).tunnel) for _ in range(2)]
+    internet.run(1)
+    pings = [site.send_ping(to=other) for site in sites for other in sites if site is not other]
+    internet.run(1)
+    assert all(ping.answered for ping in pings)

@@ -33,10 +33,14 @@ def network(source: IPv4Address = CLIENT) -> Network:
 
 
 class Driven:
-    """A started tunnel of any kind, its channel open, driven verb by verb. `found` is the network it starts in."""
+    """A started tunnel of any kind, driven verb by verb. `found` is the network it starts in.
 
-    def __init__(self, tunnel: Tunnel, found: Network) -> None:
+    Its channel is open, unless all are `refused`.
+    """
+
+    def __init__(self, tunnel: Tunnel, found: Network, refused: Failed | None = None) -> None:
         self.tunnel = tunnel
+        self.refused = refused
         self.now = 0.0
         self.said: list[Event] = []
         self.sent: list[Datagram] = []
@@ -55,7 +59,7 @@ class Driven:
         self.delivered += self.tunnel.outbox.drain_packets()
 
     def result_of(self, effect: OpenChannel | CloseChannel) -> Done[object] | Failed:
-        return Done(effect.local if isinstance(effect, OpenChannel) else None)
+        return self.refused or Done(effect.local if isinstance(effect, OpenChannel) else None)
 
     def answer(self, effect: Effect, result: Done[object] | Failed) -> None:
         self.tunnel.effect_done(effect, result, self.now)
@@ -108,12 +112,14 @@ class Bench(Driven):
 
     tunnel: SixInFourTunnel
 
-    def __init__(self, source: IPv4Address = CLIENT, found: Network | None = None, **settings: Any) -> None:
+    def __init__(
+        self, source: IPv4Address = CLIENT, found: Network | None = None, refused: Failed | None = None, **settings: Any
+    ) -> None:
         written = (CLIENT_SETTINGS if source == CLIENT else SERVER_SETTINGS) | settings
         self.settings = SixInFourSettings.model_validate(written)
         self.answered = 0
         """Bytes of IPv6 of the largest echo request that the far end answers while time passes."""
-        super().__init__(SixInFourTunnel(self.settings, Random(1)), found or network(source))
+        super().__init__(SixInFourTunnel(self.settings, Random(1)), found or network(source), refused)
 
     def wake_until(self, instant: float, *, answering: int = 0) -> None:
         """Let time pass; the far end answers echo requests of up to `answering` bytes of IPv6."""

@@ -15,9 +15,9 @@ from tests.sixinfour_world.bench import Driven, network
 from tests.sixinfour_world.vectors import CLIENT, SERVER, TABLES
 
 from tunnelmgr.api.datagrams import Datagram, IcmpReceived
-from tunnelmgr.api.effects import Done, Failed, FailureCode, OpenChannel
+from tunnelmgr.api.effects import Failed, FailureCode, OpenChannel
 from tunnelmgr.api.errors import ExitCode, WireError
-from tunnelmgr.api.events import Down, Event, PathDown, PathUp, Stopped, Up
+from tunnelmgr.api.events import Down, PathDown, PathUp, Stopped, Up
 from tunnelmgr.api.network import Endpoint
 from tunnelmgr.api.packets.icmpv6 import parse_icmpv6
 from tunnelmgr.api.packets.icmpv6_errors import DestinationUnreachable
@@ -25,6 +25,7 @@ from tunnelmgr.api.packets.ipv6 import IPv6Packet
 from tunnelmgr.api.packets.protocol import IpProtocol
 from tunnelmgr.api.report import NetworkReport
 from tunnelmgr.api.transport import Fit
+from tunnelmgr_sixinfour.constants import REOPEN_INTERVAL
 from tunnelmgr_sixinfour.derived.sixrd import SixRdOption, SixRdSettings
 from tunnelmgr_sixinfour.derived.sixtofour import SixToFour, SixToFourSettings
 from tunnelmgr_sixinfour.derived.tunnel import DerivedTunnel
@@ -201,8 +202,7 @@ def test_a_private_address_makes_no_6to4_prefix() -> None:
 def test_another_address_is_another_prefix() -> None:
     bench = sixtofour(relay=str(RELAY))
     bench.send(packet(OURS, "2002:c000:201::1"))
-    bench.tunnel.network_changed(network(IPv4Address("203.0.113.5")), 1.0)
-    bench.turn()
+    bench.move(network(IPv4Address("203.0.113.5")))
     assert [str(up.config.addresses[0]) for up in bench.said_of(Up)] == ["2002:cb00:7104::1/128", "2002:cb00:7105::1/128"]
     assert [str(path.prefix) for path in bench.said_of(PathDown)] == ["2002:c000:201::/48", "2002::/16", "::/0"]
 
@@ -329,48 +329,27 @@ def test_paths_to_other_sites_are_bounded_and_said_again_while_used() -> None:
 
 
 def test_without_the_privilege_it_gives_up() -> None:
-    tunnel = customer()
-    tunnel.start(0.0, network(CE), {})
-    (opening,) = tunnel.outbox.drain_events()
-    assert isinstance(opening, OpenChannel)
-    tunnel.effect_done(opening, Failed(FailureCode.NO_PERMISSION, "not permitted"), 0.0)
-    (down,) = tunnel.outbox.drain_events()
-    assert isinstance(down, Down)
+    bench = Driven(customer(), network(CE), refused=Failed(FailureCode.NO_PERMISSION, "not permitted"))
+    (down,) = bench.said_of(Down)
     assert (down.permanent, down.code) == (True, ExitCode.NO_PERMISSION)
 
 
 def test_a_channel_that_cannot_be_had_is_complained_of_once_and_asked_for_again() -> None:
-    tunnel = customer(local="10.9.9.9")
-    tunnel.start(0.0, network(CE), {})
-    said: list[Event] = []
-    now = 0.0
-    for _ in range(12):
-        events = tunnel.outbox.drain_events()
-        said += events
-        for event in events:
-            if isinstance(event, OpenChannel):
-                tunnel.effect_done(event, Failed(FailureCode.NOT_FOUND, "10.9.9.9: no such address"), now)
-        now = tunnel.next_timeout() or now
-        tunnel.handle_timeout(now)
-    (down,) = [event for event in said if isinstance(event, Down)]
+    refused = Failed(FailureCode.NOT_FOUND, "10.9.9.9: no such address")
+    bench = Driven(customer(local="10.9.9.9"), network(CE), refused)
+    bench.wake_until(12 * REOPEN_INTERVAL)
+    (down,) = bench.said_of(Down)
     assert (down.reason, down.permanent) == ("10.9.9.9: no such address", False)
     assert down.hint == "check `local`: 10.9.9.9 must be an address of this host"
-    assert sum(isinstance(event, OpenChannel) for event in said) > 3
+    assert len(bench.said_of(OpenChannel)) > 3
 
 
 def test_paths_go_by_the_channel_that_was_had_in_the_end() -> None:
-    tunnel = customer(keepalive=None)
-    tunnel.start(0.0, network(CE), {})
-    (refused,) = tunnel.outbox.drain_events()
-    assert isinstance(refused, OpenChannel)
-    tunnel.effect_done(refused, Failed(FailureCode.NOT_FOUND, "no such address"), 0.0)
-    tunnel.outbox.drain_events()
-    tunnel.handle_timeout(5.0)
-    (opened,) = tunnel.outbox.drain_events()
-    assert isinstance(opened, OpenChannel)
-    tunnel.effect_done(opened, Done(opened.local), 5.0)
-    tunnel.receive_packet(packet("2001:db8:6464:100::1", "2001:db8:6464:200::1").serialize(), 5.0)
-    paths = [event for event in tunnel.outbox.drain_events() if isinstance(event, PathUp)]
+    bench = Driven(customer(keepalive=None), network(CE), refused=Failed(FailureCode.NOT_FOUND, "no such address"))
+    bench.refused = None
+    bench.wake_until(REOPEN_INTERVAL)
+    bench.send(packet("2001:db8:6464:100::1", "2001:db8:6464:200::1"))
+    opened, paths = bench.said_of(OpenChannel)[-1], bench.said_of(PathUp)
     assert {path.channel for path in paths} == {opened.channel}
     assert len(paths) == 3
 
@@ -384,9 +363,8 @@ def test_after_the_stop_nothing_is_delivered() -> None:
 def test_stopping_ends_it() -> None:
     bench = sixrd()
     bench.tunnel.stop(1.0)
-    *_, closing = bench.tunnel.outbox.drain_events()
-    bench.tunnel.effect_done(closing, Done(None), 1.0)  # type: ignore[arg-type]
-    assert bench.tunnel.outbox.drain_events() == [Stopped()]
+    bench.turn()
+    assert bench.said[-1] == Stopped()
 
 
 def test_the_transports_say_what_they_do() -> None:

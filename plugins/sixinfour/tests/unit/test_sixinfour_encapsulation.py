@@ -11,7 +11,7 @@ from tests.sixinfour_world.bench import Bench, network
 from tests.sixinfour_world.vectors import CLIENT, CLIENT6, SERVER, TABLES
 
 from tunnelmgr.api.datagrams import Datagram
-from tunnelmgr.api.effects import CloseChannel, Done, Failed, FailureCode, OpenChannel
+from tunnelmgr.api.effects import CloseChannel, Failed, FailureCode, OpenChannel
 from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.api.events import Down, Notice, PathDown, PathUp, Stopped, Up
 from tunnelmgr.api.network import Endpoint, Network
@@ -21,6 +21,7 @@ from tunnelmgr.api.packets.protocol import IpProtocol
 from tunnelmgr.api.status import PathUse
 from tunnelmgr_sixinfour.configured.settings import SixInFourSettings
 from tunnelmgr_sixinfour.configured.tunnel import SixInFourTunnel
+from tunnelmgr_sixinfour.constants import REOPEN_INTERVAL, UP_PATIENCE
 from tunnelmgr_sixinfour.protocol41.addresses import link_local_for, link_local_of
 
 NATIVE = IPv6Address("2001:db8:cafe::1")
@@ -252,64 +253,39 @@ def test_the_keepalive_interval_is_configurable_and_60_seconds_by_default(settin
     assert requests - 1 in {count - 1, count}
 
 
-def opening(**settings: Any) -> tuple[SixInFourTunnel, OpenChannel]:
-    settings_ = SixInFourSettings.model_validate({"remote": str(SERVER), "address": f"{CLIENT6}/64"} | settings)
-    tunnel = SixInFourTunnel(settings_, Random(1))
-    tunnel.start(0.0, network(), {})
-    (opened,) = tunnel.outbox.drain_events()
-    assert isinstance(opened, OpenChannel)
-    return tunnel, opened
+NO_SUCH_ADDRESS = Failed(FailureCode.NOT_FOUND, "no such address")
 
 
 def test_without_the_privilege_it_says_what_is_missing_and_gives_up() -> None:
-    tunnel, opened = opening()
-    tunnel.effect_done(opened, Failed(FailureCode.NO_PERMISSION, "opening raw41 channel: not permitted"), 0.0)
-    (down,) = tunnel.outbox.drain_events()
-    assert isinstance(down, Down)
+    bench = Bench(refused=Failed(FailureCode.NO_PERMISSION, "opening raw41 channel: not permitted"))
+    (down,) = bench.said_of(Down)
     assert down.permanent
     assert down.code is ExitCode.NO_PERMISSION
     assert "CAP_NET_RAW" in down.hint
 
 
 def test_an_address_that_is_not_this_hosts_is_asked_for_again() -> None:
-    tunnel, opened = opening(local="192.0.2.77")
-    tunnel.effect_done(opened, Failed(FailureCode.NOT_FOUND, "no such address"), 0.0)
-    (down,) = tunnel.outbox.drain_events()
-    assert isinstance(down, Down)
+    bench = Bench(refused=NO_SUCH_ADDRESS, local="192.0.2.77")
+    (down,) = bench.said_of(Down)
     assert not down.permanent
     assert "192.0.2.77" in down.hint
-    due = tunnel.next_timeout()
-    assert due == 5.0
-    tunnel.handle_timeout(due)
-    (again,) = tunnel.outbox.drain_events()
-    assert isinstance(again, OpenChannel)
+    assert bench.tunnel.next_timeout() == REOPEN_INTERVAL
+    bench.wake_until(REOPEN_INTERVAL)
+    opened, again = bench.said_of(OpenChannel)
     assert again.channel != opened.channel
 
 
-def fail(tunnel: SixInFourTunnel, opening: OpenChannel, text: str, now: float) -> tuple[list[Down], OpenChannel]:
-    """Let a channel fail to open; return what is said of it, and the next attempt."""
-    tunnel.effect_done(opening, Failed(FailureCode.NOT_FOUND, text), now)
-    said = tunnel.outbox.drain_events()
-    due = tunnel.next_timeout()
-    assert due is not None
-    tunnel.handle_timeout(due)
-    (again,) = tunnel.outbox.drain_events()
-    assert isinstance(again, OpenChannel)
-    return [event for event in said if isinstance(event, Down)], again
-
-
 def test_a_channel_that_cannot_be_had_is_complained_of_once() -> None:
-    tunnel, opened = opening(local="192.0.2.77")
-    said: list[Down] = []
-    for attempt in range(12):
-        downs, opened = fail(tunnel, opened, "no such address", 5.0 * attempt)
-        said += downs
-    assert len(said) == 1
-    downs, opened = fail(tunnel, opened, "too many open files", 60.0)
-    assert [down.reason for down in downs] == ["too many open files"], "another reason is news"
-    tunnel.effect_done(opened, Done(Endpoint(IPv4Address("192.0.2.77"), 0)), 65.0)
-    tunnel.handle_timeout(66.0)
-    assert any(isinstance(event, Up) for event in tunnel.outbox.drain_events())
+    bench = Bench(refused=NO_SUCH_ADDRESS, local="192.0.2.77")
+    bench.wake_until(12 * REOPEN_INTERVAL)
+    assert len(bench.said_of(OpenChannel)) == 13
+    assert len(bench.said_of(Down)) == 1
+    bench.refused = Failed(FailureCode.NOT_FOUND, "too many open files")
+    bench.wake_until(13 * REOPEN_INTERVAL)
+    assert [down.reason for down in bench.said_of(Down)[1:]] == ["too many open files"], "another reason is news"
+    bench.refused = None
+    bench.wake_until(14 * REOPEN_INTERVAL + UP_PATIENCE)
+    assert bench.said_of(Up)
 
 
 def test_a_router_that_starts_without_ipv4_listens_as_soon_as_it_has_an_address() -> None:

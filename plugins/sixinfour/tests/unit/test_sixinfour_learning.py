@@ -47,13 +47,12 @@ class Learning(Driven):
     """A customer that asks."""
 
     def __init__(self, source: IPv4Address | None = HERE) -> None:
-        self.refuse: Failed | None = None
         tunnel = SixRdTransport("customer", SixRdSettings(learn="dhcp", keepalive=None)).tunnel(Random(1))
         super().__init__(tunnel, network(source) if source else Network())
 
     def result_of(self, effect: OpenChannel | CloseChannel) -> Done[object] | Failed:
         asks = isinstance(effect, OpenChannel) and effect.kind is ChannelKind.UDP
-        return (self.refuse if asks else None) or super().result_of(effect)
+        return super().result_of(effect) if asks else Done(effect.local if isinstance(effect, OpenChannel) else None)
 
     def hear(self, *options: bytes, port: int = 67, transaction: int | None = None, **fields: bytes) -> None:
         """Let a server answer the latest question."""
@@ -192,8 +191,7 @@ def test_what_does_not_answer_the_question_is_passed_over(forged: dict[str, Any]
 def test_another_address_is_asked_for_anew() -> None:
     learning = Learning()
     learning.hear(ACK, SERVER_OPTION, OPTION)
-    learning.tunnel.network_changed(network(IPv4Address("10.100.100.2")), 5.0)
-    learning.turn()
+    learning.move(network(IPv4Address("10.100.100.2")))
     assert len(learning.sent) == 2
     (silent,) = learning.said_of(PeerSilent)
     assert silent.reason == "this host is at 10.100.100.2 now, and whether there is 6rd is being asked"
@@ -219,9 +217,8 @@ def test_news_within_the_hour_are_followed_and_a_server_that_went_away_takes_not
 
 def test_a_port_that_cannot_be_had_is_named() -> None:
     learning = Learning(source=None)
-    learning.refuse = Failed(FailureCode.IN_USE, "UDP port 68 of 10.100.100.1 is in use")
-    learning.tunnel.network_changed(network(HERE), 1.0)
-    learning.turn()
+    learning.refused = Failed(FailureCode.IN_USE, "UDP port 68 of 10.100.100.1 is in use")
+    learning.move(network(HERE))
     down = learning.said_of(Down)[-1]
     assert (down.reason, "sport = :68" in down.hint) == ("UDP port 68 of 10.100.100.1 is in use", True)
 
