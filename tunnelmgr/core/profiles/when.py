@@ -64,7 +64,7 @@ def _kinds(wanted: frozenset[NatKind] | None) -> str:
     if wanted == _WORDS[_ANY]:
         return _ANY
     with_, without = ([kind.value for kind in NatKind if (kind in wanted) is among] for among in (True, False))
-    return _words([_NOT + word for word in without] if len(without) < len(with_) else with_)
+    return _words([_NOT + word for word in without] if len(without) < len(with_) else with_) or "[]"
 
 
 def _words(words: Iterable[str]) -> str:

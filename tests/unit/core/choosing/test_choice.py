@@ -58,6 +58,7 @@ def test_what_nobody_knows_comes_after_what_is_known_to_suit() -> None:
         ("not symmetric", NatKind.PORT_RESTRICTED, True),
         (["none", "full-cone"], NatKind.FULL_CONE, True),
         ("none", None, None),
+        (["any", "not any"], NatKind.NONE, False),
     ],
 )
 def test_kinds_of_nat_are_compared(written: object, known: NatKind | None, expected: bool | None) -> None:
