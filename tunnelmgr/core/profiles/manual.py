@@ -95,7 +95,8 @@ class Explained:
 
 def manual(plugins: PluginRegistry) -> tuple[Section, ...]:
     """Return the sections of the file, then those of each role of each transport that works."""
-    return (*(section_of(path, model, path.rpartition(".")[2]) for path, model in _SECTIONS.items()), *_roles(plugins))
+    sections = (section_of(path, model, path.rpartition(".")[2]) for path, model in _SECTIONS.items())
+    return (*sections, *(_role(transport, role) for transport in plugins.working() for role in transport.roles))
 
 
 def find(sections: Sequence[Section], word: str) -> Explained:
@@ -122,12 +123,6 @@ def _is_within(words: Sequence[str], path: str) -> bool:
     # What a role takes stands under `method:`, though its path does without that word.
     whole = iter(parts if parts[0] in ProfileFile.model_fields else [METHOD, *parts])
     return all(word in whole for word in words)
-
-
-def _roles(plugins: PluginRegistry) -> Iterator[Section]:
-    for transport in plugins.working():
-        for role in transport.roles:
-            yield _role(transport, role)
 
 
 def _role(transport: type[Transport], role: str) -> Section:

@@ -20,13 +20,10 @@ def profile_schema(plugins: PluginRegistry) -> Schema:
     definitions["method"] = {"oneOf": choices}
     schema = _inlined(ProfileFile, "profile", definitions)
     properties = schema["properties"]
-    properties["method"] = {**_described(properties["method"]), "$ref": "#/$defs/method"}
-    properties["methods"] = {
-        **_described(properties["methods"]),
-        "type": "array",
-        "minItems": 1,
-        "items": {"$ref": "#/$defs/method"},
-    }
+    one, several = (properties[name]["description"] for name in ("method", "methods"))
+    method = {"$ref": "#/$defs/method"}
+    properties["method"] = {"description": one, **method}
+    properties["methods"] = {"description": several, "type": "array", "minItems": 1, "items": method}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **schema,
@@ -56,7 +53,3 @@ def _inlined(model: type[Settings], name: str, definitions: Schema) -> Schema:
     schema = model.model_json_schema(ref_template=f"#/$defs/{name}.{{model}}")
     definitions.update({f"{name}.{inner}": value for inner, value in schema.pop("$defs", {}).items()})
     return schema
-
-
-def _described(schema: Schema) -> Schema:
-    return {"description": schema["description"]}

@@ -26,8 +26,10 @@ class ProfileSecrets:
                 text = _read_private(self._directory / name, f"secret file {name!r}")
             case SecretSource.CREDENTIAL:
                 text = self._credential(name)
+            case SecretSource.ENV if name in self._environment:
+                text = self._environment[name]
             case SecretSource.ENV:
-                text = self._variable(name)
+                raise ValueError(f"environment variable {name!r} is not set")
             case SecretSource.INLINE:
                 self._inline.add(name)
                 text = name
@@ -43,11 +45,6 @@ class ProfileSecrets:
             raise ValueError(f"credential {name!r}: a credential's name contains no '/'")
         # systemd guards it by an access list, which makes its mode look open.
         return _read(Path(folder) / name, f"credential {name!r}")
-
-    def _variable(self, name: str) -> str:
-        if name not in self._environment:
-            raise ValueError(f"environment variable {name!r} is not set")
-        return self._environment[name]
 
 
 def _read_private(path: Path, what: str) -> str:
