@@ -1,6 +1,5 @@
 """Runs nft: puts our tables there, and tells how they stand."""
 
-import asyncio
 import errno
 import os
 import shutil
@@ -10,14 +9,11 @@ from typing import NamedTuple
 
 from tunnelmgr.host.items.tables import Purpose, Table, mark_in
 from tunnelmgr.host.linux.ruleset import Sight, sight_of
+from tunnelmgr.host.linux.running import SEARCH_PATH, run_program
 from tunnelmgr.host.plan import Step
 
 # What nft says for a failed system call is strerror's text; these are the ones somebody decides by.
 _TOLD_APART = (errno.ENOENT, errno.EPERM, errno.EEXIST, errno.EBUSY, errno.EOPNOTSUPP)
-
-
-SEARCH_PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
-"""Where system programs are looked for: a login shell of a plain user leaves the last two out."""
 
 
 def has_nft() -> bool:
@@ -93,19 +89,10 @@ async def _listing(table: str) -> str:
 
 
 async def _nft(*arguments: str, script: str = "") -> str:
-    process = await asyncio.create_subprocess_exec(
-        "nft",
-        *arguments,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env={"PATH": SEARCH_PATH, "LC_ALL": "C"},
-        start_new_session=True,  # a Ctrl-C meant for us must not stop it
-    )
-    output, complaint = await process.communicate(script.encode())
-    if process.returncode:
-        raise failure_of(complaint.decode(errors="replace"))
-    return output.decode()
+    ran = await run_program(("nft", *arguments), script)
+    if ran.status:
+        raise failure_of(ran.complaint)
+    return ran.output
 
 
 def failure_of(complaint: str) -> OSError:

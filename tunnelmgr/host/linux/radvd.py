@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 
 from tunnelmgr.host.items import Advertisement
-from tunnelmgr.host.linux.nft import SEARCH_PATH
+from tunnelmgr.host.linux.running import SEARCH_PATH
 
 _log = logging.getLogger(__name__)
 

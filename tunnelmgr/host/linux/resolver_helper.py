@@ -1,6 +1,5 @@
 """Finds and runs the program that minds this host's resolvers."""
 
-import asyncio
 import errno
 import os
 import shutil
@@ -9,14 +8,14 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tunnelmgr.host.items import Resolvers
+from tunnelmgr.host.linux.running import SEARCH_PATH, run_program
 from tunnelmgr.host.linux.unannounced import RESOLV_CONF
 from tunnelmgr.host.resolvers import Command, ResolverHelper, handing_over, taking_back
 
 RESOLVED = Path("/run/systemd/resolve/io.systemd.Resolve")  # of systemd-resolved, from version 247
-_PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 
 
-def find_helper(path: str = _PATH, resolved: Path = RESOLVED) -> ResolverHelper | None:
+def find_helper(path: str = SEARCH_PATH, resolved: Path = RESOLVED) -> ResolverHelper | None:
     """Return who minds the resolvers here; None when nobody does. One that is installed and does not run does not count."""
     if shutil.which("resolvectl", path=path) and _answers(resolved):
         return ResolverHelper.RESOLVECTL
@@ -56,7 +55,7 @@ def _named(resolvers: Resolvers, path: Path = RESOLV_CONF) -> bool:
     return all(str(server) in words for server in resolvers.servers)
 
 
-async def run_commands(commands: Iterable[Command], path: str = _PATH) -> None:
+async def run_commands(commands: Iterable[Command], path: str = SEARCH_PATH) -> None:
     """Run them in order. Raises OSError with what the first that fails says; ENOENT when the program is gone."""
     for command in commands:
         await _run(command, path)
@@ -72,17 +71,9 @@ def _answers(path: Path) -> bool:
 
 
 async def _run(command: Command, path: str) -> None:
-    process = await asyncio.create_subprocess_exec(
-        *command.words,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.PIPE,
-        env={"PATH": path, "LC_ALL": "C"},
-        start_new_session=True,  # a Ctrl-C meant for us must not stop it
-    )
-    _, complaint = await process.communicate(command.script.encode())
-    if process.returncode:
-        raise _failure_of(command, complaint.decode(errors="replace"))
+    ran = await run_program(command.words, command.script, path)
+    if ran.status:
+        raise _failure_of(command, ran.complaint)
 
 
 def _failure_of(command: Command, complaint: str) -> OSError:
