@@ -39,6 +39,10 @@ class Up:
     """Short facts for the user, in order of interest: {"server": "192.0.2.1", "nat": "port-restricted"}."""
     probe: tuple[IPv6Address, ...] = ()
     """Hosts whose answer to a ping proves that packets flow; empty when the transport knows none."""
+    exposure: str = ""
+    """What strangers can do in the name of this host, in a sentence without a full stop; empty where they cannot."""
+    exposure_hint: str = ""
+    """The next step, worded as an instruction."""
 
 
 @dataclass(frozen=True, slots=True)

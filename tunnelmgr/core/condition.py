@@ -44,6 +44,7 @@ class Code(Enum):
     RESOLVERS = "TM-H014"
     TAKEN_AWAY = "TM-H015"
     CONTESTED = "TM-H016"
+    OPEN_TO_STRANGERS = "TM-H017"
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,10 @@ def _taken_away(run: Running) -> Iterable[_Words]:
     return [_Words(run.taken_away, run.taken_away_hint)] if run.taken_away else []
 
 
+def _open_to_strangers(run: Running) -> Iterable[_Words]:
+    return [_Words(run.exposure, run.exposure_hint)] if run.exposure else []
+
+
 def _ranked_below_ipv4(run: Running) -> Iterable[_Words]:
     addresses = [IPv6Address(address) for address in run.addresses]
     if kind := ranked_below_ipv4(addresses) if run.default_route else None:
@@ -110,6 +114,7 @@ TABLE: Final[Mapping[Code, Row]] = {
     Code.RESOLVERS: Row(Severity.WARNING, _unused_resolvers),
     Code.TAKEN_AWAY: Row(Severity.WARNING, _taken_away),
     Code.CONTESTED: Row(Severity.ERROR),
+    Code.OPEN_TO_STRANGERS: Row(Severity.WARNING, _open_to_strangers),
 }
 
 

@@ -38,6 +38,7 @@ class Drop(Enum):
     LOOP = "loop"  # from ourselves or to ourselves
     SOLICITATION = "solicitation"  # a router solicitation that RFC 4861 refuses
     UNSIGNED = "unsigned"  # without the signature this server demands
+    STRANGER = "stranger"  # from a network this server is not for
     NO_SECONDARY = "no-secondary"  # wants an answer from a second address, and there is none
     FOREIGN_CLIENT = "foreign-client"  # for a client of another server
     ICMP_TYPE = "icmp-type"

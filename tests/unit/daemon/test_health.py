@@ -88,3 +88,8 @@ def test_the_documented_lines_are_those_that_status_shows() -> None:
 def test_resolvers_that_are_not_used_are_a_warning() -> None:
     (symptom,) = symptoms(with_running(SNAPSHOT, shortfall="the resolvers are not used", shortfall_hint="do it"))
     assert symptom == Symptom(Code.RESOLVERS, Severity.WARNING, "the resolvers are not used", "do it")
+
+
+def test_a_far_end_open_to_strangers_is_a_warning_while_it_stands() -> None:
+    (symptom,) = symptoms(with_running(SNAPSHOT, exposure="everybody uses it", exposure_hint="close it"))
+    assert symptom == Symptom(Code.OPEN_TO_STRANGERS, Severity.WARNING, "everybody uses it", "close it")

@@ -181,6 +181,8 @@ class MethodRun:
             shortfall_hint=shortfall.hint if shortfall else "",
             taken_away=(taken_away := disturbances.text(asyncio.get_running_loop().time())),
             taken_away_hint=disturbances.hint if taken_away else "",
+            exposure=self._up.exposure if self._up else "",
+            exposure_hint=self._up.exposure_hint if self._up else "",
             verified=self._verified,
             datapath=self._carrier.path,
             datapath_reason=self._carrier.reason,

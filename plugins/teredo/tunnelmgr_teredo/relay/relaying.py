@@ -140,7 +140,7 @@ class Relaying:
             raise Refused(Drop.DESTINATION)
         peer = self.peers.get(packed)
         if not self._guests.admits(client.mapped, now):
-            self._refuse(packet, Drop.UNSIGNED, now)
+            self._refuse(packet, self._guests.refusal, now)
             return
         if peer is not None and peer.is_valid(now):
             self._send(peer, packet)

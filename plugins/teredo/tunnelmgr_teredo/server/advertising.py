@@ -80,6 +80,8 @@ class Advertising:
         if not self._limits.allows_answer(datagram.remote.address, now):
             raise Refused(Drop.SOLICITATION_LIMIT)
         self._guests.welcome(datagram.remote, now)
+        if not self._guests.admits(datagram.remote, now):
+            raise Refused(self._guests.refusal)
         packet = self._advertisement_for(client.address)
         answer = _answer(packet, payload.authentication, OriginIndication(datagram.remote), secret)
         self._outbox.count("advertisements-sent")

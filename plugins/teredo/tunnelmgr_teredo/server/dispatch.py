@@ -72,7 +72,7 @@ class Dispatch:
         if is_bubble(packet) or not is_native(packet.destination) or leads_astray(packet.destination, self._unicast):
             raise Refused(Drop.SCOPE)
         if not self._guests.admits(source, now):
-            raise Refused(Drop.UNSIGNED)
+            raise Refused(self._guests.refusal)
         if not self._limits.allows_release(source.address, now):
             raise Refused(Drop.ECHO_LIMIT)
         self._outbox.deliver(payload.packet)

@@ -47,7 +47,7 @@ class TeredoServer(Tunnel):
         self._identity = identity = ServerIdentity(settings.addresses[0], own)
         self._ports = UdpPorts(_channels(settings), SERVED_HINTS, random, self.outbox)
         others = {PRIMARY: SECONDARY, SECONDARY: PRIMARY} if len(settings.addresses) > 1 else {}
-        self._guests = guests = Signatories() if settings.secure else Guests()
+        self._guests = guests = (Signatories if settings.secure else Guests)(settings.clients)
         self._advertising = Advertising(
             identity.primary, settings.mtu, settings.shared_secrets, others, limits, guests, self.outbox
         )
@@ -182,19 +182,22 @@ class TeredoServer(Tunnel):
             Notice("teredo.client-profile", f"clients use `method: {{type: teredo, server: {self._identity.primary}}}`")
         )
         details = {name: str(fact) for name, fact in self._facts().items() if isinstance(fact, str)}
-        self.outbox.say(Up(self._settings.host_config, details))
+        exposed = (_OPEN, _CLOSE_IT) if self._settings.is_open_exit else ()
+        self.outbox.say(Up(self._settings.host_config, details, (), *exposed))
 
     def _facts(self) -> dict[str, Fact]:
         settings, relaying = self._settings, self._relaying
         facts: dict[str, Fact] = {
             "server": ", ".join(map(str, settings.addresses)),
-            "answers": f"{len(settings.secure)} clients with a secret" if settings.secure else "everybody",
+            "answers": settings.guests,
         }
         if relaying is not None:
             facts |= {"relay": str(self._relay_endpoint), "exit": _EXITS[settings.exit], **relaying.facts()}
         return {**facts, "encrypted": False}
 
 
+_OPEN = "everybody who knows this server's address uses the IPv6 internet in the name of this host"
+_CLOSE_IT = "name the IPv4 prefixes of your clients in `clients`, or give them secrets in `secure`"
 _EXITS = {
     Exit.NATIVE: "native: 2001::/32 must be routed to this host",
     Exit.NAT66: "nat66: outgoing only, clients appear as this host",

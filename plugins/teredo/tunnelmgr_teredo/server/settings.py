@@ -62,6 +62,12 @@ class ServerSettings(Settings):
         description="Clients to serve, each with its secret. An empty list serves everybody; with `exit: nat66` strangers "
         "then use the IPv6 internet in this host's name.",
     )
+    clients: tuple[IPv4Network, ...] = Field(
+        default=(),
+        description="IPv4 prefixes to serve: clients whose routers have an address from there. "
+        "An empty list serves all networks. Beside `secure` a client needs both.",
+        examples=[["203.0.113.0/24"]],
+    )
     mtu: int = Field(default=LINK_MTU, ge=LINK_MTU, le=MTU_MAX, description="MTU to tell clients.", json_schema_extra=BYTES)
     private_deployment: tuple[IPv4Network, ...] = Field(
         default=(),
@@ -114,6 +120,17 @@ class ServerSettings(Settings):
             forwarding=True,
             translate=(TEREDO_PREFIX,) if self.exit is Exit.NAT66 else (),
         )
+
+    @property
+    def is_open_exit(self) -> bool:
+        """True if everybody may use the IPv6 internet in this host's name."""
+        return self.exit is Exit.NAT66 and not self.secure and not self.clients
+
+    @property
+    def guests(self) -> str:
+        """Who is served, in a few words."""
+        who = f"{len(self.secure)} clients with a secret" if self.secure else "clients" if self.clients else "everybody"
+        return f"{who} from {', '.join(map(str, self.clients))}" if self.clients else who
 
     @property
     def local_addresses(self) -> tuple[IPv4Address, ...]:

@@ -182,6 +182,33 @@ def test_a_far_end_with_secrets_carries_nothing_for_strangers() -> None:
     assert bench.send(udp_packet(NATIVE_HOST, CLIENT_A)) == []
 
 
+def test_a_far_end_for_some_networks_carries_nothing_for_others() -> None:
+    own = f"{CLIENT_A_MAPPED.address}/32"
+    others = far_end(exit="nat66", clients=["198.51.100.0/24"])
+    for packet in (SOLICITATION.payload, PACKETS["echo-test-request"].payload):
+        others.take(packet, CLIENT_A_MAPPED)
+    assert others.tunnel.status(others.now).counters["dropped-stranger"] == 2
+    assert others.sent() == others.send(udp_packet(NATIVE_HOST, CLIENT_A)) == []
+    bench = far_end(exit="nat66", clients=["198.51.100.0/24", own])
+    assert len(bench.take(SOLICITATION.payload, CLIENT_A_MAPPED)) == 1
+    assert len(bench.send(udp_packet(NATIVE_HOST, CLIENT_A))) == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "is_open"),
+    [
+        ({"exit": "nat66"}, True),
+        ({"exit": "nat66", "clients": ["192.0.2.0/24"]}, False),
+        ({"exit": "nat66", "secure": [SECRET]}, False),
+        ({"exit": "native"}, False),
+    ],
+)
+def test_a_far_end_that_strangers_use_in_its_name_says_so(settings: dict[str, Any], is_open: bool) -> None:
+    bench = far_end(**settings)
+    [up] = bench.take_events(Up)
+    assert bool(up.exposure) is bool(up.exposure_hint) is is_open
+
+
 def test_strangers_may_knock_at_the_clients_of_a_far_end_with_secrets() -> None:
     assert len(far_end(secure=[SECRET]).take(knock(CLIENT_A, OUR_CLIENT), CLIENT_A_MAPPED)) == 1
 
