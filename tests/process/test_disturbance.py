@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -114,5 +115,22 @@ def test_what_is_taken_away_now_and_then_is_put_back_for_ever(tmp_path: Path) ->
                 await until(lambda: table in stage.host.items.values())
                 await asyncio.sleep(ROUNDS_WITHIN / ROUNDS_MAX)
             assert State.DOWN not in stage.states
+
+    run(story())
+
+
+def test_status_tells_what_is_and_not_what_was_wished(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with living(tmp_path) as stage:
+            stage.say(up())
+            await until(lambda: State.UP in stage.states)
+            assert (stage.running.default_route, stage.running.firewall_stands) == (True, True)
+            table, route = found(stage, Table, purpose=Purpose.INBOUND), found(stage, Route, prefix=DEFAULT, table=254)
+            del stage.host.items[table.key], stage.host.items[route.key]  # nobody has been told yet
+            assert (stage.running.default_route, stage.running.firewall_stands) == (False, False)
+            assert isinstance(route, Route)
+            stage.host.items["other"] = replace(route, device="tm-work", metric=1)
+            assert stage.running.way_out == "tm-work"
+            del stage.host.items["other"]
 
     run(story())

@@ -9,17 +9,20 @@ from ipaddress import IPv4Address, IPv6Network
 
 from tunnelmgr.api.errors import TunnelError
 from tunnelmgr.api.network import Network
-from tunnelmgr.host.constants import DEVICE_SYSCTLS, FORWARDING
+from tunnelmgr.host.constants import DEVICE_SYSCTLS, FORWARDING, MAIN_TABLE
 from tunnelmgr.host.device_name import route_table
+from tunnelmgr.host.interface import Look
 from tunnelmgr.host.items import (
     Address,
     Advertisement,
     Item,
     KernelTunnel,
     Mtu,
+    Purpose,
     Route,
     Rule,
     Sysctl,
+    Table,
     Unreachable,
 )
 from tunnelmgr.host.plan import Step
@@ -104,6 +107,12 @@ class FakeHost:
         addresses = [item for item in self.items.values() if isinstance(item, Address)]
         found = ((one, item) for one in claimed for item in addresses if item.interface.network.overlaps(one))
         return next(((prefix, f"{item.interface} of {item.device}") for prefix, item in found), None)
+
+    def look(self, device: str) -> Look:
+        routes = [item for item in self.items.values() if isinstance(item, Route) and item.table == MAIN_TABLE]
+        best = min((one for one in routes if not one.prefix.prefixlen), key=lambda route: route.metric, default=None)
+        native = (self.outer.native_interface or "") if self.outer.native_ipv6 else ""
+        return Look(best.device if best else native, Table(device, Purpose.INBOUND, "").key in self.items)
 
     def barred(self, device: str) -> Mapping[str, int]:
         return self.barred_packets

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from ipaddress import IPv6Network
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from tunnelmgr.host.items import Item
 from tunnelmgr.host.plan import Step
@@ -26,6 +26,15 @@ class Tun(Protocol):
 
     def close(self) -> None:
         """Close the descriptor: the device vanishes. Closing twice is fine."""
+
+
+class Look(NamedTuple):
+    """What this machine shows at one moment, whatever was wished."""
+
+    way_out: str = ""
+    """The interface by which packets to the IPv6 internet leave; empty where they do not."""
+    firewall_stands: bool = True
+    """False while somebody else has changed the device's firewall or taken it away."""
 
 
 class Host(Protocol):
@@ -57,6 +66,9 @@ class Host(Protocol):
 
     def holder_of(self, claimed: Iterable[IPv6Network]) -> tuple[IPv6Network, str] | None:
         """Return the first of these prefixes that this host has some or all of already, with what that is in words."""
+
+    def look(self, device: str) -> Look:
+        """Return how things stand with a device: quick."""
 
     def barred(self, device: str) -> Mapping[str, int]:
         """Return how many packets came out of a kernel tunnel that may not, by names as in `status`: quick."""

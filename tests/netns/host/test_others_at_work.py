@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.netns.host.test_others import SOON, do, symptom
-from tests.netns.program import Tunnelmgr, ping
+from tests.netns.program import HOME, Tunnelmgr, ping
 from tests.peers.teredo_internet import TeredoInternet
 from tunnelmgr.lab.waiting import wait_for
 
@@ -104,3 +104,14 @@ def test_a_full_disk_keeps_nothing_from_being_put_back(far_end: TeredoInternet, 
 
 def free_pages(folder: Path) -> int:
     return os.statvfs(folder).f_bavail
+
+
+def test_of_two_tunnels_one_has_the_default_route_and_the_other_says_which(far_end: TeredoInternet, home: Tunnelmgr) -> None:
+    work = home.write_profile("work", HOME.replace("name: home", "name: work"))
+    said = home.run("up", work).stderr
+    assert "no default route (tm-home has it)" in said
+    assert (home.running("work")["default_route"], home.running("work")["way_out"]) == (False, "tm-home")
+    assert home.running()["default_route"] is True
+    assert "not through this tunnel but through tm-home" in home.run("status", "work").stdout
+    home.run("down", "work")
+    carries(far_end, home)

@@ -245,6 +245,12 @@ def test_the_screen_beside_native_ipv6_says_who_has_the_default_route() -> None:
     assert BESIDE_NATIVE_NOTE in shown
 
 
+def test_the_screen_says_which_interface_has_the_default_route_and_whether_the_firewall_stands() -> None:
+    shown = screen(with_running(UP, default_route=False, way_out="tm-work", firewall_stands=False))
+    assert "  default route     not through this tunnel but through tm-work\n" in shown
+    assert "  inbound           shut: the firewall was taken away, and nothing comes in until it is back\n" in shown
+
+
 def test_several_addresses_share_one_label() -> None:
     shown = screen(with_running(UP, addresses=("2001:db8::1", "2001:db8::2")))
     assert "  address           2001:db8::1\n                    2001:db8::2\n" in shown

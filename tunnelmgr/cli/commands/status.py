@@ -25,6 +25,7 @@ _INBOUND = {
     "established": "closed: answers, ICMPv6 errors and echo requests pass",
     "open": "open: no firewall of ours",
 }
+_SHUT = "shut: the firewall was taken away, and nothing comes in until it is back"
 
 _SHOWN_BY_US = {"address", "encrypted"}
 """Facts of a transport that have a row of ours."""
@@ -146,8 +147,9 @@ def _device_rows(run: Running, inbound: str) -> Iterable[render.Row]:
     yield from (("address", address) for address in run.addresses)
     yield from (("resolver", resolver) for resolver in run.resolvers)
     if run.addresses:
-        yield "default route", "through this tunnel" if run.default_route else "not through this tunnel"
-        yield "inbound", _INBOUND.get(inbound, inbound)
+        other = f" but through {run.way_out}" if run.way_out else ""
+        yield "default route", "through this tunnel" if run.default_route else f"not through this tunnel{other}"
+        yield "inbound", _INBOUND.get(inbound, inbound) if run.firewall_stands or inbound == "open" else _SHUT
     # What is wrong with it stands above, among the symptoms.
     yield from ((f"LAN {share.interface}", "not served" if share.trouble else share.words) for share in run.lan)
 

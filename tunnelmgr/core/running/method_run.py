@@ -167,14 +167,16 @@ class MethodRun:
         tunnel = self._driver.status()  # first: it makes the Tunnel hear what its paths carried
         counters = Counter(tunnel.counters)
         counters.update(self._carrier.barred)
-        device = self._wished(self._up) if self._up else None
+        device, look = self._wished(self._up) if self._up else None, self._host.look(self._profile.device)
         shortfall, disturbances = self._shortfall, self._configurator.disturbances
         return Running(
             device=self._profile.device,
             tunnel=replace(tunnel, counters=counters),
             addresses=tuple(str(interface.ip) for interface in device.addresses) if device else (),
             mtu=device.mtu if device else None,
-            default_route=device is not None and has_default_route(device),
+            default_route=device is not None and look.way_out == self._profile.device,
+            way_out=look.way_out,
+            firewall_stands=look.firewall_stands,
             beside_native=self._stands_beside_native,
             resolvers=tuple(map(str, device.resolvers)) if device and not shortfall else (),
             shortfall=shortfall.reason if shortfall else "",
@@ -293,7 +295,7 @@ class MethodRun:
     def _carries(self, desired: Desired, verified: str) -> None:
         """Packets flow, or there is no way to tell."""
         self._verified = verified
-        story = describe_device(desired)
+        story = describe_device(desired, self._host.look(desired.device).way_out)
         if story != self._told:  # a broker's neighbours come and go without anything to tell, and so do round trips
             self._told = story
             self._listener.progress(Progress("up", story))
@@ -368,14 +370,11 @@ def _in_words(latest: ProbeResult | OSError) -> str:
     return f"{latest.target} does not answer through the tunnel (0 of {latest.sent} probes)"
 
 
-def describe_device(device: Desired) -> str:
-    """Return one line on a device: name, addresses, MTU, what is routed into it, what may come in."""
+def describe_device(device: Desired, way_out: str) -> str:
+    """Return one line on a device: name, addresses, MTU, whether the IPv6 internet is behind it, what may come in."""
     addresses = " ".join(str(interface.ip) for interface in device.addresses)
-    route = "default route" if has_default_route(device) else "no default route"
+    wanted = any(destination.prefix.prefixlen == 0 for destination in device.destinations)
+    route = "default route" if way_out == device.device else "no default route"
+    held = f" ({way_out} has it)" if wanted and way_out not in {"", device.device} else ""
     inbound = "closed" if device.inbound is Inbound.ESTABLISHED else "open"
-    return f"{device.device} {addresses}  MTU {device.mtu}, {route}, inbound {inbound}"
-
-
-def has_default_route(device: Desired) -> bool:
-    """True if the whole IPv6 internet is routed into a device."""
-    return any(destination.prefix.prefixlen == 0 for destination in device.destinations)
+    return f"{device.device} {addresses}  MTU {device.mtu}, {route}{held}, inbound {inbound}"

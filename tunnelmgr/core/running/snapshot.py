@@ -23,6 +23,11 @@ class Running:
     addresses: tuple[str, ...] = ()
     mtu: int | None = None
     default_route: bool = False
+    """True if the kernel sends what is for the IPv6 internet into this tunnel."""
+    way_out: str = ""
+    """The interface into which it sends that; empty where it has no way."""
+    firewall_stands: bool = True
+    """False while somebody else has taken it away, and nothing comes in."""
     beside_native: bool = False
     """True if the default route is left to native IPv6."""
     resolvers: tuple[str, ...] = ()

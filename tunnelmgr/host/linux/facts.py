@@ -76,6 +76,12 @@ def look_up(destination: IPv4Address | IPv6Address, interface: int = 0) -> Looku
         return None
 
 
+def way_out() -> str:
+    """Return the interface by which packets to the IPv6 internet leave, be it ours; nothing where they do not."""
+    way = look_up(_SOMEWHERE6)
+    return dict(socket.if_nameindex()).get(way.interface, "") if way else ""
+
+
 def parse_route(message: bytes) -> Lookup | None:
     """Return what an `rtmsg` (rtnetlink(7)) says of the way; None if it leads to this host itself or nowhere."""
     if message[7] != _RTN_UNICAST:

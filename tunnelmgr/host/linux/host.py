@@ -8,8 +8,10 @@ from ipaddress import IPv6Network
 from typing import Any
 
 from tunnelmgr.host.device_name import nft_table
+from tunnelmgr.host.interface import Look
 from tunnelmgr.host.items import Advertisement, Item, LinkUp, Purpose, Resolvers, Sysctl, Table
 from tunnelmgr.host.linux.barrier import switch_off
+from tunnelmgr.host.linux.facts import way_out
 from tunnelmgr.host.linux.holdings import holder_of
 from tunnelmgr.host.linux.monitor import watch
 from tunnelmgr.host.linux.netlink import Netlink
@@ -52,6 +54,9 @@ class LinuxHost:
 
     def holder_of(self, claimed: Iterable[IPv6Network]) -> tuple[IPv6Network, str] | None:
         return holder_of(claimed)
+
+    def look(self, device: str) -> Look:
+        return Look(way_out(), device not in self._open_to_strangers())
 
     def barred(self, device: str) -> Mapping[str, int]:
         try:
