@@ -232,7 +232,7 @@ def test_a_far_end_that_is_not_there_is_waited_for_and_found(ends: Ends) -> None
 
 def state_of(end: Tunnelmgr) -> str:
     """The state of a profile that may not run yet."""
-    said = end.run("status", "home", "--json", check=False).stdout
+    said = end.run("status", end.profile, "--json", check=False).stdout
     [profile] = json.loads(said)["data"]["profiles"]
     return str(profile["state"])
 
