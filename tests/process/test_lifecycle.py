@@ -229,6 +229,14 @@ def test_a_permanent_failure_ends_with_its_reason_and_code(tmp_path: Path) -> No
     assert (error.message, error.hint, error.exit_code) == ("login refused for me", "check the password", 77)
 
 
+def test_a_permanent_failure_without_a_code_never_says_try_later(tmp_path: Path) -> None:
+    def disturb(stage: Stage) -> None:
+        stage.tunnel.outbox.say(Down("nobody home", permanent=True))
+
+    _, error = run(ending(tmp_path, disturb))
+    assert (error.message, error.exit_code) == ("nobody home", 1)
+
+
 @pytest.mark.requirement("T-SE-001")
 def test_a_tunnel_that_raises_ends_as_a_bug_of_its_plugin(tmp_path: Path) -> None:
     def disturb(stage: Stage) -> None:

@@ -31,7 +31,8 @@ from tunnelmgr.host.surroundings import Surroundings
 def up(profile: str, *, timeout: float, keep: bool, foreground: bool, dry_run: bool) -> ExitCode:
     """Bring a tunnel up and wait until it carries packets.
 
-    Not up in time, it says why, undoes everything and exits 75. In the foreground it goes on trying.
+    Not up in time, it says why, undoes everything and exits with the code of the reason, 75 where nobody answered. In the
+    foreground it goes on trying.
     """
     if foreground and keep:
         raise click.UsageError("--keep is for the background: in the foreground it always goes on trying")

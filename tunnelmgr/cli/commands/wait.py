@@ -18,19 +18,22 @@ _LOOK_INTERVAL = 0.1  # seconds between looks for a process that may come
 def wait(profile: str, timeout: float) -> None:
     """Wait until a tunnel carries packets.
 
-    One that is not running may still come; exits 3 when it is not up in time.
+    One that is not running may still come; exits 3 when it is not up in time, and at once when it failed for good.
     """
     deadline = time.monotonic() + timeout
     reason = ""
     while (left := deadline - time.monotonic()) > 0:
-        client = overview.client_of(profile, Runtime.from_environment())
-        if client:
-            try:
+        try:
+            client = overview.client_of(profile, Runtime.from_environment())
+            if client:
                 if (last := accompany(client.name, client.follow(left), lambda _: None)) is None:
                     return
                 reason = last.condition.reason
-            except TunnelError as error:  # its process ended; it may be started again
-                reason = error.message
+        except TunnelError as error:
+            # Its process ended, or there is none of this name: one may be started, from a file that is found by no name.
+            if error.exit_code.permanent and error.exit_code is not ExitCode.NO_PROFILE:
+                raise
+            reason = error.message
         time.sleep(min(_LOOK_INTERVAL, max(0.0, deadline - time.monotonic())))
     raise TunnelError(
         f"{profile} is not up after {timeout:g} s" + (f": {reason}" if reason else ""),

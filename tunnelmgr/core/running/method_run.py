@@ -266,7 +266,9 @@ class MethodRun:
         self._up, self._verified = None, ""
         await self._configure()
         if down.permanent:
-            raise TunnelError(down.reason, hint=down.hint, exit_code=down.code)
+            # "Try later", which is what a Tunnel says that names no code, would not be so.
+            code = ExitCode.FAILED if down.code is ExitCode.NO_ANSWER else down.code
+            raise TunnelError(down.reason, hint=down.hint, exit_code=code)
         self.failure = down.code
         self._is(Condition(State.DOWN, Code.DOWN, down.reason, down.hint))
 

@@ -76,7 +76,7 @@ class RawChannel:
         if failed.code is FailureCode.NO_PERMISSION:
             hint = "raw sockets need the capability CAP_NET_RAW; run it as root"
             return Down(failed.text, hint, ExitCode.NO_PERMISSION, permanent=True)
-        return Down(failed.text, f"check `local`: {self.local} must be an address of this host")
+        return Down(failed.text, f"check `local`: {self.local} must be an address of this host", ExitCode.FAILED)
 
     def handle_timeout(self, now: float) -> None:
         """Ask again for a channel that could not be had."""

@@ -40,6 +40,13 @@ from tunnelmgr_tsp.wire.messages import Action, Offer
 _UNREACHABLE = 3  # ICMPv4 type; RFC 792
 
 
+_LOCAL_FAULTS = {
+    FailureCode.NO_PERMISSION: ExitCode.NO_PERMISSION,
+    FailureCode.NOT_FOUND: ExitCode.FAILED,  # the local address
+    FailureCode.IN_USE: ExitCode.FAILED,
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Exhausted:
     """Every broker was asked in vain."""
@@ -142,7 +149,7 @@ class Connecting:
         elif isinstance(effect, OpenChannel) and effect.kind is ChannelKind.RAW41:
             self._raw_opened(result, now)
         elif isinstance(result, Failed):
-            code = ExitCode.NO_PERMISSION if result.code is FailureCode.NO_PERMISSION else ExitCode.NO_ANSWER
+            code = _LOCAL_FAULTS.get(result.code, ExitCode.NO_ANSWER)
             self._fail(Trouble(result.text, Remedy.RETRY, "", code), now)
         elif self._attempt is not None and self._attempt.medium is Medium.UDP and isinstance(effect, OpenChannel):
             self._attempt.begin(effect.local.address, now)
