@@ -7,13 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.process.stage import ADDRESS, DEFAULT, Stage, living, until, up
+from tests.process.stage import ADDRESS, DEFAULT, TARGET, Stage, living, until, up
 from tests.process.virtual_time import run
+from tunnelmgr.api.events import Up
+from tunnelmgr.api.hostconfig import HostConfig
 from tunnelmgr.core.condition import Code, State
 from tunnelmgr.core.running.lifecycle import STANDING_BACK
 from tunnelmgr.daemon.health import Severity, symptoms
 from tunnelmgr.host.disturbance import REMEMBERED, ROUNDS_MAX, ROUNDS_WITHIN
-from tunnelmgr.host.items import Address, Item, LinkUp, Mtu, Purpose, Route, Rule, Sysctl, Table
+from tunnelmgr.host.items import Address, Item, LinkUp, Mtu, Purpose, Resolvers, Route, Rule, Sysctl, Table
+from tunnelmgr.host.resolvers import ResolverHelper
 
 
 def found(stage: Stage, kind: type[Item], **fields: object) -> Item:
@@ -132,5 +135,25 @@ def test_status_tells_what_is_and_not_what_was_wished(tmp_path: Path) -> None:
             stage.host.items["other"] = replace(route, device="tm-work", metric=1)
             assert stage.running.way_out == "tm-work"
             del stage.host.items["other"]
+
+    run(story())
+
+
+def test_what_the_tunnel_works_without_is_left_to_whoever_takes_it_away(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with living(tmp_path, dns=True) as stage:
+            stage.host.helper = ResolverHelper.RESOLVCONF
+            stage.host.suspected = ("NetworkManager",)
+            stage.say(Up(HostConfig(addresses=(ADDRESS,), dns=(TARGET,))))
+            await until(lambda: stage.has(Resolvers))
+            resolvers = found(stage, Resolvers)
+            for _ in range(ROUNDS_MAX):
+                stage.host.take_away(resolvers)
+                await until(lambda: stage.has(Resolvers))
+            stage.host.take_away(resolvers)
+            await asyncio.sleep(1)
+            assert not stage.has(Resolvers)
+            assert stage.life.snapshot().condition.state is State.UP
+            assert (Code.RESOLVERS, "it could be NetworkManager") in [(code, hint) for code, _, hint in told(stage)]
 
     run(story())

@@ -3,14 +3,14 @@
 import asyncio
 import errno
 import logging
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
 from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.host.desired import Desired
 from tunnelmgr.host.device_name import is_ours
-from tunnelmgr.host.disturbance import Disturbances, taken_away
+from tunnelmgr.host.disturbance import ContestedError, Disturbances, taken_away
 from tunnelmgr.host.interface import Host
 from tunnelmgr.host.items import Advertisement, Fate, Item, KernelTunnel, Purpose, Resolvers, Rule, Sysctl, Table
 from tunnelmgr.host.journal import Journal, JournalUnwritableError
@@ -44,6 +44,8 @@ class Configurator:
         self.disturbances = Disturbances()
         self._had: Collection[Item] = ()
         """What the last `apply` wanted there."""
+        self._ceded: dict[Hashable, Shortfall] = {}
+        """What others take away again and again and the tunnel works without, by key: it is left to them."""
 
     async def apply(self, desired: Desired) -> list[Step]:
         """Make it so; return the steps taken, none when it was so already.
@@ -60,11 +62,10 @@ class Configurator:
             raise TunnelError(
                 f"{desired.device}: cannot read what is configured: {error.strerror}", hint="run as root"
             ) from error
-        self.shortfalls = ()
+        self.shortfalls = tuple(self._ceded.values())
         ours = frozenset(self._ours())
         wished = wanted(desired, actual, self._helper(desired, around), ours)
-        steps = changes(wished, actual)
-        self._mind(taken_away(self._had, actual, [step.after for step in steps if step.after]))
+        steps = self._uncontested(changes(wished, actual), actual)
         self._had, undone = (), []
         for number, step in enumerate(steps):
             try:
@@ -93,7 +94,7 @@ class Configurator:
         Settings of the device itself stay until it vanishes. To be called before the Tun is closed. Raises TunnelError,
         after the rest is done, when something cannot be taken back: it stays in the journal.
         """
-        self._had = ()
+        self._had, self._ceded = (), {}
         steps = [step for step in taken_back(self._journal.net()) if not self._left_to_another_profile(step)]
         failures = await self._undo(steps)
         if failures:
@@ -128,9 +129,20 @@ class Configurator:
     def _ours(self) -> list[Item]:
         return [step.after for step in self._journal.net() if step.after]
 
-    def _mind(self, lost: Collection[Item]) -> None:
-        if lost:
-            self.disturbances.note(lost, self._host.suspects(lost), asyncio.get_running_loop().time())
+    def _uncontested(self, steps: Sequence[Step], actual: Collection[Item]) -> list[Step]:
+        """Return the steps without what is left to others. Raises ContestedError where the tunnel cannot be without it."""
+        steps = [step for step in steps if step.item.key not in self._ceded]
+        lost = taken_away(self._had, actual, [step.after for step in steps if step.after])
+        try:
+            if lost:
+                self.disturbances.note(lost, self._host.suspects(lost), asyncio.get_running_loop().time())
+        except ContestedError as error:
+            if any(_need_of(Step(None, item)) is _Need.VITAL for item in lost):
+                raise
+            given_up = {item.key: Shortfall(item, error.message, self.disturbances.hint) for item in lost}
+            self._ceded |= given_up
+            self.shortfalls += tuple(given_up.values())
+        return [step for step in steps if step.item.key not in self._ceded]
 
     def _helper(self, desired: Desired, around: Surroundings) -> ResolverHelper | None:
         if not desired.resolvers:
