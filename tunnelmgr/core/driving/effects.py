@@ -4,7 +4,7 @@ import asyncio
 import logging
 import socket
 import threading
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from errno import EACCES, EADDRINUSE, EADDRNOTAVAIL, ECONNREFUSED, ECONNRESET, EPERM, EPIPE
 from ipaddress import IPv4Address
@@ -111,32 +111,27 @@ class Effects:
             _log.exception("%s", _words(effect))
             return Failed(FailureCode.CRASHED, f"{_words(effect)}: {type(error).__name__}: {error}")
 
-    def _carry_out(self, effect: Effect) -> Coroutine[None, None, object]:
+    async def _carry_out(self, effect: Effect) -> object:
         match effect:
             case OpenChannel():
-                return self._channels.open_stream(effect)
+                return await self._channels.open_stream(effect)
             case CloseChannel():
-                return _done_at_once()
+                return None  # `perform` has closed it
             case Resolve():
-                return _resolve(effect.name)
+                return await _resolve(effect.name)
             case Ping():
-                return ping(effect.target, effect.source)
+                return await ping(effect.target, effect.source)
             case Fetch():
-                return _in_a_thread(lambda: _fetch(effect))
+                return await _in_a_thread(lambda: _fetch(effect))
             case Remember():
-                return self._remember(effect)
+                self._memory.remember(self._method, effect.key, effect.value, effect.lifetime)
+                return None
             case Ask():
-                return self._ask(effect)
+                if (service := self._services.get(effect.service)) is None:
+                    raise EffectError(FailureCode.UNSUPPORTED, f"the transport names no service {effect.service!r}")
+                return await service.handle(effect.request)
             case MapPort() | UnmapPort():
-                return _unsupported("no port mapping protocol is built in")
-
-    async def _remember(self, effect: Remember) -> None:
-        self._memory.remember(self._method, effect.key, effect.value, effect.lifetime)
-
-    async def _ask(self, effect: Ask) -> object:
-        if (service := self._services.get(effect.service)) is None:
-            raise EffectError(FailureCode.UNSUPPORTED, f"the transport names no service {effect.service!r}")
-        return await service.handle(effect.request)
+                raise EffectError(FailureCode.UNSUPPORTED, "no port mapping protocol is built in")
 
 
 class EffectError(Exception):
@@ -225,14 +220,6 @@ def _fetch(effect: Fetch) -> Response:
 def _failed(effect: Effect, error: OSError) -> Failed:
     code = _CODES.get(error.errno or 0, FailureCode.UNREACHABLE)
     return Failed(code, f"{_words(effect)}: {error.strerror or error}")
-
-
-async def _done_at_once() -> object:
-    return None
-
-
-async def _unsupported(text: str) -> object:
-    raise EffectError(FailureCode.UNSUPPORTED, text)
 
 
 def _words(effect: Effect) -> str:

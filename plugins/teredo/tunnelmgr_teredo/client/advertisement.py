@@ -7,7 +7,6 @@ from itertools import islice
 from tunnelmgr.api.errors import WireError
 from tunnelmgr.api.network import Endpoint
 from tunnelmgr.api.packets.discovery import RouterAdvertisement
-from tunnelmgr.api.packets.discovery_options import PrefixInformation
 from tunnelmgr.api.packets.icmpv6 import parse_icmpv6
 from tunnelmgr.api.packets.ipv6 import IPv6Packet
 from tunnelmgr_teredo.client.servers import Server
@@ -36,9 +35,9 @@ def read_advertisement(payload: Payload, server: Server, unicast: GlobalUnicast)
     if payload.origin is None or not unicast.has_endpoint(payload.origin.endpoint):
         raise Refused(Drop.RA_ORIGIN)
     advertisement = _router_advertisement(payload)
-    if len(advertisement.prefixes) != 1:
+    # Made of the primary address, also when the secondary one answers.
+    if [option.prefix for option in advertisement.prefixes] != [server_prefix(server.primary)]:
         raise Refused(Drop.RA_PREFIX)
-    _require_prefix(advertisement.prefixes[0], server)
     mtu = LINK_MTU if advertisement.mtu is None else advertisement.mtu
     if not LINK_MTU <= mtu <= MTU_MAX:
         raise Refused(Drop.RA_MTU)
@@ -56,12 +55,6 @@ def _router_advertisement(payload: Payload) -> RouterAdvertisement:
     if not isinstance(message, RouterAdvertisement):
         raise Refused(Drop.RA_CONTENT)
     return message
-
-
-def _require_prefix(option: PrefixInformation, server: Server) -> None:
-    # Made of the primary address, also when the secondary one answers.
-    if option.prefix != server_prefix(server.primary):
-        raise Refused(Drop.RA_PREFIX)
 
 
 def _probe(advertisement: RouterAdvertisement) -> tuple[IPv6Address, ...]:

@@ -8,7 +8,7 @@ from random import Random
 from tunnelmgr.api.datagrams import ChannelEvent, ChannelFailed, Datagram, IcmpReceived
 from tunnelmgr.api.effects import Effect, EffectResult, Failed, FailureCode, OpenChannel
 from tunnelmgr.api.error_answers import ErrorAnswers
-from tunnelmgr.api.errors import ExitCode, WireError
+from tunnelmgr.api.errors import ExitCode
 from tunnelmgr.api.events import Down, Notice, Stopped, Up
 from tunnelmgr.api.hostconfig import HostConfig
 from tunnelmgr.api.network import Endpoint, Network
@@ -90,16 +90,13 @@ class TeredoClient(Tunnel):
         self._act_on_news(now)
 
     def receive_packet(self, packet: bytes, now: float) -> None:
-        try:
+        with counted_by(self.outbox):
             packet = packet[: ipv6_length(packet)]
-        except WireError:
-            self.outbox.drop(Drop.MALFORMED)
-            return
-        if self._transmission is None:
+            if self._transmission is not None:
+                self._transmission.transmit(packet, now)
+                return
             self.outbox.drop(Drop.NOT_QUALIFIED)
             self._errors.unreachable(packet, now)
-        else:
-            self._transmission.transmit(packet, now)
 
     def channel_changed(self, event: ChannelEvent, now: float) -> None:
         match event:

@@ -2,39 +2,19 @@
 
 from ipaddress import IPv4Address
 from random import Random
-from typing import Protocol
 
 from tunnelmgr.api.datagrams import ChannelKind, Datagram
 from tunnelmgr.api.effects import Cancel, CloseChannel, Done, Effect, EffectResult, OpenChannel
 from tunnelmgr.api.network import Endpoint
 from tunnelmgr.api.outbox import Outbox
 from tunnelmgr.api.tunnel import earliest
+from tunnelmgr_teredo.client.filtering import FilteringTest
+from tunnelmgr_teredo.client.refresh_interval import RefreshInterval
 from tunnelmgr_teredo.constants import SERVICE_PORTS
 from tunnelmgr_teredo.drops import Drop, Refused
 
-
-class Errand(Protocol):
-    """One question; it ends by itself, or with the address."""
-
-    @property
-    def channel(self) -> str:
-        """The channel of its port."""
-
-    @property
-    def done(self) -> bool:
-        """True when it needs its port no more."""
-
-    def begin(self, now: float) -> None:
-        """The port is open."""
-
-    def receive(self, datagram: Datagram, now: float) -> None:
-        """Take what arrived on the port. Raises WireError."""
-
-    def handle_timeout(self, now: float) -> None:
-        """Do what is due."""
-
-    def next_timeout(self) -> float | None:
-        """Return when something is."""
+Errand = FilteringTest | RefreshInterval
+"""It begins when its port is open, and ends with the address, or when it is `done` and needs the port no more."""
 
 
 class Errands:

@@ -15,6 +15,11 @@ from tunnelmgr_teredo.constants import LINK_MTU, MTU_MAX, PEERS_MAX, REFRESH_INT
 from tunnelmgr_teredo.wire.address import GlobalUnicast
 from tunnelmgr_teredo.wire.datagram import SharedSecret
 
+PrivateDeployment = Annotated[
+    tuple[IPv4Network, ...],
+    Field(description="Private IPv4 prefixes to use as if they were public: a Teredo network of your own."),
+]
+
 
 class NativeMode(Enum):
     """What a client does while this host has IPv6 by other means (RFC 4380 section 5.5)."""
@@ -149,11 +154,7 @@ class ClientSettings(Settings):
         default=False,
         description="Find Teredo clients on the same link by multicast. Use it only where you trust the hosts of the link.",
     )
-    private_deployment: tuple[IPv4Network, ...] = Field(
-        default=(),
-        description="Private IPv4 prefixes to use as if they were public: a Teredo network of your own.",
-        examples=[["10.0.0.0/8"]],
-    )
+    private_deployment: PrivateDeployment = Field(default=(), examples=[["10.0.0.0/8"]])
     peers_max: int = Field(default=PEERS_MAX, ge=16, le=1_048_576, description="How many peers are remembered at most.")
 
     @model_validator(mode="after")

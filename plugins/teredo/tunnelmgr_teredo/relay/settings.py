@@ -1,6 +1,6 @@
 """What may stand in a profile under `method:` for a Teredo relay of its own."""
 
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from ipaddress import IPv4Address, IPv6Address, IPv6Network
 from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -9,6 +9,7 @@ from tunnelmgr.api.hostconfig import HostConfig
 from tunnelmgr.api.report import NetworkReport
 from tunnelmgr.api.settings import Settings
 from tunnelmgr.api.transport import Fit, Suitability
+from tunnelmgr_teredo.client.settings import PrivateDeployment
 from tunnelmgr_teredo.constants import (
     LINK_LOCAL_PREFIX,
     LINK_MTU,
@@ -62,9 +63,7 @@ class RelayServiceSettings(Settings):
         description="Open a NAT in front of this relay towards each client. It is better to forward the port. Left out, "
         "a relay that serves this host alone does so while this host has no public IPv4 address.",
     )
-    private_deployment: tuple[IPv4Network, ...] = Field(
-        default=(), description="Private IPv4 prefixes to use as if they were public: a Teredo network of your own."
-    )
+    private_deployment: PrivateDeployment = ()
     peers_max: int = Field(
         default=RELAY_PEERS_MAX,
         ge=RELAY_PEERS_MIN,

@@ -5,9 +5,8 @@ a relay and back, and all others skip it. The address answers pings like any hos
 Nothing is remembered of any client.
 """
 
-from collections.abc import Mapping
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv6Address, IPv6Network
+from ipaddress import IPv6Address, IPv6Network
 from typing import NamedTuple
 
 from tunnelmgr.api.datagrams import Datagram
@@ -27,6 +26,7 @@ from tunnelmgr_teredo.constants import SERVER_RETRANSMIT_TIMER, SOLICITATIONS_KE
 from tunnelmgr_teredo.drops import Drop, Refused
 from tunnelmgr_teredo.relay.guests import Guests
 from tunnelmgr_teredo.server.limits import ServerLimits
+from tunnelmgr_teredo.server.settings import ServerSettings
 from tunnelmgr_teredo.wire.address import InterfaceIdentifier, server_link_local, server_prefix
 from tunnelmgr_teredo.wire.datagram import Authentication, OriginIndication, Payload, SharedSecret
 
@@ -39,24 +39,19 @@ class Advertising:
 
     def __init__(
         self,
-        primary: IPv4Address,
-        mtu: int,
-        secrets: Mapping[bytes, SharedSecret],
-        others: Mapping[str, str],
+        settings: ServerSettings,
         limits: ServerLimits,
         guests: Guests,
         outbox: Outbox,
     ) -> None:
-        """Prepare to speak for `primary`.
-
-        `secrets` by client identifier: empty, this server answers everybody. `others` maps each channel to that of the
-        other address, where there is one.
-        """
+        primary, *second = settings.addresses
         self._link_local = server_link_local(primary)
         self._prefix = server_prefix(primary)
-        self._mtu = mtu
-        self._secrets = secrets
-        self._others = others
+        self._mtu = settings.mtu
+        self._secrets = settings.shared_secrets
+        """By client identifier. Without any this server answers everybody."""
+        self._others = {PRIMARY: SECONDARY, SECONDARY: PRIMARY} if second else {}
+        """The channel of the other address, where there is one."""
         self._limits = limits
         self._guests = guests
         self._outbox = outbox

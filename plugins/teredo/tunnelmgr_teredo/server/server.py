@@ -46,11 +46,8 @@ class TeredoServer(Tunnel):
         own = frozenset((*settings.addresses, *settings.local_addresses))
         self._identity = identity = ServerIdentity(settings.addresses[0], own)
         self._ports = UdpPorts(_channels(settings), SERVED_HINTS, random, self.outbox)
-        others = {PRIMARY: SECONDARY, SECONDARY: PRIMARY} if len(settings.addresses) > 1 else {}
         self._guests = guests = (Signatories if settings.secure else Guests)(settings.clients)
-        self._advertising = Advertising(
-            identity.primary, settings.mtu, settings.shared_secrets, others, limits, guests, self.outbox
-        )
+        self._advertising = Advertising(settings, limits, guests, self.outbox)
         self._admission = Admission(identity, self._unicast)
         self._dispatch = Dispatch(identity, self._unicast, limits, guests, self.outbox)
         self._relay_outbox = Outbox()

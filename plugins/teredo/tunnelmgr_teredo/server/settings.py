@@ -1,7 +1,7 @@
 """What may stand in a profile under `method:` for a Teredo server, with or without a relay beside it."""
 
 from enum import Enum
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address
 from typing import Self
 
 from pydantic import Field, model_validator
@@ -10,7 +10,7 @@ from tunnelmgr.api.hostconfig import HostConfig
 from tunnelmgr.api.report import NetworkReport
 from tunnelmgr.api.settings import BYTES, Settings
 from tunnelmgr.api.transport import Fit, Suitability
-from tunnelmgr_teredo.client.settings import SecureSettings
+from tunnelmgr_teredo.client.settings import PrivateDeployment, SecureSettings
 from tunnelmgr_teredo.constants import LINK_MTU, MTU_MAX, RELAY_PEERS_MAX, RELAY_PORT, TEREDO_PREFIX
 from tunnelmgr_teredo.wire.address import GlobalUnicast
 from tunnelmgr_teredo.wire.datagram import SharedSecret
@@ -69,11 +69,7 @@ class ServerSettings(Settings):
         examples=[["203.0.113.0/24"]],
     )
     mtu: int = Field(default=LINK_MTU, ge=LINK_MTU, le=MTU_MAX, description="MTU to tell clients.", json_schema_extra=BYTES)
-    private_deployment: tuple[IPv4Network, ...] = Field(
-        default=(),
-        description="Private IPv4 prefixes to use as if they were public: a Teredo network of your own.",
-        examples=[["10.0.0.0/8"]],
-    )
+    private_deployment: PrivateDeployment = Field(default=(), examples=[["10.0.0.0/8"]])
     peers_max: int = Field(
         default=RELAY_PEERS_MAX,
         ge=64,
