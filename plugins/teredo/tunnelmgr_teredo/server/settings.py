@@ -1,7 +1,7 @@
 """What may stand in a profile under `method:` for a Teredo server, with or without a relay beside it."""
 
 from enum import Enum
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 from typing import Self
 
 from pydantic import Field, model_validator
