@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help test lint unit netns test-vm demo requirements manual nat-matrix mutants shape clean system-packages
+.PHONY: help test lint unit netns test-vm demo requirements manual nat-matrix hostile mutants shape clean system-packages
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -46,6 +46,9 @@ manual: .venv/installed  ## write docs/profile.md from the settings models
 
 nat-matrix: .venv/installed system-packages  ## Teredo clients behind every kind of NAT call each other (3 minutes)
 	@$(BIN)/python -m tools.nat_matrix
+
+hostile: .venv/installed system-packages  ## peers that say what they should not, damaged anew in each of ROUNDS (20)
+	@for seed in $$(seq $(or $(ROUNDS),20)); do HOSTILE_SEED=$$seed $(BIN)/pytest -q tests/netns/test_hostile.py || exit 1; done
 
 mutants: .venv/installed  ## break the code behind 20 requirements, one at a time: the cited test must fail (SEED=1)
 	@$(BIN)/python -m tools.mutants $(SEED)
