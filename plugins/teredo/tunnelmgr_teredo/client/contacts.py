@@ -91,6 +91,7 @@ class Contacts:
     def forget(self, peer: Peer) -> None:
         """Drop what is due for a peer."""
         peer.contact_until = peer.round_at = peer.direct_bubble_at = peer.answer_at = None
+        peer.asked_as_miredo = False
 
     def answer(self, peer: Peer, trailers: tuple[Trailer, ...], now: float) -> None:
         """Answer an indirect bubble of a Teredo peer as soon as the limits allow; `trailers` came with it."""
@@ -117,6 +118,19 @@ class Contacts:
     def answer_relay(self, relay: IPv6Address, origin: Endpoint, now: float) -> None:
         """Answer the bubble of a relay, which opens our NAT for it; `relay` may be a link-local address (Miredo)."""
         self._bubble(relay, origin, now)
+
+    def answer_proven(self, peer: Peer, now: float) -> None:
+        """Answer a bubble that proved another mapping than the peer's address has, unless a packet that waited has done so.
+
+        The peer learns only from this that we heard it, and would wait for its next round.
+        """
+        if self._extensions.symmetric and peer.sent_at != now:
+            self._direct_bubble(peer, now)
+
+    def ask_as_miredo(self, peer: Peer, now: float) -> None:
+        """Ask a peer that answers us from elsewhere without a proof, as Miredo behind a symmetric NAT does."""
+        if self._extensions.symmetric and peer.round_at is not None and not peer.asked_as_miredo:
+            self._bubble_from_link_local(peer, now)
 
     def is_proof(self, peer: Peer, trailers: tuple[Trailer, ...]) -> bool:
         """True if a direct bubble with these trailers answers an indirect one of ours."""
@@ -226,7 +240,12 @@ class Contacts:
             return
         self._bubble(peer.address, peer.teredo.server_endpoint, now, (self._proofs.question(peer),))
         if peer.rounds.unanswered > 1:
-            # Not the first: it may be Miredo behind a symmetric NAT, which answers to a link-local address only.
+            self._bubble_from_link_local(peer, now)
+
+    def _bubble_from_link_local(self, peer: Peer, now: float) -> None:
+        """Ask what Miredo behind a symmetric NAT proves its mapping by; not at first, since no other peer needs it."""
+        if peer.teredo is not None:
+            peer.asked_as_miredo = True
             source = self._proofs.link_local(peer.address)
             self._bubble(peer.address, peer.teredo.server_endpoint, now, source=source)
 

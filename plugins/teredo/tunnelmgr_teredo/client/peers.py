@@ -49,6 +49,8 @@ class Peer:
     direct_bubble_at: float | None = None
     answer_at: float | None = None
     echo_tests: tuple[EchoTest, ...] = ()
+    asked_as_miredo: bool = False
+    """True if a bubble from a link-local address went out since the contact began."""
     nonce_sent: bytes | None = None
     """Of our last indirect bubble: a direct one that repeats it is the peer's, wherever it comes from."""
     nonce_received: bytes | None = None

@@ -95,6 +95,9 @@ class Reception:
         elif peer is not None and is_bubble(packet) and self._book.contacts.is_proof(peer, trailers):
             self._trust_elsewhere(peer, remote, now)
         else:
+            same_nat = remote.address == TeredoAddress.parse(packet.source).mapped.address
+            if peer is not None and same_nat and is_bubble(packet):
+                self._book.contacts.ask_as_miredo(peer, now)
             raise Refused(Drop.MISMATCH)
         self._pass_up(payload.packet, packet)
 
@@ -110,6 +113,7 @@ class Reception:
             raise Refused(Drop.ORIGIN)
         self._book.trust(peer, remote, now)
         self._outbox.count("bubbles-received")
+        self._book.contacts.answer_proven(peer, now)
 
     def _from_native(self, payload: Payload, packet: IPv6Packet, remote: Endpoint, now: float) -> None:
         if not self._relays.accepts(remote.address):

@@ -124,3 +124,16 @@ def test_miredo_behind_a_symmetric_nat_is_asked_from_a_link_local_address_in_the
     client_b.receive(bubble(CLIENT_A, hidden), ELSEWHERE)
     assert client_b.take_events(PathUp)[0].remote == ELSEWHERE
     assert client_b.delivered() == []
+
+
+@pytest.mark.requirement("T-RX-001")
+def test_a_bubble_without_proof_from_another_port_is_answered_from_a_link_local_address_at_once(client_b: Bench) -> None:
+    other_port = CLIENT_A_MAPPED._replace(port=53)
+    contacting_a(client_b)
+    for _ in range(3):
+        client_b.receive(bubble(CLIENT_A, CLIENT_B), other_port)
+    [asked] = client_b.sent()
+    hidden = IPv6Packet.parse(asked.data).source
+    assert (asked.remote, hidden.is_link_local) == (SERVER_OF_A, True), "once, through the peer's server"
+    client_b.receive(bubble(CLIENT_A, hidden), other_port)
+    assert client_b.take_events(PathUp)[0].remote == other_port
