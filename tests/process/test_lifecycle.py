@@ -14,14 +14,14 @@ import pytest
 
 from tests.process.stage import ADDRESS, DEFAULT, OTHER, TARGET, Stage, ending, living, until, up
 from tests.process.virtual_time import run
-from tunnelmgr.api.datagrams import ChannelKind, Datagram
+from tunnelmgr.api.datagrams import ChannelFailed, ChannelKind, Datagram
 from tunnelmgr.api.effects import OpenChannel
 from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.api.events import Down, Notice, Up
 from tunnelmgr.api.hostconfig import HostConfig
 from tunnelmgr.api.network import Endpoint, Network
 from tunnelmgr.api.status import PeerStatus, TunnelStatus
-from tunnelmgr.core.condition import State
+from tunnelmgr.core.condition import Condition, State
 from tunnelmgr.core.profiles.profile import DefaultRouteWish, NetworkSettings
 from tunnelmgr.host.fake import FakeHost
 from tunnelmgr.host.items import Address, Item, Purpose, Resolvers, Rule, Table, Unreachable
@@ -227,6 +227,38 @@ def test_a_permanent_failure_ends_with_its_reason_and_code(tmp_path: Path) -> No
 
     _, error = run(ending(tmp_path, disturb))
     assert (error.message, error.hint, error.exit_code) == ("login refused for me", "check the password", 77)
+
+
+def told_down(folder: Path, network: Network, failed: ChannelFailed | None = None) -> Condition:
+    """Return what is said when nobody answers on a host like this."""
+
+    async def story() -> Condition:
+        stage = Stage(folder, network=NetworkSettings(), methods=1, host=FakeHost(network))
+        running = asyncio.create_task(stage.life.run())
+        await until(lambda: stage.tunnel.networks)
+        if failed:
+            assert stage.life._run
+            stage.life._run._driver._channel_changed(failed)
+        stage.say(Down("no answer from 192.0.2.1:3544", "check that UDP may leave"))
+        await until(lambda: State.DOWN in stage.states)
+        condition = stage.life.snapshot().condition
+        stage.life.stop()
+        await running
+        return condition
+
+    return run(story())
+
+
+def test_a_send_that_this_host_s_own_firewall_refuses_is_told_as_that(tmp_path: Path) -> None:
+    refused = ChannelFailed("udp", errno.EPERM, Endpoint(IPv4Address("192.0.2.1"), 3544))
+    condition = told_down(tmp_path, Network(), refused)
+    assert condition.reason == "this host's own firewall refuses UDP to 192.0.2.1:3544 (EPERM)"
+
+
+def test_without_a_way_out_the_next_step_is_a_network(tmp_path: Path) -> None:
+    condition = told_down(tmp_path, Network(native_ipv6=False))
+    assert condition.reason == "no answer from 192.0.2.1:3544"
+    assert condition.hint.startswith("this host has no IPv4 default route")
 
 
 def test_a_permanent_failure_without_a_code_never_says_try_later(tmp_path: Path) -> None:

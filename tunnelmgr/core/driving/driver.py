@@ -6,13 +6,14 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from errno import EPERM
 from random import SystemRandom
 from typing import Final, ParamSpec
 
-from tunnelmgr.api.datagrams import ChannelEvent, Datagram
+from tunnelmgr.api.datagrams import ChannelEvent, ChannelFailed, Datagram
 from tunnelmgr.api.effects import Cancel, Effect, EffectResult
 from tunnelmgr.api.events import EVERYWHERE, Down, Event, Notice, PathDown, PathUp, PeerSilent, Stopped, Up
-from tunnelmgr.api.network import Network
+from tunnelmgr.api.network import Endpoint, Network
 from tunnelmgr.api.pump import Pump
 from tunnelmgr.api.status import Fact, PathUse, TunnelStatus
 from tunnelmgr.api.texts import worded
@@ -72,6 +73,8 @@ class Driver:
         """While a kernel tunnel carries, the Tunnel's own deliveries are copies of what it has delivered."""
         self._table = ForwardingTable()
         self._datapath = PlainPath(self._table)
+        self.refused_here: Endpoint | None = None
+        """Where something was sent last that this host's own firewall refused."""
         self._channels = Channels(self._datapath, received=self._received, changed=self._channel_changed)
         self._effects = Effects(self._channels, memory, transport.type_name, transport.services(), self._answered)
         self._remembered = memory.recall(transport.type_name)
@@ -263,6 +266,8 @@ class Driver:
         self._guard(self._pump.datagrams_received, datagrams)
 
     def _channel_changed(self, event: ChannelEvent) -> None:
+        if isinstance(event, ChannelFailed) and event.errno == EPERM:
+            self.refused_here = event.remote
         self._guard(self._pump.channel_changed, event)
 
     def _answered(self, effect: Effect, result: EffectResult) -> None:

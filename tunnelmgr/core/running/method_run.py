@@ -270,7 +270,19 @@ class MethodRun:
             code = ExitCode.FAILED if down.code is ExitCode.NO_ANSWER else down.code
             raise TunnelError(down.reason, hint=down.hint, exit_code=code)
         self.failure = down.code
-        self._is(Condition(State.DOWN, Code.DOWN, down.reason, down.hint))
+        reason, hint = self._explained(down)
+        self._is(Condition(State.DOWN, Code.DOWN, reason, hint))
+
+    def _explained(self, down: Down) -> tuple[str, str]:
+        """Return reason and hint: where nobody answered, what of this host is in the way."""
+        if down.code is ExitCode.NO_ANSWER and (remote := self._driver.refused_here):
+            what = f"UDP to {remote}" if remote.port else f"protocol 41 to {remote.address}"
+            return f"this host's own firewall refuses {what} (EPERM)", "let it leave: `nft list ruleset` shows the rules"
+        network = self._host.surroundings().network
+        no_way_out = network.source is None and network.native_ipv6 is not None  # None: nobody has looked
+        if no_way_out and down.code in {ExitCode.NO_ANSWER, ExitCode.REFUSED}:
+            return down.reason, "this host has no IPv4 default route: connect it to a network that has one"
+        return down.reason, down.hint
 
     async def _fell_silent(self, silent: PeerSilent) -> None:
         """Keep addresses and link routes, which the tunnel needs to hear its peer again, but take the default route back."""
