@@ -17,6 +17,7 @@ from typing import Final
 
 from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.api.events import Down, Event, Notice, PeerSilent, Up
+from tunnelmgr.api.network import Endpoint, Network
 from tunnelmgr.api.status import Fact
 from tunnelmgr.core.condition import BEGUN, UP, Code, Condition, Progress, State
 from tunnelmgr.core.driving.driver import Driver, TunnelNews
@@ -270,19 +271,8 @@ class MethodRun:
             code = ExitCode.FAILED if down.code is ExitCode.NO_ANSWER else down.code
             raise TunnelError(down.reason, hint=down.hint, exit_code=code)
         self.failure = down.code
-        reason, hint = self._explained(down)
+        reason, hint = _explained(down, self._driver.refused_here, self._host.surroundings().network)
         self._is(Condition(State.DOWN, Code.DOWN, reason, hint))
-
-    def _explained(self, down: Down) -> tuple[str, str]:
-        """Return reason and hint: where nobody answered, what of this host is in the way."""
-        if down.code is ExitCode.NO_ANSWER and (remote := self._driver.refused_here):
-            what = f"UDP to {remote}" if remote.port else f"protocol 41 to {remote.address}"
-            return f"this host's own firewall refuses {what} (EPERM)", "let it leave: `nft list ruleset` shows the rules"
-        network = self._host.surroundings().network
-        no_way_out = network.source is None and network.native_ipv6 is not None  # None: nobody has looked
-        if no_way_out and down.code in {ExitCode.NO_ANSWER, ExitCode.REFUSED}:
-            return down.reason, "this host has no IPv4 default route: connect it to a network that has one"
-        return down.reason, down.hint
 
     async def _fell_silent(self, silent: PeerSilent) -> None:
         """Keep addresses and link routes, which the tunnel needs to hear its peer again, but take the default route back."""
@@ -392,3 +382,14 @@ def describe_device(device: Desired, way_out: str) -> str:
     held = f" ({way_out} has it)" if wanted and way_out not in {"", device.device} else ""
     inbound = "closed" if device.inbound is Inbound.ESTABLISHED else "open"
     return f"{device.device} {addresses}  MTU {device.mtu}, {route}{held}, inbound {inbound}"
+
+
+def _explained(down: Down, refused_here: Endpoint | None, network: Network) -> tuple[str, str]:
+    """Return reason and hint: where nobody answered, what of this host is in the way."""
+    if down.code is ExitCode.NO_ANSWER and refused_here:
+        what = f"UDP to {refused_here}" if refused_here.port else f"protocol 41 to {refused_here.address}"
+        return f"this host's own firewall refuses {what} (EPERM)", "let it leave: `nft list ruleset` shows the rules"
+    no_way_out = network.source is None and network.native_ipv6 is not None  # None: nobody has looked
+    if no_way_out and down.code in {ExitCode.NO_ANSWER, ExitCode.REFUSED}:
+        return down.reason, "this host has no IPv4 default route: connect it to a network that has one"
+    return down.reason, down.hint
