@@ -1,6 +1,6 @@
 """What native hosts and clients do around a relay on the bench."""
 
-from ipaddress import IPv4Address, IPv6Address, IPv6Network
+from ipaddress import IPv6Address, IPv6Network
 
 from tests.teredo_world.bench import udp_packet
 from tests.teredo_world.served_bench import (
@@ -18,10 +18,6 @@ from tunnelmgr.api.packets.ipv6 import IPv6Packet
 from tunnelmgr_teredo.wire.address import TeredoAddress
 
 A_PATH = IPv6Network(CLIENT_A)
-
-
-def client_at(address: str, port: int = 5000, server: str = "203.0.113.120", flags: int = 0) -> IPv6Address:
-    return TeredoAddress(IPv4Address(server), flags, Endpoint(IPv4Address(address), port)).ipv6
 
 
 def send(bench: ServedBench, client: IPv6Address = CLIENT_A, source: IPv6Address = NATIVE_HOST) -> list[Datagram]:

@@ -1,30 +1,18 @@
 """What clients do around a server on the bench."""
 
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address
 
-from tests.teredo_world import vectors
 from tests.teredo_world.served_bench import (
     ServedBench,
 )
-from tests.teredo_world.vectors import CLIENT_A_MAPPED, PACKETS
+from tests.teredo_world.vectors import CLIENT_A_MAPPED, PACKETS, client_at
 
 from tunnelmgr.api.network import Endpoint
-from tunnelmgr_teredo.wire.address import TeredoAddress
 
 STRANGER = Endpoint(IPv4Address("198.51.100.77"), 40000)
 SECRET = {"client_id": "alice", "secret": "correct horse battery"}
 SOLICITATION = PACKETS["rs-restricted-nonce"]
-
-
-def client_of(server: IPv4Address, mapped: Endpoint) -> IPv6Address:
-    return TeredoAddress(server, 0, mapped).ipv6
-
-
-OUR_CLIENT = client_of(vectors.SERVER_1, Endpoint(IPv4Address("192.0.2.50"), 5000))
-
-
-def own_client_at(address: str, port: int = 5000) -> IPv6Address:
-    return client_of(vectors.SERVER_1, Endpoint(IPv4Address(address), port))
+OUR_CLIENT = client_at("192.0.2.50")
 
 
 def refused(bench: ServedBench, payload: bytes, remote: Endpoint = CLIENT_A_MAPPED) -> dict[str, int]:

@@ -6,6 +6,7 @@ from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 
 from tunnelmgr.api.network import Endpoint
+from tunnelmgr_teredo.wire.address import TeredoAddress
 
 _FILE = Path(__file__).parents[4] / "tests" / "data" / "teredo-vectors.json"
 _DATA = json.loads(_FILE.read_text())
@@ -20,6 +21,11 @@ CLIENT_B_MAPPED = Endpoint(IPv4Address("192.0.2.10"), 8192)
 RELAY = Endpoint(IPv4Address("198.51.100.200"), 3545)
 NATIVE_HOST = IPv6Address("2001:db8:cafe::1")
 NONCE = bytes.fromhex("1122334455667788")
+
+
+def client_at(address: str, port: int = 5000, server: IPv4Address = SERVER_1, flags: int = 0) -> IPv6Address:
+    """Return the Teredo address of a client behind such a mapping."""
+    return TeredoAddress(server, flags, Endpoint(IPv4Address(address), port)).ipv6
 
 
 @dataclass(frozen=True, slots=True)

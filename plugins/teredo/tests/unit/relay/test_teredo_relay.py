@@ -1,18 +1,18 @@
 """The relay, rule by rule (docs/protocols/teredo.md section 7)."""
 
-from ipaddress import IPv4Interface, IPv6Address, IPv6Network
+from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Network
 
 import pytest
 from pydantic import ValidationError
 from tests.teredo_world import vectors
-from tests.teredo_world.around_relay import A_PATH, answer, client_at, errors, send, with_client
+from tests.teredo_world.around_relay import A_PATH, answer, errors, send, with_client
 from tests.teredo_world.bench import udp_packet
 from tests.teredo_world.served_bench import (
     RELAY_NATIVE,
     knock,
     relay_bench,
 )
-from tests.teredo_world.vectors import CLIENT_A, CLIENT_A_MAPPED, CLIENT_B, CLIENT_B_MAPPED, NATIVE_HOST
+from tests.teredo_world.vectors import CLIENT_A, CLIENT_A_MAPPED, CLIENT_B, CLIENT_B_MAPPED, NATIVE_HOST, client_at
 
 from tunnelmgr.api.datagrams import Datagram
 from tunnelmgr.api.events import PathUp, Up
@@ -123,7 +123,7 @@ def test_a_destination_that_is_no_teredo_address_is_unreachable() -> None:
         pytest.param(client_at("198.51.100.255"), id="broadcast of our own link"),
         pytest.param(client_at("198.51.100.1"), id="our own address"),
         pytest.param(client_at("192.0.2.1", 0), id="port 0"),
-        pytest.param(client_at("192.0.2.1", server="192.168.1.1"), id="a private server"),
+        pytest.param(client_at("192.0.2.1", server=IPv4Address("192.168.1.1")), id="a private server"),
     ],
 )
 def test_nothing_is_sent_because_of_an_address_that_cannot_be(client: IPv6Address) -> None:

@@ -4,7 +4,7 @@ from ipaddress import IPv4Address, IPv6Address
 
 import pytest
 from pydantic import ValidationError
-from tests.teredo_world.around_relay import A_PATH, answer, client_at, errors, send, with_client
+from tests.teredo_world.around_relay import A_PATH, answer, errors, send, with_client
 from tests.teredo_world.bench import udp_packet
 from tests.teredo_world.served_bench import (
     NETWORK,
@@ -16,7 +16,7 @@ from tests.teredo_world.served_bench import (
     relay_bench,
     use,
 )
-from tests.teredo_world.vectors import CLIENT_A, CLIENT_A_MAPPED, CLIENT_B, NATIVE_HOST
+from tests.teredo_world.vectors import CLIENT_A, CLIENT_A_MAPPED, CLIENT_B, NATIVE_HOST, client_at
 
 from tunnelmgr.api.events import PathDown, PathUp, Stopped
 from tunnelmgr.api.packets.ipv6 import IPv6Packet

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from tests.teredo_world import vectors
-from tests.teredo_world.around_server import OUR_CLIENT, SECRET, SOLICITATION, STRANGER, client_of, own_client_at, refused
+from tests.teredo_world.around_server import OUR_CLIENT, SECRET, SOLICITATION, STRANGER, refused
 from tests.teredo_world.bench import udp_packet
 from tests.teredo_world.served_bench import (
     SERVER_2,
@@ -16,7 +16,7 @@ from tests.teredo_world.served_bench import (
     objects_of,
     server_bench,
 )
-from tests.teredo_world.vectors import CLIENT_A, CLIENT_A_MAPPED, NATIVE_HOST, PACKETS
+from tests.teredo_world.vectors import CLIENT_A, CLIENT_A_MAPPED, NATIVE_HOST, PACKETS, client_at
 
 from tunnelmgr.api.events import Up
 from tunnelmgr.api.network import Endpoint
@@ -73,11 +73,14 @@ def test_bubbles_to_one_address_are_limited_whoever_sends_them() -> None:
     bench = server_bench()
 
     def bubble_to_victim(remote: Endpoint) -> bytes:
-        return knock(client_of(vectors.SERVER_2, remote), own_client_at("192.0.2.50", 1024 + int(remote.address) % 256))
+        return knock(
+            client_at(str(remote.address), remote.port, vectors.SERVER_2),
+            client_at("192.0.2.50", 1024 + int(remote.address) % 256),
+        )
 
     assert flood(bench, sources(200), 1, bubble_to_victim) == 64
     assert bench.dropped() == {"forward-limit": 136}
-    assert bench.take(knock(CLIENT_A, own_client_at("192.0.2.51")), CLIENT_A_MAPPED)
+    assert bench.take(knock(CLIENT_A, client_at("192.0.2.51")), CLIENT_A_MAPPED)
 
 
 @pytest.mark.requirement("T-SV-025")
@@ -154,7 +157,7 @@ def test_the_relay_asks_clients_of_other_servers_through_these() -> None:
 
 def test_the_relays_own_questions_are_limited_like_everybody_elses() -> None:
     bench = far_end(peers_max=4096)
-    asked = [bench.send(udp_packet(NATIVE_HOST, own_client_at("192.0.2.50", 1024 + number))) for number in range(100)]
+    asked = [bench.send(udp_packet(NATIVE_HOST, client_at("192.0.2.50", 1024 + number))) for number in range(100)]
     assert sum(map(len, asked)) == 64
     assert bench.count("dropped-forward-limit") == 36
 
