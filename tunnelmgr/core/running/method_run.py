@@ -267,9 +267,7 @@ class MethodRun:
         self._up, self._verified = None, ""
         await self._configure()
         if down.permanent:
-            # "Try later", which is what a Tunnel says that names no code, would not be so.
-            code = ExitCode.FAILED if down.code is ExitCode.NO_ANSWER else down.code
-            raise TunnelError(down.reason, hint=down.hint, exit_code=code)
+            raise _final(down)
         self.failure = down.code
         reason, hint = _explained(down, self._driver.refused_here, self._host.surroundings().network)
         self._is(Condition(State.DOWN, Code.DOWN, reason, hint))
@@ -382,6 +380,12 @@ def describe_device(device: Desired, way_out: str) -> str:
     held = f" ({way_out} has it)" if wanted and way_out not in {"", device.device} else ""
     inbound = "closed" if device.inbound is Inbound.ESTABLISHED else "open"
     return f"{device.device} {addresses}  MTU {device.mtu}, {route}{held}, inbound {inbound}"
+
+
+def _final(down: Down) -> TunnelError:
+    """Return the error of a Tunnel that has given up: "try later", which it says that names no code, would not be so."""
+    code = ExitCode.FAILED if down.code is ExitCode.NO_ANSWER else down.code
+    return TunnelError(down.reason, hint=down.hint, exit_code=code)
 
 
 def _explained(down: Down, refused_here: Endpoint | None, network: Network) -> tuple[str, str]:
