@@ -17,7 +17,7 @@ class NatEvidence:
         """The kind that was named last; None while unknown."""
         self.mapped_secondary: Endpoint | None = None
         """Where the server's second address sees us; None while it has not answered."""
-        self._unfiltered: Endpoint | None = None
+        self.unfiltered: Endpoint | None = None
         """The mapping that was found to let everybody in."""
 
     @property
@@ -43,20 +43,12 @@ class NatEvidence:
             # One port, two mappings: other Teredo clients, who know one of them, will find it closed.
             return NatKind.SYMMETRIC
         # The answers of both addresses were asked for, so they show nothing of how the NAT filters.
-        return NatKind.FULL_CONE if mapped == self._unfiltered else NatKind.PORT_RESTRICTED
+        return NatKind.FULL_CONE if mapped == self.unfiltered else NatKind.PORT_RESTRICTED
 
-    def name(self, kind: NatKind, mapped: Endpoint) -> bool:
-        """Tell the user the kind of NAT; return True if that was news."""
+    def name(self, kind: NatKind, mapped: Endpoint) -> None:
+        """Tell the user the kind of NAT, if that is news."""
         if kind is self.kind:
-            return False
+            return
         self.kind = kind
         words = "no NAT" if kind is NatKind.NONE else f"NAT {kind.value}"
         self._outbox.say(Notice("teredo.nat", f"{words}, you appear as {mapped}"))
-        return True
-
-    def lets_strangers_in(self, mapped: Endpoint) -> bool:
-        """Note that a mapping is open to everybody; return True if that was news."""
-        if self.kind is not NatKind.PORT_RESTRICTED:
-            return False
-        self._unfiltered = mapped
-        return self.name(NatKind.FULL_CONE, mapped)

@@ -58,8 +58,8 @@ class QualificationState(Enum):
 
 
 News = ServerAdvertisement | NatKind | Down
-"""The server told where it sees us, for the first time or somewhere else than before; the kind of NAT became known, or
-another; the client has no address, or has lost it."""
+"""The server told where it sees us, for the first time or somewhere else than before; the kind of NAT is known; the client
+has no address, or has lost it."""
 
 
 class Qualification:
@@ -183,8 +183,9 @@ class Qualification:
 
     def lets_strangers_in(self) -> None:
         """Note that the NAT lets everybody in at the mapping in use."""
-        if self.mapped is not None and self.nat.lets_strangers_in(self.mapped):
-            self._news.append(NatKind.FULL_CONE)
+        if self.mapped is not None and self.nat.kind is NatKind.PORT_RESTRICTED:
+            self.nat.unfiltered = self.mapped
+            self._name_nat(NatKind.FULL_CONE, self.mapped)
 
     def handle_timeout(self, now: float) -> None:
         """Do what is due."""
@@ -211,9 +212,7 @@ class Qualification:
     @property
     def port_preserved(self) -> bool | None:
         """True if the NAT kept our port (RFC 6081 section 5.4.3)."""
-        if self.mapped is None:
-            return None
-        return self.mapped.port == self.local.port
+        return None if self.mapped is None else self.mapped.port == self.local.port
 
     # -- towards an address -------------------------------------------------------------------------------------------
 
@@ -290,7 +289,8 @@ class Qualification:
             self._name_nat(kind, self._advertisement.mapped)
 
     def _name_nat(self, kind: NatKind | None, mapped: Endpoint) -> None:
-        if kind is not None and self.nat.name(kind, mapped):
+        if kind is not None:
+            self.nat.name(kind, mapped)
             self._news.append(kind)
 
     def _qualify(self, server: Server, now: float) -> None:
