@@ -39,5 +39,5 @@ def home(site: Site, tmp_path: Path, profile: str) -> Iterator[Tunnelmgr]:
     tunnelmgr = Tunnelmgr(site.inside, tmp_path, profile)
     write_secret(tunnelmgr, "password", f"{PASSWORD}\n")
     yield tunnelmgr
-    tunnelmgr.run("down", "home")
+    tunnelmgr.run("down", tunnelmgr.profile)
     assert tunnelmgr.traces() == []

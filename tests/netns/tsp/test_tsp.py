@@ -43,7 +43,7 @@ def without_nat(far_end: TspInternet, tmp_path: Path) -> Iterator[Tunnelmgr]:
     """An anonymous client on the backbone."""
     tunnelmgr = Tunnelmgr(far_end.internet.host("open", "203.0.113.65"), tmp_path, ANONYMOUS)
     yield tunnelmgr
-    tunnelmgr.run("down", "home")
+    tunnelmgr.run("down", tunnelmgr.profile)
     assert tunnelmgr.traces() == []
 
 
