@@ -47,8 +47,11 @@ def is_within(address: IPv4Address | IPv6Address, blocks: Iterable[IPv4Network] 
 def is_seen_by(address: IPv4Address, observer: IPv4Address) -> bool:
     """True if a host can appear to this observer by this address: from the internet by a public one only.
 
-    What routers and servers say of where they see us is asked this before it is believed.
+    What routers and servers say of where they see us is asked this before it is believed. One on this host itself may see
+    us by any address.
     """
+    if observer.is_loopback:
+        return True
     return not is_never_a_host(address) and (is_public(address) or not is_public(observer))
 
 

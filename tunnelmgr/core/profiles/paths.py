@@ -30,9 +30,7 @@ def profile_folders(environment: Mapping[str, str] = os.environ, user: int | Non
     own = []
     # Root has /etc: a profile in the home of one user is not meant for the whole machine.
     if (os.geteuid() if user is None else user) != 0:
-        home = environment.get("XDG_CONFIG_HOME") or os.path.join(
-            environment.get("HOME") or os.path.expanduser("~"), ".config"
-        )
+        home = environment.get("HOME") or os.path.expanduser("~")
         # A user that no list of users knows has no home.
         config = environment.get("XDG_CONFIG_HOME") or ("" if home.startswith("~") else f"{home}/.config")
         own = [Path(config) / "tunnelmgr" / "profiles"] if config else []
