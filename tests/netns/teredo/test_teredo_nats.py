@@ -60,7 +60,7 @@ def test_behind_every_nat_an_ipv6_only_host_answers_every_ping_and_the_nat_is_na
 def test_where_no_udp_passes_up_says_so_with_exit_code_75(lab_name: Callable[[], str], tmp_path: Path) -> None:
     with teredo_internet(lab_name(), tmp_path, nat=NatKind.UDP_BLOCKED) as internet:
         home = Tunnelmgr(internet.home.inside, tmp_path)
-        done = home.run("up", home.profile, "--timeout", "14", check=False)
+        done = home.run("up", home.profile, "--timeout", "30", check=False)
         assert done.returncode == 75
         assert "no answer from 192.0.2.1:3544 (3 tries)" in done.stderr
         assert "check that UDP may leave to port 3544" in done.stderr
