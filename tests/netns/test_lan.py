@@ -6,7 +6,6 @@ The IPv6 internet routes 2001:db8:41::/64 and 2001:db8:5::/48 to far, far routes
 """
 
 import json
-import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -18,6 +17,7 @@ import pytest
 
 from tests.netns.capture import Capture, capturing
 from tests.netns.program import Tunnelmgr, ping
+from tests.peers import radvd
 from tests.peers.tsp_internet import ACCOUNT, PASSWORD, tsp_internet, write_secret
 from tunnelmgr.api.packets.protocol import IpProtocol
 from tunnelmgr.lab.namespaces import Host, NamespaceInternet
@@ -223,9 +223,8 @@ def test_a_killed_process_leaves_nothing_that_does_not_go(world: World, what: st
 
 def test_without_radvd_the_tunnel_is_up_and_the_package_is_named(world: World) -> None:
     del world.home.environment["PATH"]
-    if shutil.which("radvd", path="/usr/sbin:/sbin:/usr/bin"):
-        pytest.skip("this machine has a radvd of its own")
-    story = world.up()
+    with radvd.hidden():
+        story = world.up()
     missing = "LAN lan0: the LAN hears nothing of the tunnel: radvd is missing; install the package radvd"
     assert f"home: {missing}" in story
     assert ping(world.home.host, world.native.ipv6, 2) == 2

@@ -70,7 +70,10 @@ def client_of(word: str, runtime: Runtime) -> ControlClient | None:
     """
     if not is_path(word):
         client = ControlClient(runtime.socket(word))
-        return client if client.path.exists() else _running_from(find_profile(word), runtime)
+        if client.path.exists():
+            return client
+        # To ask who runs it, an example is a profile like any other: `down home` twice is fine.
+        return _running_from(find_profile(word, (*profile_folders(), SHIPPED)), runtime)
     return _running_from(Path(word), runtime)
 
 

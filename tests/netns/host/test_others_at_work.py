@@ -93,7 +93,7 @@ def test_a_full_disk_keeps_nothing_from_being_put_back(far_end: TeredoInternet, 
     try:
         home.up()
         (home.runtime_dir / "filler").write_bytes(bytes(4096 * free_pages(home.runtime_dir)))
-        do(home, "nft flush ruleset; ip -6 route del default")
+        do(home, "ip -6 route del default; nft flush ruleset")
         wait_for("the table", lambda: "tunnelmgr_home" in do(home, "nft list tables") or None, SOON)
         carries(far_end, home)
         home.run("down", "home")
