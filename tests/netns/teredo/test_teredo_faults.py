@@ -34,7 +34,9 @@ table ip misfortune {
     chain leaving {
         # Behind the translation. A map, because the bare number comes in the byte order of the machine.
         type filter hook postrouting priority 300
-        oifname wan meta l4proto udp numgen random mod 10 vmap { 0 : drop, 1 : drop, 2 : drop, 3 : jump twice, 4 : jump twice }
+        oifname wan meta l4proto udp numgen random mod 10 vmap {
+            0 : drop, 1 : drop, 2 : drop, 3 : jump twice, 4 : jump twice
+        }
     }
     chain arriving {
         type filter hook prerouting priority -300
