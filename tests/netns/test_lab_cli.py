@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -205,8 +206,11 @@ class User:
         return found
 
     def leaves(self) -> list[str]:
-        """The traces, which are removed."""
-        left = self.traces()
+        """The traces that stay, which are removed."""
+        # A keeper whose command was interrupted while it started it ends when it has nobody to say "ready" to.
+        deadline = time.monotonic() + 10
+        while (left := self.traces()) and time.monotonic() < deadline:
+            time.sleep(0.1)
         for folder in self.folder.glob("labs/*"):
             if keeper := Keeper.find(folder):
                 keeper.end()
