@@ -1,4 +1,4 @@
-"""The two Teredo clients that are measured: ours, and Debian's Miredo, each as its user starts it."""
+"""The Teredo clients that are measured: ours, and Debian's Miredo, each as its user starts it."""
 
 import subprocess
 import sys
@@ -37,12 +37,13 @@ class Contestant(Protocol):
 class Tunnelmgr:
     """`tunnelmgr up -f`."""
 
-    name = "tunnelmgr"
     device = "tm-bench"
-    help_command = [str(TUNNELMGR), "--help"]  # noqa: RUF012 (never changed)
 
-    def __init__(self, host: Host, folder: Path) -> None:
+    def __init__(self, host: Host, folder: Path, program: Path = TUNNELMGR, name: str = "tunnelmgr") -> None:
+        self.name = name
+        self.help_command = [str(program), "--help"]
         self._host = host
+        self._program = program
         self._profile = folder / "bench.yaml"
         self._profile.write_text(PROFILE)
         self._output = folder / "tunnelmgr.log"
@@ -50,7 +51,7 @@ class Tunnelmgr:
         self._running: subprocess.Popen[bytes] | None = None
 
     def launch(self) -> None:
-        command = [str(TUNNELMGR), "up", "-f", str(self._profile)]
+        command = [str(self._program), "up", "-f", str(self._profile)]
         self._running = self._host.popen(command, output=self._output, environment=self.environment)
 
     def stop(self) -> None:
@@ -90,6 +91,12 @@ def teredo_address(host: Host, device: str) -> IPv6Address | None:
     """Return the Teredo address on the device, None while there is none."""
     found = [IPv6Address(bytes.fromhex(words[0])) for words in interfaces(host) if words[-1] == device]
     return next((address for address in found if address in TEREDO), None)
+
+
+def teredo_clients(host: Host, folder: Path, before: Path | None) -> list[Contestant]:
+    """Return who is measured: ours, ours of an earlier checkout where its program is given, and Miredo."""
+    earlier = [Tunnelmgr(host, folder, before, "before")] if before else []
+    return [Tunnelmgr(host, folder), *earlier, Miredo(host, folder)]
 
 
 def wait_until_gone(host: Host, device: str) -> None:

@@ -17,13 +17,19 @@ Samples = Mapping[str, Mapping[str, Sequence[float]]]
 
 
 def table(samples: Samples) -> str:
-    """Return the samples as a table; the last column divides the first contestant's median by the second's."""
-    first, second = next(iter(samples.values()))
-    rows = [f"| measure | {first} | {second} | {first} / {second} |", "|---|---|---|---|"]
+    """Return the samples as a table; the last columns divide the first contestant's median by that of each other."""
+    first, *others = next(iter(samples.values()))
+    rows = [_row("measure", first, *others, *(f"{first} / {other}" for other in others))]
+    rows.append("|---" * (2 + 2 * len(others)) + "|")
     for measure, figures in samples.items():
-        ratio = statistics.median(figures[first]) / statistics.median(figures[second])
-        rows.append(f"| {measure} | {_figure(figures[first])} | {_figure(figures[second])} | {ratio:.2f} |")
+        medians = {contestant: statistics.median(found) for contestant, found in figures.items()}
+        ratios = [f"{medians[first] / medians[other]:.2f}" for other in others]
+        rows.append(_row(measure, *(_figure(figures[contestant]) for contestant in (first, *others)), *ratios))
     return "\n".join(rows)
+
+
+def _row(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
 def record(name: str, about: str, samples: Samples) -> None:

@@ -1,6 +1,6 @@
 """Our Teredo client beside Debian's, through the same NAT, server and relay: TCP, small packets, latency, CPU.
 
-    python -m benchmarks.teredo_tcp [--repeats 3] [--seconds 5]
+    python -m benchmarks.teredo_tcp [--repeats 3] [--seconds 5] [--before PROGRAM]
 
 As root. Every datagram travels alone (veth offloads off), as over a real network. The clients take turns, so that a slow
 minute of the machine meets both. The relay is Miredo's in both cases and a bottleneck of both.
@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.contestants import Contestant, Miredo, Tunnelmgr
+from benchmarks.contestants import Contestant, teredo_clients
 from benchmarks.results import record
 from tests.peers.teredo_internet import TeredoInternet, teredo_internet
 from tunnelmgr.lab.namespaces import Host, Offload
@@ -43,6 +43,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--seconds", type=int, default=5, help="length of each transfer")
+    parser.add_argument("--before", type=Path, help="the program of an earlier checkout, measured beside this one")
     options = parser.parse_args()
     samples: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     with (
@@ -50,7 +51,7 @@ def main() -> None:
         teredo_internet("bench", Path(folder), offload=Offload.OFF) as world,
     ):
         world.native.popen(["iperf3", "-s"])
-        contestants: list[Contestant] = [Tunnelmgr(world.home.inside, Path(folder)), Miredo(world.home.inside, Path(folder))]
+        contestants = teredo_clients(world.home.inside, Path(folder), options.before)
         for repeat in range(options.repeats):
             for contestant in contestants:
                 print(f"repeat {repeat + 1} of {options.repeats}: {contestant.name}", flush=True)
