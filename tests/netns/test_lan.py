@@ -194,6 +194,25 @@ def test_the_lan_falls_back_when_the_far_end_is_silent_and_returns_with_it(world
     wait_for("packets", lambda: ping(world.laptop, world.native.ipv6, 1) or None, 30)
 
 
+DOCKER = "table ip6 filter { chain FORWARD { type filter hook forward priority filter; policy drop; }; }"
+DROPS = "another firewall drops what the LAN sends by lan0: chain FORWARD of table ip6 filter"
+
+
+def test_a_lan_whose_packets_another_firewall_drops_hears_of_no_ipv6_while_it_does(world: World) -> None:
+    world.up()
+    address = configured(world)
+    world.home.host.run(["nft", "-f", "-"], stdin=DOCKER)
+    wait_for("the withdrawal", lambda: addresses(world.laptop).get(address) is False or None, 20)
+    [link] = world.home.running()["lan"]
+    assert link["trouble"] == DROPS
+    assert 'nft insert rule ip6 filter FORWARD iifname "lan0" oifname "tm-home" accept' in link["hint"]
+    assert ping(world.home.host, world.native.ipv6, 2) == 2, "this host's own packets pass"
+    world.home.run("down", "home")
+    assert f"home: LAN lan0: {DROPS}" in "\n".join(world.home.up())
+    world.home.host.run(["nft", "delete", "table", "ip6", "filter"])
+    assert wait_for("the return", lambda: usable(world.laptop), 30) == address
+
+
 def lan_traces(host: Host) -> tuple[str, ...]:
     """What a tunnel could leave on a LAN's router beside its own marks."""
     switches = ["net.ipv6.conf.all.forwarding", "net.ipv6.conf.lan0.mtu", "net.ipv6.conf.lan0.accept_ra"]

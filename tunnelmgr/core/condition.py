@@ -45,6 +45,7 @@ class Code(Enum):
     TAKEN_AWAY = "TM-H015"
     CONTESTED = "TM-H016"
     OPEN_TO_STRANGERS = "TM-H017"
+    OTHER_FIREWALL = "TM-H018"
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,6 +115,7 @@ TABLE: Final[Mapping[Code, Row]] = {
     Code.TAKEN_AWAY: Row(Severity.WARNING, _taken_away),
     Code.CONTESTED: Row(Severity.ERROR),
     Code.OPEN_TO_STRANGERS: Row(Severity.WARNING, _open_to_strangers),
+    Code.OTHER_FIREWALL: Row(Severity.WARNING, lambda run: [_Words(*cut) for cut in run.cuts]),
 }
 
 

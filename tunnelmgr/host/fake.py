@@ -6,6 +6,7 @@ import os
 import socket
 from collections.abc import Callable, Collection, Iterable, Mapping
 from ipaddress import IPv4Address, IPv6Network
+from typing import Any
 
 from tunnelmgr.api.errors import TunnelError
 from tunnelmgr.api.network import Network
@@ -25,6 +26,7 @@ from tunnelmgr.host.items import (
     Table,
     Unreachable,
 )
+from tunnelmgr.host.passage import Cut, Passage, cuts
 from tunnelmgr.host.plan import Step
 from tunnelmgr.host.resolvers import ResolverHelper
 from tunnelmgr.host.surroundings import Surroundings
@@ -87,6 +89,8 @@ class FakeHost:
         self.leased: dict[IPv4Address, float] = {}
         """IPv4 addresses that go unless they are renewed, with the seconds left."""
         self.suspected: tuple[str, ...] = ()
+        self.ruleset: list[dict[str, Any]] = []
+        """Of other firewalls, as `nft --json` lists them."""
         self.watchers: list[Callable[[], None]] = []
 
     def surroundings(self) -> Surroundings:
@@ -156,6 +160,9 @@ class FakeHost:
             await asyncio.Event().wait()
         finally:
             self.watchers.remove(changed)
+
+    async def cuts(self, passages: tuple[Passage, ...]) -> tuple[Cut, ...]:
+        return cuts(self.ruleset, passages)
 
     def suspects(self, lost: Collection[Item]) -> tuple[str, ...]:
         return self.suspected

@@ -5,6 +5,7 @@ from ipaddress import IPv6Network
 from typing import NamedTuple, Protocol
 
 from tunnelmgr.host.items import Item
+from tunnelmgr.host.passage import Cut, Passage
 from tunnelmgr.host.plan import Step
 from tunnelmgr.host.surroundings import Surroundings
 
@@ -60,6 +61,9 @@ class Host(Protocol):
         """Call `changed` after something that a tunnel needs changed: at most a few times a second after links, addresses,
         routes, rules or switches did and after radvd ended by itself, at once after one of our firewall tables did. A device
         whose firewall is missing has been switched off by then. Runs until cancelled."""
+
+    async def cuts(self, passages: tuple[Passage, ...]) -> tuple[Cut, ...]:
+        """Return which of these packets another firewall of this machine drops, as far as its rules make that certain."""
 
     def suspects(self, lost: Collection[Item]) -> tuple[str, ...]:
         """Return who on this machine could have taken these away, in words."""

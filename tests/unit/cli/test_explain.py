@@ -48,5 +48,5 @@ def test_an_unknown_key_is_refused_with_a_guess_and_the_sections(capsys: pytest.
 
 def test_json_has_the_same_words(capsys: pytest.CaptureFixture[str]) -> None:
     (key,) = json.loads(explained(capsys, "--json", "network.metric"))["data"]["keys"]
-    assert (key["path"], key["takes"], key["default"]) == ("network.metric", "1 to 4294967295", "1029")
+    assert (key["path"], key["takes"], key["default"]) == ("network.metric", "1 to 4294967295 or auto", "auto")
     assert key["description"].startswith("Metric of the tunnel's routes; a larger one is worse.")

@@ -13,6 +13,7 @@ _ECHO_REQUEST: Final = 128
 _ICMP6_FILTER: Final = 1  # linux/icmpv6.h
 _HEADER: Final = struct.Struct("!BBHHH")  # type, code, checksum (filled in by the kernel), identifier, sequence
 _NONCE_LENGTH: Final = 16  # bytes
+NO_RAW_SOCKETS: Final = "this process may not open raw sockets, it lacks CAP_NET_RAW"
 
 
 def echo_request(sequence: int) -> bytes:
@@ -22,7 +23,10 @@ def echo_request(sequence: int) -> bytes:
 
 def raw_echo_socket() -> socket.socket:
     """Return a non-blocking socket that hears every echo reply of this host. Raises OSError."""
-    sock = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
+    try:
+        sock = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
+    except PermissionError as error:
+        raise PermissionError(error.errno, NO_RAW_SOCKETS) from error
     sock.setblocking(False)
     # A set bit blocks its type: all but echo reply.
     blocked = bytearray(b"\xff" * 32)

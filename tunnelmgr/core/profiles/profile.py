@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from ipaddress import IPv6Address
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -21,6 +21,9 @@ from tunnelmgr.core.profiles.problem import Problem
 from tunnelmgr.core.profiles.when import When, WhenSettings
 from tunnelmgr.host.desired import Inbound
 from tunnelmgr.host.device_name import is_ours
+
+_LOSING_METRIC: Final = 1029
+_WINNING_METRIC: Final = 1
 
 
 class DefaultRouteWish(Enum):
@@ -59,14 +62,13 @@ class NetworkSettings(Settings):
     default_route: DefaultRouteWish = Field(
         default=DefaultRouteWish.IF_NO_NATIVE,
         description="When the tunnel becomes the way to the IPv6 internet. "
-        "`if-no-native` is while this host has no IPv6 without the tunnel.",
+        "`if-no-native` is while this host has no IPv6 without the tunnel. With `always` native IPv6 serves only what its "
+        "own routes name: packets from its addresses, too, then go into the tunnel.",
     )
-    metric: int = Field(
-        default=1029,
-        ge=1,
-        le=0xFFFF_FFFF,
-        description="Metric of the tunnel's routes; a larger one is worse. "
-        "The default loses against what network managers give to native routes.",
+    metric: Annotated[int, Field(ge=1, le=0xFFFF_FFFF)] | Literal["auto"] = Field(
+        default="auto",
+        description="Metric of the tunnel's routes; a larger one is worse. `auto` is 1029, which loses against what network "
+        "managers give to native routes, or 1 with `default_route: always`, which wins.",
     )
     dns: bool = Field(
         default=False,
@@ -78,6 +80,13 @@ class NetworkSettings(Settings):
         description="IPv6 hosts whose answer to a ping proves that packets pass through the tunnel.",
         examples=[["2001:db8:6::1"]],
     )
+
+    @property
+    def route_metric(self) -> int:
+        """The metric as a number."""
+        if self.metric != "auto":
+            return self.metric
+        return _WINNING_METRIC if self.default_route is DefaultRouteWish.ALWAYS else _LOSING_METRIC
 
 
 class FirewallSettings(Settings):

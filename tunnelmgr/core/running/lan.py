@@ -22,6 +22,7 @@ from tunnelmgr.host.apply import Shortfall
 from tunnelmgr.host.constants import VALID_LIFETIME
 from tunnelmgr.host.desired import Desired, Forwarding, LanLink, first_address
 from tunnelmgr.host.items import Address, Advertisement, Resolvers
+from tunnelmgr.host.passage import Cut
 from tunnelmgr.host.surroundings import Surroundings
 
 _log = logging.getLogger(__name__)
@@ -59,11 +60,19 @@ class Lan:
         self._news: dict[str, str] = {}
 
     def shared(
-        self, desired: Desired, config: HostConfig, surroundings: Surroundings, *, carries: bool, now: float
+        self,
+        desired: Desired,
+        config: HostConfig,
+        surroundings: Surroundings,
+        cuts: Iterable[Cut] = (),
+        *,
+        carries: bool,
+        now: float,
     ) -> Desired:
         """Return the device of a tunnel that is up with the LAN behind it, which is told of it if it `carries`."""
         self._carries = carries
-        self._shares = shares(self._settings, config, self._unique_local, surroundings.links, surroundings.uplinks)
+        links, uplinks = surroundings.links, surroundings.uplinks
+        self._shares = shares(self._settings, config, self._unique_local, links, uplinks, cuts)
         served = {share.interface: share.prefix for share in self._shares if share.prefix}
         mtus = {interface: min(desired.mtu, surroundings.links[interface]) for interface in served}
         hidden = tuple(share.prefix for share in self._shares if share.prefix and share.translated)

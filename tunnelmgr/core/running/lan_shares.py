@@ -1,12 +1,13 @@
 """Which prefix each interface of a LAN gets: one of the method's, or a unique local one (RFC 4193), translated. Pure."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv6Interface, IPv6Network
 from itertools import repeat
 from typing import TYPE_CHECKING
 
 from tunnelmgr.api.hostconfig import IPV6_MINIMUM_MTU, LAN_PREFIX_LENGTH, HostConfig
+from tunnelmgr.host.passage import Cut
 
 if TYPE_CHECKING:  # `status` need not pay for pydantic
     from tunnelmgr.core.profiles.profile import LanSettings
@@ -43,11 +44,12 @@ def shares(
     unique_local: IPv6Network | None,
     links: Mapping[str, int],
     uplinks: Collection[str | None],
+    cuts: Iterable[Cut] = (),
 ) -> tuple[LanStatus, ...]:
     """Return the share of each interface in the profile's order, whether those before it are there or not.
 
     `unique_local` is what to take translated prefixes from, None where nothing shall be translated; `links` are the
-    interfaces that exist, with their MTU, `uplinks` those that lead to the internet.
+    interfaces that exist, with their MTU, `uplinks` those that lead to the internet, `cuts` what another firewall drops.
     """
     own = _subnets(config)
     # By its place in the list, so that it is the same whatever the method brings.
@@ -55,7 +57,7 @@ def shares(
     found = []
     for interface, hidden in zip(settings.interfaces, unknown_outside, strict=False):
         prefix = next(own, None)
-        trouble = _trouble(interface, links, uplinks)
+        trouble = _trouble(interface, links, uplinks) or _cut(interface, cuts)
         if trouble is None and not (prefix or hidden):
             trouble = _too_few(interface, config)
         found.append(trouble or LanStatus(interface, prefix or hidden, translated=prefix is None))
@@ -102,6 +104,13 @@ def _trouble(interface: str, links: Mapping[str, int], uplinks: Collection[str |
             trouble=f"{interface} has an MTU of {links[interface]}, and IPv6 needs {IPV6_MINIMUM_MTU}",
             hint=f"ip link set dev {interface} mtu {IPV6_MINIMUM_MTU}, or more",
         )
+    return None
+
+
+def _cut(interface: str, cuts: Iterable[Cut]) -> LanStatus | None:
+    for cut in cuts:
+        if cut.passage.hook == "forward" and interface in cut.passage.facts.values():
+            return LanStatus(interface, trouble=cut.words, hint=cut.hint)
     return None
 
 

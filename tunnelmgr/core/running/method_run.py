@@ -7,7 +7,7 @@ route, and the word `up`, wait until packets are known to flow: a tunnel that on
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 from functools import partial
@@ -18,14 +18,16 @@ from typing import Final
 from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.api.events import Down, Event, Notice, PeerSilent, Up
 from tunnelmgr.api.network import Endpoint, Network
-from tunnelmgr.api.status import Fact
+from tunnelmgr.api.status import Fact, PeerStatus
 from tunnelmgr.core.condition import BEGUN, UP, Code, Condition, Progress, State
 from tunnelmgr.core.driving.driver import Driver, TunnelNews
 from tunnelmgr.core.driving.memory import Memory
+from tunnelmgr.core.driving.ping import NO_RAW_SOCKETS
 from tunnelmgr.core.profiles.profile import DefaultRouteWish, Method, Profile
 from tunnelmgr.core.running.border import Border
 from tunnelmgr.core.running.carrier import Carrier
 from tunnelmgr.core.running.lan import Lan
+from tunnelmgr.core.running.obstacles import Obstacles
 from tunnelmgr.core.running.probe import Prober, ProbeResult
 from tunnelmgr.core.running.proof import Phase
 from tunnelmgr.core.running.snapshot import NOT_PROVEN, Running
@@ -35,6 +37,7 @@ from tunnelmgr.host.apply import Configurator, Shortfall
 from tunnelmgr.host.desired import Desired, Inbound
 from tunnelmgr.host.interface import Host
 from tunnelmgr.host.items import Resolvers
+from tunnelmgr.host.passage import Cut
 
 LOST_HINT: Final = "it comes back by itself when packets flow; status --peers shows where they went"
 FIRST_DATAGRAM_TIMEOUT: Final = 0.2  # seconds; slow imports wait so long for the far end to be asked first
@@ -90,6 +93,7 @@ class MethodRun:
         self._listener = listener
         self._lan = lan
         self._border = Border(host)
+        self._obstacles = Obstacles(profile, host)
         self._inbox: asyncio.Queue[_Inboxed] = asyncio.Queue()
         self._up: Up | None = None
         self._condition = BEGUN
@@ -184,6 +188,7 @@ class MethodRun:
             shortfall_hint=shortfall.hint if shortfall else "",
             taken_away=(taken_away := disturbances.text(asyncio.get_running_loop().time())),
             taken_away_hint=disturbances.hint if taken_away else "",
+            cuts=tuple((cut.words, cut.hint) for cut in self._obstacles.own),
             exposure=self._up.exposure if self._up else "",
             exposure_hint=self._up.exposure_hint if self._up else "",
             verified=self._verified,
@@ -304,6 +309,8 @@ class MethodRun:
             self._listener.progress(Progress("verified", self._verified))
             if short := self._shortfall:
                 self._listener.progress(Progress("shortfall", f"{short.reason}; {short.hint}"))
+            for cut in self._obstacles.own:
+                self._listener.progress(Progress(Code.OTHER_FIREWALL.value, f"{cut.words}; {cut.hint}"))
         self._tell_lan()
         self._is(UP)
 
@@ -320,8 +327,7 @@ class MethodRun:
         if self._verified:
             self._is(Condition(State.IMPAIRED, Code.PACKETS_STOPPED, f"packets stopped: {reason}", LOST_HINT))
         else:
-            hint = "check network.probe; status --peers shows where packets went"
-            self._is(Condition(State.STARTING, Code.UNPROVEN, reason, hint))
+            self._is(Condition(State.STARTING, Code.UNPROVEN, reason, _next_step(latest, next(self._obstacles.own, None))))
 
     def _is(self, condition: Condition) -> None:
         """Say how the method stands: the one place from which everything else learns it."""
@@ -334,23 +340,19 @@ class MethodRun:
     def _how(self, up: Up, latest: ProbeResult | OSError | None) -> str:
         if not isinstance(latest, ProbeResult) or latest.round_trip is None:
             return "listening" if up.config.listening else NOT_PROVEN
-        took = f"{latest.round_trip * 1000:.0f} ms"
-        return f"carries packets: {latest.answered} of {latest.sent} probes, {took}{self._via(latest.target)}"
-
-    def _via(self, target: IPv6Address) -> str:
-        for peer in self._driver.status().peers:
-            if peer.address == str(target) and peer.endpoint:
-                return f", via {peer.path} {peer.endpoint.partition(':')[0]}"
-        return ""
+        way = _via(latest.target, self._driver.status().peers)
+        return f"carries packets: {latest.answered} of {latest.sent} probes, {latest.round_trip * 1000:.0f} ms{way}"
 
     async def _configure(self) -> Desired:
         """Make the device as it shall be at this moment, and the LAN with it."""
+        if self._up is not None:
+            await self._obstacles.look(self._up.config, self._driver.outer_sockets())
         now, around = asyncio.get_running_loop().time(), self._host.surroundings()
         if self._up is None:
             desired = self._lan.withdrawn(bare_device(self._profile), around, now=now)
         else:
-            carries = self._proof.carries
-            desired = self._lan.shared(self._wished(self._up), self._up.config, around, carries=carries, now=now)
+            config, wished, carries = self._up.config, self._wished(self._up), self._proof.carries
+            desired = self._lan.shared(wished, config, around, self._obstacles.found, carries=carries, now=now)
         await self._carrier.configure(desired)
         if disturbed := self._configurator.disturbances.news():
             self._listener.progress(Progress(Code.TAKEN_AWAY.value, disturbed))
@@ -370,6 +372,21 @@ def _in_words(latest: ProbeResult | OSError) -> str:
     if isinstance(latest, OSError):
         return f"probes cannot be sent through the tunnel: {latest.strerror}"
     return f"{latest.target} does not answer through the tunnel (0 of {latest.sent} probes)"
+
+
+def _via(target: IPv6Address, peers: Iterable[PeerStatus]) -> str:
+    for peer in peers:
+        if peer.address == str(target) and peer.endpoint:
+            return f", via {peer.path} {peer.endpoint.partition(':')[0]}"
+    return ""
+
+
+def _next_step(latest: ProbeResult | OSError, cut: Cut | None) -> str:
+    if isinstance(latest, OSError) and latest.strerror == NO_RAW_SOCKETS:
+        return "give it the capability, as the unit tunnelmgr@.service does"
+    if cut:
+        return f"{cut.words}; {cut.hint}"
+    return "check network.probe; status --peers shows where packets went"
 
 
 def describe_device(device: Desired, way_out: str) -> str:

@@ -38,6 +38,8 @@ class Running:
     taken_away: str = ""
     """What somebody else took from this host of what the tunnel needs, and how often it was put back."""
     taken_away_hint: str = ""
+    cuts: tuple[tuple[str, str], ...] = ()
+    """What other firewalls drop of what this host itself needs, each with what would mend it."""
     exposure: str = ""
     """What strangers can do in this host's name, since the profile lets them."""
     exposure_hint: str = ""

@@ -32,7 +32,7 @@ def wished_device(
 ) -> Desired:
     """Return the device of a tunnel that is up. `passes`: packets are known to flow; `carries`: and that is relied on, so
     that resolvers can be reached."""
-    metric = profile.network.metric
+    metric = profile.network.route_metric
     mtu = profile.network.mtu
     return Desired(
         device=profile.device,

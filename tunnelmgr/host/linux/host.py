@@ -5,7 +5,7 @@ import errno
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from functools import partial
 from ipaddress import IPv6Network
-from typing import Any
+from typing import Any, Final
 
 from tunnelmgr.host.device_name import nft_table
 from tunnelmgr.host.interface import Look
@@ -16,6 +16,7 @@ from tunnelmgr.host.linux.holdings import holder_of
 from tunnelmgr.host.linux.monitor import watch
 from tunnelmgr.host.linux.netlink import Netlink
 from tunnelmgr.host.linux.nft import Tables, has_nft
+from tunnelmgr.host.linux.other_firewalls import OtherFirewalls
 from tunnelmgr.host.linux.radvd import Radvd
 from tunnelmgr.host.linux.resolver_helper import ResolverRecords
 from tunnelmgr.host.linux.ruleset import counters, watch_ruleset
@@ -24,8 +25,11 @@ from tunnelmgr.host.linux.suspects import suspects
 from tunnelmgr.host.linux.sysctl import read_sysctl, set_sysctl, sysctls_of
 from tunnelmgr.host.linux.tun import LinuxTun, open_tun
 from tunnelmgr.host.linux.unannounced import watch_unannounced
+from tunnelmgr.host.passage import Cut, Passage
 from tunnelmgr.host.plan import Step
 from tunnelmgr.host.surroundings import Surroundings
+
+LOOK_AFTER: Final = 1.0  # seconds after a change of other firewalls' rules: many changes come together
 
 
 class LinuxHost:
@@ -36,6 +40,9 @@ class LinuxHost:
         self._radvd = Radvd()
         self._tables = Tables()
         self._resolvers = ResolverRecords()
+        self._others = OtherFirewalls()
+        self._looking: asyncio.TimerHandle | None = None
+        """While it will soon be looked what another firewall has changed."""
         self._author = ""
         """The program that changed one of our tables last."""
         self._by_kind: Mapping[type[Item], Callable[[Any, Any], Awaitable[None]]] = {
@@ -89,6 +96,9 @@ class LinuxHost:
             if has_nft():
                 tasks.create_task(watch_ruleset(partial(self._ruleset_changed, changed)))
 
+    async def cuts(self, passages: tuple[Passage, ...]) -> tuple[Cut, ...]:
+        return await self._others.cuts(passages)
+
     def suspects(self, lost: Collection[Item]) -> tuple[str, ...]:
         return suspects(lost, self._author)
 
@@ -99,9 +109,19 @@ class LinuxHost:
             for device in self._open_to_strangers():
                 switch_off(device)
             changed()
+        elif self._looking is None:  # another firewall's rules, which some programs change all the time
+            self._looking = asyncio.get_running_loop().call_later(LOOK_AFTER, self._look_at_others, changed)
+
+    def _look_at_others(self, changed: Callable[[], None]) -> None:
+        self._looking = None
+        if self._others.are_new():
+            changed()
 
     def _open_to_strangers(self) -> set[str]:
         return {table.device for table in self._tables.disturbed() if table.purpose.keeps_out}
 
     async def close(self) -> None:
+        if self._looking is not None:
+            self._looking.cancel()
+            self._looking = None
         await self._netlink.close()

@@ -7,6 +7,7 @@ import struct
 from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
+from tunnelmgr.host.constants import NFT_TABLE_PREFIX
 from tunnelmgr.host.linux.dumps import ask, attributes, dump, elements, messages
 
 # linux/netfilter/nfnetlink.h and nf_tables.h; numbers travel in network byte order.
@@ -52,7 +53,7 @@ def sight_of(table: str) -> Sight | None:
     named = name.encode() + b"\0"
     wanted = header + struct.pack("=HH", 4 + len(named), _NAME) + named + bytes(-len(named) % 4)
     for _ in range(_LOOKS_MAX):
-        before = _generation()
+        before = generation()
         try:
             found = attributes(ask(_NETLINK_NETFILTER, _GETTABLE, wanted)[_HEADER.size :])
         except FileNotFoundError:
@@ -62,7 +63,7 @@ def sight_of(table: str) -> Sight | None:
             tuple(_values(chain, _CHAIN_HANDLE, _CHAIN_HOOK, _CHAIN_POLICY) for chain in _of(named, _GETCHAIN, header)),
             tuple((rule[_RULE_HANDLE], *_expressions(rule)) for rule in _of(named, _GETRULE, wanted)),
         )
-        if _generation() == before:
+        if generation() == before:
             break  # else somebody changed something while we read
     return sight
 
@@ -78,6 +79,15 @@ def counters(table: str) -> dict[str, int]:
         if kind == _NEWOBJ and _text(said[_OBJ_TABLE]) == table and int.from_bytes(said[_OBJ_TYPE], "big") == _COUNTER:
             found[_text(said[_OBJ_NAME])] = int.from_bytes(attributes(said[_OBJ_DATA])[_PACKETS], "big")
     return found
+
+
+def has_other_base_chains() -> bool:
+    """True if others than us look at packets: a chain with a hook is in a table of theirs. Raises OSError as `sight_of`."""
+    for _, message in dump(_NETLINK_NETFILTER, _GETCHAIN, _HEADER.pack(socket.AF_UNSPEC, 0, 0)):
+        said = attributes(message[_HEADER.size :])
+        if _CHAIN_HOOK in said and not said[_NAME].startswith(NFT_TABLE_PREFIX.encode()):
+            return True
+    return False
 
 
 async def watch_ruleset(committed: Callable[[str], None]) -> None:
@@ -119,7 +129,8 @@ def _expressions(rule: dict[int, bytes]) -> Iterator[bytes]:
         yield said[_EXPRESSION_NAME] if said[_EXPRESSION_NAME] == b"counter\0" else expression
 
 
-def _generation() -> bytes:
+def generation() -> bytes:
+    """Return what tells a state of all tables from every other. Raises OSError as `sight_of` does."""
     return ask(_NETLINK_NETFILTER, _GETGEN, _HEADER.pack(socket.AF_UNSPEC, 0, 0))
 
 

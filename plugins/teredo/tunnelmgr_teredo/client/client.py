@@ -37,10 +37,6 @@ _NO_WAY_OUT = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, 
 _UNREACHABLE = 3  # ICMPv4 type; RFC 792
 _HOST_OR_PORT = frozenset({1, 3})  # its codes that tell of one destination
 _PORT_HINT = "choose another `port`, or leave it out for a random one"
-_NATIVE_APPEARED = {
-    NativeMode.STANDBY: "this host has native IPv6, which takes the default route: is Teredo still needed here?",
-    NativeMode.RUN: "this host has native IPv6, and `native: run` keeps Teredo as it was: is it still needed here?",
-}
 
 
 class TeredoClient(Tunnel):
@@ -128,8 +124,6 @@ class TeredoClient(Tunnel):
             if self._book is not None:
                 self._book.doubt()
             self._qualification.requalify(local, now)
-        if network.native_ipv6 != before.native_ipv6:
-            self._say_up()
 
     def paths_used(self, uses: Sequence[PathUse], now: float) -> None:
         if self._book is not None and self._book.paths_used(uses, now):
@@ -291,7 +285,7 @@ class TeredoClient(Tunnel):
         config = HostConfig(
             addresses=(IPv6Interface(identity.address),),
             routes=(TEREDO_PREFIX,),
-            default_route=not (self._network.native_ipv6 and self._settings.native is NativeMode.STANDBY),
+            default_route=True,
             mtu=identity.mtu,
         )
         details = {"server": str(identity.server), "nat": self._qualification.nat.word, "mapped": str(identity.mapped)}
@@ -302,8 +296,8 @@ class TeredoClient(Tunnel):
 
     def _warn_of_native(self) -> None:
         """Teredo is a means of last resort, with an end (RFC 4380 section 5.5)."""
-        if words := _NATIVE_APPEARED.get(self._settings.native):
-            self.outbox.say(Notice("teredo.native", words))
+        if self._settings.native is NativeMode.STANDBY:
+            self.outbox.say(Notice("teredo.native", "this host has native IPv6: is Teredo still needed here?"))
 
     def _must_stop(self) -> bool:
         return self._settings.native is NativeMode.STOP and self._network.native_ipv6 is True

@@ -25,11 +25,9 @@ class NativeMode(Enum):
     """What a client does while this host has IPv6 by other means (RFC 4380 section 5.5)."""
 
     STANDBY = "standby"
-    """Stay qualified for Teredo peers, offer no default route."""
+    """Stay qualified."""
     STOP = "stop"
     """Have no Teredo address."""
-    RUN = "run"
-    """Take no notice."""
 
 
 class Algorithm(Enum):
@@ -142,8 +140,8 @@ class ClientSettings(Settings):
     )
     native: NativeMode = Field(
         default=NativeMode.STANDBY,
-        description="What to do while this host has IPv6 without the tunnel. `standby` stays reachable for Teredo hosts and "
-        "takes no default route. `stop` gives the Teredo address up. `run` takes no notice.",
+        description="What to do while this host has IPv6 without the tunnel. `standby` stays reachable for Teredo hosts; "
+        "`network.default_route` says who has the default route. `stop` gives the Teredo address up.",
     )
     secure: SecureSettings | None = Field(
         default=None, description="Secure qualification, for a server that does not answer everybody."

@@ -38,7 +38,7 @@ def test_a_profile_of_one_line_has_the_defaults(plugins: PluginRegistry, write_p
     assert (method.type, method.role, method.when, method.line) == ("paper", "client", None, 1)
     assert settings(method) == {"server": ("192.0.2.1",)}
     network = profile.network
-    assert (network.mtu, network.default_route, network.metric) == ("auto", DefaultRouteWish.IF_NO_NATIVE, 1029)
+    assert (network.mtu, network.default_route, network.metric) == ("auto", DefaultRouteWish.IF_NO_NATIVE, "auto")
     assert network.probe == ()
     assert profile.firewall.inbound is Inbound.ESTABLISHED
     assert (profile.lan.interfaces, profile.lan.share) == ((), LanShare.PREFIX)
