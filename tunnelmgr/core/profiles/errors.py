@@ -12,6 +12,8 @@ from pydantic_core import ErrorDetails
 from tunnelmgr.core.guess import closest
 from tunnelmgr.core.profiles.yamlfile import Fault, MappingNode, Node, ScalarNode, SequenceNode, Span
 
+VALUE_MAX = 80  # characters of a value that is shown; ours
+ERRORS_MAX = 200  # translated of one file; ours: each looks at all others
 Location = tuple[int | str, ...]
 
 # Beginnings of pydantic's error types -> what should have been written.
@@ -57,7 +59,7 @@ class _Spot(NamedTuple):
 def faults_of(error: ValidationError, root: MappingNode, model: type[BaseModel], place: Span) -> Iterator[Fault]:
     """Translate what `model` found in `root`, at most one fault a value; `place` is for what concerns all of it."""
     by_path: dict[Location, list[tuple[_Spot, ErrorDetails]]] = {}
-    for details in error.errors(include_url=False):
+    for details in error.errors(include_url=False)[:ERRORS_MAX]:
         spot = _spot(root, details["loc"], place)
         # A missing key has no place in the file: its own path keeps two of them apart.
         path = (*spot.path, details["loc"][-1]) if details["type"] == "missing" else spot.path
@@ -182,7 +184,7 @@ def _choices(details: ErrorDetails) -> list[str]:
 def _shown(node: Node) -> str:
     match node:
         case ScalarNode(value=str(text)):
-            return repr(text)
+            return repr(text if len(text) <= VALUE_MAX else f"{text[:VALUE_MAX]}...")
         case ScalarNode(text=text):
             return text
         case SequenceNode():

@@ -12,10 +12,10 @@ from tunnelmgr.core.plugins import PluginRegistry
 from tunnelmgr.core.profiles.fitting import unfit
 from tunnelmgr.core.profiles.methods import MethodReader, validate
 from tunnelmgr.core.profiles.mistakes import ProfileMistakes
-from tunnelmgr.core.profiles.paths import untrusted
 from tunnelmgr.core.profiles.problem import Problem, ProblemSeverity, ProfileError
 from tunnelmgr.core.profiles.profile import Profile, ProfileFile, checked_name
-from tunnelmgr.core.profiles.yamlfile import MappingNode, Span, read_yaml
+from tunnelmgr.core.profiles.trust import distrust
+from tunnelmgr.core.profiles.yamlfile import SIZE_MAX, MappingNode, Span, read_yaml
 from tunnelmgr.host.device_name import device_name
 
 _TOP = Span(1, 1)
@@ -27,15 +27,15 @@ _SILENT = AssertionError("a profile was refused without a reason")
 def load_profile(path: Path, plugins: PluginRegistry, *, user: int | None = None) -> Profile:
     """Read a profile and bind its methods to their transports; only the plugins it needs are imported.
 
-    `user` is who will act on it, None for this process's user: what root obeys must not be writable by others.
+    `user` is who will act on it, None for this process's user: in what root obeys nobody else may have a hand.
 
     Raises ProfileError (INVALID) with every mistake, TunnelError NO_PROFILE when the file cannot be read,
     TunnelError BUG when a plugin it needs is broken.
     """
     document = read_yaml(_text(path))
     mistakes = ProfileMistakes(path, document)
-    if (os.geteuid() if user is None else user) == 0 and (reason := untrusted(path)):
-        mistakes.add(_FILE, reason, "chmod go-w")
+    if (os.geteuid() if user is None else user) == 0 and (found := distrust(path)):
+        mistakes.add(_FILE, found.reason, found.hint)
     root = document.root
     if not isinstance(root, MappingNode):
         if not document.faults:
@@ -68,7 +68,8 @@ def load_profile(path: Path, plugins: PluginRegistry, *, user: int | None = None
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        with path.open("rb") as file:
+            return file.read(SIZE_MAX + 1).decode()
     except OSError as error:
         raise TunnelError(
             f"{path} cannot be read: {error.strerror}", hint="check its name and permissions", exit_code=ExitCode.NO_PROFILE

@@ -9,9 +9,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tunnelmgr.api.errors import TunnelError
+from tunnelmgr.api.texts import printable
 from tunnelmgr.core.profiles.problem import Problem, ProblemSeverity, ProfileError
 from tunnelmgr.core.profiles.yamlfile import Document, Fault, ScalarNode, Span, scalars
 
+SHOWN_MAX = 50  # mistakes of one file; ours
+EXCERPT_MAX = 200  # characters of a line that is shown; ours
+SENTENCE_MAX = 400  # characters; ours
 _SUSPECT = re.compile(
     r"""(?xi) [\w-]* (?: pass | pwd | secret | key | token | psk ) [\w-]* ["']? \s* : \s+
         ( "[^"]*"? | '[^']*'? | [^\s{\[&*#"'][^,}\#]* )"""
@@ -51,7 +55,12 @@ class ProfileMistakes:
         """Return a ProfileError with every mistake; without one, what a broken plugin said."""
         # One fault a place: what follows from the first one is noise.
         first = {(fault.place.line, fault.place.column): fault for fault in reversed(self._faults)}
-        problems = [self._problem(first[place], ProblemSeverity.ERROR) for place in sorted(first)]
+        shown = sorted(first)[:SHOWN_MAX]
+        problems = [self._problem(first[place], ProblemSeverity.ERROR) for place in shown]
+        if len(first) > SHOWN_MAX:
+            problems.append(
+                self._problem(Fault(Span(0, 0), "there are more mistakes", "mend these first"), ProblemSeverity.ERROR)
+            )
         return ProfileError(problems) if problems else self._broken
 
     def warnings(self) -> tuple[Problem, ...]:
@@ -59,7 +68,7 @@ class ProfileMistakes:
         hint = "put it into a file of mode 0600 and write {file: NAME}"
         secrets = [Fault(node.place, "a secret stands in the profile", hint) for node in self._secret_nodes()]
         faults = sorted([*secrets, *self._oddities], key=lambda fault: (fault.place.line, fault.place.column))
-        return tuple(self._problem(fault, ProblemSeverity.WARNING) for fault in faults)
+        return tuple(self._problem(fault, ProblemSeverity.WARNING) for fault in faults[:SHOWN_MAX])
 
     def _problem(self, fault: Fault, severity: ProblemSeverity) -> Problem:
         place = fault.place
@@ -68,24 +77,32 @@ class ProfileMistakes:
             line=place.line,
             column=place.column,
             severity=severity,
-            message=fault.message,
-            hint=fault.hint,
+            message=_clipped(fault.message),
+            hint=_clipped(fault.hint),
             excerpt=self._excerpt(place.line),
             length=place.length,
         )
 
     def _excerpt(self, number: int) -> str:
-        """Return a line as it may be shown, nothing for line 0; columns stay what they are."""
+        """Return a line as it may be shown, nothing for line 0 or one too long to read; columns stay what they are."""
         line = "".join(self._document.lines[number - 1 : number]) if number else ""
+        if len(line) > EXCERPT_MAX:
+            return ""
         for node in self._secret_nodes():
             if node.place.line == number:
                 line = _masked(line, node.place.column - 1, node.place.length)
         for match in list(_SUSPECT.finditer(line)):
             line = _masked(line, match.start(1), len(match[1].rstrip()))
-        return line.replace("\t", " ").rstrip()
+        return "".join(one if one.isprintable() else " " if one == "\t" else "?" for one in line).rstrip()
 
     def _secret_nodes(self) -> list[ScalarNode]:
         return [node for node in scalars(self._document.root) if node.text in self.inline_secrets]
+
+
+def _clipped(text: str) -> str:
+    """Return a sentence on one line, without what a long value would add to it."""
+    shown = printable(text)
+    return shown if len(shown) <= SENTENCE_MAX else f"{shown[: SENTENCE_MAX // 2]} ... {shown[-SENTENCE_MAX // 2 :]}"
 
 
 def _masked(line: str, start: int, length: int) -> str:

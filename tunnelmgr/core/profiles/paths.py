@@ -1,8 +1,7 @@
-"""Where profiles are: from the word on the command line to a file, and if root may believe that file."""
+"""Where profiles are: from the word on the command line to a file."""
 
 import difflib
 import os
-import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -69,17 +68,6 @@ def known_profiles(folders: tuple[Path, ...] | None = None) -> tuple[str, ...]:
     return tuple(sorted({file.stem for folder in searched for file in _files(folder)}))
 
 
-def untrusted(path: Path) -> str:
-    """Return why root must not obey a file: others may write it, or replace it in its directory. Empty when none may.
-
-    Whoever writes a profile decides where the packets of this host go.
-    """
-    for place, status in ((path, path.stat()), (path.parent, path.parent.stat())):
-        if who := _others_who_write(status):
-            return f"{place} is writable by {who} (mode {stat.S_IMODE(status.st_mode):04o}), and root would obey it"
-    return ""
-
-
 def _existing(path: Path) -> Path:
     if path.is_file():
         return path
@@ -118,14 +106,3 @@ def _not_found(message: str, word: str, names: Sequence[str], nowhere: str, exam
     else:
         hint = f"there are: {listed}" if listed else nowhere
     return TunnelError(message, hint=hint, exit_code=ExitCode.NO_PROFILE)
-
-
-def _others_who_write(status: os.stat_result) -> str:
-    if stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX:
-        return ""  # as in /tmp, only its owner can replace a file
-    if status.st_mode & stat.S_IWOTH:
-        return "everybody"
-    # On systems where each user has a group of the same number, that group is the user alone.
-    if status.st_mode & stat.S_IWGRP and status.st_gid not in {0, status.st_uid}:
-        return f"group {status.st_gid}"
-    return ""

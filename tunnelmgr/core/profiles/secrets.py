@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tunnelmgr.api.secret import SecretSource
+from tunnelmgr.core.profiles.trust import distrust
 
 SECRET_MAX = 65536  # bytes; ours
 
@@ -56,6 +57,8 @@ def _read_private(path: Path, what: str) -> str:
         raise ValueError(f"{what} is not a file")
     if status.st_mode & 0o077:
         raise ValueError(f"{what} is open to others (mode {stat.S_IMODE(status.st_mode):04o}); chmod 600 {path}")
+    if not os.geteuid() and (found := distrust(path)):
+        raise ValueError(f"{found.reason}; {found.hint}")
     return _read(path, what)
 
 

@@ -208,7 +208,7 @@ def test_root_does_not_obey_a_file_others_may_write(plugins: PluginRegistry, wri
     assert raised.value.exit_code is ExitCode.INVALID
     assert (
         str(raised.value)
-        == f"{path}: error: {path} is writable by everybody (mode 0666), and root would obey it; chmod go-w"
+        == f"{path}: error: {path} is writable by everybody (mode 0666), and root would obey it; chmod go-w {path}"
     )
     assert load_profile(path, plugins, user=NOBODY).name == "home"
 
