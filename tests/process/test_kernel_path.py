@@ -215,8 +215,10 @@ def test_use_is_what_the_devices_counters_say(tmp_path: Path) -> None:
     counters = tmp_path / "dev"
 
     def count(received: int, sent: int) -> None:
-        heading = "Inter-|   Receive  |  Transmit\n face |bytes    packets ...\n"
-        counters.write_text(f"{heading}tm-home: {received * 100} {received} 0 0 0 0 0 0 {sent * 50} {sent} 0 0 0 0 0 0\n")
+        others = b"Inter-|   Receive  |  Transmit\n face |bytes    packets ...\na\xff\x1cb: 1 2 3\n"
+        counters.write_bytes(
+            others + f"tm-home: {received * 100} {received} 0 0 0 0 0 0 {sent * 50} {sent} 0 0 0 0 0 0\n".encode()
+        )
 
     count(5, 5)
     use = KernelUse("tm-home", EVERYWHERE, counters)

@@ -13,7 +13,7 @@ import click
 from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.api.texts import printable
 
-_OURS: Final = re.compile(r"(\x1b\[[0-9;]*m|\n)")
+_OURS: Final = re.compile(r"(\x1b\[(?:[01]|3[0-7])m|\n)")
 """What our own screens are made of beside words: colours and line ends."""
 
 

@@ -21,9 +21,9 @@ class Carried(NamedTuple):
 
 def carried(device: str, counters: Path) -> Carried | None:
     """Read the counters of a device; None when it is not there (proc_net_dev(5))."""
-    for line in counters.read_text().splitlines():
-        name, _, figures = line.partition(":")
-        if name.strip() == device:
+    for line in counters.read_bytes().split(b"\n"):  # names of other devices may be anything but a line's end
+        name, _, figures = line.partition(b":")
+        if name.strip() == device.encode():
             columns = [int(figure) for figure in figures.split()]
             return Carried(columns[1], columns[0], columns[9], columns[8])
     return None

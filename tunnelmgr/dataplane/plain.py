@@ -5,6 +5,7 @@ datagrams for the Tunnel. It also sends and delivers what the Tunnel itself says
 so that a path which carries in the kernel can stand in its place, and must agree with it packet for packet.
 """
 
+import contextlib
 import os
 import socket
 import struct
@@ -144,7 +145,8 @@ class PlainPath:
                 if level == socket.IPPROTO_IP and kind == _IP_PKTINFO:
                     index, _, destination = _PKTINFO.unpack(value)
                     local = Endpoint(IPv4Address(destination), self._local[name].port)
-                    for_tunnel.append(Datagram(name, data, _endpoint(remote), local, socket.if_indextoname(index)))
+                    with contextlib.suppress(OSError):  # the interface vanished: there is nobody to answer
+                        for_tunnel.append(Datagram(name, data, _endpoint(remote), local, socket.if_indextoname(index)))
         return for_tunnel
 
     def send(self, datagrams: Sequence[Datagram]) -> None:

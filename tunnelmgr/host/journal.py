@@ -56,7 +56,8 @@ class Journal:
         whole = content[: content.rfind(b"\n") + 1]
         # A last line its owner could not finish is cut off: that change was never begun.
         os.ftruncate(fd, len(whole) if _boot(_place_of(whole)) == _boot(place) else 0)
-        self.net()  # fails here rather than half way through a change
+        self._know_nothing()
+        self._read_on()  # fails here rather than half way through a change
 
     @classmethod
     def take(cls, path: Path, place: str | None = None) -> Self:
@@ -78,7 +79,7 @@ class Journal:
     @property
     def elsewhere(self) -> bool:
         """Whether the journal speaks of another network namespace, where we cannot take anything back."""
-        return _place_of(self._content()) not in {"", self._place}
+        return self._written_at not in {"", self._place}
 
     def record(self, step: Step) -> None:
         """Write down a step: before it is taken, where something new comes; after it, where something goes.
@@ -88,7 +89,7 @@ class Journal:
         try:
             if self.elsewhere:
                 self.forget()
-            elif os.fstat(self._fd).st_size > JOURNAL_MAX:
+            elif os.fstat(self._fd).st_size > max(JOURNAL_MAX, 2 * self._shortened):
                 self._begin_anew()
             header = b"" if os.fstat(self._fd).st_size else self._header()
             _append(self._fd, header + _line(step))
@@ -97,7 +98,8 @@ class Journal:
 
     def net(self) -> list[Step]:
         """Return the net change that is recorded, in order, with what others handed on to us."""
-        return [] if self.elsewhere else net(_steps(self._content()))
+        self._read_on()
+        return [] if self.elsewhere else net(self._steps)
 
     def hand_on(self, step: Step) -> bool:
         """Leave a change of the whole machine to another living profile of ours, which takes it back when it ends.
@@ -112,6 +114,7 @@ class Journal:
     def forget(self) -> None:
         """Empty the journal: everything has been taken back."""
         os.ftruncate(self._fd, 0)
+        self._know_nothing()
 
     def close(self) -> None:
         """Unlock; an empty journal is removed. Closing twice is fine."""
@@ -122,26 +125,41 @@ class Journal:
         os.close(self._fd)
         self._fd = -1
 
-    def _content(self) -> bytes:
-        return os.pread(self._fd, os.fstat(self._fd).st_size, 0)
+    def _know_nothing(self) -> None:
+        self._read, self._shortened = 0, 0  # bytes: read so far, and left when the journal was last begun anew
+        self._written_at, self._steps = "", list[Step]()
+
+    def _read_on(self) -> None:
+        """Learn what was written since, by us or by whoever handed something on to us."""
+        added = os.pread(self._fd, os.fstat(self._fd).st_size - self._read, self._read)
+        added = added[: added.rfind(b"\n") + 1]
+        lines = added.splitlines()
+        if lines and not self._read:
+            self._written_at = _place_of(added)
+            del lines[0]
+        self._steps += map(_step, lines)
+        self._read += len(added)
 
     def _header(self) -> bytes:
         return json.dumps({"pid": os.getpid(), "place": self._place}).encode() + b"\n"
 
     def _begin_anew(self) -> None:
-        """Put a short journal with the same net change in the place of a long one."""
+        """Put a short journal with the same net change in the place of a long one, and again at twice that length."""
+        steps = self.net()
+        self._shortened = self._read  # also where that fails: the long one is as good
         shorter = self.path.with_name(f"{self.path.name}.new")
         fd = os.open(shorter, _OPEN_FLAGS | os.O_TRUNC, 0o600)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX)
-            _append(fd, self._header() + b"".join(_line(step) for step in self.net()))
+            _append(fd, self._header() + b"".join(map(_line, steps)))
             shorter.rename(self.path)
         except OSError:
             os.close(fd)
             shorter.unlink(missing_ok=True)
-            return  # the long one is as good
+            return
         os.close(self._fd)
-        self._fd = fd
+        self._fd, self._steps = fd, steps
+        self._read = self._shortened = os.fstat(fd).st_size
 
 
 def _place_of(content: bytes) -> str:
@@ -150,9 +168,8 @@ def _place_of(content: bytes) -> str:
     return str(json.loads(header)["place"]) if newline else ""
 
 
-def _steps(content: bytes) -> list[Step]:
-    lines = (json.loads(line) for line in content.splitlines()[1:])
-    return [Step(*(from_plain(Item | None, item) for item in line)) for line in lines]
+def _step(line: bytes) -> Step:
+    return Step(*(from_plain(Item | None, item) for item in json.loads(line)))
 
 
 def _line(step: Step) -> bytes:

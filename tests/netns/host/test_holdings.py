@@ -1,6 +1,7 @@
 """What of IPv6 this host has already, asked of a real kernel: no far end may have it too."""
 
 from ipaddress import IPv6Network
+from pathlib import Path
 
 import pytest
 
@@ -31,6 +32,20 @@ def test_what_is_routed_elsewhere_is_somebodys() -> None:
     assert held("2001:db8:77:5::/64") == "the route to 2001:db8:77::/48 by wan"
     assert held("2001:db8:77::/48") == "the route to 2001:db8:77::/48 by wan"
     assert held("2001:db8:88:5::/64") == "a route that refuses packets to 2001:db8:88:5::"
+
+
+def test_a_part_of_the_claim_that_is_routed_elsewhere_is_somebodys_too() -> None:
+    sh("ip -6 route add 2001:db8:99:5::/64 via fe80::9 dev wan")
+    assert held("2001:db8:99::/48") == "the route to 2001:db8:99:5::/64 by wan"
+    assert held("2001:db8:99:4::/64", "2001:db8:98::/48") is None
+
+
+def test_a_full_table_is_looked_through(tmp_path: Path) -> None:
+    lines = [f"route add 2600:{number:x}::/32 via fe80::9 dev wan\n" for number in range(30_000)]
+    (tmp_path / "routes").write_text("".join(lines))
+    sh(f"ip -6 -batch {tmp_path / 'routes'}")
+    assert held("2001:db8:99::/48") is None
+    assert held("2600:7000::/20") == "the route to 2600:7000::/32 by wan"
 
 
 def test_what_only_a_default_route_leads_to_is_free() -> None:

@@ -102,6 +102,21 @@ def test_both_ends_ping_and_transfer_both_ways_and_the_far_end_forwards(ends: En
     assert not [name for name in running["tunnel"]["counters"] if name.startswith("dropped-") and name != early]
 
 
+def test_a_thousand_routes_beside_thirty_thousand_of_others_come_and_go(ends: Ends, tmp_path: Path) -> None:
+    routes = [f"2001:db8:{number:x}::/48" for number in range(0x8000, 0x8000 + 1000)]
+    lines = [f"route add 2600:{number:x}::/32 dev lo\n" for number in range(30_000)]
+    (tmp_path / "others").write_text("".join(lines))
+    ends.far.host.run(["ip", "-6", "-batch", str(tmp_path / "others")])
+    text = FAR_PROFILE.format(remote=HOME)
+    ends.far.write_profile("home", text.replace('["2001:db8:5::/48"]', json.dumps(routes)))
+    ends.up()
+    shown = ["ip", "-6", "route", "show", "dev", "tm-home", "proto", "116"]
+    assert set(routes) <= {line.split()[0] for line in ends.far.host.run(shown).stdout.splitlines()}
+    ends.far.host.run(["ip", "-6", "route", "del", routes[500], "dev", "tm-home"])
+    wait_for("route", lambda: routes[500] in ends.far.host.run(shown).stdout or None)
+    assert ping(ends.home.host, FAR6, 3) == 3
+
+
 @pytest.mark.requirement("S-EN-004", "S-MT-006")
 def test_the_tunnel_is_one_hop_and_its_ends_tell_senders_what_routers_tell(ends: Ends) -> None:
     ends.up()

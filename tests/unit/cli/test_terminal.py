@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tunnelmgr import cli
 from tunnelmgr.cli.terminal import shown
 
-STYLED = re.compile(r"\x1b\[[0-9;]*m|\n")
+STYLED = re.compile(r"\x1b\[(?:[01]|3[0-7])m|\n")
 
 
 @given(st.text(st.characters(codec=None)))
@@ -21,6 +21,7 @@ def test_nothing_steers_the_terminal_but_colours_and_line_ends(text: str) -> Non
 def test_our_own_screens_stay_as_they_are() -> None:
     screen = click.style("home", bold=True) + "  up\n  tm-home  2001:db8::2\n"
     assert shown(screen) == screen
+    assert shown("a name that \x1b[8mhides") == r"a name that \x1b[8mhides"
 
 
 def test_no_command_prints_past_the_gate() -> None:

@@ -2,12 +2,14 @@
 
 import errno
 import os
+from collections import Counter
 from ipaddress import IPv4Address, IPv6Address, IPv6Interface, IPv6Network
 from pathlib import Path
 
 import pytest
 
 from tunnelmgr.api.errors import TunnelError
+from tunnelmgr.api.plain import from_plain
 from tunnelmgr.host.constants import JOURNAL_MAX
 from tunnelmgr.host.items import (
     Address,
@@ -165,6 +167,23 @@ def test_a_journal_that_grew_long_is_written_anew(path: Path) -> None:
     journal.close()
     assert read(path) == [Step(None, ITEMS[0])]
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_journal_of_thousands_of_steps_reads_each_line_once(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = Counter[str]()
+
+    def counted(kind: object, item: object) -> object:
+        read["items"] += 1
+        return from_plain(kind, item)
+
+    monkeypatch.setattr("tunnelmgr.host.journal.from_plain", counted)
+    journal = Journal.take(path, HERE)
+    for number in range(3000):
+        journal.record(Step(None, Route("tm-home", IPv6Network((number << 80, 48)), 1029, 254)))
+        if not number % 10:
+            assert len(journal.net()) == number + 1
+    assert read["items"] <= 2 * 3000, "before and after of each line"
+    journal.close()
 
 
 @pytest.mark.parametrize(("place", "taken"), [(HERE, True), ("boot-1/4026539999", False)])

@@ -103,7 +103,7 @@ class FirewallSettings(Settings):
 def _interface_name(text: str) -> str:
     # What the kernel takes and what may stand in the configuration of radvd and nft without quotes.
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.+@-]{0,14}", text):
-        raise ValueError(f"{text!r} is no interface; `ip link` shows those there are")
+        raise ValueError(f"{text!r} is not the name of an interface that radvd could serve; `ip link` shows those there are")
     if text == "lo" or is_ours(text):
         raise ValueError(f"{text!r} has no hosts behind it; name the interface that leads to those of the LAN")
     return text

@@ -9,7 +9,6 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from enum import Enum
 from functools import partial
 from ipaddress import IPv6Address
 from random import SystemRandom
@@ -20,12 +19,13 @@ from tunnelmgr.api.events import Down, Event, Notice, PeerSilent, Up
 from tunnelmgr.api.network import Endpoint, Network
 from tunnelmgr.api.status import Fact, PeerStatus
 from tunnelmgr.core.condition import BEGUN, UP, Code, Condition, Progress, State
-from tunnelmgr.core.driving.driver import Driver, TunnelNews
+from tunnelmgr.core.driving.driver import Driver
 from tunnelmgr.core.driving.memory import Memory
 from tunnelmgr.core.driving.ping import NO_RAW_SOCKETS
 from tunnelmgr.core.profiles.profile import DefaultRouteWish, Method, Profile
 from tunnelmgr.core.running.border import Border
 from tunnelmgr.core.running.carrier import Carrier
+from tunnelmgr.core.running.inbox import Due, Inbox, Inboxed
 from tunnelmgr.core.running.lan import Lan
 from tunnelmgr.core.running.obstacles import Obstacles
 from tunnelmgr.core.running.probe import Prober, ProbeResult
@@ -56,18 +56,6 @@ class Listener:
     """This host slept."""
 
 
-class _Due(Enum):
-    """What shall be looked at, beside what the Tunnel says."""
-
-    PROOF = "packets flow, or do not any more"
-    NETWORK = "addresses, routes or links changed"
-    PATHS = "what a kernel tunnel would have to carry has changed"
-    STOP = "the tunnel shall go down"
-
-
-_Inboxed = TunnelNews | _Due | TunnelError
-
-
 class MethodRun:
     """Runs one method of one profile, once.
 
@@ -94,7 +82,7 @@ class MethodRun:
         self._lan = lan
         self._border = Border(host)
         self._obstacles = Obstacles(profile, host)
-        self._inbox: asyncio.Queue[_Inboxed] = asyncio.Queue()
+        self._inbox = Inbox()
         self._up: Up | None = None
         self._condition = BEGUN
         self._told: str | None = None
@@ -105,7 +93,7 @@ class MethodRun:
         """What to end with when it does not come up in time."""
         self._driver = self._make_driver(memory)
         self._carrier = Carrier(profile, host, configurator, self._driver, listener.progress)
-        weigh = partial(self._inbox.put_nowait, _Due.PROOF)
+        weigh = partial(self._inbox.put, Due.PROOF)
         self._verification = Verification(profile.device, prober, self._driver.traffic, weigh, SystemRandom())
         self._proof = self._verification.proof
 
@@ -114,8 +102,8 @@ class MethodRun:
             return Driver(
                 self._method.transport,
                 memory,
-                on_news=self._inbox.put_nowait,
-                on_crash=lambda error: self._inbox.put_nowait(self._crashed(error)),
+                on_news=self._inbox.put,
+                on_crash=lambda error: self._inbox.put(self._crashed(error)),
                 on_device_lost=self._device_lost,
                 on_resumed=self._resumed,
                 on_offer=self._offer_changed,
@@ -157,11 +145,11 @@ class MethodRun:
 
     def stop(self) -> None:
         """Make `run` take everything back and return. Doing it twice is fine."""
-        self._inbox.put_nowait(_Due.STOP)
+        self._inbox.put(Due.STOP)
 
     def network_changed(self) -> None:
         """Tell the Tunnel, and look whether packets still flow."""
-        self._inbox.put_nowait(_Due.NETWORK)
+        self._inbox.put(Due.NETWORK)
 
     def command(self, name: str, arguments: Mapping[str, Fact]) -> Mapping[str, object]:
         """Run one of the transport's own commands. Raises TunnelError."""
@@ -214,7 +202,7 @@ class MethodRun:
 
     def _offer_changed(self) -> None:
         if self._carrier.is_concerned:
-            self._inbox.put_nowait(_Due.PATHS)
+            self._inbox.put(Due.PATHS)
 
     def _resumed(self) -> None:
         self._verification.doubt(SETTLING)
@@ -222,13 +210,13 @@ class MethodRun:
 
     def _device_lost(self, error: OSError) -> None:
         gone = f"reading {self._profile.device}: {error.strerror}"
-        self._inbox.put_nowait(TunnelError(gone, hint="somebody removed the device; it will be made again"))
+        self._inbox.put(TunnelError(gone, hint="somebody removed the device; it will be made again"))
 
     async def _attend(self) -> None:
-        while (news := await self._inbox.get()) is not _Due.STOP:
+        while (news := await self._inbox.get()) is not Due.STOP:
             await self._handle(news)
 
-    async def _handle(self, news: _Inboxed) -> None:
+    async def _handle(self, news: Inboxed) -> None:
         match news:
             case Notice():
                 self._listener.progress(Progress(news.code, news.text))
@@ -238,11 +226,11 @@ class MethodRun:
                 await self._went_down(news)
             case PeerSilent():
                 await self._fell_silent(news)
-            case _Due.PROOF:
+            case Due.PROOF:
                 await self._weigh_proof()
-            case _Due.NETWORK:
+            case Due.NETWORK:
                 await self._follow_network()
-            case _Due.PATHS:
+            case Due.PATHS:
                 await self._refresh()
             case TunnelError():
                 raise news

@@ -1,5 +1,6 @@
 """Netlink questions in a dozen lines (netlink(7)), for what is read too early or too often to import a library for it."""
 
+import contextlib
 import os
 import socket
 import struct
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 _NLMSG_ERROR, _NLMSG_DONE = 2, 3
 _NLM_F_REQUEST, _NLM_F_DUMP = 1, 0x300
 _TYPE = 0x3FFF  # NLA_TYPE_MASK
+_SOL_NETLINK, _NETLINK_GET_STRICT_CHK = 270, 12
 
 
 def ask(family: int, request: int, body: bytes) -> bytes:
@@ -23,6 +25,8 @@ def dump(family: int, request: int, body: bytes) -> Iterator[tuple[int, bytes]]:
 
 def _answers(family: int, request: int, flags: int, body: bytes) -> Iterator[tuple[int, bytes]]:
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, family) as netlink:
+        with contextlib.suppress(OSError):  # before Linux 4.20 everything is dumped, whatever was asked for
+            netlink.setsockopt(_SOL_NETLINK, _NETLINK_GET_STRICT_CHK, 1)
         netlink.sendto(struct.pack("=IHHII", 16 + len(body), request, flags, 1, 0) + body, (0, 0))
         while True:
             for kind, message in messages(netlink.recv(65536)):
@@ -36,10 +40,11 @@ def _answers(family: int, request: int, flags: int, body: bytes) -> Iterator[tup
 
 def messages(data: bytes) -> Iterator[tuple[int, bytes]]:
     """Yield type and content of each message in what was read from a netlink socket."""
-    while data:
-        length, kind = struct.unpack_from("=IH", data)
-        yield kind, data[16:length]
-        data = data[(length + 3) & ~3 :]
+    place = 0
+    while place < len(data):
+        length, kind = struct.unpack_from("=IH", data, place)
+        yield kind, data[place + 16 : place + length]
+        place += (length + 3) & ~3
 
 
 def attributes(data: bytes) -> dict[int, bytes]:

@@ -3,13 +3,14 @@
 import errno
 import socket
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from ipaddress import IPv6Address, IPv6Interface, IPv6Network
 
-from tunnelmgr.host.linux.dumps import ask, attributes, dump
+from tunnelmgr.host.constants import MAIN_TABLE
+from tunnelmgr.host.linux.dumps import ask, attributes, dump, elements
 
 # linux/rtnetlink.h, linux/if_addr.h
-_RTM_NEWADDR, _RTM_GETADDR, _RTM_GETROUTE = 20, 22, 26
+_RTM_NEWADDR, _RTM_GETADDR, _RTM_NEWROUTE, _RTM_GETROUTE = 20, 22, 24, 26
 _RTM_F_FIB_MATCH = 0x2000
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
 _RTA_DST, _RTA_OIF = 1, 4
@@ -20,17 +21,18 @@ _NOBODY = IPv6Address("3fff:ffff::")  # given to nobody: a route that leads ther
 def holder_of(claimed: Iterable[IPv6Network]) -> tuple[IPv6Network, str] | None:
     """Return the first of these prefixes that this host has some or all of already, with what that is in words.
 
-    All addresses are looked at; of the routes only those to where a prefix begins and ends, however many there are.
+    All addresses are looked at, the routes to where a prefix begins and ends, and last the main table for what lies within
+    one: a full table of the internet takes a moment.
     """
-    held = list(_addresses())
-    for prefix in claimed:
+    held, prefixes = list(_addresses()), list(claimed)
+    for prefix in prefixes:
         for interface, name in held:
             if interface.network.overlaps(prefix) and interface.network.prefixlen:
                 return prefix, f"{interface} of {name}"
         for address in (prefix.network_address, prefix.broadcast_address):
             if found := _route_to(address):
                 return prefix, found
-    return None
+    return _route_within([prefix for prefix in prefixes if prefix.prefixlen < prefix.max_prefixlen])
 
 
 def _addresses() -> Iterable[tuple[IPv6Interface, str]]:
@@ -51,8 +53,28 @@ def _route_to(address: IPv6Address) -> str:
     found, length = attributes(route[12:]), route[1]
     if length == 0 or _RTA_DST not in found:
         return ""
-    way = f" by {_name(*struct.unpack('=I', found[_RTA_OIF]))}" if _RTA_OIF in found else ""
-    return f"the route to {IPv6Network((found[_RTA_DST], length))}{way}"
+    return f"the route to {IPv6Network((found[_RTA_DST], length))}{_way(found)}"
+
+
+def _route_within(prefixes: Sequence[IPv6Network]) -> tuple[IPv6Network, str] | None:
+    """Return the first route of the main table to a part of one of these prefixes, with that prefix."""
+    wanted = [(int(one.network_address), int(one.netmask), one.prefixlen, one) for one in prefixes]
+    if not wanted:
+        return None
+    body = struct.pack("=BBBBBBBBI", socket.AF_INET6, 0, 0, 0, MAIN_TABLE, 0, 0, 0, 0)
+    for kind, route in dump(socket.NETLINK_ROUTE, _RTM_GETROUTE, body):
+        if kind != _RTM_NEWROUTE or route[4] != MAIN_TABLE:
+            continue
+        destination = next((content for kind, content in elements(route[12:]) if kind == _RTA_DST), bytes(16))
+        number, length = int.from_bytes(destination, "big"), route[1]
+        for network, mask, shortest, prefix in wanted:
+            if length >= shortest and number & mask == network:
+                return prefix, f"the route to {IPv6Network((destination, length))}{_way(attributes(route[12:]))}"
+    return None
+
+
+def _way(found: dict[int, bytes]) -> str:
+    return f" by {_name(*struct.unpack('=I', found[_RTA_OIF]))}" if _RTA_OIF in found else ""
 
 
 def _matching(address: IPv6Address) -> bytes:

@@ -127,7 +127,8 @@ class Netlink:
         async for neighbour in self._dump("neigh", dump_filter=ours, family=socket.AF_INET6, flags=_NTF_PROXY):
             address = IPv6Address(neighbour.get("dst"))
             if any(address in prefix for prefix in routed):
-                found.append(NeighbourProxy(device, socket.if_indextoname(neighbour["ifindex"]), address))
+                with contextlib.suppress(OSError):  # the interface vanished, and its neighbours with it
+                    found.append(NeighbourProxy(device, socket.if_indextoname(neighbour["ifindex"]), address))
         return found
 
     async def _rules(self, device: str, others: Collection[Item]) -> list[Rule]:

@@ -139,4 +139,4 @@ def _values(said: dict[int, bytes], *kinds: int) -> tuple[bytes, ...]:
 
 
 def _text(value: bytes) -> str:
-    return value.rstrip(b"\0").decode()
+    return os.fsdecode(value.rstrip(b"\0"))

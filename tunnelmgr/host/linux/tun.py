@@ -108,7 +108,7 @@ def _holder(device: str) -> str:
             pid = info.parts[2]
             here = Path("/proc", pid, "ns/net").samefile("/proc/thread-self/ns/net")
             if here and f"iff:\t{device}\n" in info.read_text():
-                return f", held by process {pid} ({Path('/proc', pid, 'comm').read_text().strip()})"
+                return f", held by process {pid} ({os.fsdecode(Path('/proc', pid, 'comm').read_bytes()).strip()})"
         except OSError:
             continue  # a process that ended meanwhile
     return ""

@@ -69,6 +69,7 @@ class Host:
                 stdin=subprocess.DEVNULL if stdin is None else None,
                 capture_output=True,
                 text=True,
+                errors="surrogateescape",  # names of interfaces may be any octets
                 timeout=timeout,
                 env={**os.environ, **(environment or {})},
                 check=False,

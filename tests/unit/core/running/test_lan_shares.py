@@ -102,8 +102,8 @@ def test_an_interface_too_narrow_for_ipv6_is_none_either() -> None:
     ("interfaces", "complaint"),
     [
         (["lan0", "lan0"], "lan0 is in the list twice"),
-        (["lan0; }"], "is no interface"),
-        (["a-name-of-more-than-15"], "is no interface"),
+        (["lan0; }"], "is not the name of an interface"),
+        (["a-name-of-more-than-15"], "is not the name of an interface"),
     ],
 )
 def test_names_that_cannot_be_are_refused(interfaces: list[str], complaint: str) -> None:
