@@ -6,7 +6,8 @@ import errno
 import socket
 import subprocess
 import sys
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Network
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from tunnelmgr.core.profiles.profile import DefaultRouteWish, NetworkSettings
 from tunnelmgr.host.fake import FakeHost
 from tunnelmgr.host.items import Address, Item, Purpose, Resolvers, Rule, Table, Unreachable
 from tunnelmgr.host.resolvers import ResolverHelper
+from tunnelmgr.host.surroundings import NO_PROGRAM
 
 
 @pytest.mark.requirement("T-SE-004")
@@ -296,12 +298,20 @@ def test_a_host_that_refuses_a_change_is_left_as_it_was(tmp_path: Path, beginnin
     assert beginning.split()[0] in str(error)
 
 
-def test_missing_nft_is_found_before_anything_is_sent(tmp_path: Path) -> None:
-    def disturb(stage: Stage) -> None:
-        stage.host.has_nft = False
+def _lose_nft(stage: Stage) -> None:
+    stage.host.without_nft = NO_PROGRAM
 
+
+def _lose_ipv6(stage: Stage) -> None:
+    stage.host.outer = replace(stage.host.outer, kernel_has_ipv6=False)
+
+
+@pytest.mark.parametrize(("disturb", "named"), [(_lose_nft, "nft"), (_lose_ipv6, "kernel runs without IPv6")])
+def test_what_no_tunnel_can_do_without_is_missed_before_anything_is_sent(
+    tmp_path: Path, disturb: Callable[[Stage], None], named: str
+) -> None:
     stage, error = run(ending(tmp_path, disturb))
-    assert "nft" in error.message
+    assert named in error.message
     assert not stage.tunnel.networks, "the Tunnel was never started"
 
 

@@ -15,6 +15,7 @@ import pytest
 
 from tests.sim.stun_server import StunServer
 from tests.sim.test_detection import CONTROLLED, LAB, SLOW, STUN, detect
+from tunnelmgr.api.network import Network
 from tunnelmgr.cli import render
 from tunnelmgr.cli.commands.detect import commented
 from tunnelmgr.cli.commands.schema import schema_of
@@ -23,6 +24,7 @@ from tunnelmgr.core.plugins import PluginRegistry
 from tunnelmgr.core.profiles.loading import load_profile
 from tunnelmgr.core.profiles.profile import Profile
 from tunnelmgr.detect.advice import Advice
+from tunnelmgr.detect.findings import Findings
 from tunnelmgr.detect.plan import Plan, plan_for
 from tunnelmgr.lab.simulated import Internet
 from tunnelmgr.lab.simulated.internet import Behind
@@ -188,3 +190,8 @@ def _write() -> None:
 
 if __name__ == "__main__":
     _write()
+
+
+def test_a_kernel_without_ipv6_is_said_to_be_one() -> None:
+    advice = Advice.of(Findings(Network(kernel_has_ipv6=False)), None)
+    assert "This kernel runs without IPv6, and no tunnel can work here: start it without ipv6.disable=1." in screen(advice)

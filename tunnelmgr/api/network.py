@@ -41,10 +41,12 @@ class Network:
     source: IPv4Address | None = None
     """The address this host uses towards the internet; None while there is no default route."""
     native_ipv6: bool | None = None
-    """Whether an IPv6 default route exists on another interface; None when it could not be read."""
+    """Whether this host would reach the IPv6 internet without us; None where that is not known."""
     resumed: bool = False
     """Set once after the host slept: mappings of NATs on the way may have gone."""
     native_source: IPv6Address | None = None
     """The address this host uses towards the IPv6 internet without us; None where there is none, or it is not known."""
     native_interface: str | None = None
     """The interface that has `native_source`."""
+    kernel_has_ipv6: bool = True
+    """False where the kernel was started without IPv6: no tunnel can work there."""

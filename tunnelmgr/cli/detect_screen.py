@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from tunnelmgr.api.network import Network
 from tunnelmgr.api.report import NatKind
 from tunnelmgr.cli.render import Row, aligned, columns
 from tunnelmgr.detect.advice import Advice, RankedMethod
@@ -61,7 +62,7 @@ def _plain_words(advice: Advice) -> Iterator[str]:
         yield "  There is another NAT beyond it, often the provider's: nobody here can open ports in that one."
     if found.udp is None and advice.methods:
         yield "  Whether UDP passes is not known: nobody who was asked answered."
-    yield f"  {_about_ipv6(found.ipv6)}"
+    yield f"  {_about_ipv6(found.ipv6, found.network)}"
 
 
 def _choice(advice: Advice) -> str:
@@ -92,7 +93,9 @@ def _about_nat(nat: NatFindings, scope: Scope | None) -> str:
     return "Whether a router (NAT) is on the way is not known."
 
 
-def _about_ipv6(ipv6: Ipv6Findings) -> str:
+def _about_ipv6(ipv6: Ipv6Findings, network: Network) -> str:
+    if not network.kernel_has_ipv6:
+        return "This kernel runs without IPv6, and no tunnel can work here: start it without ipv6.disable=1."
     if ipv6.reach:
         return "IPv6 works here without a tunnel."
     if ipv6.default_route and ipv6.reach is False:

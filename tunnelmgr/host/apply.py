@@ -12,7 +12,7 @@ from tunnelmgr.host.desired import Desired
 from tunnelmgr.host.device_name import is_ours
 from tunnelmgr.host.disturbance import ContestedError, Disturbances, taken_away
 from tunnelmgr.host.interface import Host
-from tunnelmgr.host.items import Advertisement, Fate, Item, KernelTunnel, Purpose, Resolvers, Rule, Sysctl, Table
+from tunnelmgr.host.items import Address, Advertisement, Fate, Item, KernelTunnel, Purpose, Resolvers, Rule, Sysctl, Table
 from tunnelmgr.host.journal import Journal, JournalUnwritableError
 from tunnelmgr.host.plan import Step, changes, lan_items, taken_back, wanted
 from tunnelmgr.host.resolvers import ResolverHelper
@@ -59,9 +59,7 @@ class Configurator:
         try:
             actual = await self._host.actual(desired.device, self._looked_for(desired))
         except OSError as error:
-            raise TunnelError(
-                f"{desired.device}: cannot read what is configured: {error.strerror}", hint="run as root"
-            ) from error
+            raise _failure(f"{desired.device}: cannot read what is configured", error) from error
         self.shortfalls = tuple(self._ceded.values())
         ours = frozenset(self._ours())
         wished = wanted(desired, actual, self._helper(desired, around), ours)
@@ -78,7 +76,7 @@ class Configurator:
                     case _Need.VITAL:
                         # Its switches stay: letting the kernel make a link-local address again would be one more change.
                         await self._go_back([done for done in steps[:number] if _need_of(done) is not _Need.NONE])
-                        raise _explain(step, error) from error
+                        raise explain(step, error) from error
                     case _Need.MISSED:
                         self._do_without(step, error)
                     case _Need.NONE:
@@ -122,7 +120,7 @@ class Configurator:
             case Resolvers():
                 trouble = TunnelError(_unused(item, error.strerror), hint=f"try it by hand: {_text(step)}")
             case _:
-                trouble = _explain(step, error)
+                trouble = explain(step, error)
         self.shortfalls += (Shortfall(item, trouble.message, trouble.hint),)
         _log.warning("%s", trouble)
 
@@ -196,7 +194,7 @@ class Configurator:
                 await self._host.run(step)
             except OSError as error:
                 if error.errno not in _ALREADY_SO:
-                    failures.append(_explain(step, error))
+                    failures.append(explain(step, error))
                     continue
             self._record_gone(step)
         return failures
@@ -246,8 +244,6 @@ def _text(step: Step) -> str:
 _HINTS: Mapping[int, str] = {
     errno.EPERM: "run as root, or with CAP_NET_ADMIN",
     errno.EROFS: "set it outside this container, where /proc/sys is writable",
-    # What the kernel says to an address on an interface with disable_ipv6, and with ipv6.disable=1.
-    errno.EACCES: "IPv6 is switched off here: sysctl net.ipv6.conf.default.disable_ipv6=0",
     errno.EOPNOTSUPP: "this kernel runs without IPv6: start it without ipv6.disable=1",
     errno.EAFNOSUPPORT: "this kernel runs without IPv6: start it without ipv6.disable=1",
     errno.EEXIST: "somebody else made it: take it away, or choose another name or address",
@@ -255,9 +251,22 @@ _HINTS: Mapping[int, str] = {
 }
 
 
-def _explain(step: Step, error: OSError) -> TunnelError:
+def explain(step: Step, error: OSError) -> TunnelError:
+    """Return what a step that failed is told as, with the next step."""
+    match step.item, error.errno:
+        case Table(), errno.EOPNOTSUPP | errno.EAFNOSUPPORT | errno.ENOENT if step.after:
+            hint = "this kernel lacks a part of nftables (modules nft_ct, nft_reject, nft_masq): load it"
+        case Address(device=device), errno.EACCES:  # what the kernel says to an address where disable_ipv6 is set
+            where = "default" if is_ours(device) else device
+            hint = f"IPv6 is switched off on {device}: sysctl net/ipv6/conf/{where}/disable_ipv6=0"
+        case _:
+            hint = ""
+    return _failure(_text(step), error, hint)
+
+
+def _failure(what: str, error: OSError, hint: str = "") -> TunnelError:
     return TunnelError(
-        f"{_text(step)}: {error.strerror}",
-        hint=_HINTS.get(error.errno or 0, "the kernel's log (dmesg) may say more"),
+        f"{what}: {error.strerror}",
+        hint=hint or _HINTS.get(error.errno or 0, "the kernel's log (dmesg) may say more"),
         exit_code=ExitCode.NO_PERMISSION if error.errno == errno.EPERM else ExitCode.FAILED,
     )

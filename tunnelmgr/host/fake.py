@@ -78,7 +78,7 @@ class FakeHost:
         """The lines of every step that was carried out, in order."""
         self.failures: dict[str, int] = {}
         """Beginning of a line -> errno it fails with."""
-        self.has_nft = True
+        self.without_nft = ""
         self.without_kernel_tunnels = ""
         """Why there are none."""
         self.barred_packets: dict[str, int] = {}
@@ -98,7 +98,7 @@ class FakeHost:
             self.links(),
             self.outer,
             self.leased,
-            self.has_nft,
+            self.without_nft,
             self.helper,
             without_kernel_tunnels=self.without_kernel_tunnels,
         )

@@ -8,6 +8,8 @@ from tunnelmgr.api.errors import TunnelError
 from tunnelmgr.api.network import Network
 from tunnelmgr.host.resolvers import ResolverHelper
 
+NO_PROGRAM = "nft is missing"
+
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
@@ -19,7 +21,8 @@ class Surroundings:
     """The outer network, without our own tunnel devices."""
     leases: Mapping[IPv4Address, float] = field(default_factory=dict)
     """IPv4 addresses that go unless they are renewed, with the seconds they have left."""
-    has_nft: bool = True
+    without_nft: str = ""
+    """Why nftables cannot be used, in a few words; empty when it can."""
     resolver_helper: ResolverHelper | None = None
     """The program that minds this host's resolvers; None where there is none."""
     without_kernel_tunnels: str = ""
@@ -31,10 +34,16 @@ class Surroundings:
         route = self.network.default_route
         return {self.network.native_interface, route.interface if route else None}
 
+    def require_ipv6(self) -> None:
+        """Raise TunnelError when the kernel has none."""
+        if not self.network.kernel_has_ipv6:
+            raise TunnelError("this kernel runs without IPv6", hint="start it without ipv6.disable=1")
+
     def require_nft(self) -> None:
-        """Raise TunnelError when nft is missing."""
-        if not self.has_nft:
+        """Raise TunnelError when nftables cannot be used."""
+        if self.without_nft:
+            mend = "install the package nftables" if self.without_nft == NO_PROGRAM else "start a kernel that has it"
             raise TunnelError(
-                "nft is missing: without it nothing can keep strangers out of this host through the tunnel",
-                hint="install the package nftables, or write `firewall: {inbound: open}` in the profile",
+                f"{self.without_nft}: without it nothing can keep strangers out of this host through the tunnel",
+                hint=f"{mend}, or write `firewall: {{inbound: open}}` in the profile",
             )

@@ -11,15 +11,16 @@ from pathlib import Path
 import pytest
 
 from tunnelmgr.api.errors import ExitCode, TunnelError
-from tunnelmgr.host.apply import Configurator
+from tunnelmgr.host.apply import Configurator, explain
 from tunnelmgr.host.constants import FORWARDING
 from tunnelmgr.host.desired import Desired, Destination, Forwarding, Inbound
 from tunnelmgr.host.fake import FakeHost
 from tunnelmgr.host.firewall import inbound_rules
-from tunnelmgr.host.items import Purpose, Resolvers, Rule, Sysctl, Table
+from tunnelmgr.host.items import Address, Item, Purpose, Resolvers, Rule, Sysctl, Table
 from tunnelmgr.host.journal import Journal
 from tunnelmgr.host.plan import Step, taken_back
 from tunnelmgr.host.resolvers import ResolverHelper
+from tunnelmgr.host.surroundings import NO_PROGRAM
 
 HERE = "boot-1/1"
 ADDRESS = IPv6Interface("2001:db8::2/64")
@@ -177,15 +178,20 @@ def test_without_privilege_the_exit_code_says_so(journal: Journal) -> None:
     assert failure.value.exit_code is ExitCode.NO_PERMISSION
 
 
-def test_nft_is_needed_unless_the_tunnel_is_open(journal: Journal) -> None:
+@pytest.mark.parametrize(
+    ("why", "hint"),
+    [(NO_PROGRAM, "install the package nftables"), ("this kernel has no nftables", "start a kernel that has it")],
+)
+def test_nft_is_needed_unless_the_tunnel_is_open(journal: Journal, why: str, hint: str) -> None:
     host = FakeHost()
     host.open_tun("tm-home")
-    host.has_nft = False
-    with pytest.raises(TunnelError, match="nft is missing"):
+    host.without_nft = why
+    with pytest.raises(TunnelError, match=why) as failure:
         asyncio.run(Configurator(host, journal).apply(HOME))
+    assert failure.value.hint == f"{hint}, or write `firewall: {{inbound: open}}` in the profile"
     assert host.history == []
     opened = replace(HOME, inbound=Inbound.OPEN)
-    with pytest.raises(TunnelError, match="nft is missing"):
+    with pytest.raises(TunnelError, match=why):
         asyncio.run(Configurator(host, journal).apply(replace(opened, translate=(IPv6Network("2001::/32"),))))
     assert asyncio.run(Configurator(host, journal).apply(opened))
 
@@ -356,3 +362,19 @@ def test_without_room_in_the_journal_nothing_is_changed(
     assert after == before
     asyncio.run(home.clear())
     assert journal.net() == []
+
+
+LAN_ADDRESS = Address("br-lan", IPv6Interface("fd00::1/64"))
+
+
+@pytest.mark.parametrize(
+    ("item", "code", "hint"),
+    [
+        (Table("tm-home", Purpose.INBOUND, "", ("chain input { }",)), errno.EOPNOTSUPP, "lacks a part of nftables"),
+        (Table("tm-home", Purpose.INBOUND, "", ("chain input { }",)), errno.EPERM, "CAP_NET_ADMIN"),
+        (LAN_ADDRESS, errno.EACCES, "IPv6 is switched off on br-lan: sysctl net/ipv6/conf/br-lan/disable_ipv6=0"),
+        (LAN_ADDRESS, errno.EOPNOTSUPP, "this kernel runs without IPv6"),
+    ],
+)
+def test_what_the_kernel_refuses_is_explained_by_what_it_was(item: Item, code: int, hint: str) -> None:
+    assert hint in explain(Step(None, item), OSError(code, os.strerror(code))).hint

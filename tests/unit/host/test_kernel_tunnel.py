@@ -18,6 +18,7 @@ from tunnelmgr.host.fake import FakeHost
 from tunnelmgr.host.items import KernelTunnel
 from tunnelmgr.host.journal import Journal
 from tunnelmgr.host.plan import Step, plan, taken_back
+from tunnelmgr.host.surroundings import NO_PROGRAM
 
 LOCAL, REMOTE, LATER = IPv4Address("203.0.113.1"), IPv4Address("192.0.2.80"), IPv4Address("203.0.113.9")
 FAR, OURS, SITE = IPv6Network("2001:db8:41::1"), IPv6Network("2001:db8:41::2"), IPv6Network("2001:db8:77::/48")
@@ -130,7 +131,7 @@ def test_after_a_crash_cleanup_deletes_the_device(tmp_path: Path) -> None:
 def test_without_nft_errors_leave_and_the_tunnel_works_but_a_kernel_tunnel_is_refused(tmp_path: Path) -> None:
     async def story() -> None:
         host = FakeHost()
-        host.has_nft = False
+        host.without_nft = NO_PROGRAM
         host.failures["nft"] = errno.ENOENT
         configurator = Configurator(host, Journal.take(tmp_path / "home.journal", None))
         host.open_tun("tm-home")

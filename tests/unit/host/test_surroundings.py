@@ -9,10 +9,10 @@ from tunnelmgr.api.network import DefaultRoute, Network
 from tunnelmgr.host.surroundings import Surroundings
 
 
-def test_a_missing_nft_names_the_package_and_the_way_without() -> None:
-    Surroundings({}, Network()).require_nft()
-    with pytest.raises(TunnelError, match=r"nft is missing.*install the package nftables, or write .*inbound: open"):
-        Surroundings({}, Network(), has_nft=False).require_nft()
+def test_a_kernel_without_ipv6_is_named() -> None:
+    Surroundings({}, Network()).require_ipv6()
+    with pytest.raises(TunnelError, match=r"this kernel runs without IPv6; start it without ipv6\.disable=1"):
+        Surroundings({}, Network(kernel_has_ipv6=False)).require_ipv6()
 
 
 def test_an_uplink_leads_to_the_internet_by_ipv4_or_by_ipv6() -> None:

@@ -128,11 +128,13 @@ class MethodRun:
 
         Raises TunnelError when this method cannot work here or failed for good.
         """
+        around = self._host.surroundings()
+        around.require_ipv6()
         if self._profile.firewall.inbound is Inbound.ESTABLISHED:
-            self._host.surroundings().require_nft()
+            around.require_nft()
         self._carrier.open()
         try:
-            self._driver.start(self._host.surroundings().network)
+            self._driver.start(around.network)
             await self._driver.spoke(FIRST_DATAGRAM_TIMEOUT)
             await self._configure()
             await self._attend()

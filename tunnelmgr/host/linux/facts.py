@@ -49,7 +49,8 @@ def network() -> Network:
         addresses=tuple(address for address in _addresses(names) if not is_ours(address.interface)),
         default_route=_default_route(route, names),
         source=route.source if route and isinstance(route.source, IPv4Address) else None,
-        native_ipv6=native is not None if _kernel_has_ipv6() else None,
+        kernel_has_ipv6=_kernel_has_ipv6(),
+        native_ipv6=native is not None,
         native_source=native[0] if native else None,
         native_interface=native[1] if native else None,
     )

@@ -15,7 +15,7 @@ from tunnelmgr.host.linux.facts import way_out
 from tunnelmgr.host.linux.holdings import holder_of
 from tunnelmgr.host.linux.monitor import watch
 from tunnelmgr.host.linux.netlink import Netlink
-from tunnelmgr.host.linux.nft import Tables, has_nft
+from tunnelmgr.host.linux.nft import Tables, without_nft
 from tunnelmgr.host.linux.other_firewalls import OtherFirewalls
 from tunnelmgr.host.linux.radvd import Radvd
 from tunnelmgr.host.linux.resolver_helper import ResolverRecords
@@ -93,7 +93,7 @@ class LinuxHost:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(watch(changed))
             tasks.create_task(watch_unannounced(changed))
-            if has_nft():
+            if not without_nft():
                 tasks.create_task(watch_ruleset(partial(self._ruleset_changed, changed)))
 
     async def cuts(self, passages: tuple[Passage, ...]) -> tuple[Cut, ...]:

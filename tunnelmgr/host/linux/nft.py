@@ -8,17 +8,25 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from tunnelmgr.host.items.tables import Purpose, Table, mark_in
-from tunnelmgr.host.linux.ruleset import Sight, sight_of
+from tunnelmgr.host.linux.ruleset import Sight, generation, sight_of
 from tunnelmgr.host.linux.running import SEARCH_PATH, run_program
 from tunnelmgr.host.plan import Step
+from tunnelmgr.host.surroundings import NO_PROGRAM
 
 # What nft says for a failed system call is strerror's text; these are the ones somebody decides by.
+_NO_SUCH_SUBSYSTEM = {errno.EINVAL, errno.EPROTONOSUPPORT, errno.EAFNOSUPPORT, errno.EOPNOTSUPP}
 _TOLD_APART = (errno.ENOENT, errno.EPERM, errno.EEXIST, errno.EBUSY, errno.EOPNOTSUPP)
 
 
-def has_nft() -> bool:
-    """Whether nft is installed."""
-    return shutil.which("nft", path=SEARCH_PATH) is not None
+def without_nft() -> str:
+    """Return why nftables cannot be used here, in a few words; nothing where it can."""
+    if shutil.which("nft", path=SEARCH_PATH) is None:
+        return NO_PROGRAM
+    try:
+        generation()
+    except OSError as error:
+        return "this kernel has no nftables" if error.errno in _NO_SUCH_SUBSYSTEM else ""
+    return ""
 
 
 class _Left(NamedTuple):
@@ -58,7 +66,7 @@ class Tables:
 
     async def of(self, device: str) -> list[Table]:
         """Return the device's tables that there are, without a mark where somebody changed one."""
-        if not has_nft():
+        if without_nft():
             return []
         return [found for purpose in Purpose if (found := await self._found(Table(device, purpose, "")))]
 

@@ -4,7 +4,7 @@ import json
 import logging
 from typing import Final
 
-from tunnelmgr.host.linux.nft import has_nft
+from tunnelmgr.host.linux.nft import without_nft
 from tunnelmgr.host.linux.ruleset import generation, has_other_base_chains
 from tunnelmgr.host.linux.running import run_program
 from tunnelmgr.host.passage import Cut, Passage, cuts
@@ -23,7 +23,7 @@ class OtherFirewalls:
 
     async def cuts(self, passages: tuple[Passage, ...]) -> tuple[Cut, ...]:
         """Return what is cut, as far as that is certain; nothing where the rules cannot be read."""
-        if not has_nft() or not passages:
+        if not passages or without_nft():
             return ()
         try:
             judged = generation(), passages

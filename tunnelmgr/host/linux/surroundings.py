@@ -8,7 +8,7 @@ import struct
 from pathlib import Path
 
 from tunnelmgr.host.linux.facts import leases, network
-from tunnelmgr.host.linux.nft import has_nft
+from tunnelmgr.host.linux.nft import without_nft
 from tunnelmgr.host.linux.resolver_helper import find_helper
 from tunnelmgr.host.surroundings import Surroundings
 
@@ -22,7 +22,7 @@ def surroundings() -> Surroundings:
         links=links(),
         network=network(),
         leases=leases(),
-        has_nft=has_nft(),
+        without_nft=without_nft(),
         resolver_helper=find_helper(),
         without_kernel_tunnels=lacks_module("sit"),
     )
