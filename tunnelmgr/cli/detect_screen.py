@@ -72,7 +72,9 @@ def _choice(advice: Advice) -> str:
     if best is not None:
         return f"{advice.profile}: {_praise(best, advice.findings)}"
     needless = advice.findings.ipv6.reach is True
-    return f"{advice.profile}: " + ("no tunnel is needed" if needless else "no method of this profile suits this network")
+    why = "no tunnel is needed" if needless else "no method of this profile suits this network"
+    all_the_same = "; `up` starts its only method all the same" if advice.only_one else ""
+    return f"{advice.profile}: {why}{all_the_same}"
 
 
 def _praise(best: RankedMethod, found: Findings) -> str:
@@ -128,7 +130,7 @@ def _rows(advice: Advice) -> Iterator[Row]:
         yield "far ends", _far_end(far_end)
     for method in advice.methods:
         if method.suits is False:
-            yield "left out", f"{method.method}, {method.described}: {method.reason}"
+            yield "unsuited", f"{method.method}, {method.described}: {method.reason}"
     if found.strays:
         yield "ignored", f"{found.strays} datagrams that answered nothing that was asked"
     yield "took", f"{found.took:.1f} s"

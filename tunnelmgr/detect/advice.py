@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Self
 
-from tunnelmgr.core.choosing.choice import Judgement, choose
+from tunnelmgr.core.choosing.choice import Judgement, choose, is_the_only_one
 from tunnelmgr.core.profiles.profile import Profile
 from tunnelmgr.detect.findings import Findings
 
@@ -36,6 +36,8 @@ class Advice:
     findings: Findings
     methods: tuple[RankedMethod, ...] = ()
     """In the order `up` tries them; behind these, those that do not suit."""
+    only_one: bool = False
+    """True if `up` starts the one method whether it suits or not."""
 
     @classmethod
     def of(cls, findings: Findings, profile: Profile | None) -> Self:
@@ -43,4 +45,5 @@ class Advice:
         if profile is None:
             return cls(None, None, findings)
         chosen, refused = choose(profile.methods, findings.report())
-        return cls(profile.name, str(profile.file), findings, tuple(map(RankedMethod.of, [*chosen, *refused])))
+        ranked = tuple(map(RankedMethod.of, [*chosen, *refused]))
+        return cls(profile.name, str(profile.file), findings, ranked, is_the_only_one(profile.methods))

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.netns.program import Tunnelmgr, bulk, ping
 from tests.peers.miredo import MiredoClient
 from tests.peers.teredo_internet import SERVER_NAME, TeredoInternet
@@ -70,3 +72,26 @@ def test_the_address_answers_through_the_tunnel_beside_native_ipv6(far_end: Tere
     assert routes == ""
     words = ["ping", "-6", "-n", "-c", "5", "-i", "0.2", "-W", "5", "-I", str(home.address()), str(far_end.native.ipv6)]
     assert home.host.run(words, check=False).stdout.count("bytes from") == 5
+
+
+@pytest.mark.parametrize(("wish", "leaves_by"), [("if-no-native", "wan6"), ("always", "tm-home")])
+def test_beside_native_ipv6_the_wish_decides_who_has_the_default_route(
+    far_end: TeredoInternet, home: Tunnelmgr, wish: str, leaves_by: str
+) -> None:
+    for words in (
+        "link add wan6 type veth peer name isp6",
+        "link set isp6 up",
+        "link set wan6 up",
+        "address add 2001:db8:99::5/64 dev wan6 nodad",
+        "-6 route add default via fe80::9 dev wan6 metric 1024",
+    ):
+        home.host.run(["ip", *words.split()])
+    home.profile.write_text(f"{home.profile.read_text()}network: {{default_route: {wish}}}\n")
+    assert "`up` starts its only method all the same" in home.run("detect", home.profile).stdout
+    home.up()
+    assert f" dev {leaves_by} " in home.host.run(["ip", "-6", "route", "get", str(far_end.native.ipv6)]).stdout
+    shown = home.run("status", "home").stdout
+    assert ("[TM-H012]" in shown) is (wish == "if-no-native")
+    running = home.running()
+    assert (running["default_route"], running["way_out"]) == (wish == "always", leaves_by)
+    assert ping(home.host, far_end.native.ipv6, 3) == (3 if wish == "always" else 0)

@@ -75,6 +75,11 @@ def judge_beside_native(method: Method, report: NetworkReport) -> Judgement:
     return judge(method, report if method.when is not None else replace(report, native_ipv6=None))
 
 
+def is_the_only_one(methods: tuple[Method, ...]) -> bool:
+    """True if there is one method without a condition: the user wants it wherever this host is, and `up` judges nothing."""
+    return len(methods) == 1 and methods[0].when is None
+
+
 def choose(methods: tuple[Method, ...], report: NetworkReport) -> tuple[list[Judgement], list[Judgement]]:
     """Return the methods to try, in order, and those ruled out."""
     judged = [judge(method, report) for method in methods]

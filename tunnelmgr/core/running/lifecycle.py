@@ -14,6 +14,7 @@ from typing import Any, Final
 from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.api.events import Event
 from tunnelmgr.api.status import Fact
+from tunnelmgr.core.choosing.choice import is_the_only_one
 from tunnelmgr.core.choosing.preference import Leaving, Preference
 from tunnelmgr.core.choosing.scout import Detect, Scout
 from tunnelmgr.core.condition import BEGUN, Code, Condition, Progress, State
@@ -239,12 +240,9 @@ class Lifecycle:
                 await self._news.wait()
 
     async def _look(self) -> None:
-        """Judge the methods by the network as it is.
-
-        A method that stands alone and without a condition is not judged: the user wants it wherever this host is.
-        """
+        """Judge the methods by the network as it is."""
         self._moved_at = None
-        if len(self._profile.methods) == 1 and self._profile.methods[0].when is None:
+        if is_the_only_one(self._profile.methods):
             return
         survey = await self._scout.look(closer=self._preference.look_due(self._loop.time()))
         judged = self._preference.looked(survey, self._loop.time())
