@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help test lint unit netns test-vm demo requirements manual nat-matrix hostile mutants shape clean system-packages
+.PHONY: help test lint unit netns test-vm demo requirements manual nat-matrix hostile churn mutants shape clean system-packages
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -49,6 +49,9 @@ nat-matrix: .venv/installed system-packages  ## Teredo clients behind every kind
 
 hostile: .venv/installed system-packages  ## peers that say what they should not, damaged anew in each of ROUNDS (20)
 	@for seed in $$(seq $(or $(ROUNDS),20)); do HOSTILE_SEED=$$seed $(BIN)/pytest -q tests/netns/test_hostile.py || exit 1; done
+
+churn: .venv/installed system-packages  ## a hundred thousand connections of each kind: nothing may be left of them
+	TUNNELMGR_CHURN=100000 $(BIN)/pytest -q -k ten_thousand tests/process/test_control.py tests/netns/tsp/test_tsp_abuse.py
 
 mutants: .venv/installed  ## break the code behind 20 requirements, one at a time: the cited test must fail (SEED=1)
 	@$(BIN)/python -m tools.mutants $(SEED)

@@ -123,6 +123,23 @@ def test_a_device_that_somebody_deletes_comes_back(home: Tunnelmgr) -> None:
     home.run("down", "home")
 
 
+@pytest.mark.parametrize("umask", ["027", "077", "000"])
+def test_every_user_may_ask_for_the_status_whatever_the_umask_of_root(home: Tunnelmgr, umask: str) -> None:
+    runtime_dir = home.folder / "run/tunnelmgr"
+    home.environment["TUNNELMGR_RUNTIME_DIR"] = str(runtime_dir)
+    words = ["sh", "-c", f'umask {umask}; exec "$@"', "sh", *home.words("up", home.profile)]
+    home.host.run(words, environment=home.environment)
+    assert {str(path.relative_to(home.folder)): oct(path.stat().st_mode & 0o777) for path in runtime_dir.rglob("*")} == {
+        "run/tunnelmgr/.claim": "0o600",
+        "run/tunnelmgr/home.journal": "0o600",
+        "run/tunnelmgr/home.log": "0o644",
+        "run/tunnelmgr/home.sock": "0o666",
+    }
+    assert {path.stat().st_mode & 0o777 for path in (runtime_dir, runtime_dir.parent)} == {0o755}
+    assert {path.stat().st_mode & 0o777 for path in (home.folder / "state").iterdir()} == {0o600}
+    home.run("down", "home")
+
+
 @pytest.mark.parametrize("delay", [0.05, 0.2, 0.35, 0.5, 0.8])
 def test_ctrl_c_during_up_undoes_everything(far_end: TeredoInternet, home: Tunnelmgr, delay: float) -> None:
     far_end.server.stop()  # so that `up` never comes to its end

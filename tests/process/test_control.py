@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.churn import KEPT_MAX, kept_of_each
 from tests.process.conftest import PATIENCE, ROOT, Start, wait_until
 from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.core.condition import UP, Progress, State
 from tunnelmgr.daemon.claim import AlreadyClaimedError, claim, is_claimed, remove_stale
 from tunnelmgr.daemon.client import ControlClient, NotRunningError, running
-from tunnelmgr.daemon.messages import Change, Ended, Refusal, parse
+from tunnelmgr.daemon.messages import Change, Ended, Refusal, Request, Word, parse, serialize
 
 NOBODY = 65534
 IDLE_SOCKETS = 4  # two that listen (one description), two of the event loop
@@ -205,12 +206,24 @@ def open_sockets(pid: int) -> int:
     return found
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGXCPU])
 def test_a_signal_ends_in_good_order(home: Process, path: Path, number: signal.Signals) -> None:
     wait_until(lambda: ControlClient(path).status().condition.state is State.UP)
     home.send_signal(number)
     assert home.wait(PATIENCE) == ExitCode.DONE
     assert not path.exists()
+
+
+def test_other_signals_change_nothing_and_the_log_says_what_does(home: Process, path: Path) -> None:
+    wait_until(lambda: ControlClient(path).status().condition.state is State.UP)
+    others = [signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF, signal.SIGIO]
+    for number in (*others, signal.SIGPWR, signal.SIGRTMIN, signal.SIGRTMAX):
+        home.send_signal(number)
+        assert ControlClient(path).status().condition.state is State.UP
+    home.terminate()
+    assert home.wait(PATIENCE) == 0
+    said = home.stderr.read() if home.stderr else ""
+    assert "SIGHUP changes nothing: `tunnelmgr down` ends a tunnel, and `up` after it reads the profile anew" in said
 
 
 def test_a_second_signal_ends_what_does_not_end(start: Start, path: Path) -> None:
@@ -222,3 +235,19 @@ def test_a_second_signal_ends_what_does_not_end(start: Start, path: Path) -> Non
     stubborn.send_signal(signal.SIGINT)
     assert stubborn.wait(PATIENCE) == ExitCode.FAILED
     assert not path.exists()
+
+
+STATUS, FOLLOW = (serialize(Request(word)) for word in (Word.STATUS, Word.FOLLOW))
+
+
+@pytest.mark.parametrize("said", [b"", b"junk\n", STATUS, FOLLOW], ids=["nothing", "junk", "status", "follow"])
+def test_connections_by_the_ten_thousand_leave_nothing(home: Process, path: Path, said: bytes) -> None:
+    def converse(_: int) -> None:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(str(path))
+            connection.sendall(said)
+            if not said:
+                connection.shutdown(socket.SHUT_WR)
+            connection.recv(65536)
+
+    assert kept_of_each(home.pid, converse) < KEPT_MAX

@@ -24,7 +24,15 @@ YOUNG: Final = 2000  # objects made and not freed before the youngest are walked
 MIDDLE: Final = 5  # such walks before those that survived one are walked
 _NEVER: Final = 1_000_000_000
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_NAMED: Final = frozenset(signal.Signals)
+_ENDING: Final = {signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGXCPU}
+_LEFT: Final = {
+    *(signal.SIGKILL, signal.SIGSTOP),  # nobody may catch these
+    *(signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGCONT),  # these stop and continue
+    *(signal.SIGCHLD, signal.SIGURG, signal.SIGWINCH),  # these do nothing
+    *(signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGABRT, signal.SIGTRAP, signal.SIGSYS),  # bugs
+}
+"""Signals whose ordinary effect is right. All others would kill at once, and leave everything on the host."""
 
 
 def run(begin: Begin, claim: Claim, readiness: Readiness, log: str) -> Ended:
@@ -102,7 +110,7 @@ class _Process:
 
 
 def _obey_signals(managed: Managed, running: "asyncio.Task[ExitCode]", readiness: Readiness) -> None:
-    """The first signal ends in good order, the second in a hurry, the third at once."""
+    """The first signal that ends does so in good order, the second in a hurry, the third at once. Others change nothing."""
     urgency = iter((managed.stop, running.cancel))
 
     def obey(number: signal.Signals) -> None:
@@ -112,9 +120,18 @@ def _obey_signals(managed: Managed, running: "asyncio.Task[ExitCode]", readiness
         readiness.stopping()
         step()
 
+    def stay(number: int) -> None:
+        logger.info(
+            "%s changes nothing: `tunnelmgr down` ends a tunnel, and `up` after it reads the profile anew",
+            signal.Signals(number).name if number in _NAMED else f"signal {number}",
+        )
+
     loop = asyncio.get_running_loop()
-    for number in _SIGNALS:
-        loop.add_signal_handler(number, obey, number)
+    for number in signal.valid_signals() - _LEFT:
+        if number in _ENDING:
+            loop.add_signal_handler(number, obey, number)
+        elif signal.getsignal(number) is signal.SIG_DFL:
+            loop.add_signal_handler(number, stay, number)
 
 
 def keep_pauses_short() -> None:
@@ -122,8 +139,8 @@ def keep_pauses_short() -> None:
 
     A full collection walks every object there is. With a hundred thousand clients of a relay it takes most of a second,
     and Python makes one whenever their number has grown by a quarter. The younger generations find nearly all cycles and are
-    walked often, so that each walk is short. What only a full collection would find is left: a few objects for each control
-    connection.
+    walked often, so that each walk is short. What only a full collection would find is left, and so nothing that comes and
+    goes may be a cycle: connections are none (`core.driving.streams`).
     """
     gc.collect()
     gc.freeze()

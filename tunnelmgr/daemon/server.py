@@ -6,11 +6,12 @@ import os
 import socket
 import struct
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import replace
 
 from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.api.plain import as_plain
+from tunnelmgr.core.driving.streams import Acceptor
 from tunnelmgr.daemon.constants import CLOSE_TIMEOUT, REQUEST_MAX, REQUEST_TIMEOUT, STRANGER_CONNECTIONS_MAX
 from tunnelmgr.daemon.managed import Managed
 from tunnelmgr.daemon.messages import Answer, Ended, Message, Refusal, Request, Word, parse, serialize
@@ -31,65 +32,52 @@ class ControlServer:
         self._log = log
         self._strangers = 0
         self._connections: set[asyncio.Task[None]] = set()
-        self._listening = listening.dup()
-        self._listening.setblocking(False)
-        asyncio.get_running_loop().add_reader(self._listening, self._accept)
+        self._acceptor = Acceptor(listening.dup(), self._accepted)
 
     async def close(self) -> None:
         """Stop serving; who waits for the end of the story gets it first, and so does who has just connected."""
-        self._accept()
-        asyncio.get_running_loop().remove_reader(self._listening)
-        self._listening.close()
+        self._acceptor.accept_waiting()
+        self._acceptor.close()
         if self._connections:
             _, late = await asyncio.wait(self._connections, timeout=CLOSE_TIMEOUT)
             for connection in late:
                 connection.cancel()
 
-    def _accept(self) -> None:
-        """Accept all that wait. By hand: asyncio's server, when closed, drops connections it has only just accepted."""
-        while True:
-            try:
-                connection, _ = self._listening.accept()
-            except OSError:  # no connection waits any more, or there are no descriptors left
-                return
-            task = asyncio.create_task(self._serve(connection))
-            self._connections.add(task)
-            task.add_done_callback(self._connections.discard)
+    def _accepted(self, connection: socket.socket, _: str) -> None:
+        task = asyncio.create_task(self._serve(connection))
+        self._connections.add(task)
+        task.add_done_callback(self._connections.discard)
 
     async def _serve(self, connection: socket.socket) -> None:
-        reader, writer = await asyncio.open_unix_connection(sock=connection, limit=REQUEST_MAX)
-        try:
-            await self._converse(reader, writer, _user(connection))
-        except (OSError, TimeoutError):
-            pass  # the client went away, or never said anything
-        finally:
-            writer.close()
+        with connection, suppress(OSError, TimeoutError):  # the client went away, or never said anything
+            await self._converse(connection, _user(connection))
 
-    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, user: int) -> None:
+    async def _converse(self, connection: socket.socket, user: int) -> None:
         trusted = user in {0, os.geteuid()}
         if not trusted and self._strangers >= STRANGER_CONNECTIONS_MAX:
             return
         self._strangers += not trusted
         try:
             async with asyncio.timeout(REQUEST_TIMEOUT):
-                line = await reader.readuntil()
-            answering = asyncio.create_task(self._answer(line, writer, user))
-            # A follower that went away must not count among the connections until the next line of the story.
-            gone = asyncio.create_task(reader.read(1))
-            await asyncio.wait({answering, gone}, return_when=asyncio.FIRST_COMPLETED)
-            answering.cancel()
-            gone.cancel()
-            await asyncio.gather(answering, gone, return_exceptions=True)
-        except (asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            pass  # not a line
+                line = await _read_line(connection)
+            if line:
+                await self._answer_while_there(line, connection, user)
         finally:
             self._strangers -= not trusted
 
-    async def _answer(self, line: bytes, writer: asyncio.StreamWriter, user: int) -> None:
+    async def _answer_while_there(self, line: bytes, connection: socket.socket, user: int) -> None:
+        """A follower that went away must not count among the connections until the next line of the story."""
+        answering = asyncio.create_task(self._answer(line, connection, user))
+        gone = asyncio.create_task(asyncio.get_running_loop().sock_recv(connection, 1))
+        await asyncio.wait({answering, gone}, return_when=asyncio.FIRST_COMPLETED)
+        answering.cancel()
+        gone.cancel()
+        await asyncio.gather(answering, gone, return_exceptions=True)
+
+    async def _answer(self, line: bytes, connection: socket.socket, user: int) -> None:
         async with aclosing(self._answers(line, user)) as answers:
             async for message in answers:
-                writer.write(serialize(message))
-                await writer.drain()
+                await asyncio.get_running_loop().sock_sendall(connection, serialize(message))
 
     async def _answers(self, line: bytes, user: int) -> AsyncGenerator[Message, None]:
         try:
@@ -135,6 +123,17 @@ class ControlServer:
             async for chapter in chapters:
                 if isinstance(chapter, Ended):
                     return
+
+
+async def _read_line(connection: socket.socket) -> bytes:
+    """Return one line; nothing where what comes is none, or too long for a request."""
+    line = b""
+    while not line.endswith(b"\n") and len(line) <= REQUEST_MAX:
+        data = await asyncio.get_running_loop().sock_recv(connection, REQUEST_MAX)
+        if not data:
+            return b""
+        line += data
+    return line if len(line) <= REQUEST_MAX else b""
 
 
 def _user(connection: socket.socket) -> int:

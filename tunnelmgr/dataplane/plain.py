@@ -171,6 +171,10 @@ class PlainPath:
         self._failures.clear()
         return failures
 
+    def count_drop(self, reason: str) -> None:
+        """Count a packet that was lost on its way past this path."""
+        self._dropped[reason] += 1
+
     def counters(self) -> Mapping[str, int]:
         """Return how many packets were dropped since the beginning, by reason: `dropped-<reason>`."""
         return dict(self._dropped)

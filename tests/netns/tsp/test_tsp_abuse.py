@@ -11,6 +11,7 @@ from random import Random
 
 import pytest
 
+from tests.churn import KEPT_MAX, kept_of_each
 from tests.netns.program import Tunnelmgr, ping
 from tests.peers.tsp_internet import ACCOUNT, ADDRESS, ANONYMOUS, BROKER, PASSWORD, TspInternet, tsp_internet
 from tunnelmgr.lab.namespaces import Host
@@ -139,3 +140,20 @@ def test_a_password_is_in_no_story_status_log_or_trace(far_end: TspInternet, hom
     assert "AUTHENTICATE" in told[-1 - len(logs)] or "3653" in told[-1 - len(logs)], "the trace saw the login"
     hashed = (broker.folder / "users").read_text().strip().partition(":")[2]
     assert [text for text in told if PASSWORD in text or hashed in text] == []
+
+
+@pytest.mark.parametrize("said", [b"", b"VERSION=2.0.0\r\n"], ids=["nothing", "a line"])
+def test_connections_by_the_ten_thousand_leave_nothing(far_end: TspInternet, strangers: Host, said: bytes) -> None:
+    def converse(number: int) -> None:
+        with socket.socket() as connection:
+            connection.bind((str(STRANGERS[number % len(STRANGERS)]), 0))
+            connection.settimeout(5.0)
+            connection.connect((ADDRESS, PORT))
+            if said:
+                connection.sendall(said)
+                assert connection.recv(1000).startswith(b"CAPABILITY")
+            connection.shutdown(socket.SHUT_WR)
+            assert connection.recv(1000) == b""
+
+    with strangers.enter():
+        assert kept_of_each(far_end.broker.status("broker")["pid"], converse) < KEPT_MAX

@@ -21,6 +21,7 @@ from tunnelmgr.api.datagrams import (
 )
 from tunnelmgr.api.effects import OpenChannel
 from tunnelmgr.api.network import Endpoint
+from tunnelmgr.core.driving.streams import WAITING_MAX, Acceptor, Stream
 from tunnelmgr.core.driving.traffic import OuterSocket
 from tunnelmgr.dataplane.plain import PlainPath
 from tunnelmgr.host.linux.packet_filter import Program, attach
@@ -59,8 +60,8 @@ class Channels:
         self._changed = changed
         self._loop = asyncio.get_running_loop()
         self._sockets: dict[str, socket.socket] = {}
-        self._streams: dict[str, asyncio.Transport] = {}
-        self._listeners: dict[str, asyncio.AbstractServer] = {}
+        self._streams: dict[str, Stream] = {}
+        self._listeners: dict[str, Acceptor] = {}
         self._connecting: dict[str, asyncio.Task[None]] = {}
 
     def open_datagram(self, wish: OpenChannel) -> Endpoint:
@@ -73,11 +74,11 @@ class Channels:
         address, port = sock.getsockname()[:2]
         return Endpoint(IPv4Address(address), 0 if wish.kind is ChannelKind.RAW41 else port)
 
-    async def open_stream(self, wish: OpenChannel) -> Endpoint:
+    def open_stream(self, wish: OpenChannel) -> Endpoint:
         """Listen for TCP, or begin to connect; return the local endpoint. Raises OSError as `open_datagram` does."""
         self._require_free(wish.channel)
         if wish.kind is ChannelKind.TCP_LISTEN:
-            return await self._listen(wish)
+            return self._listen(wish)
         self._connecting[wish.channel] = self._loop.create_task(self._connect(wish))
         return wish.local
 
@@ -120,7 +121,8 @@ class Channels:
         for_datapath = []
         for datagram in datagrams:
             if (stream := self._streams.get(datagram.channel)) is not None:
-                stream.write(datagram.data)
+                if not stream.write(datagram.data):
+                    self._datapath.count_drop("dropped-send-buffer-full")
             else:
                 for_datapath.append(datagram)
         self._datapath.send(for_datapath)
@@ -145,80 +147,56 @@ class Channels:
         if not found and not isinstance(error, BlockingIOError):
             self._changed(ChannelFailed(channel, error.errno or 0))
 
-    async def _listen(self, wish: OpenChannel) -> Endpoint:
+    def _listen(self, wish: OpenChannel) -> Endpoint:
         numbers = iter(range(1, 2**63))
+        listening = socket.create_server((str(wish.local.address), wish.local.port), backlog=WAITING_MAX)
 
-        def accepted() -> _Stream:
-            return _Stream(self, f"{wish.channel}/{next(numbers)}", listener=wish.channel)
+        def accepted(connection: socket.socket, remote: tuple[str, int]) -> None:
+            channel = f"{wish.channel}/{next(numbers)}"
+            self._begin(channel, connection, _endpoint(remote))
+            self._changed(Accepted(wish.channel, channel, _endpoint(remote)))
 
-        host = str(wish.local.address)
-        listener = await self._loop.create_server(accepted, host, wish.local.port, family=socket.AF_INET)
-        self._listeners[wish.channel] = listener
-        address, port = listener.sockets[0].getsockname()[:2]
-        return Endpoint(IPv4Address(address), port)
+        self._listeners[wish.channel] = Acceptor(listening, accepted)
+        return _endpoint(listening.getsockname())
 
     async def _connect(self, wish: OpenChannel) -> None:
         if wish.remote is None:
             raise ValueError(f"channel {wish.channel}: tcp-connect needs a remote endpoint")
-        local = (str(wish.local.address), wish.local.port) if wish.local.port or int(wish.local.address) else None
+        connection = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         try:
-            await self._loop.create_connection(
-                lambda: _Stream(self, wish.channel), str(wish.remote.address), wish.remote.port, local_addr=local
-            )
+            connection.setblocking(False)
+            if wish.local.port or int(wish.local.address):
+                connection.bind((str(wish.local.address), wish.local.port))
+            await self._loop.sock_connect(connection, (str(wish.remote.address), wish.remote.port))
+            local = _endpoint(connection.getsockname())
+        except asyncio.CancelledError:
+            connection.close()
+            raise
         except OSError as error:
+            connection.close()
             self._connecting.pop(wish.channel, None)
             self._changed(ChannelFailed(wish.channel, error.errno or 0, wish.remote))
+            return
+        self._connecting.pop(wish.channel, None)
+        self._begin(wish.channel, connection, wish.remote)
+        self._changed(Connected(wish.channel, local, wish.remote))
 
-    def stream_made(self, channel: str, listener: str | None, transport: asyncio.Transport) -> None:
-        """Take a TCP connection that has just been made, either way."""
-        self._connecting.pop(channel, None)
-        self._streams[channel] = transport
-        remote = _tcp_endpoint(transport, "peername")
-        if listener is not None:
-            self._changed(Accepted(listener, channel, remote))
-        else:
-            self._changed(Connected(channel, _tcp_endpoint(transport, "sockname"), remote))
+    def _begin(self, channel: str, connection: socket.socket, remote: Endpoint) -> None:
+        local = _endpoint(connection.getsockname())
 
-    def stream_data(self, channel: str, data: bytes, transport: asyncio.Transport) -> None:
-        """Take the next piece of a TCP stream."""
-        if self._streams.get(channel) is transport:
-            remote, local = _tcp_endpoint(transport, "peername"), _tcp_endpoint(transport, "sockname")
+        def received(data: bytes) -> None:
             self._received([Datagram(channel, data, remote, local)])
 
-    def stream_lost(self, channel: str, error: Exception | None, transport: asyncio.Transport) -> None:
-        """A TCP connection ended. The Tunnel is told, unless it closed the connection itself."""
-        if self._streams.get(channel) is not transport:
-            return
-        del self._streams[channel]
-        if isinstance(error, OSError):
-            self._changed(ChannelFailed(channel, error.errno or 0))
-        else:
-            self._changed(Closed(channel))
+        def ended(error: OSError | None) -> None:
+            del self._streams[channel]
+            self._changed(Closed(channel) if error is None else ChannelFailed(channel, error.errno or 0))
+
+        self._streams[channel] = Stream(connection, received, ended)
 
 
-class _Stream(asyncio.Protocol):
-    """Hands what asyncio says of one TCP connection to its owner."""
-
-    def __init__(self, owner: Channels, channel: str, listener: str | None = None) -> None:
-        self._owner = owner
-        self._channel = channel
-        self._listener = listener
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - asyncio's own promise for stream protocols
-        self._transport = transport
-        self._owner.stream_made(self._channel, self._listener, transport)
-
-    def data_received(self, data: bytes) -> None:
-        self._owner.stream_data(self._channel, data, self._transport)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._owner.stream_lost(self._channel, exc, self._transport)
-
-
-def _tcp_endpoint(transport: asyncio.Transport, which: str) -> Endpoint:
-    address, port = transport.get_extra_info(which)[:2]
-    return Endpoint(IPv4Address(address), port)
+def _endpoint(name: tuple[str, int]) -> Endpoint:
+    """Return what getsockname or getpeername tells."""
+    return Endpoint(IPv4Address(name[0]), name[1])
 
 
 def _datagram_socket(wish: OpenChannel) -> socket.socket:

@@ -114,7 +114,7 @@ class Effects:
     async def _carry_out(self, effect: Effect) -> object:
         match effect:
             case OpenChannel():
-                return await self._channels.open_stream(effect)
+                return self._channels.open_stream(effect)
             case CloseChannel():
                 return None  # `perform` has closed it
             case Resolve():
