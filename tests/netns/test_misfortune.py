@@ -73,6 +73,13 @@ def test_without_privilege_the_exit_code_is_77(home: Tunnelmgr) -> None:
     assert "NET_ADMIN" in said
 
 
+def test_without_raw_sockets_the_capability_is_named(home: Tunnelmgr, far_end: TeredoInternet) -> None:
+    home.profile.write_text(f'{HOME}network: {{probe: ["{far_end.native.ipv6}"]}}\n')
+    said = failing(home, 75, "--timeout", "5", prefix=("setpriv", "--bounding-set=-net_raw", "--inh-caps=-net_raw"))
+    assert "CAP_NET_RAW" in said
+    assert "check network.probe" not in said
+
+
 def test_a_server_name_that_does_not_exist_is_said_with_exit_code_69(home: Tunnelmgr) -> None:
     home.profile.write_text(HOME.replace("teredo.example.net", "nowhere.invalid"))
     said = failing(home, 69, "--timeout", "3")
