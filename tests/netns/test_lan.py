@@ -265,7 +265,11 @@ def test_a_radvd_that_is_killed_is_started_again(world: World) -> None:
     pid_file = world.home.runtime_dir / "home.radvd.pid"
     killed = pid_in(pid_file)
     world.home.host.run(["kill", "-9", killed])
+    ended = "radvd ended, so the LAN hears nothing of the tunnel"
+    wait_for("the word", lambda: world.home.running()["lan"][0]["trouble"] == ended or None, 5)
+    assert f"{ended}; it is started again; the log has what it said [TM-H010]" in world.home.run("status", "home").stdout
     wait_for("another", lambda: pid_in(pid_file) not in {"", killed} or None, 20)
+    wait_for("the word", lambda: world.home.running()["lan"][0]["advertised"] or None, 5)
 
 
 def test_an_interface_that_goes_and_comes_is_served_again(world: World) -> None:

@@ -36,6 +36,8 @@ class Look(NamedTuple):
     """The interface by which packets to the IPv6 internet leave; empty where they do not."""
     firewall_stands: bool = True
     """False while somebody else has changed the device's firewall or taken it away."""
+    lan_is_told: bool = True
+    """False while radvd, which should run, does not."""
 
 
 class Host(Protocol):

@@ -113,9 +113,10 @@ class Lan:
         ]
         return replace(desired, advertisement=self._advertisement(desired.device, told, now))
 
-    def status(self, shortfalls: Iterable[Shortfall] = ()) -> tuple[LanStatus, ...]:
-        """Return how each interface stands while the tunnel is up."""
-        return tuple(self._status(share, shortfalls) for share in self._shares)
+    def status(self, shortfalls: Iterable[Shortfall] = (), *, is_told: bool = True) -> tuple[LanStatus, ...]:
+        """Return how each interface stands while the tunnel is up; none `is_told` of it while radvd does not run."""
+        stand = (self._status(share, shortfalls) for share in self._shares)
+        return tuple(one if is_told else _untold(one) for one in stand)
 
     def news(self, shortfalls: Iterable[Shortfall]) -> list[str]:
         """Return what the user has not been told yet, a line for each interface."""
@@ -164,6 +165,13 @@ class Lan:
             config = radvd_config(device, worth_saying, now)
             self._latest = worth_saying, Advertisement(device, str(self._config_file), config)
         return self._latest[1] if self._latest else None
+
+
+def _untold(status: LanStatus) -> LanStatus:
+    if not status.advertised:
+        return status
+    hint = "it is started again; the log has what it said"
+    return replace(status, advertised=False, trouble="radvd ended, so the LAN hears nothing of the tunnel", hint=hint)
 
 
 def _steady(known: Told | None, ends_at: float | None) -> float | None:

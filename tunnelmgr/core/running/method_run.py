@@ -186,7 +186,7 @@ class MethodRun:
             datapath_reason=self._carrier.reason,
             traffic=self._driver.traffic(),
             sockets=self._driver.outer_sockets(),
-            lan=self._lan.status(self._configurator.shortfalls),
+            lan=self._lan.status(self._configurator.shortfalls, is_told=look.lan_is_told),
         )
 
     @property

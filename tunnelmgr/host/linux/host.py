@@ -63,7 +63,7 @@ class LinuxHost:
         return holder_of(claimed)
 
     def look(self, device: str) -> Look:
-        return Look(way_out(), device not in self._open_to_strangers())
+        return Look(way_out(), device not in self._open_to_strangers(), not self._radvd.has_died)
 
     def barred(self, device: str) -> Mapping[str, int]:
         try:

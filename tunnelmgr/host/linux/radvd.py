@@ -38,6 +38,8 @@ class Radvd:
         self._process: asyncio.subprocess.Process | None = None
         self._attending: asyncio.Task[None] | None = None
         self._running: Advertisement | None = None
+        self.has_died = False
+        """True from the moment it ended by itself until it runs again."""
         self._pause = _PAUSE_MIN
         self._last_words = ""
 
@@ -64,11 +66,11 @@ class Radvd:
             except OSError:
                 _remove_files(wanted)
                 raise
-        self._running = wanted
+        self._running, self.has_died = wanted, False
 
     async def _stop(self, ended: Advertisement) -> None:
         """End it, after its last advertisement, and remove its files. Fine when it does not run."""
-        process, self._running = self._process, None
+        process, self._running, self.has_died = self._process, None, False
         if process and self._attending:
             self._attending.cancel()
             await _end(process)
@@ -108,7 +110,7 @@ class Radvd:
             self._last_words = line.decode(errors="replace").strip()
             _log.info("radvd: %s", self._last_words)
         _log.warning("radvd ended with %s", await process.wait())
-        self._process, self._running = None, None
+        self._process, self._running, self.has_died = None, None, True
         lasted = asyncio.get_running_loop().time() - started
         self._pause = _PAUSE_MIN if lasted > _PAUSE_MAX else min(2 * self._pause, _PAUSE_MAX)
         await asyncio.sleep(self._pause)
