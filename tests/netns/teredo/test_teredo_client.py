@@ -8,6 +8,7 @@ from tests.netns.program import Tunnelmgr, bulk, ping
 from tests.peers.miredo import MiredoClient
 from tests.peers.teredo_internet import SERVER_NAME, TeredoInternet
 from tunnelmgr.lab.vocabulary import NatKind
+from tunnelmgr.lab.waiting import wait_for
 
 
 def test_none_of_fifty_pings_to_an_ipv6_only_host_is_lost_the_first_included(
@@ -95,3 +96,20 @@ def test_beside_native_ipv6_the_wish_decides_who_has_the_default_route(
     running = home.running()
     assert (running["default_route"], running["way_out"]) == (wish == "always", leaves_by)
     assert ping(home.host, far_end.native.ipv6, 3) == (3 if wish == "always" else 0)
+
+
+def test_another_firewall_that_lets_nothing_into_the_tunnel_is_named_by_status_and_up(
+    far_end: TeredoInternet, home: Tunnelmgr
+) -> None:
+    drops = "chain output of table inet lockdown"
+    rules = "type filter hook output priority 0; policy accept; meta l4proto != udp oifname != lo drop;"
+    home.up()
+    home.host.run(["nft", "-f", "-"], stdin=f"table inet lockdown {{ chain output {{ {rules} }}; }}")
+    shown = wait_for("the word", lambda: (said := home.run("status", "home").stdout).count(drops) and said)
+    assert "[TM-H018]" in shown
+    home.run("down", "home")
+    assert drops in "\n".join(home.up())
+    home.run("down", "home")
+    home.host.run(["nft", "delete", "table", "inet", "lockdown"])
+    assert drops not in "\n".join(home.up())
+    assert ping(home.host, far_end.native.ipv6, 3) == 3
