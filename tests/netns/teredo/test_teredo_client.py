@@ -105,11 +105,22 @@ def test_another_firewall_that_lets_nothing_into_the_tunnel_is_named_by_status_a
     rules = "type filter hook output priority 0; policy accept; meta l4proto != udp oifname != lo drop;"
     home.up()
     home.host.run(["nft", "-f", "-"], stdin=f"table inet lockdown {{ chain output {{ {rules} }}; }}")
-    shown = wait_for("the word", lambda: (said := home.run("status", "home").stdout).count(drops) and said)
-    assert "[TM-H018]" in shown
+    wait_for("the word", lambda: drops in home.run("status", "home").stdout or None)
+    assert "[TM-H018]" in home.run("status", "home").stdout
     home.run("down", "home")
     assert drops in "\n".join(home.up())
     home.run("down", "home")
     home.host.run(["nft", "delete", "table", "inet", "lockdown"])
     assert drops not in "\n".join(home.up())
     assert ping(home.host, far_end.native.ipv6, 3) == 3
+
+
+def test_another_firewall_that_drops_what_the_far_end_answers_is_named(far_end: TeredoInternet, home: Tunnelmgr) -> None:
+    chain = "chain theirs { type filter hook input priority 0; policy drop; iif lo accept; }"
+    home.host.run(["nft", "-f", "-"], stdin=f"table ip lockdown {{ {chain}; }}")
+    said = home.run("up", home.profile, "--keep", check=False).stderr
+    assert "another firewall drops answers to UDP port" in said
+    assert "chain theirs of table ip lockdown" in said
+    assert "[TM-H018]" in home.run("status", "home", check=False).stdout
+    home.host.run(["nft", "delete", "table", "ip", "lockdown"])
+    wait_for("packets", lambda: home.status()["condition"]["state"] == "up" or None, 60)

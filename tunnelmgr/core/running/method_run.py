@@ -264,8 +264,8 @@ class MethodRun:
         if down.permanent:
             raise _final(down)
         self.failure = down.code
-        reason, hint = _explained(down, self._driver.refused_here, self._host.surroundings().network)
-        self._is(Condition(State.DOWN, Code.DOWN, reason, hint))
+        await self._obstacles.look(None, self._driver.outer_sockets())
+        self._is(_as_down(down, self._driver.refused_here, self._host.surroundings().network, self._obstacles.first))
 
     async def _fell_silent(self, silent: PeerSilent) -> None:
         """Keep addresses and link routes, which the tunnel needs to hear its peer again, but take the default route back."""
@@ -317,7 +317,7 @@ class MethodRun:
         if self._verified:
             self._is(Condition(State.IMPAIRED, Code.PACKETS_STOPPED, f"packets stopped: {reason}", LOST_HINT))
         else:
-            self._is(Condition(State.STARTING, Code.UNPROVEN, reason, _next_step(latest, next(self._obstacles.own, None))))
+            self._is(Condition(State.STARTING, Code.UNPROVEN, reason, _next_step(latest, self._obstacles.first)))
 
     def _is(self, condition: Condition) -> None:
         """Say how the method stands: the one place from which everything else learns it."""
@@ -395,12 +395,13 @@ def _final(down: Down) -> TunnelError:
     return TunnelError(down.reason, hint=down.hint, exit_code=code)
 
 
-def _explained(down: Down, refused_here: Endpoint | None, network: Network) -> tuple[str, str]:
-    """Return reason and hint: where nobody answered, what of this host is in the way."""
+def _as_down(down: Down, refused_here: Endpoint | None, network: Network, cut: Cut | None) -> Condition:
+    """Return how a method stands that is down; where nobody answered, with what of this host is in the way."""
+    reason, hint = down.reason, down.hint
+    no_way_out = network.source is None and network.native_ipv6 is not None  # None: nobody has looked
     if down.code is ExitCode.NO_ANSWER and refused_here:
         what = f"UDP to {refused_here}" if refused_here.port else f"protocol 41 to {refused_here.address}"
-        return f"this host's own firewall refuses {what} (EPERM)", "let it leave: `nft list ruleset` shows the rules"
-    no_way_out = network.source is None and network.native_ipv6 is not None  # None: nobody has looked
-    if no_way_out and down.code in {ExitCode.NO_ANSWER, ExitCode.REFUSED}:
-        return down.reason, "this host has no IPv4 default route: connect it to a network that has one"
-    return down.reason, down.hint
+        reason, hint = f"this host's own firewall refuses {what} (EPERM)", "let it leave: `nft list ruleset` shows the rules"
+    elif no_way_out and down.code in {ExitCode.NO_ANSWER, ExitCode.REFUSED}:
+        hint = "this host has no IPv4 default route: connect it to a network that has one"
+    return Condition(State.DOWN, Code.DOWN, reason, f"{cut.words}; {cut.hint}" if cut else hint)

@@ -21,11 +21,17 @@ class Obstacles:
         self._host = host
         self.found: tuple[Cut, ...] = ()
 
-    async def look(self, config: HostConfig, sockets: Iterable[OuterSocket]) -> None:
-        """Look for what is in the way of a tunnel that is up."""
+    async def look(self, config: HostConfig | None, sockets: Iterable[OuterSocket]) -> None:
+        """Look for what is in the way of a tunnel; without `config` it is not up, and its far end may be out of reach."""
         route = self._host.surroundings().network.default_route
         uplink = route.interface if route else ""
-        self.found = await self._host.cuts(passages(self._profile, config, sockets, uplink))
+        needed = passages(self._profile, config, sockets, uplink) if config else outer_passages(sockets, uplink)
+        self.found = await self._host.cuts(needed)
+
+    @property
+    def first(self) -> Cut | None:
+        """The first that hits this host itself."""
+        return next(self.own, None)
 
     @property
     def own(self) -> Iterator[Cut]:
@@ -49,6 +55,18 @@ def passages(profile: Profile, config: HostConfig, sockets: Iterable[OuterSocket
         found.append(Passage("what clients send through this host", "forward", {"iifname": device, **_WEB}))
     if config.listening:
         found += [Passage(f"what clients send to {_listens(one)}", "input", _outer(one, uplink), "ip") for one in sockets]
+    return tuple(found)
+
+
+def outer_passages(sockets: Iterable[OuterSocket], uplink: str) -> tuple[Passage, ...]:
+    """Return what must get through for a far end to be heard. Pure."""
+    found = []
+    for one in sockets:
+        facts = _outer(one, uplink)
+        sent = {"oifname": uplink, "l4proto": facts["l4proto"], "state": "new"}
+        found.append(Passage(f"what this host sends from {_listens(one)}", "output", sent, "ip"))
+        answers = {**facts, "state": "established"}
+        found.append(Passage(f"answers to {_listens(one)}", "input", answers, "ip"))
     return tuple(found)
 
 
