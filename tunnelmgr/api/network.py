@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address
 from typing import NamedTuple
 
+from tunnelmgr.api.addresses import is_never_a_host
+
 
 class Endpoint(NamedTuple):
     """An outer address and port. The port is 0 on channels that have none (protocol 41)."""
@@ -50,3 +52,14 @@ class Network:
     """The interface that has `native_source`."""
     kernel_has_ipv6: bool = True
     """False where the kernel was started without IPv6: no tunnel can work there."""
+
+    @property
+    def broadcasts(self) -> frozenset[IPv4Address]:
+        """The directed broadcast addresses of the links this host is on."""
+        links = (local.address.network for local in self.addresses)
+        return frozenset(link.broadcast_address for link in links if link.prefixlen < 31)
+
+    def is_elsewhere(self, address: IPv4Address) -> bool:
+        """True if a host other than this one could have an address."""
+        ours = {local.address.ip for local in self.addresses}
+        return not is_never_a_host(address) and address not in ours | self.broadcasts

@@ -28,6 +28,7 @@ OPTION = bytes.fromhex(json.loads(vectors._FILE.read_text())["tables"]["dhcp_opt
 ACK, NAK, SERVER_OPTION, END = b"\x35\x01\x05", b"\x35\x01\x06", b"\x36\x04" + SERVER.packed, b"\xff"
 HINT = "ask your provider whether there is 6rd; what it says on paper goes into `prefix`, `mask_length`, `border_relay`"
 
+NO_RELAYS = ("224.0.0.1", "127.0.0.1", "255.255.255.255", str(HERE), "10.100.100.255")  # the last: the broadcast of our link
 NO_PREFIX = "is not a provider's 6rd prefix; write the one of yours, such as 2001:db8::/32"
 WRONG_LENGTH = "`prefix` or `mask_length` is wrong"
 
@@ -155,8 +156,7 @@ def test_a_server_that_offers_it_no_more_is_believed_when_it_says_so_again_and_a
         ({"prefix": "2000::/3"}, f"`prefix` 2000::/3 {NO_PREFIX}"),
         ({"prefix": "2002::/16"}, f"`prefix` 2002::/16 {NO_PREFIX}"),
         ({"mask_length": "0", "prefix": "2001:db8::/64"}, f"the delegated prefix would be a /96; {WRONG_LENGTH}"),
-        ({"relay": "224.0.0.1"}, "border relay 224.0.0.1 is not an address that a host can have"),
-        ({"relay": "127.0.0.1"}, "border relay 127.0.0.1 is not an address that a host can have"),
+        *(({"relay": relay}, f"border relay {relay} is not an address that another host can have") for relay in NO_RELAYS),
     ],
 )
 def test_nonsense_is_not_believed_whoever_says_it(changes: dict[str, str], words: str) -> None:

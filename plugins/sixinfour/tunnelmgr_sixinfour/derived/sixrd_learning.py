@@ -7,11 +7,10 @@ long as a question is open.
 from ipaddress import IPv4Address
 from random import Random
 
-from tunnelmgr.api.addresses import is_never_a_host
 from tunnelmgr.api.datagrams import ChannelKind, Datagram
 from tunnelmgr.api.effects import CloseChannel, Effect, EffectResult, Failed, OpenChannel
 from tunnelmgr.api.errors import WireError
-from tunnelmgr.api.network import Endpoint
+from tunnelmgr.api.network import Endpoint, Network
 from tunnelmgr.api.outbox import Outbox
 from tunnelmgr_sixinfour.constants import DHCP_IDENTIFIER_LENGTH, DHCP_TIMEOUTS, LEARN_INTERVAL, LEARN_REFUSALS, LEARN_RETRY
 from tunnelmgr_sixinfour.derived.dhcp import BROADCAST, CLIENT_PORT, SERVER_PORT, Ack, Inform
@@ -35,6 +34,7 @@ class Learner:
         self._learnt: SixRdOption | None = None
         self._random = random
         self._outbox = outbox
+        self._network = Network()
         self._local: IPv4Address | None = None
         self._number = 0
         self._opening: OpenChannel | None = None
@@ -53,8 +53,9 @@ class Learner:
     def _channel(self) -> str:
         return f"dhcp/{self._number}"
 
-    def want(self, local: IPv4Address | None, now: float) -> None:
-        """Be told of the address this host has, which may be another one."""
+    def want(self, network: Network, local: IPv4Address | None, now: float) -> None:
+        """Be told of the network and of the address this host has in it, which may be another one."""
+        self._network = network
         if local != self._local:
             self._local, self._learnt, self.domain, self.trouble = local, None, None, None
             self.ask(now)
@@ -109,7 +110,7 @@ class Learner:
             self._refusal = Diagnosis(f"the DHCP server {answer.server} offers no 6rd (option {OPTION_6RD})", _HINT)
             return False
         try:
-            learnt = _usable(SixRdOption.parse(value))
+            learnt = _usable(SixRdOption.parse(value), self._network)
         except WireError as error:
             self._refusal = Diagnosis(f"the DHCP server {answer.server} offers nonsense: {error}", _HINT)
             return False
@@ -154,12 +155,15 @@ class Learner:
         self._opening, self._question, self._due = None, None, due
 
 
-def _usable(option: SixRdOption) -> SixRdOption:
-    """Return an option whose prefix may be routed; raise WireError for others. Anyone on the link can send DHCP answers."""
+def _usable(option: SixRdOption, network: Network) -> SixRdOption:
+    """Return an option whose prefix may be routed and whose relay is elsewhere; raise WireError for others.
+
+    Anyone on the link can send DHCP answers.
+    """
     try:
         check_domain(option.prefix, option.mask_length)
     except ValueError as error:
         raise WireError(str(error)) from None
-    if is_never_a_host(option.border_relays[0]):
-        raise WireError(f"border relay {option.border_relays[0]} is not an address that a host can have")
+    if not network.is_elsewhere(option.border_relays[0]):
+        raise WireError(f"border relay {option.border_relays[0]} is not an address that another host can have")
     return option

@@ -92,7 +92,7 @@ class DerivedTunnel(Protocol41Tunnel):
             return
         self._network = network
         if self._source is not None:
-            self._source.want(self._channel.address_in(network), now)
+            self._source.want(network, self._channel.address_in(network), now)
             if network.resumed:
                 self._source.ask(now)
         self._follow()

@@ -129,8 +129,7 @@ class GlobalUnicast:
 
     def network_changed(self, network: Network) -> None:
         """Learn the directed broadcast addresses of the links this host is on."""
-        links = (local.address.network for local in network.addresses)
-        self._broadcasts = frozenset(link.broadcast_address for link in links if link.prefixlen < 31)
+        self._broadcasts = network.broadcasts
 
     def __contains__(self, address: IPv4Address) -> bool:
         if address in self._broadcasts:
