@@ -134,6 +134,7 @@ def test_no_proxy_stands_between(server: Server, monkeypatch: pytest.MonkeyPatch
     [
         (b"good 192.0.2.1\r\n\r\n", "BadStatusLine"),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n40\r\ngood", "IncompleteRead"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 14\r\n\r\ngood", "IncompleteRead"),
         (b"", "RemoteDisconnected"),
     ],
 )

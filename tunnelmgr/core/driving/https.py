@@ -9,7 +9,9 @@ import base64
 import contextlib
 import socket
 import ssl
-from http.client import HTTPS_PORT, HTTPConnection
+import threading
+from collections.abc import Iterator
+from http.client import HTTPS_PORT, HTTPConnection, IncompleteRead
 from ipaddress import IPv4Address
 from urllib.parse import urlsplit
 
@@ -25,16 +27,41 @@ class _OverIPv4(HTTPConnection):
         super().__init__(host, port, timeout=timeout)
         # With several uplinks another address may go another way, and would be taken for the tunnel's end.
         self._source = None if source is None else (str(source), 0)
+        self._spoken: ssl.SSLSocket | None = None
+        """The socket, also once the answer has it for its own."""
+        self._is_over = False
 
     def connect(self) -> None:
         plain = _connect(self.host, self.port, self.timeout, self._source)
-        self.sock = ssl.create_default_context().wrap_socket(plain, server_hostname=self.host)
+        tls = ssl.create_default_context()
+        self.sock = self._spoken = tls.wrap_socket(plain, server_hostname=self.host, do_handshake_on_connect=False)
+        self._spoken.do_handshake()
+
+    @contextlib.contextmanager
+    def within(self, seconds: float) -> Iterator[None]:
+        """Raise TimeoutError when a with block takes longer: octet by octet an answer could last for ever."""
+        clock = threading.Timer(seconds, self._cut)
+        clock.daemon = True
+        clock.start()
+        try:
+            yield
+        finally:
+            clock.cancel()
+            if self._is_over:
+                raise TimeoutError(f"no whole answer in {seconds:g} s")
+
+    def _cut(self) -> None:
+        self._is_over = True
+        if self._spoken is not None:
+            with contextlib.suppress(OSError):  # it is closed already
+                self._spoken.shutdown(socket.SHUT_RDWR)
 
 
 def fetch(effect: Fetch) -> Response:
     """Return the answer, whatever its status, with one byte more than `response_max` where it is longer.
 
-    Blocks. Raises OSError; HTTPException when the server speaks no HTTP; ValueError for anything but https.
+    Blocks, no longer than its timeout once there is a connection. Raises OSError; HTTPException when the server speaks no
+    HTTP, or not to the end; ValueError for anything but https.
     """
     url = urlsplit(effect.url)
     if url.scheme != "https" or not url.hostname:
@@ -43,11 +70,15 @@ def fetch(effect: Fetch) -> Response:
     if effect.username:
         credentials = base64.b64encode(f"{effect.username}:{effect.password}".encode()).decode("ascii")
         headers["Authorization"] = f"Basic {credentials}"
-    with contextlib.closing(_OverIPv4(url.hostname, url.port, effect.timeout, effect.source)) as connection:
+    connection = _OverIPv4(url.hostname, url.port, effect.timeout, effect.source)
+    with contextlib.closing(connection), connection.within(effect.timeout):
         target = url._replace(scheme="", netloc="", path=url.path or "/", fragment="").geturl()
         connection.request("GET" if effect.body is None else "POST", target, effect.body, headers)
         answer = connection.getresponse()
-        return Response(answer.status, answer.read(effect.response_max + 1))
+        body = answer.read(effect.response_max + 1)
+        if answer.length and len(body) <= effect.response_max:  # read() of a number does not look: it may say `good` of half
+            raise IncompleteRead(body, answer.length)
+        return Response(answer.status, body)
 
 
 def _connect(host: str, port: int, timeout: float | None, source: tuple[str, int] | None) -> socket.socket:
