@@ -1,49 +1,57 @@
-"""Hostile peers on one address, a UDP port for each: `python -m tests.hostile ADDRESS SEED`."""
+"""Hostile peers of one place: `python -m tests.hostile internet|router SEED FOLDER`."""
 
+import contextlib
 import selectors
 import socket
 import sys
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Mapping
 from ipaddress import IPv4Address
+from pathlib import Path
 from random import Random
 
-from tests.hostile import nat, tsp
-from tests.hostile.mutations import mutated
-from tests.hostile.ports import HELD, MUTANTS, MUTANTS_NUMBER, PART, REFUSED
-
-Respond = Callable[[bytes], bytes | None]
-
-
-def brokers(address: IPv4Address, random: Random) -> dict[int, Respond]:
-    """Return what each port says, brokers first."""
-    said = {REFUSED + number: answer for number, answer in enumerate(tsp.answers(address))}
-    said |= {HELD + number: tsp.offer(address, changes) for number, changes in enumerate(tsp.HELD)}
-    said |= {PART + number: tsp.offer(address, changes) for number, changes in enumerate(tsp.TAKEN_IN_PART)}
-    said |= {MUTANTS + number: mutated(tsp.offer(address, {}), random) for number in range(MUTANTS_NUMBER)}
-    return {port: partial(_as_broker, answer) for port, answer in said.items()}
+from tests.hostile import dhcp, provider, router, stun, teredo, tsp
+from tests.hostile.peer import Peer
+from tests.hostile.ports import ANYWHERE, BEHIND_LIES, DAMAGED, DHCP, HOSTILE, ROUTER, STUN, UPDATES
+from tunnelmgr.api.errors import WireError
+from tunnelmgr.api.network import Endpoint
 
 
-def _as_broker(answer: bytes, datagram: bytes) -> bytes | None:
-    return tsp.respond(datagram, answer)
+def internet(random: Random) -> dict[Endpoint, Peer]:
+    """Return what each endpoint beyond home's NAT says."""
+    return {
+        **{Endpoint(HOSTILE, port): peer for port, peer in tsp.peers(HOSTILE, random).items()},
+        Endpoint(HOSTILE, STUN): stun.liar(random),
+        Endpoint(BEHIND_LIES, STUN): stun.honest,
+        **teredo.peers(BEHIND_LIES, DAMAGED, random),
+    }
 
 
-def serve(address: str, seed: int) -> None:
+def inside(random: Random) -> dict[Endpoint, Peer]:
+    """Return what each endpoint of home's router says."""
+    control = {Endpoint(ROUTER, port): peer for port, peer in router.peers(random).items()}
+    return {**control, Endpoint(ANYWHERE, DHCP): dhcp.peer(ROUTER, random)}
+
+
+def answer(peers: Mapping[Endpoint, Peer]) -> None:
     """Answer for ever."""
-    random = Random(seed)
     selector = selectors.DefaultSelector()
-    peers = brokers(IPv4Address(address), random) | nat.peers(random)
-    for port, respond in peers.items():
-        peer = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        peer.bind((address, port))
-        selector.register(peer, selectors.EVENT_READ, respond)
+    for at, peer in peers.items():
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sock.bind((str(at.address), at.port))
+        selector.register(sock, selectors.EVENT_READ, peer)
     while True:
         for key, _ in selector.select():
-            peer = key.fileobj  # type: ignore[assignment]  # only sockets are registered
-            datagram, remote = peer.recvfrom(65536)
-            if (said := key.data(datagram)) is not None:
-                peer.sendto(said, remote)
+            sock = key.fileobj  # type: ignore[assignment]  # only sockets are registered
+            question, (host, port) = sock.recvfrom(65536)
+            with contextlib.suppress(WireError):
+                for said, receiver in key.data(question, Endpoint(IPv4Address(host), port)):
+                    sock.sendto(said, (str(receiver.address), receiver.port))
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1], int(sys.argv[2]))
+    seed, folder = Random(int(sys.argv[2])), Path(sys.argv[3])
+    if sys.argv[1] == "internet":
+        doors = provider.Doors(*(socket.create_server((str(HOSTILE), port)) for port in UPDATES))
+        provider.serve(doors, folder, seed)
+        answer(internet(seed))
+    answer(inside(seed))

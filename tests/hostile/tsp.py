@@ -2,9 +2,16 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from ipaddress import IPv4Address, IPv6Address, IPv6Network
+from random import Random
 from typing import Any
 
+from tests.hostile.mutations import mutated
+from tests.hostile.peer import Answers, Peer
+from tests.hostile.ports import HELD, MUTANTS, MUTANTS_NUMBER, PART, REFUSED
+from tunnelmgr.api.errors import WireError
+from tunnelmgr.api.network import Endpoint
 from tunnelmgr_tsp.wire.capability import TunnelType
 from tunnelmgr_tsp.wire.datagrams import ControlMessage
 from tunnelmgr_tsp.wire.framing import Reply, Status
@@ -36,7 +43,7 @@ BEYOND: tuple[dict[str, Any], ...] = (
     {"type": TunnelType.V6V4, "server_ipv4": IPv4Address("255.255.255.255")},
 )
 """Changes for which nobody may take the offer."""
-HELD: tuple[dict[str, Any], ...] = (
+HELD_ELSEWHERE: tuple[dict[str, Any], ...] = (
     {"client_ipv6": IPv6Address("2001:db8:77::5"), "server_ipv6": ELSEWHERE},
     {"client_ipv6": IPv6Address("2001:db8:77::9"), "server_ipv6": ELSEWHERE},
 )
@@ -83,10 +90,19 @@ def offer(broker: IPv4Address, changes: dict[str, Any]) -> bytes:
     return _success(replace(fair(broker), **changes).serialize())
 
 
-def respond(datagram: bytes, answer: bytes) -> bytes | None:
-    """Return what a broker says that behaves until a tunnel is asked for, and then says `answer`."""
+def peers(address: IPv4Address, random: Random) -> dict[int, Peer]:
+    """Return what each port says."""
+    said = {REFUSED + number: answer for number, answer in enumerate(answers(address))}
+    said |= {HELD + number: offer(address, changes) for number, changes in enumerate(HELD_ELSEWHERE)}
+    said |= {PART + number: offer(address, changes) for number, changes in enumerate(TAKEN_IN_PART)}
+    said |= {MUTANTS + number: mutated(offer(address, {}), random) for number in range(MUTANTS_NUMBER)}
+    return {port: partial(_respond, answer) for port, answer in said.items()}
+
+
+def _respond(answer: bytes, datagram: bytes, asker: Endpoint) -> Answers:
+    """Behave until a tunnel is asked for, and then say `answer`."""
     if len(datagram) < 8 or datagram[0] >> 4 != 0xF:
-        return None
+        raise WireError("not a message of a client")
     asked = ControlMessage.parse(datagram)
     said = b""
     if b"VERSION" in asked.text:
@@ -95,4 +111,4 @@ def respond(datagram: bytes, answer: bytes) -> bytes | None:
         said = b"200 Success\r\n"
     elif b'"create"' in asked.text:
         said = answer
-    return replace(asked, text=said).serialize()
+    return [(replace(asked, text=said).serialize(), asker)]

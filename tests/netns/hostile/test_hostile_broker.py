@@ -1,0 +1,51 @@
+"""TSP brokers that offer what nobody may take."""
+
+from tests.hostile import ports, tsp
+from tests.hostile.ports import HOSTILE
+from tests.netns.hostile.home import HostileHome, foreign
+
+PROFILE = """\
+name: home
+method: {type: tsp, broker: [%s], signalling: udp, tunnel: v6udpv4}
+network: {dns: true, default_route: if-no-native}
+detect: {stun: ["192.0.2.33"]}
+"""
+
+
+def meet(home: HostileHome, *broker_ports: int, known: tuple[str, ...] = (), timeout: int = 3) -> str:
+    """Try brokers once, of which the kernel hears nothing but what is `known`; return what was said."""
+    brokers = ", ".join(f'"{HOSTILE}:{port}"' for port in broker_ports)
+    profile = home.tunnelmgr.write_profile("home", PROFILE % brokers)
+    with home.unharmed() as told:
+        said = home.run("up", profile, "--timeout", str(timeout)).stderr
+        home.run("down", "home")
+    assert foreign(told, *known) == [], said
+    assert all(any(one in line for line in told.read_text().splitlines()) for one in known[:1]), said
+    return said
+
+
+def test_no_offer_beyond_what_was_asked_for_touches_the_host(home: HostileHome) -> None:
+    refused = [ports.REFUSED + number for number, _ in enumerate(tsp.answers(HOSTILE))]
+    for start in range(0, len(refused), 16):
+        meet(home, *refused[start : start + 16])
+
+
+def test_what_this_host_has_elsewhere_stays_its_own(home: HostileHome) -> None:
+    for number in range(len(tsp.HELD_ELSEWHERE)):
+        said = meet(home, ports.HELD + number)
+        assert "but this host has 2001:db8:77::5/64 of own" in said
+        assert f"broker {HOSTILE}:{ports.HELD + number}" in said
+
+
+def test_of_an_offer_with_oddities_only_the_sane_part_is_taken(home: HostileHome) -> None:
+    for number in range(len(tsp.TAKEN_IN_PART)):
+        meet(home, ports.PART + number, known=("2001:db8:1::2", "2001:db8:1::1"), timeout=2)
+
+
+def test_damaged_offers_change_nothing_that_is_not_the_tunnels(home: HostileHome) -> None:
+    mutants = range(ports.MUTANTS, ports.MUTANTS + ports.MUTANTS_NUMBER)
+    brokers = ", ".join(f'"{HOSTILE}:{port}"' for port in mutants)
+    profile = home.tunnelmgr.write_profile("home", PROFILE % brokers)
+    with home.unharmed():
+        home.run("up", profile, "--timeout", "3")
+        home.run("down", "home")
