@@ -9,9 +9,9 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from random import Random
 
-from tests.hostile import dhcp, provider, router, stun, teredo, tsp
+from tests.hostile import dhcp, dns, provider, router, stun, teredo, tsp
 from tests.hostile.peer import Peer
-from tests.hostile.ports import ANYWHERE, BEHIND_LIES, DAMAGED, DHCP, HOSTILE, ROUTER, STUN, UPDATES
+from tests.hostile.ports import ANYWHERE, BEHIND_LIES, DAMAGED, DHCP, DNS, HOSTILE, ROUTER, STUN, UPDATES
 from tunnelmgr.api.errors import WireError
 from tunnelmgr.api.network import Endpoint
 
@@ -29,7 +29,7 @@ def internet(random: Random) -> dict[Endpoint, Peer]:
 def inside(random: Random) -> dict[Endpoint, Peer]:
     """Return what each endpoint of home's router says."""
     control = {Endpoint(ROUTER, port): peer for port, peer in router.peers(random).items()}
-    return {**control, Endpoint(ANYWHERE, DHCP): dhcp.peer(ROUTER, random)}
+    return {**control, Endpoint(ANYWHERE, DHCP): dhcp.peer(ROUTER, random), Endpoint(ROUTER, DNS): dns.peer(random)}
 
 
 def answer(peers: Mapping[Endpoint, Peer]) -> None:

@@ -28,6 +28,7 @@ from tunnelmgr.api.effects import (
 )
 from tunnelmgr.api.events import Notice, PathDown, PathUp
 from tunnelmgr.api.network import Endpoint, Network
+from tunnelmgr.core.driving.effects import ADDRESSES_MAX
 from tunnelmgr.core.driving.traffic import OuterSocket
 
 LOOPBACK = IPv4Address("127.0.0.1")
@@ -222,6 +223,25 @@ def test_names_are_resolved_and_a_name_that_does_not_exist_is_not_found(tmp_path
             assert await b.answer(Resolve("127.0.0.1")) == Done((LOOPBACK,))
             assert failure_of(await b.answer(Resolve("-.invalid"))) in {FailureCode.NOT_FOUND, FailureCode.TIMEOUT}
 
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("nowhere", ["0.0.0.0", "0.1.2.3", "224.0.0.1", "240.0.0.1", "255.255.255.255"])  # noqa: S104
+def test_of_a_name_the_first_addresses_are_told_that_hosts_can_have(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nowhere: str
+) -> None:
+    hosts = [f"192.0.2.{number}" for number in range(1, 100)]
+
+    def resolve(name: str, *_: object) -> list[tuple[object, ...]]:
+        return [(0, 0, 0, "", (one, 0)) for one in ([nowhere, *hosts] if name == "many.example" else [nowhere])]
+
+    async def story() -> None:
+        async with bench(tmp_path) as b:
+            assert await b.answer(Resolve("many.example")) == Done(tuple(map(IPv4Address, hosts[:ADDRESSES_MAX])))
+            failed = Failed(FailureCode.NOT_FOUND, f"looking up none.example: {nowhere}, which no host can have")
+            assert await b.answer(Resolve("none.example")) == failed
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
     asyncio.run(story())
 
 

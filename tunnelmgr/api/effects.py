@@ -54,7 +54,10 @@ class CloseChannel:
 
 @dataclass(frozen=True, slots=True)
 class Resolve:
-    """Look a name up. Done: `tuple[IPv4Address, ...]`, at least one. Failed NOT_FOUND: the name has no IPv4 address."""
+    """Look a name up. Done: `tuple[IPv4Address, ...]`, 1 to 16, each of which a host can have: no groups, no broadcast.
+
+    Failed NOT_FOUND: the name has none.
+    """
 
     name: str
     timeout: float = 10.0

@@ -10,6 +10,7 @@ from errno import EACCES, EADDRINUSE, EADDRNOTAVAIL, ECONNREFUSED, ECONNRESET, E
 from ipaddress import IPv4Address
 from typing import Final, TypeVar
 
+from tunnelmgr.api.addresses import is_never_a_host
 from tunnelmgr.api.effects import (
     Ask,
     CloseChannel,
@@ -33,6 +34,8 @@ from tunnelmgr.core.driving.memory import Memory
 from tunnelmgr.core.driving.ping import ping
 
 _log = logging.getLogger(__name__)
+
+ADDRESSES_MAX: Final = 16  # of one name; each is asked for seconds where none answers
 
 T = TypeVar("T")
 
@@ -191,7 +194,11 @@ async def _resolve(name: str) -> tuple[IPv4Address, ...]:
     except socket.gaierror as error:
         code = FailureCode.TIMEOUT if error.errno == socket.EAI_AGAIN else FailureCode.NOT_FOUND
         raise EffectError(code, error.strerror or str(error)) from error
-    return tuple(dict.fromkeys(IPv4Address(entry[4][0]) for entry in found))
+    told = tuple(dict.fromkeys(IPv4Address(entry[4][0]) for entry in found))
+    usable = [address for address in told if address.is_loopback or not is_never_a_host(address)]
+    if not usable:
+        raise EffectError(FailureCode.NOT_FOUND, f"{told[0]}, which no host can have")
+    return tuple(usable[:ADDRESSES_MAX])
 
 
 def _fetch(effect: Fetch) -> Response:
