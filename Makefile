@@ -48,7 +48,7 @@ nat-matrix: .venv/installed system-packages  ## Teredo clients behind every kind
 	@$(BIN)/python -m tools.nat_matrix
 
 hostile: .venv/installed system-packages  ## peers that say what they should not, damaged anew in each of ROUNDS (20)
-	@for seed in $$(seq $(or $(ROUNDS),20)); do HOSTILE_SEED=$$seed $(BIN)/pytest -q tests/netns/hostile tests/process/test_hostile_updates.py || exit 1; done
+	@for seed in $$(seq $(or $(ROUNDS),20)); do HOSTILE_SEED=$$seed $(BIN)/pytest -q -n $(NETNS_PROCESSES) tests/netns/hostile tests/process/test_hostile_updates.py || exit 1; done
 
 churn: .venv/installed system-packages  ## a hundred thousand connections of each kind: nothing may be left of them
 	TUNNELMGR_CHURN=100000 $(BIN)/pytest -q -k ten_thousand tests/process/test_control.py tests/netns/tsp/test_tsp_abuse.py

@@ -9,9 +9,10 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from random import Random
 
-from tests.hostile import dhcp, dns, provider, router, stun, teredo, tsp
+from tests.hostile import dhcp, dns, provider, router, stun, teredo, tsp, tsp_streams
 from tests.hostile.peer import Peer
-from tests.hostile.ports import ANYWHERE, BEHIND_LIES, DAMAGED, DHCP, DNS, HOSTILE, ROUTER, STUN, UPDATES
+from tests.hostile.ports import ANYWHERE, BEHIND_LIES, DAMAGED, DHCP, DNS, HOSTILE, ROUTER, STREAMS, STUN, UPDATES
+from tests.hostile.streams import listen
 from tunnelmgr.api.errors import WireError
 from tunnelmgr.api.network import Endpoint
 
@@ -52,6 +53,8 @@ if __name__ == "__main__":
     seed, folder = Random(int(sys.argv[2])), Path(sys.argv[3])
     if sys.argv[1] == "internet":
         doors = provider.Doors(*(socket.create_server((str(HOSTILE), port)) for port in UPDATES))
+        for port, talk in enumerate(tsp_streams.talks(HOSTILE), STREAMS):
+            listen(socket.create_server((str(HOSTILE), port)), talk)
         provider.serve(doors, folder, seed)
         answer(internet(seed))
     answer(inside(seed))

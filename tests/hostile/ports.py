@@ -11,6 +11,8 @@ ANYWHERE = IPv4Address(0)
 REFUSED, HELD, PART, MUTANTS = 4000, 4200, 4300, 4400
 """Brokers whose offers nobody may take; that name what the host has; that are taken in part; that are damaged by chance."""
 MUTANTS_NUMBER = 20
+STREAMS = 4600
+"""Brokers over TCP; the first tells the truth."""
 STUN = 3478
 TEREDO, TEREDO_RELAY = 3544, 3545
 DHCP, DNS = 67, 53

@@ -1,17 +1,15 @@
 """What a provider's update service (dyndns2 over HTTPS) may say that it should not: the number of the tunnel chooses."""
 
-import contextlib
 import re
 import socket
 import ssl
-import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
 from tests.hostile.mutations import mutated
+from tests.hostile.streams import Talk, listen
 
 NAME = "update.example.net"
 ASKED = "updates-asked"
@@ -99,7 +97,7 @@ def serve(doors: Doors, folder: Path, random: Random) -> None:
         caller.sendall(page(b"good 203.0.113.1"))
         asked(caller)
 
-    def over_tls(certificate: Path) -> Callable[[socket.socket], None]:
+    def over_tls(certificate: Path) -> Talk:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate / "server.pem", certificate / "server.key")
 
@@ -111,14 +109,4 @@ def serve(doors: Doors, folder: Path, random: Random) -> None:
 
     talks = over_tls(folder), in_plain, lambda _: time.sleep(60), over_tls(folder / "stranger")
     for listener, talk in zip(doors, talks, strict=True):
-        threading.Thread(target=_listen, args=(listener, talk), daemon=True).start()
-
-
-def _listen(listener: socket.socket, talk: Callable[[socket.socket], None]) -> None:
-    def answer(caller: socket.socket) -> None:
-        with caller, contextlib.suppress(OSError):
-            talk(caller)
-
-    with contextlib.suppress(OSError):  # at its end
-        while True:
-            threading.Thread(target=answer, args=(listener.accept()[0],), daemon=True).start()
+        listen(listener, talk)

@@ -17,7 +17,7 @@ from tunnelmgr_tsp.wire.datagrams import ControlMessage
 from tunnelmgr_tsp.wire.framing import Reply, Status
 from tunnelmgr_tsp.wire.messages import KeepaliveWish, Offer
 
-CAPABILITY = b"CAPABILITY TUNNEL=V6UDPV4 AUTH=ANONYMOUS\r\n"
+CAPABILITY = b"CAPABILITY TUNNEL=V6V4 TUNNEL=V6UDPV4 AUTH=ANONYMOUS\r\n"
 EVIL_TEXT = "\x1b]0;owned\x07\x9b2J\r\nroot# \u202etoober\u2066"
 SERVER, CLIENT, ELSEWHERE = IPv6Address("2001:db8:1::1"), IPv6Address("2001:db8:1::2"), IPv6Address("2001:db8:66::66")
 SEEN = IPv4Address("203.0.113.1")  # the outside of the test's NAT
@@ -65,15 +65,15 @@ TAKEN_IN_PART: tuple[dict[str, Any], ...] = (
 def answers(broker: IPv4Address) -> Iterator[bytes]:
     """Yield answers to a request for a tunnel, none of which may be taken."""
     for changes in BEYOND:
-        yield _success(replace(fair(broker), **changes).serialize())
+        yield success(replace(fair(broker), **changes).serialize())
     written = fair(broker).serialize()
     address = CLIENT.exploded.encode()
     for scope in (b"%eth0", b"%$(reboot)", b"%\x0aoptions", b"%;reboot", b"%" + b"x" * 900):
-        yield _success(written.replace(address, b"fe80::1" + scope))
-        yield _success(written.replace(address, address + scope))
+        yield success(written.replace(address, b"fe80::1" + scope))
+        yield success(written.replace(address, address + scope))
     for damage in (b"", b"<tunnel/>", written[: len(written) // 2], b"\xff" * 64, b"<a>" * 5000, written * 40):
-        yield _success(damage)
-    yield _success(b'<!DOCTYPE a [<!ENTITY b "cc">]>' + written.replace(address, b"&b;"))
+        yield success(damage)
+    yield success(b'<!DOCTYPE a [<!ENTITY b "cc">]>' + written.replace(address, b"&b;"))
     yield Reply(Status(200, EVIL_TEXT.replace("\r\n", " "))).serialize()
     for code in (300, 310, 500, 506, 999, 1301, 65000):
         yield Reply(Status(code, EVIL_TEXT.replace("\r\n", " "))).serialize()
@@ -81,13 +81,14 @@ def answers(broker: IPv4Address) -> Iterator[bytes]:
     yield b"\0" * 512
 
 
-def _success(document: bytes) -> bytes:
+def success(document: bytes) -> bytes:
+    """Return an answer with a document."""
     return Reply(Status(200, "Success"), document).serialize()
 
 
 def offer(broker: IPv4Address, changes: dict[str, Any]) -> bytes:
     """Return an answer with a changed offer."""
-    return _success(replace(fair(broker), **changes).serialize())
+    return success(replace(fair(broker), **changes).serialize())
 
 
 def peers(address: IPv4Address, random: Random) -> dict[int, Peer]:
@@ -104,11 +105,13 @@ def _respond(answer: bytes, datagram: bytes, asker: Endpoint) -> Answers:
     if len(datagram) < 8 or datagram[0] >> 4 != 0xF:
         raise WireError("not a message of a client")
     asked = ControlMessage.parse(datagram)
-    said = b""
-    if b"VERSION" in asked.text:
-        said = CAPABILITY
-    elif b"AUTHENTICATE" in asked.text:
-        said = b"200 Success\r\n"
-    elif b'"create"' in asked.text:
-        said = answer
-    return [(replace(asked, text=said).serialize(), asker)]
+    return [(replace(asked, text=reaction(asked.text, answer)).serialize(), asker)]
+
+
+def reaction(asked: bytes, answer: bytes) -> bytes:
+    """Return what is said to a message; to a request for a tunnel it is `answer`."""
+    if b"VERSION" in asked:
+        return CAPABILITY
+    if b"AUTHENTICATE" in asked:
+        return b"200 Success\r\n"
+    return answer if b'"create"' in asked else b""
