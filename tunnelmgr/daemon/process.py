@@ -6,6 +6,7 @@ import logging
 import os
 import resource
 import signal
+import sys
 from collections.abc import Callable
 from typing import Final
 
@@ -23,6 +24,8 @@ logger = logging.getLogger(__name__)
 YOUNG: Final = 2000  # objects made and not freed before the youngest are walked: a millisecond
 MIDDLE: Final = 5  # such walks before those that survived one are walked
 _NEVER: Final = 1_000_000_000
+OLD_INTERVAL: Final = 60.0  # seconds between walks of all that is older
+OLD_MAX: Final = 50_000  # pieces of memory more than in the beginning: walking their objects takes one to ten milliseconds
 
 _NAMED: Final = frozenset(signal.Signals)
 _ENDING: Final = {signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGXCPU}
@@ -58,6 +61,7 @@ class _Process:
         self._log = log
         self._story = Story()
         self._server: ControlServer | None = None
+        self._tidying: asyncio.Task[None] | None = None
 
     async def run(self) -> Ended:
         ended = await self._managed_to_its_end()
@@ -106,7 +110,8 @@ class _Process:
         self._readiness.status(f"{condition.state.value}: {condition.reason}" if condition.reason else condition.state.value)
         if condition.state is State.UP:
             self._readiness.ready()
-            keep_pauses_short()
+            if self._tidying is None:  # all is imported
+                self._tidying = asyncio.create_task(keep_pauses_short())
 
 
 def _obey_signals(managed: Managed, running: "asyncio.Task[ExitCode]", readiness: Readiness) -> None:
@@ -134,14 +139,20 @@ def _obey_signals(managed: Managed, running: "asyncio.Task[ExitCode]", readiness
             loop.add_signal_handler(number, stay, number)
 
 
-def keep_pauses_short() -> None:
-    """Keep the pauses of Python's cycle collector short: packets wait while it runs. Called when all is imported.
+async def keep_pauses_short() -> None:
+    """Keep the pauses of Python's cycle collector short, for ever: packets wait while it runs.
 
     A full collection walks every object there is. With a hundred thousand clients of a relay it takes most of a second,
-    and Python makes one whenever their number has grown by a quarter. The younger generations find nearly all cycles and are
-    walked often, so that each walk is short. What only a full collection would find is left, and so nothing that comes and
-    goes may be a cycle: connections are none (`core.driving.streams`).
+    and Python makes one whenever their number has grown by a quarter. So what is there at the beginning is never walked. The
+    younger generations find nearly all cycles and are walked often, so that each walk is short. What has survived those is
+    walked only while it is little. A server of many keeps the cycles that grow old, and so nothing that strangers make
+    come and go may be one: connections are none (`core.driving.streams`).
     """
     gc.collect()
     gc.freeze()
     gc.set_threshold(YOUNG, MIDDLE, _NEVER)
+    beginning = sys.getallocatedblocks()
+    while True:
+        await asyncio.sleep(OLD_INTERVAL)
+        if sys.getallocatedblocks() - beginning <= OLD_MAX:  # counting the objects would itself take as long as a walk
+            gc.collect()
