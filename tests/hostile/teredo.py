@@ -14,7 +14,13 @@ from tests.hostile.peer import Answers, Peer
 from tests.hostile.ports import TEREDO, TEREDO_RELAY
 from tunnelmgr.api.network import Endpoint
 from tunnelmgr.api.packets.discovery import NeighbourAdvertisement, RouterAdvertisement, RouterSolicitation
-from tunnelmgr.api.packets.discovery_options import LIFETIME_INFINITE, DiscoveryOption, MtuOption, PrefixInformation
+from tunnelmgr.api.packets.discovery_options import (
+    LIFETIME_INFINITE,
+    DiscoveryOption,
+    MtuOption,
+    PrefixInformation,
+    RouteInformation,
+)
 from tunnelmgr.api.packets.icmp import EchoReply, EchoRequest
 from tunnelmgr.api.packets.icmpv6 import icmpv6_packet, parse_icmpv6
 from tunnelmgr.api.packets.ipv6 import IPv6Packet
@@ -42,10 +48,13 @@ class Advertisement:
     destination: IPv6Address = CLIENT_LINK_LOCAL
     hop_limit: int = 255
     mtu: int = 1280
+    probes: tuple[IPv6Network, ...] = ()
+    """Routes to hosts, one of which a client may ping as a proof."""
 
     def serialize(self) -> bytes:
         options: tuple[DiscoveryOption, ...] = (MtuOption(self.mtu),)
         options += tuple(PrefixInformation(one, False, True, LIFETIME_INFINITE, LIFETIME_INFINITE) for one in self.prefixes)
+        options += tuple(RouteInformation(one, LIFETIME_INFINITE) for one in self.probes)
         message = RouterAdvertisement(router_lifetime=1800, retransmit_timer=2000, options=options)
         packet = icmpv6_packet(message, self.source, self.destination, self.hop_limit).serialize()
         origin = OriginIndication(self.mapped) if self.mapped is not None else None
@@ -71,7 +80,9 @@ LIES: tuple[dict[str, Any], ...] = (
 
 def true_advertisement(server: IPv4Address, nonce: bytes, mapped: Endpoint) -> Advertisement:
     """Return what an honest server says."""
-    return Advertisement(nonce, mapped, server_link_local(server), (server_prefix(server),))
+    probes = ("ff02::1/128", "fe80::1/128", "::1/128", "2001:0:c000:224::1/128", "2000::/3", "::/0")  # for no host to ping
+    told = tuple(map(IPv6Network, probes))
+    return Advertisement(nonce, mapped, server_link_local(server), (server_prefix(server),), probes=told)
 
 
 def peers(honest: IPv4Address, damaged: IPv4Address, random: Random) -> dict[Endpoint, Peer]:

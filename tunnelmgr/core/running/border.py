@@ -11,6 +11,7 @@ from typing import Final
 
 from tunnelmgr.api.addresses import is_resolver, is_unicast6
 from tunnelmgr.api.errors import ExitCode, TunnelError
+from tunnelmgr.api.events import Up
 from tunnelmgr.api.hostconfig import IPV6_MINIMUM_MTU, HostConfig
 from tunnelmgr.host.interface import Host
 
@@ -34,9 +35,10 @@ class Border:
         self._ours: frozenset[IPv6Network] = frozenset()
         """What was passed before: this host has it because of that."""
 
-    def check(self, config: HostConfig) -> None:
+    def check(self, up: Up) -> None:
         """Raise TunnelError for a wish that this host must not follow."""
-        if reason := next(_impossible(config), None) or (self._presumptuous(config) if config.far_end else None):
+        config = up.config
+        if reason := next(_impossible(up), None) or (self._presumptuous(config) if config.far_end else None):
             who = config.far_end or "the method"
             raise TunnelError(f"{who} asks for {reason}", hint=_HINT, exit_code=ExitCode.PROTOCOL)
         self._ours |= frozenset(_claims(config))
@@ -49,14 +51,19 @@ class Border:
         return reason
 
 
-def _impossible(config: HostConfig) -> Iterator[str]:
+def _impossible(up: Up) -> Iterator[str]:
     """Yield what is wrong with a wish, whoever has it."""
+    config = up.config
     proxied = [address for _, address in config.proxied]
     for one in (*config.addresses, *config.routes, *config.delegated, *config.translate, *config.dns, *proxied):
         if "%" in str(one):
             yield f"{one}, which has a scope id"
     if not IPV6_MINIMUM_MTU <= config.mtu <= 0xFFFF:
         yield f"an MTU of {config.mtu} bytes, which is not within {IPV6_MINIMUM_MTU} to 65535"
+    ours = {one.ip for one in config.addresses}
+    for host in up.probe:
+        if not is_unicast6(host) or host in ours:
+            yield f"a ping to {host} as a proof, which is this host itself or no host"
 
 
 def _excessive(config: HostConfig) -> Iterator[str]:

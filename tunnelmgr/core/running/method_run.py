@@ -251,7 +251,7 @@ class MethodRun:
             self._tell_lan()
 
     async def _came_up(self, up: Up) -> None:
-        self._border.check(up.config)
+        self._border.check(up)
         self._up = up
         await self._configure()
         targets = () if up.config.listening else self._profile.network.probe or up.probe

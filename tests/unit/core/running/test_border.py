@@ -6,6 +6,7 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Interface, IPv6Network
 import pytest
 
 from tunnelmgr.api.errors import ExitCode, TunnelError
+from tunnelmgr.api.events import Up
 from tunnelmgr.api.hostconfig import HostConfig
 from tunnelmgr.core.running.border import WISHES_MAX, Border
 from tunnelmgr.host.fake import FakeHost
@@ -46,7 +47,7 @@ def border() -> Border:
     ],
 )
 def test_what_tunnels_are_made_of_passes(border: Border, changes: dict[str, object]) -> None:
-    border.check(replace(FAIR, **changes))  # type: ignore[arg-type]  # the fields are named by the parameters
+    border.check(Up(replace(FAIR, **changes)))  # type: ignore[arg-type]  # the fields are named by the parameters
 
 
 @pytest.mark.parametrize(
@@ -81,7 +82,7 @@ def test_what_no_far_end_may_want_is_refused_with_its_name_the_value_and_a_next_
     border: Border, changes: dict[str, object], complaint: str
 ) -> None:
     with pytest.raises(TunnelError) as refused:
-        border.check(replace(FAIR, **changes))  # type: ignore[arg-type]  # the fields are named by the parameters
+        border.check(Up(replace(FAIR, **changes)))  # type: ignore[arg-type]  # the fields are named by the parameters
     assert complaint in refused.value.message
     assert refused.value.message.startswith("broker tsp.example.net asks for ")
     assert refused.value.hint
@@ -89,19 +90,26 @@ def test_what_no_far_end_may_want_is_refused_with_its_name_the_value_and_a_next_
 
 
 def test_what_the_profile_says_itself_may_be_this_host_s_own(border: Border) -> None:
-    border.check(replace(FAIR, delegated=network("2001:db8:7::/48"), routes=network("2000::/3"), far_end=""))
+    border.check(Up(replace(FAIR, delegated=network("2001:db8:7::/48"), routes=network("2000::/3"), far_end="")))
 
 
 def test_a_scope_id_passes_for_nobody(border: Border) -> None:
     with pytest.raises(TunnelError, match="scope id"):
-        border.check(replace(FAIR, addresses=address("fe80::1%eth0/64"), far_end=""))
+        border.check(Up(replace(FAIR, addresses=address("fe80::1%eth0/64"), far_end="")))
+
+
+@pytest.mark.parametrize("host", ["2001:db8:1::2", "::1", "fe80::1", "ff02::1"])
+def test_this_host_and_nobody_prove_nothing(border: Border, host: str) -> None:
+    border.check(Up(FAIR, probe=(IPv6Address("2001:db8:1::1"), IPv6Address("2001:db8:6::1"))))
+    with pytest.raises(TunnelError, match=f"a ping to {host} as a proof"):
+        border.check(Up(replace(FAIR, far_end=""), probe=(IPv6Address(host),)))
 
 
 def test_what_was_passed_before_is_here_because_of_that() -> None:
     host = FakeHost()
     border = Border(host)
-    border.check(FAIR)
+    border.check(Up(FAIR))
     for device, text in (("tm-home", "2001:db8:1::2/128"), ("br-lan", "2001:db8:8::1/64")):
         item = Address(device, IPv6Interface(text))
         host.items[item.key] = item
-    border.check(FAIR)
+    border.check(Up(FAIR))
