@@ -5,7 +5,6 @@ import json
 import resource
 import socket
 from collections.abc import Callable, Iterator
-from ipaddress import IPv4Address
 from pathlib import Path
 from random import Random
 
@@ -13,12 +12,12 @@ import pytest
 
 from tests.churn import KEPT_MAX, kept_of_each
 from tests.netns.program import Tunnelmgr, ping
+from tests.netns.strangers import STRANGERS, strangers_host
 from tests.peers.tsp_internet import ACCOUNT, ADDRESS, ANONYMOUS, BROKER, PASSWORD, TspInternet, tsp_internet
 from tunnelmgr.lab.namespaces import Host
 from tunnelmgr.lab.waiting import wait_for
 
 PORT = 3653
-STRANGERS = [IPv4Address("198.51.100.0") + number for number in range(1, 251)]
 EACH = 8  # half-open sessions of one stranger: as many as a broker lets one address have
 MEMORY_MAX = 80_000  # kB more than before, for 1024 sessions with all they may say
 BOMB = (
@@ -49,11 +48,7 @@ def far_end(lab_name: Callable[[], str], tmp_path: Path) -> Iterator[TspInternet
 
 @pytest.fixture
 def strangers(far_end: TspInternet) -> Host:
-    """A host that may speak from 250 addresses."""
-    host = far_end.internet.host("strangers", "203.0.113.66")
-    far_end.internet.route("198.51.100.0/24", host)
-    host.run(["ip", "route", "add", "local", "198.51.100.0/24", "dev", "lo"])
-    return host
+    return strangers_host(far_end.internet)
 
 
 def memory(far_end: TspInternet) -> int:
@@ -154,6 +149,18 @@ def test_connections_by_the_ten_thousand_leave_nothing(far_end: TspInternet, str
                 assert connection.recv(1000).startswith(b"CAPABILITY")
             connection.shutdown(socket.SHUT_WR)
             assert connection.recv(1000) == b""
+
+    with strangers.enter():
+        assert kept_of_each(far_end.broker.status("broker")["pid"], converse) < KEPT_MAX
+
+
+def test_sessions_over_udp_by_the_ten_thousand_leave_nothing(far_end: TspInternet, strangers: Host) -> None:
+    def converse(number: int) -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.bind((str(STRANGERS[number % len(STRANGERS)]), 0))
+            sock.settimeout(5.0)
+            sock.sendto(b"\xf0\0\0\xf0" + bytes(4) + b"VERSION=2.0.0\r\n", (ADDRESS, PORT))
+            assert b"CAPABILITY" in sock.recv(1000)
 
     with strangers.enter():
         assert kept_of_each(far_end.broker.status("broker")["pid"], converse) < KEPT_MAX
