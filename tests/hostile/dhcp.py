@@ -18,6 +18,7 @@ _REPLY, _ACK, _NAK, _OFFER = 2, 5, 6, 2
 _OVERLOAD, _TYPE, _SERVER, _OPTION_6RD = 52, 53, 54, 212
 _COOKIE = bytes((99, 130, 83, 99))
 _QUESTION_MIN = 240  # bytes
+_NO_DOMAINS = ("::/0", "2000::/3", "2000::/15", "2002::/16", "2002:cb00::/32", "fe80::/32", "ff00::/32", "64:ff9b::/40")
 _NAME = 44  # where the name of the server begins, in bytes
 
 Options = tuple[tuple[int, bytes], ...]
@@ -50,7 +51,7 @@ def offer(
     *relays: IPv4Address, prefix: str = str(DOMAIN.network_address), length: int = DOMAIN.prefixlen, shared: int = 24
 ) -> tuple[int, bytes]:
     """Return option 212, whatever it says; as it is made by itself it is true."""
-    fixed = struct.pack("!BB16s", shared, length, IPv6Network(prefix).network_address.packed)
+    fixed = struct.pack("!BB16s", shared, length, IPv6Network(prefix, strict=False).network_address.packed)
     return _OPTION_6RD, fixed + b"".join(one.packed for one in relays or (RELAY,))
 
 
@@ -58,12 +59,10 @@ def lies(question: bytes, usual: Options, asker: IPv4Address) -> Iterator[bytes]
     """Yield answers none of which may be taken."""
     other = "2001:db8:bad0::"  # what is taken of a lie is told from the truth by its prefix
     said = offer(prefix=other)
-    for prefix, length, shared in (
-        *(("::", 0, 24), ("2000::", 3, 24), ("2000::", 15, 24), ("2002::", 16, 24), ("2002:cb00::", 32, 24)),
-        *(("fe80::", 32, 24), ("ff00::", 32, 24), ("64:ff9b::", 40, 24), ("::ffff:0:0", 40, 24)),
-        *((other, 40, 33), (other, 40, 255), (other, 129, 24), (other, 255, 0), (other, 40, 0), (other, 64, 24)),
-    ):
-        yield answer(question, (*usual, offer(prefix=prefix, length=length, shared=shared)))
+    for text in _NO_DOMAINS:
+        yield answer(question, (*usual, offer(prefix=text, length=int(text.partition("/")[2]))))
+    for length, shared in ((40, 33), (40, 255), (129, 24), (255, 0), (40, 0), (64, 24)):
+        yield answer(question, (*usual, offer(prefix=other, length=length, shared=shared)))
     for relay in ("0.0.0.0", "127.0.0.1", "224.0.0.1", "255.255.255.255", "192.168.1.255", str(asker)):  # noqa: S104
         yield answer(question, (*usual, offer(IPv4Address(relay), prefix=other)))
     for damage in (said[1][:18], said[1][:-1], b"", said[1][:18] + bytes(3)):

@@ -6,7 +6,7 @@ be read and is not to be believed.
 
 from collections.abc import Iterator
 from ipaddress import IPv4Address
-from itertools import chain, cycle
+from itertools import cycle
 from random import Random
 
 from tests.hostile.mutations import mutated
@@ -65,4 +65,6 @@ def _upnp(random: Random) -> Iterator[list[bytes]]:
     ]
     yield [*lies, _FOUND]
     evil = _FOUND.replace(b"\r\n\r\n", b"\r\nLOCATION: http://127.0.0.1/$(reboot)\r\nSERVER: \x1b]0;owned\x07\r\n\r\n")
-    yield from chain.from_iterable([[evil], [mutated(evil, random)]] for _ in cycle([0]))
+    while True:
+        yield [evil]
+        yield [mutated(evil, random)]

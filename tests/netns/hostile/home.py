@@ -17,6 +17,7 @@ from tests.hostile import ports, provider
 from tests.netns.program import Tunnelmgr
 from tests.peers.https import make_certificates
 from tunnelmgr.lab.namespaces import Host, NamespaceInternet
+from tunnelmgr.lab.namespaces.programs import programs_in
 from tunnelmgr.lab.vocabulary import NatKind
 from tunnelmgr.lab.waiting import wait_for
 
@@ -32,9 +33,11 @@ _LOOKS = (
     ["ip", "rule"],
     ["ip", "-6", "rule"],
     ["ip", "-6", "neighbour", "show", "proxy"],
-    ["sysctl", "-a", "--pattern", "net.ipv[46].conf.(all|default|lan0).(forwarding|accept_ra|disable_ipv6|rp_filter)"],
+    ["sysctl", "-a", "--pattern", "net.ipv[46].conf.(all|default|eth0|own).(forwarding|accept_ra|disable_ipv6|rp_filter)"],
     ["cat", "/etc/resolv.conf", "/etc/hosts"],
 )
+_OURS = (r"unreachable default .* proto 116", r"default dev tm-home", r"from all .*lookup")
+_GLOBAL = re.compile(r"(?<![:0-9a-f])(2[0-9a-f]{3}|f[cd][0-9a-f]{2}):")  # unicast addresses that are not of the link
 
 
 class HostileHome:
@@ -86,20 +89,13 @@ class HostileHome:
 
     def _state(self) -> list[str]:
         """Return all that no far end may change: the network, the files of /etc, the programs that run."""
-        said = [line for words in _LOOKS for line in self.host.run(words, check=False).stdout.splitlines()]
+        said = [line for words in _LOOKS for line in self.host.run(words).stdout.splitlines()]
         files = [f"{path} {path.stat().st_mtime_ns}" for path in sorted(Path("/etc").glob("*")) if path.name != "netns"]
-        running = self.host.run(
-            ["sh", "-c", f"ps -o comm= -p $(ip netns pids {self.host.namespace} | paste -sd,)"], check=False
-        )
-        return [*said, *files, *sorted(running.stdout.split())]
+        return [*said, *files, *(" ".join(program.words) for program in programs_in(self.host.namespace))]
 
 
 def foreign(told: Path, *known: str) -> list[str]:
     """Return what the kernel told of other than the bare device, the default route and its guard, and what is `known`."""
-    ours = re.compile(
-        "|".join((r"unreachable default .* proto 116", r"default dev tm-home", r"from all .*lookup", *map(re.escape, known)))
-    )
+    ours = re.compile("|".join((*_OURS, *map(re.escape, known))))
     lines = [line for line in told.read_text().splitlines() if not ours.search(line)]
-    return [
-        line for line in lines if "tm-" not in line or re.search(r"(?<![:0-9a-f])(2[0-9a-f]{3}|f[cd][0-9a-f]{2}):", line)
-    ]
+    return [line for line in lines if "tm-" not in line or _GLOBAL.search(line)]
