@@ -18,4 +18,4 @@ TEREDO, TEREDO_RELAY = 3544, 3545
 DHCP, DNS = 67, 53
 PORT_CONTROL, SSDP = 5351, 1900
 UPDATES = UPDATES_TRUE, UPDATES_PLAIN, UPDATES_MUTE, UPDATES_STRANGER = 443, 444, 445, 446
-"""A provider's web server; one without TLS; one that says nothing; one with somebody else's certificate."""
+"""A provider's web server; one without TLS; one whose handshake does not end; one with somebody else's certificate."""

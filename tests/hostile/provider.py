@@ -4,6 +4,7 @@ import re
 import socket
 import ssl
 import time
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import NamedTuple
@@ -71,7 +72,7 @@ class Doors(NamedTuple):
     plain: socket.socket
     """Without TLS."""
     mute: socket.socket
-    """Takes connections and says nothing."""
+    """Never comes to the end of a TLS handshake."""
     stranger: socket.socket
     """With a certificate of somebody else's."""
 
@@ -86,10 +87,7 @@ def serve(doors: Doors, folder: Path, random: Random) -> None:
         found = re.search(rb"hostname=(\d+)", question)
         number = int(found[1]) if found else FIRST
         if number == DRIPS:
-            caller.sendall(page(b"good "))
-            while True:
-                caller.sendall(b"o")
-                time.sleep(DRIP_INTERVAL)
+            _drip(page(b"good "), caller)
         fair = ANSWERS[0].answer
         caller.sendall(mutated(fair, random) if number >= FIRST_DAMAGED else ANSWERS[number - FIRST].answer)
 
@@ -107,6 +105,19 @@ def serve(doors: Doors, folder: Path, random: Random) -> None:
 
         return talk
 
-    talks = over_tls(folder), in_plain, lambda _: time.sleep(60), over_tls(folder / "stranger")
+    talks: tuple[Talk, ...] = (
+        over_tls(folder),
+        in_plain,
+        partial(_drip, b"\x16\x03\x03\x40\0\2\0\x3f\xfc"),
+        over_tls(folder / "stranger"),
+    )
     for listener, talk in zip(doors, talks, strict=True):
         listen(listener, talk)
+
+
+def _drip(beginning: bytes, caller: socket.socket) -> None:
+    """Say an octet now and then, for ever."""
+    caller.sendall(beginning)
+    while True:
+        caller.sendall(b"o")
+        time.sleep(DRIP_INTERVAL)

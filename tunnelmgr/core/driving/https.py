@@ -32,10 +32,19 @@ class _OverIPv4(HTTPConnection):
         self._is_over = False
 
     def connect(self) -> None:
-        plain = _connect(self.host, self.port, self.timeout, self._source)
+        plain = self._connected()
         tls = ssl.create_default_context()
         self.sock = self._spoken = tls.wrap_socket(plain, server_hostname=self.host, do_handshake_on_connect=False)
         self._spoken.do_handshake()
+
+    def _connected(self) -> socket.socket:
+        """Connect to the first address of the host that answers in time. Raises OSError, of the last one."""
+        *others, last = socket.getaddrinfo(self.host, self.port, socket.AF_INET, socket.SOCK_STREAM)
+        for *_, address in others:
+            with contextlib.suppress(OSError):
+                if not self._is_over:
+                    return socket.create_connection((str(address[0]), self.port), self.timeout, self._source)
+        return socket.create_connection((str(last[4][0]), self.port), self.timeout, self._source)
 
     @contextlib.contextmanager
     def within(self, seconds: float) -> Iterator[None]:
@@ -60,8 +69,8 @@ class _OverIPv4(HTTPConnection):
 def fetch(effect: Fetch) -> Response:
     """Return the answer, whatever its status, with one byte more than `response_max` where it is longer.
 
-    Blocks, no longer than its timeout once there is a connection. Raises OSError; HTTPException when the server speaks no
-    HTTP, or not to the end; ValueError for anything but https.
+    Blocks for twice its timeout at most, and as long as the name is looked up. Raises OSError; HTTPException when the server
+    speaks no HTTP, or not to the end; ValueError for anything but https.
     """
     url = urlsplit(effect.url)
     if url.scheme != "https" or not url.hostname:
@@ -79,12 +88,3 @@ def fetch(effect: Fetch) -> Response:
         if answer.length and len(body) <= effect.response_max:  # read() of a number does not look: it may say `good` of half
             raise IncompleteRead(body, answer.length)
         return Response(answer.status, body)
-
-
-def _connect(host: str, port: int, timeout: float | None, source: tuple[str, int] | None) -> socket.socket:
-    """Connect to the first address of `host` that answers. Raises OSError, of the last one."""
-    found = socket.getaddrinfo(host, port, socket.AF_INET, socket.SOCK_STREAM)
-    for *_, address in found[:-1]:
-        with contextlib.suppress(OSError):
-            return socket.create_connection((str(address[0]), port), timeout, source)
-    return socket.create_connection((str(found[-1][4][0]), port), timeout, source)
