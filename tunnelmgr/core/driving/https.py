@@ -35,6 +35,8 @@ class _OverIPv4(HTTPConnection):
         plain = self._connected()
         tls = ssl.create_default_context()
         self.sock = self._spoken = tls.wrap_socket(plain, server_hostname=self.host, do_handshake_on_connect=False)
+        if self._is_over:  # before there was anything to cut
+            raise TimeoutError
         self._spoken.do_handshake()
 
     def _connected(self) -> socket.socket:
