@@ -46,8 +46,9 @@ BEYOND: tuple[dict[str, Any], ...] = (
 HELD_ELSEWHERE: tuple[dict[str, Any], ...] = (
     {"client_ipv6": IPv6Address("2001:db8:77::5"), "server_ipv6": ELSEWHERE},
     {"client_ipv6": IPv6Address("2001:db8:77::9"), "server_ipv6": ELSEWHERE},
+    *map(_prefix, ("2001:db8:77::/48", "2001:db8:99::/48")),
 )
-"""Changes that name what the test's host has elsewhere, 2001:db8:77::5/64."""
+"""Changes that name what the test's host has elsewhere: 2001:db8:77::5/64, and a route to 2001:db8:99:5::/64."""
 TAKEN_IN_PART: tuple[dict[str, Any], ...] = (
     {},
     {"keepalive": KeepaliveWish(1, IPv6Address("2001:4860:4860::8888")), "name": "a" * 1000},
