@@ -25,20 +25,25 @@ Options = tuple[tuple[int, bytes], ...]
 
 
 def peer(server: IPv4Address, random: Random) -> Peer:
-    usual = ((_TYPE, bytes([_ACK])), (_SERVER, server.packed))
+    known = usual(server)
 
     def respond(question: bytes, asker: Endpoint) -> Answers:
         if len(question) < _QUESTION_MIN or question[0] == _REPLY:
             raise WireError("not a request")
-        truth = answer(question, (*usual, offer()))
+        truth = answer(question, (*known, offer()))
         said = {
-            HELD: [answer(question, (*usual, offer(prefix="2001:db8::", length=32, shared=0)))],
-            PROTOCOLS: [answer(question, (*usual, offer(prefix="2001::", length=32, shared=0)))],
+            HELD: [answer(question, (*known, offer(prefix="2001:db8::", length=32, shared=0)))],
+            PROTOCOLS: [answer(question, (*known, offer(prefix="2001::", length=32, shared=0)))],
             DAMAGED: [*(mutated(truth, random) for _ in range(_DAMAGED_NUMBER)), truth],
-        }.get(asker.address) or [*lies(question, usual, asker.address), truth]
+        }.get(asker.address) or [*lies(question, known, asker.address), truth]
         return [(one, asker) for one in said]
 
     return respond
+
+
+def usual(server: IPv4Address) -> Options:
+    """Return what is in every answer."""
+    return (_TYPE, bytes([_ACK])), (_SERVER, server.packed)
 
 
 def answer(question: bytes, options: Options, *, operation: int = _REPLY, cookie: bytes = _COOKIE) -> bytes:
@@ -55,29 +60,29 @@ def offer(
     return _OPTION_6RD, fixed + b"".join(one.packed for one in relays or (RELAY,))
 
 
-def lies(question: bytes, usual: Options, asker: IPv4Address) -> Iterator[bytes]:
+def lies(question: bytes, known: Options, asker: IPv4Address) -> Iterator[bytes]:
     """Yield answers none of which may be taken."""
     other = "2001:db8:bad0::"  # what is taken of a lie is told from the truth by its prefix
     said = offer(prefix=other)
     for text in _NO_DOMAINS:
-        yield answer(question, (*usual, offer(prefix=text, length=int(text.partition("/")[2]))))
+        yield answer(question, (*known, offer(prefix=text, length=int(text.partition("/")[2]))))
     for length, shared in ((40, 33), (40, 255), (129, 24), (255, 0), (40, 0), (64, 24)):
-        yield answer(question, (*usual, offer(prefix=other, length=length, shared=shared)))
+        yield answer(question, (*known, offer(prefix=other, length=length, shared=shared)))
     for relay in ("0.0.0.0", "127.0.0.1", "224.0.0.1", "255.255.255.255", "192.168.1.255", str(asker)):  # noqa: S104
-        yield answer(question, (*usual, offer(IPv4Address(relay), prefix=other)))
+        yield answer(question, (*known, offer(IPv4Address(relay), prefix=other)))
     for damage in (said[1][:18], said[1][:-1], b"", said[1][:18] + bytes(3)):
-        yield answer(question, (*usual, (_OPTION_6RD, damage)))
+        yield answer(question, (*known, (_OPTION_6RD, damage)))
     for kind in (_NAK, _OFFER, 0):
-        yield answer(question, ((_TYPE, bytes([kind])), usual[1], said))
-    yield answer(question, ((_TYPE, b""), usual[1], said))
-    yield answer(question, (usual[0], said))
-    yield answer(question, (usual[0], (_SERVER, b"\x7f\0\0"), said))
-    yield answer(question, (*usual, said), operation=1)
-    yield answer(question, (*usual, said), cookie=b"\0" * 4)
-    overloaded = answer(question, (*usual, (_OVERLOAD, b"\3"), said))
+        yield answer(question, ((_TYPE, bytes([kind])), known[1], said))
+    yield answer(question, ((_TYPE, b""), known[1], said))
+    yield answer(question, (known[0], said))
+    yield answer(question, (known[0], (_SERVER, b"\x7f\0\0"), said))
+    yield answer(question, (*known, said), operation=1)
+    yield answer(question, (*known, said), cookie=b"\0" * 4)
+    overloaded = answer(question, (*known, (_OVERLOAD, b"\3"), said))
     yield overloaded[:_NAME] + bytes([_OPTION_6RD, 255]) + overloaded[_NAME + 2 :]
     another = bytes(4) + bytes([question[4] ^ 1]) + question[5:]
-    yield answer(another, (*usual, said))
-    yield answer(question, (*usual, said))[:-5]
-    yield answer(question, (*usual, *[(_OPTION_6RD, said[1])] * 4))
+    yield answer(another, (*known, said))
+    yield answer(question, (*known, said))[:-5]
+    yield answer(question, (*known, *[(_OPTION_6RD, said[1])] * 4))
     yield b"\2" * 1200

@@ -21,6 +21,7 @@ class Drop(Enum):
     DISCOVERY = "discovery"  # neighbour discovery that is not for a configured tunnel
     EMBEDDED = "embedded"  # 6to4 and 6rd: the inner address does not belong to the outer one
     HOP_LIMIT = "hop-limit"  # came from one customer of 6rd for another, too many times
+    DHCP = "dhcp"  # 6rd: no answer to our question, or one that nobody may believe
     # From this host.
     NOT_OPEN = "not-open"  # there is no channel to send on
     RECURSION = "recursion"  # the tunnel's own packets: it is routed through itself

@@ -180,10 +180,11 @@ def test_nonsense_is_not_believed_whoever_says_it(changes: dict[str, str], words
         {"options": (ACK, SERVER_OPTION, OPTION[:9])},
     ],
 )
-def test_what_does_not_answer_the_question_is_passed_over(forged: dict[str, Any]) -> None:
+def test_what_does_not_answer_the_question_is_counted_and_passed_over(forged: dict[str, Any]) -> None:
     learning = Learning()
     learning.hear(*forged.pop("options", (ACK, SERVER_OPTION, OPTION)), **forged)
     assert learning.said_of(Up) == learning.said_of(Down) == []
+    assert learning.tunnel.status(learning.now).counters["dropped-dhcp"] == 1
     learning.hear(ACK, SERVER_OPTION, OPTION)
     assert len(learning.said_of(Up)) == 1
 

@@ -16,6 +16,7 @@ from tunnelmgr_sixinfour.constants import DHCP_IDENTIFIER_LENGTH, DHCP_TIMEOUTS,
 from tunnelmgr_sixinfour.derived.dhcp import BROADCAST, CLIENT_PORT, SERVER_PORT, Ack, Inform
 from tunnelmgr_sixinfour.derived.domain import Domain
 from tunnelmgr_sixinfour.derived.sixrd import OPTION_6RD, SixRdOption, check_domain
+from tunnelmgr_sixinfour.drops import Drop
 from tunnelmgr_sixinfour.protocol41.diagnosis import Diagnosis
 
 _PORT_HINT = "see which program has it with `ss -lunp sport = :68`; or write `prefix`, `mask_length`, `border_relay` instead"
@@ -97,14 +98,15 @@ class Learner:
 
     def receive(self, datagram: Datagram, now: float) -> bool | None:
         """Take what arrived; return whether there is news, None for what is not for us."""
-        if datagram.channel != self._channel or self._question is None or datagram.remote.port != SERVER_PORT:
+        if datagram.channel != self._channel or self._question is None:
             return None
         try:
             answer = Ack.parse(datagram.data)
         except WireError:
-            return None
-        if answer.transaction != self._question.transaction:
-            return None
+            answer = None
+        if answer is None or answer.transaction != self._question.transaction or datagram.remote.port != SERVER_PORT:
+            self._outbox.drop(Drop.DHCP)
+            return False
         value = answer.options.get(OPTION_6RD)
         if value is None:
             self._refusal = Diagnosis(f"the DHCP server {answer.server} offers no 6rd (option {OPTION_6RD})", _HINT)
@@ -112,6 +114,7 @@ class Learner:
         try:
             learnt = _usable(SixRdOption.parse(value), self._network)
         except WireError as error:
+            self._outbox.drop(Drop.DHCP)
             self._refusal = Diagnosis(f"the DHCP server {answer.server} offers nonsense: {error}", _HINT)
             return False
         self._rest(now + LEARN_INTERVAL)
