@@ -12,7 +12,7 @@ from tunnelmgr_tsp.wire.capability import TunnelType
 from tunnelmgr_tsp.wire.framing import StreamReader
 from tunnelmgr_tsp.wire.messages import Offer
 
-_NO_SERVERS = ("0.0.0.0", "127.0.0.1", "224.0.0.1", "255.255.255.255")  # noqa: S104
+_NO_SERVERS = ("0.0.0.0", "127.0.0.1", "224.0.0.1", "255.255.255.255", "192.168.1.2", "192.168.1.255")  # noqa: S104
 
 
 def talks(broker: IPv4Address) -> Iterator[Talk]:

@@ -226,8 +226,12 @@ def test_resolvers_that_cannot_be_are_left_out() -> None:
     assert desk.ups[0].config.dns == (IPv6Address("2001:db8::53"), IPv4Address("192.0.2.53"))
 
 
-@pytest.mark.parametrize("server", ["127.0.0.1", "224.0.0.1", "255.255.255.255", "0.0.0.0"])  # noqa: S104 - none is bound to
-def test_protocol_41_to_nobody_in_particular_is_refused(server: str) -> None:
+NO_OTHERS = ("127.0.0.1", "224.0.0.1", "255.255.255.255", "0.0.0.0", str(OURS), "203.0.113.255")  # noqa: S104
+"""The last is the broadcast address of our link."""
+
+
+@pytest.mark.parametrize("server", NO_OTHERS)
+def test_protocol_41_to_no_other_host_is_refused(server: str) -> None:
     desk = Desk({"create": offered(type=TunnelType.V6V4, server_ipv4=IPv4Address(server))})
     assert desk.ups == []
     assert "cannot be the server's IPv4 address" in desk.downs[0].reason

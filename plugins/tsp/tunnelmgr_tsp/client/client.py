@@ -12,7 +12,6 @@ only when the offer differs. Users miss this most in gogoc, which takes all down
 
 from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
-from ipaddress import IPv4Address
 from itertools import count
 from random import Random
 
@@ -206,8 +205,8 @@ class TspClient(Tunnel):
 
     def _new_round(self, brokers: list[Broker], action: Action) -> Connecting:
         settings = self._settings
-        source = lambda broker: _source(broker, self._network, settings.bind)  # noqa: E731 - the network may change meanwhile
-        return Connecting(settings, self._wish, brokers, source, self._numbers, action, self._random, self.outbox)
+        network = lambda: self._network  # noqa: E731 - it may change meanwhile
+        return Connecting(settings, self._wish, brokers, network, self._numbers, action, self._random, self.outbox)
 
     def _look(self, now: float) -> None:
         """Go on when the round has a result."""
@@ -347,15 +346,6 @@ class TspClient(Tunnel):
         if self._carrying is not None:
             facts |= self._carrying.facts(now)
         return {**facts, "encrypted": False}
-
-
-def _source(broker: IPv4Address, network: Network, bind: IPv4Address) -> IPv4Address | None:
-    """Return our address towards a broker: we bind to it, and tell it, so that the broker can see a NAT (section 9)."""
-    if int(bind):
-        return bind
-    held = [one.address for one in network.addresses]
-    on_link = next((one.ip for one in held if broker in one.network), None)
-    return on_link or network.source or next((one.ip for one in held if not one.ip.is_loopback), None)
 
 
 def _news(agreement: Agreement, old: Terms | None, prefix_length: int | None) -> Iterator[Notice]:

@@ -22,7 +22,7 @@ from tunnelmgr.api.datagrams import ChannelEvent, ChannelKind, Connected, Datagr
 from tunnelmgr.api.effects import Cancel, CloseChannel, Done, Effect, EffectResult, Failed, FailureCode, OpenChannel, Resolve
 from tunnelmgr.api.errors import ExitCode, WireError
 from tunnelmgr.api.events import Notice
-from tunnelmgr.api.network import Endpoint
+from tunnelmgr.api.network import Endpoint, Network
 from tunnelmgr.api.outbox import Outbox
 from tunnelmgr_tsp.client import troubles
 from tunnelmgr_tsp.client.attempt import Attempt
@@ -72,18 +72,18 @@ class Connecting:
         settings: TspClientSettings,
         wish: TspClientSettings,
         brokers: list[Broker],
-        source_for: Callable[[IPv4Address], IPv4Address | None],
+        network: Callable[[], Network],
         numbers: Iterator[int],
         action: Action,
         random: Random,
         outbox: Outbox,
     ) -> None:
-        """`source_for` tells which of our addresses reaches a broker; `numbers` tell channels of the client's life apart."""
+        """`network` tells where we are, which may change; `numbers` tell channels of the client's life apart."""
         self.wish = wish
         """What is asked for, less what turned out impossible."""
         self.result: Agreement | Exhausted | Settled | None = None
         self._settings = settings
-        self._source_for = source_for
+        self._network = network
         self._numbers = numbers
         self._action = action
         self._random = random
@@ -194,7 +194,7 @@ class Connecting:
         self._open(endpoint, medium, now)
 
     def _open(self, endpoint: Endpoint, medium: Medium, now: float) -> None:
-        source = self._source_for(endpoint.address)
+        source = _source(endpoint.address, self._network(), self._settings.bind)
         if source is None:
             text = f"no IPv4 address of this host leads to {endpoint.address}"
             self._fail(Trouble(text, Remedy.RETRY, "check the IPv4 network", ExitCode.NO_ANSWER), now)
@@ -249,7 +249,7 @@ class Connecting:
         self._outbox.say(self._waiting)
 
     def _terms(self, attempt: Attempt, offer: Offer) -> Terms:
-        terms = Terms.of(offer, self.wish, attempt.endpoint)
+        terms = Terms.of(offer, self.wish, attempt.endpoint, self._network())
         if terms.type is TunnelType.V6UDPV4 and attempt.medium is Medium.TCP:
             raise WireError("a tunnel over UDP, which knows nothing of the signalling over TCP")
         return terms
@@ -333,3 +333,12 @@ class Connecting:
 
 def _is_unreachable(event: ChannelEvent) -> bool:
     return isinstance(event, IcmpReceived) and event.type == _UNREACHABLE
+
+
+def _source(broker: IPv4Address, network: Network, bind: IPv4Address) -> IPv4Address | None:
+    """Return our address towards a broker: we bind to it, and tell it, so that the broker can see a NAT (section 9)."""
+    if int(bind):
+        return bind
+    held = [one.address for one in network.addresses]
+    on_link = next((one.ip for one in held if broker in one.network), None)
+    return on_link or network.source or next((one.ip for one in held if not one.ip.is_loopback), None)

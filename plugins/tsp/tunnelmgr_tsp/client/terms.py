@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, IPv6Interface, IPv6Network
 from typing import Self
 
-from tunnelmgr.api.addresses import is_never_a_host, is_resolver, is_unicast6
+from tunnelmgr.api.addresses import is_resolver, is_unicast6
 from tunnelmgr.api.errors import WireError
 from tunnelmgr.api.hostconfig import HostConfig
-from tunnelmgr.api.network import Endpoint
+from tunnelmgr.api.network import Endpoint, Network
 from tunnelmgr_tsp.client.candidates import Broker
 from tunnelmgr_tsp.client.settings import TspClientSettings
 from tunnelmgr_tsp.constants import (
@@ -50,8 +50,8 @@ class Terms:
     name: str = ""
 
     @classmethod
-    def of(cls, offer: Offer, asked: TspClientSettings, broker: Endpoint) -> Self:
-        """Check an offer. Raises WireError with the reason when it cannot be used."""
+    def of(cls, offer: Offer, asked: TspClientSettings, broker: Endpoint, network: Network) -> Self:
+        """Check an offer made to a host in this network. Raises WireError with the reason when it cannot be used."""
         if offer.type not in {TunnelType.V6V4, TunnelType.V6UDPV4} or asked.type not in {TunnelType.V6ANYV4, offer.type}:
             raise WireError(f"type {offer.type.value}, asked for {asked.type.value}")
         address = _require(offer.client_ipv6, "client")
@@ -64,7 +64,7 @@ class Terms:
         target = wish.address if wish and wish.address and is_unicast6(wish.address) else offer.server_ipv6
         return cls(
             offer.type,
-            broker if offer.type is TunnelType.V6UDPV4 else _outer_peer(offer.server_ipv4),
+            broker if offer.type is TunnelType.V6UDPV4 else _outer_peer(offer.server_ipv4, network),
             address,
             offer.prefix,
             float(min(max(interval, KEEPALIVE_INTERVAL_MIN), KEEPALIVE_INTERVAL_MAX)),
@@ -141,7 +141,7 @@ def _check_prefix(prefix: IPv6Network, asked: int | None, server: IPv6Address | 
         raise WireError(f"the delegated prefix {prefix} holds the server's own address {server}")
 
 
-def _outer_peer(address: IPv4Address | None) -> Endpoint:
-    if address is None or is_never_a_host(address):
+def _outer_peer(address: IPv4Address | None, network: Network) -> Endpoint:
+    if address is None or not network.is_elsewhere(address):
         raise WireError(f"{address} cannot be the server's IPv4 address")
     return Endpoint(address, 0)
