@@ -132,15 +132,15 @@ def test_a_device_that_somebody_deletes_comes_back(home: Tunnelmgr) -> None:
 
 @pytest.mark.parametrize("umask", ["027", "077", "000"])
 def test_every_user_may_ask_for_the_status_whatever_the_umask_of_root(home: Tunnelmgr, umask: str) -> None:
-    runtime_dir = home.folder / "run/tunnelmgr"
+    runtime_dir = home.runtime_dir / "run/tunnelmgr"
     home.environment["TUNNELMGR_RUNTIME_DIR"] = str(runtime_dir)
     words = ["sh", "-c", f'umask {umask}; exec "$@"', "sh", *home.words("up", home.profile)]
     home.host.run(words, environment=home.environment)
-    assert {str(path.relative_to(home.folder)): oct(path.stat().st_mode & 0o777) for path in runtime_dir.rglob("*")} == {
-        "run/tunnelmgr/.claim": "0o600",
-        "run/tunnelmgr/home.journal": "0o600",
-        "run/tunnelmgr/home.log": "0o644",
-        "run/tunnelmgr/home.sock": "0o666",
+    assert {str(path.relative_to(runtime_dir)): oct(path.stat().st_mode & 0o777) for path in runtime_dir.rglob("*")} == {
+        ".claim": "0o600",
+        "home.journal": "0o600",
+        "home.log": "0o644",
+        "home.sock": "0o666",
     }
     assert {path.stat().st_mode & 0o777 for path in (runtime_dir, runtime_dir.parent)} == {0o755}
     assert {path.stat().st_mode & 0o777 for path in (home.folder / "state").iterdir()} == {0o600}

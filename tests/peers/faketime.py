@@ -34,7 +34,7 @@ class WallClock:
 
     def is_shown_to(self, pid: int) -> bool:
         """Whether a running program has it."""
-        return str(self._library) in Path(f"/proc/{pid}/maps").read_text()
+        return str(self._library.resolve()) in Path(f"/proc/{pid}/maps").read_text()
 
 
 @contextmanager

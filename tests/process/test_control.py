@@ -223,7 +223,7 @@ def test_other_signals_change_nothing_and_the_log_says_what_does(home: Process, 
     home.terminate()
     assert home.wait(PATIENCE) == 0
     said = home.stderr.read() if home.stderr else ""
-    assert "SIGHUP changes nothing: `tunnelmgr down` ends a tunnel, and `up` after it reads the profile anew" in said
+    assert "SIGUSR1 changes nothing: `tunnelmgr down` ends a tunnel, and `up` after it reads the profile anew" in said
 
 
 def test_a_second_signal_ends_what_does_not_end(start: Start, path: Path) -> None:

@@ -1,6 +1,7 @@
 """What the rules of other firewalls do to a tunnel's packets, with the rulesets that their programs make, and real nft."""
 
 import asyncio
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -126,7 +127,7 @@ table ip6 filter {
 
 @pytest.fixture(scope="module")
 def home() -> Iterator[Host]:
-    with NamespaceInternet("firewalls") as internet:
+    with NamespaceInternet(f"t{os.getpid()}n0") as internet:  # the fixture `lab_name` counts from 1
         yield internet.host("home", "203.0.113.66")
 
 
