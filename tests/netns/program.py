@@ -11,6 +11,7 @@ from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Any
 
+from tunnelmgr.daemon.client import ControlClient
 from tunnelmgr.lab.namespaces import Host
 from tunnelmgr.lab.waiting import wait_for
 
@@ -57,6 +58,10 @@ class Tunnelmgr:
     def up(self, *options: str) -> list[str]:
         """Bring the profile up and return the story told."""
         return self.run("up", self.profile, *options).stderr.splitlines()
+
+    def control(self, name: str = "home") -> ControlClient:
+        """The control socket of one running profile."""
+        return ControlClient(self.runtime_dir / f"{name}.sock")
 
     def status(self, name: str = "home") -> dict[str, Any]:
         """The snapshot of one running profile."""

@@ -68,7 +68,7 @@ class ControlServer:
     async def _answer_while_there(self, line: bytes, connection: socket.socket, user: int) -> None:
         """A follower that went away must not count among the connections until the next line of the story."""
         answering = asyncio.create_task(self._answer(line, connection, user))
-        gone = asyncio.create_task(asyncio.get_running_loop().sock_recv(connection, 1))
+        gone = asyncio.create_task(_readable(connection))
         await asyncio.wait({answering, gone}, return_when=asyncio.FIRST_COMPLETED)
         answering.cancel()
         gone.cancel()
@@ -77,7 +77,7 @@ class ControlServer:
     async def _answer(self, line: bytes, connection: socket.socket, user: int) -> None:
         async with aclosing(self._answers(line, user)) as answers:
             async for message in answers:
-                await asyncio.get_running_loop().sock_sendall(connection, serialize(message))
+                await _send(connection, serialize(message))
 
     async def _answers(self, line: bytes, user: int) -> AsyncGenerator[Message, None]:
         try:
@@ -125,15 +125,47 @@ class ControlServer:
                     return
 
 
+# Not the loop's sock_recv and sock_sendall: where they fail, the exception's traceback holds the future that holds the
+# exception, a cycle for each client that leaves without having read all.
+
+
 async def _read_line(connection: socket.socket) -> bytes:
     """Return one line; nothing where what comes is none, or too long for a request."""
     line = b""
     while not line.endswith(b"\n") and len(line) <= REQUEST_MAX:
-        data = await asyncio.get_running_loop().sock_recv(connection, REQUEST_MAX)
+        await _readable(connection)
+        data = connection.recv(REQUEST_MAX)
         if not data:
             return b""
         line += data
     return line if len(line) <= REQUEST_MAX else b""
+
+
+async def _send(connection: socket.socket, data: bytes) -> None:
+    """Send all of it."""
+    while data:
+        await _writable(connection)
+        data = data[connection.send(data) :]
+
+
+async def _readable(connection: socket.socket) -> None:
+    """Return when there is something to read, be it the end."""
+    loop, ready = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(connection, ready.set)
+    try:
+        await ready.wait()
+    finally:
+        loop.remove_reader(connection)
+
+
+async def _writable(connection: socket.socket) -> None:
+    """Return when the other side has taken so much that there is room."""
+    loop, ready = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_writer(connection, ready.set)
+    try:
+        await ready.wait()
+    finally:
+        loop.remove_writer(connection)
 
 
 def _user(connection: socket.socket) -> int:
