@@ -151,14 +151,24 @@ def test_a_stranger_may_read_but_not_change(home: Process, path: Path) -> None:
     assert ControlClient(path).status().condition.state is State.UP
 
 
-def as_nobody(path: Path, statement: str) -> tuple[int, str]:
+@needs_root
+@pytest.mark.parametrize("mode", [0o700, 0o711])
+def test_who_may_not_look_is_told_so_and_not_that_nothing_runs(home: Process, path: Path, mode: int) -> None:
+    assert as_nobody(path, "print(len(running(Path('.'))))") == (0, "1\n")
+    assert as_nobody(path, "running(Path('.'))", mode) == (
+        ExitCode.NO_PERMISSION,
+        ".: Permission denied; which tunnels are up is told there; use sudo, or as root: chmod 755 .\n",
+    )
+
+
+def as_nobody(path: Path, statement: str, mode: int = 0o755) -> tuple[int, str]:
     # Entered before root is given up: the folders above are root's alone.
-    path.parent.chmod(0o755)
+    path.parent.chmod(mode)
     program = f"""
 import sys
 from pathlib import Path
 from tunnelmgr.api.errors import TunnelError
-from tunnelmgr.daemon.client import ControlClient
+from tunnelmgr.daemon.client import ControlClient, running
 import tunnelmgr.core.running.snapshot, json, os
 path = Path({str(path)!r})
 client = ControlClient(Path(path.name))

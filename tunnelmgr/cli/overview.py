@@ -69,8 +69,7 @@ def client_of(word: str, runtime: Runtime) -> ControlClient | None:
     A name means a running profile first, whatever file it came from; a path means the profile running from that file.
     """
     if not is_path(word):
-        client = ControlClient(runtime.socket(word))
-        if client.path.exists():
+        if client := next((client for client in running(runtime.runtime_dir) if client.name == word), None):
             return client
         # To ask who runs it, an example is a profile like any other: `down home` twice is fine.
         return _running_from(find_profile(word, (*profile_folders(), SHIPPED)), runtime)

@@ -21,8 +21,21 @@ class NotRunningError(TunnelError):
 
 
 def running(runtime_dir: Path) -> list["ControlClient"]:
-    """Return a client for each control socket found, by name; some may prove stale when asked."""
-    return [ControlClient(path) for path in sorted(runtime_dir.glob("*.sock"))]
+    """Return a client for each control socket found, by name; some may prove stale when asked.
+
+    Raises TunnelError where this user may not look: that a tunnel is down would be no more than a guess.
+    """
+    try:
+        paths = [path for path in runtime_dir.iterdir() if path.suffix == ".sock"]
+    except FileNotFoundError:
+        return []  # nothing has been up since the boot
+    except PermissionError as error:
+        raise TunnelError(
+            f"{runtime_dir}: {error.strerror}; which tunnels are up is told there",
+            hint=f"use sudo, or as root: chmod 755 {runtime_dir}",
+            exit_code=ExitCode.NO_PERMISSION,
+        ) from error
+    return [ControlClient(path) for path in sorted(paths)]
 
 
 class ControlClient:
