@@ -1,3 +1,5 @@
+"""A hostile home for each test, of which nothing is left behind."""
+
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,3 +16,4 @@ def home(internet: NamespaceInternet, tmp_path: Path) -> Iterator[HostileHome]:
     made = HostileHome(internet, tmp_path)
     yield made
     assert made.tunnelmgr.traces() == []
+    assert [peers.poll() for peers in made.peers] == [None, None], "the peers have lied to the end"

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from subprocess import CompletedProcess
+from subprocess import CompletedProcess, Popen
 
 from tests.hostile import ports, provider
 from tests.netns.program import Tunnelmgr
@@ -50,8 +50,7 @@ class HostileHome:
         authority = make_certificates(folder, provider.NAME)
         (stranger := folder / "stranger").mkdir()
         make_certificates(stranger, provider.NAME)
-        self._start(far, "internet", ports.STUN)
-        self._start(self.site.router, "router", ports.SSDP)
+        self.peers = [self._start(far, "internet", ports.STUN), self._start(self.site.router, "router", ports.SSDP)]
         self.tunnelmgr = Tunnelmgr(self.site.inside, folder)
         self.tunnelmgr.environment["SSL_CERT_FILE"] = str(authority)
         for words in (
@@ -65,10 +64,11 @@ class HostileHome:
     def host(self) -> Host:
         return self.site.inside
 
-    def _start(self, host: Host, place: str, port: int) -> None:
+    def _start(self, host: Host, place: str, port: int) -> Popen[bytes]:
         words = [sys.executable, "-m", "tests.hostile", place, SEED, str(self.folder)]
-        host.popen(words, environment={"PYTHONPATH": str(ROOT)}, output=self.folder / f"{place}.log")
+        peers = host.popen(words, environment={"PYTHONPATH": str(ROOT)}, output=self.folder / f"{place}.log")
         wait_for(f"the peers of the {place}", lambda: f":{port} " in host.run(["ss", "-lun"]).stdout or None)
+        return peers
 
     def run(self, *words: str | Path, timeout: float = 60) -> CompletedProcess[str]:
         """Run a command that ends in a known way, and whose words steer no terminal."""

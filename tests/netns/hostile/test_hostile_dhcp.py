@@ -14,7 +14,7 @@ method: {type: 6rd, learn: dhcp, local: %s, keepalive: null}
 def learn(home: HostileHome, local: IPv4Address) -> str:
     """Ask from one of home's addresses; return what was said."""
     profile = home.tunnelmgr.write_profile("home", PROFILE % local)
-    return home.run("up", profile, "--timeout", "3").stderr
+    return home.run("up", profile, "--timeout", "10").stderr
 
 
 def test_of_what_a_dhcp_server_says_only_the_truth_is_believed(home: HostileHome) -> None:

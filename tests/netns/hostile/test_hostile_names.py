@@ -5,6 +5,7 @@ from pathlib import Path
 from tests.hostile import dns, ports
 from tests.netns.hostile.home import HostileHome, foreign
 from tunnelmgr.lab.namespaces.naming import FILES
+from tunnelmgr.lab.waiting import wait_for
 
 TEREDO = "{type: teredo, server: %s}"
 BROKER = '{type: tsp, broker: ["%s:4300"], signalling: udp, tunnel: v6udpv4}'
@@ -29,7 +30,7 @@ def test_of_the_addresses_of_a_name_those_are_asked_that_hosts_can_have(home: Ho
     ):
         with home.unharmed():
             said = home.run("up", method(home, text), "--timeout", "3", "--keep").stderr
-            [found] = home.tunnelmgr.running()["addresses"]
+            [found] = wait_for("an address", lambda: home.tunnelmgr.running()["addresses"], 15)
             home.run("down", "home")
         assert found.startswith(address), said
 
