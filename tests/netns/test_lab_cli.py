@@ -328,12 +328,13 @@ def test_links_delay_lose_and_are_narrow_as_was_chosen(root: User) -> None:
     root.types("tunnelmgr lab down")
 
 
-def test_a_command_on_a_host_keeps_its_words_its_folder_and_its_exit_status(user: User) -> None:
+def test_a_command_on_a_host_keeps_its_words_folder_umask_and_exit_status(user: User) -> None:
     said = user.types(
         """
         tunnelmgr lab up
         cd /usr/bin
         tunnelmgr lab exec web sh -c 'pwd; echo "$@"' - --lab '  x' -h
+        (umask 027; tunnelmgr lab exec client1 sh -c umask)
         tunnelmgr lab exec client1 sh -c 'exit 7' || echo exit $?
         tunnelmgr lab exec nobody true || echo exit $?
         tunnelmgr lab up || echo exit $?
@@ -342,7 +343,7 @@ def test_a_command_on_a_host_keeps_its_words_its_folder_and_its_exit_status(user
         tunnelmgr lab status || echo exit $?
         """
     )
-    assert said.stdout.splitlines() == ["/usr/bin", "--lab   x -h", "exit 7", "exit 2", "exit 1", "exit 3"]
+    assert said.stdout.splitlines() == ["/usr/bin", "--lab   x -h", "0027", "exit 7", "exit 2", "exit 1", "exit 3"]
     assert "no host 'nobody'; there are server, relay, far-end, " in said.stderr
     assert f"lab {user.lab} exists; remove it: tunnelmgr lab down --lab {user.lab}, or" in said.stderr
     assert f"there is no lab {user.lab}; build it: tunnelmgr lab up" in said.stderr

@@ -1,7 +1,6 @@
 """The `tunnelmgr` command: finds the words, imports what they need and nothing else, and turns failures into exit codes."""
 
 import importlib
-import os
 import sys
 from collections.abc import Mapping
 from contextlib import redirect_stdout
@@ -122,7 +121,6 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line and exit; the only place where failures become text and exit codes."""
-    os.umask(0o022)  # a strict one of root's would hide the tunnels from users, and a lax one open what is ours
     prepare()
     sys.exit(run(sys.argv[1:]))
 

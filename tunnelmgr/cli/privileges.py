@@ -16,9 +16,11 @@ _CAP_NET_ADMIN = 12  # linux/capability.h
 def require_net_admin(purpose: str) -> None:
     """Return when this process may configure networks; else start over through sudo, or raise TunnelError NO_PERMISSION.
 
-    `purpose` completes "needs root to ...".
+    `purpose` completes "needs root to ...". What such a process makes, every user may read and only its owner write, unless
+    a mode says less.
     """
     if may_configure(Path("/proc/self/status").read_text()):
+        os.umask(0o022)  # a strict one of root's would hide the tunnels from users, and a lax one open what is ours
         return
     if os.geteuid() == 0:
         raise TunnelError(
