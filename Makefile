@@ -50,7 +50,7 @@ nat-matrix: .venv/installed system-packages  ## Teredo clients behind every kind
 hostile: .venv/installed system-packages  ## peers that say what they should not, damaged anew in each of ROUNDS (20)
 	@for seed in $$(seq $(or $(ROUNDS),20)); do HOSTILE_SEED=$$seed $(BIN)/pytest -q -n $(NETNS_PROCESSES) tests/netns/hostile tests/process/test_hostile_updates.py || exit 1; done
 
-churn: .venv/installed system-packages  ## a hundred thousand connections and datagrams of each kind: nothing may be left of them
+churn: .venv/installed system-packages  ## a hundred thousand connections and datagrams of each kind: nothing may be left of them (10 minutes)
 	TUNNELMGR_CHURN=100000 $(BIN)/pytest -q -k ten_thousand tests/process tests/netns/tsp tests/netns/teredo
 
 mutants: .venv/installed  ## break the code behind 20 requirements, one at a time: the cited test must fail (SEED=1)
