@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from ipaddress import IPv4Address, IPv6Interface
+from pathlib import Path
 from random import Random
 from typing import ClassVar
 
@@ -106,7 +107,7 @@ class ScriptedTransport(Transport):
     summary: ClassVar[str] = "does what a test tells it"
     roles: ClassVar[Mapping[str, type[Settings]]] = {"client": NoSettings}
 
-    def __init__(self, tunnel: Tunnel, services: Mapping[str, Callable[[], Service]] | None = None) -> None:
+    def __init__(self, tunnel: Tunnel, services: Mapping[str, Callable[[Path], Service]] | None = None) -> None:
         self._tunnel = tunnel
         self._services = services or {}
 
@@ -119,7 +120,7 @@ class ScriptedTransport(Transport):
     def tunnel(self, random: Random) -> Tunnel:
         return self._tunnel
 
-    def services(self) -> Mapping[str, Callable[[], Service]]:
+    def services(self) -> Mapping[str, Callable[[Path], Service]]:
         return self._services
 
 

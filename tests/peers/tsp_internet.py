@@ -24,7 +24,6 @@ method:
   address: 192.0.2.33
   prefix: 2001:db8:100::/40
   users: {file: users}
-  leases: sqlite:///%s/leases.db
 """
 ANONYMOUS = "name: home\nmethod: {type: tsp, broker: broker.example.net}\n"
 ACCOUNT = """\
@@ -53,7 +52,7 @@ def tsp_internet(name: str, folder: Path, profile: str = BROKER) -> Iterator[Tsp
     with NamespaceInternet(name) as internet:
         host = internet.host("broker", ADDRESS, "2001:db8:7::10", names=["broker.example.net"])
         native = internet.host("native", "2001:db8:6::1")
-        broker = Tunnelmgr(host, folder, profile % folder)
+        broker = Tunnelmgr(host, folder, profile)
         write_secret(broker, "alice.password", f"{PASSWORD}\n")
         account = broker.run("broker", "account", "alice", "--password-file", broker.folder / "alice.password")
         write_secret(broker, "users", account.stdout)

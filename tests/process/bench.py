@@ -18,7 +18,7 @@ from tunnelmgr.core.driving.memory import Memory
 class Bench:
     """A driver, its Tunnel and what it reported."""
 
-    def __init__(self, folder: Path, services: dict[str, Callable[[], Service]] | None = None) -> None:
+    def __init__(self, folder: Path, services: dict[str, Callable[[Path], Service]] | None = None) -> None:
         self.tunnel = ScriptedTunnel()
         self.events: list[Event] = []
         self.crashes: list[Exception] = []
@@ -55,7 +55,7 @@ class Bench:
 
 
 @contextlib.asynccontextmanager
-async def bench(folder: Path, services: dict[str, Callable[[], Service]] | None = None) -> AsyncIterator[Bench]:
+async def bench(folder: Path, services: dict[str, Callable[[Path], Service]] | None = None) -> AsyncIterator[Bench]:
     made = Bench(folder, services)
     made.driver.start(Network())
     try:

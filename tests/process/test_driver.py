@@ -276,7 +276,7 @@ class Ledger:
 
 def test_a_service_answers_in_order_and_what_it_raises_is_a_failure(tmp_path: Path) -> None:
     async def story() -> None:
-        async with bench(tmp_path, {"ledger": Ledger}) as b:
+        async with bench(tmp_path, {"ledger": lambda _: Ledger()}) as b:
             assert await b.answer(Ask("ledger", 2)) == Done(2)
             assert await b.answer(Ask("ledger", 3)) == Done(5)
             crashed = await b.answer(Ask("ledger", "three"))
@@ -332,7 +332,7 @@ def test_a_cancelled_effect_is_not_answered_and_a_slow_one_times_out(tmp_path: P
     release = threading.Event()
 
     async def story() -> None:
-        async with bench(tmp_path, {"slow": Slow}) as b:
+        async with bench(tmp_path, {"slow": lambda _: Slow()}) as b:
             cancelled, late = Ask("slow", 1, timeout=0.05), Ask("slow", 2, timeout=0.05)
             b.say(cancelled, Cancel(cancelled))
             assert failure_of(await b.answer(late)) is FailureCode.TIMEOUT

@@ -27,6 +27,15 @@ class PeerStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class Complaint:
+    """Something that is wrong for as long as a Tunnel says so, although it works: `status` shows it as a symptom."""
+
+    text: str
+    hint: str = ""
+    """The next step."""
+
+
+@dataclass(frozen=True, slots=True)
 class TunnelStatus:
     """One Tunnel's live state."""
 
@@ -42,6 +51,7 @@ class TunnelStatus:
     peers_total: int = 0
     counters: Mapping[str, int] = field(default_factory=dict)
     """Datagrams and packets by what became of them; drops are named `dropped-<reason>`."""
+    complaints: tuple[Complaint, ...] = ()
 
     def __post_init__(self) -> None:
         if misnamed := [name for name in self.facts if not _SNAKE_CASE.fullmatch(name)]:

@@ -1,8 +1,12 @@
 """A transport: one way to carry IPv6 over IPv4, with all its roles. What a plugin registers."""
 
+import errno
+import os
+import stat
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, ClassVar, Protocol, Self
 
@@ -40,10 +44,29 @@ class Service(Protocol):
     """A plain blocking object behind `Ask`: the only place where a transport touches files or databases."""
 
     def handle(self, request: object) -> object:
-        """Answer one request; what it raises becomes Failed CRASHED with the exception's text."""
+        """Answer one request; what it raises becomes Failed CRASHED with the exception's text, a TunnelError's alone."""
 
     def close(self) -> None:
         """Release files and connections."""
+
+
+def make_private(file: Path) -> None:
+    """Create a file of a service that only this process's user can read, and so lock, or make sure that it is one.
+
+    Raises OSError whose text names what is wrong: a link, somebody else's file, one that is open to others.
+    """
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "it is not a file")
+        if status.st_uid != os.geteuid():
+            raise OSError(errno.EPERM, f"it belongs to user {status.st_uid}")
+        if status.st_mode & 0o077:
+            raise OSError(errno.EPERM, f"it is open to others (mode {stat.S_IMODE(status.st_mode):04o}); chmod 600")
+    finally:
+        os.close(descriptor)
 
 
 class Transport(Protocol):
@@ -90,8 +113,11 @@ class Transport(Protocol):
         """
         return self
 
-    def services(self) -> Mapping[str, Callable[[], Service]]:
-        """Return the services its Tunnel asks for, by name; each factory is called in the thread that serves it."""
+    def services(self) -> Mapping[str, Callable[[Path], Service]]:
+        """Return the services its Tunnel asks for, by name; each factory is called in the thread that serves it.
+
+        It gets the folder of this profile for files that outlive the process; nobody else can look into that.
+        """
         return {}
 
     def probes(self, random: Random) -> "Sequence[ReachProbe]":

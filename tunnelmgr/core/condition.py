@@ -46,6 +46,7 @@ class Code(Enum):
     CONTESTED = "TM-H016"
     OPEN_TO_STRANGERS = "TM-H017"
     OTHER_FIREWALL = "TM-H018"
+    COMPLAINT = "TM-H019"
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,6 +116,7 @@ TABLE: Final[Mapping[Code, Row]] = {
     Code.CONTESTED: Row(Severity.ERROR),
     Code.OPEN_TO_STRANGERS: Row(Severity.WARNING, _open_to_strangers),
     Code.OTHER_FIREWALL: Row(Severity.WARNING, lambda run: [_Words(*cut) for cut in run.cuts]),
+    Code.COMPLAINT: Row(Severity.WARNING, lambda run: [_Words(one.text, one.hint) for one in run.tunnel.complaints]),
 }
 
 

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
+from pathlib import Path
 from random import Random
 from typing import ClassVar, Self
 
@@ -70,7 +71,7 @@ class Tsp(Transport):
             return self
         return type(self)("client", self._settings.model_copy(update={"prefix_length": length}))
 
-    def services(self) -> Mapping[str, Callable[[], Service]]:
+    def services(self) -> Mapping[str, Callable[[Path], Service]]:
         """Return the leases of a broker. Raises TunnelError when this installation cannot keep them."""
         if not isinstance(self._settings, TspBrokerSettings):
             return {}
@@ -82,10 +83,10 @@ class Tsp(Transport):
             )
         settings, plan = self._settings, self._settings.plan()
 
-        def leases() -> Service:
+        def leases(folder: Path) -> Service:
             from tunnelmgr_tsp.broker.leases import Leases
 
-            return Leases(settings.leases, str(settings.address), plan.slots, plan.prefix_slots)
+            return Leases(settings.leases, str(settings.address), plan.slots, plan.prefix_slots, folder=folder)
 
         return {"leases": leases}
 

@@ -7,6 +7,7 @@ home (client) --- NAT 203.0.113.1 --- backbone --- 192.0.2.33       broker   bro
 
 import json
 import signal
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -104,7 +105,7 @@ def test_a_drained_broker_sends_newcomers_to_another(
 ) -> None:
     host = far_end.internet.host("second", "192.0.2.34", "2001:db8:8::1")
     far_end.internet.route("2001:db8:200::/40", host)
-    text = BROKER.replace(ADDRESS, "192.0.2.34").replace("2001:db8:100", "2001:db8:200") % (tmp_path / "second")
+    text = BROKER.replace(ADDRESS, "192.0.2.34").replace("2001:db8:100", "2001:db8:200")
     second = Tunnelmgr(host, tmp_path, text)
     write_secret(second, "users", (far_end.broker.folder / "users").read_text())
     second.up()
@@ -160,3 +161,26 @@ def test_the_broker_tells_its_users_and_their_tunnels(far_end: TspInternet, home
     assert users[0]["endpoint"].startswith("203.0.113.1:")
     table = far_end.broker.run("broker", "users", "broker").stdout
     assert "alice" in table
+
+
+def test_the_leases_are_below_the_state_directory_and_nobody_else_s(far_end: TspInternet, home: Tunnelmgr) -> None:
+    home.up()
+    state = far_end.broker.folder / "state"
+    assert {str(path.relative_to(state)) for path in state.rglob("*.db")} == {"broker/leases.db"}
+    assert {oct(path.stat().st_mode & 0o777) for path in (state / "broker").iterdir()} == {"0o600"}
+    assert oct((state / "broker").stat().st_mode & 0o777) == "0o700"
+
+
+def test_leases_that_cannot_be_kept_are_said_and_kept_again_when_they_can(far_end: TspInternet, home: Tunnelmgr) -> None:
+    database = far_end.broker.folder / "state/broker/leases.db"
+    with sqlite3.connect(database) as other:
+        other.execute("ALTER TABLE tsp_leases RENAME TO hidden")
+    up = home.run("up", home.profile, "--timeout", "8", check=False)
+    assert "310 Server side error" in up.stderr or "310 'Server side error'" in up.stderr
+    shown = far_end.broker.run("status", "broker").stdout
+    assert "[TM-H019]" in shown
+    assert f"the leases cannot be kept in sqlite:///{database}: no such table: tsp_leases" in shown
+    with sqlite3.connect(database) as other:
+        other.execute("ALTER TABLE hidden RENAME TO tsp_leases")
+    home.up()
+    assert "[TM-H019]" not in far_end.broker.run("status", "broker").stdout

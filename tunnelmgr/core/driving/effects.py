@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from errno import EACCES, EADDRINUSE, EADDRNOTAVAIL, ECONNREFUSED, ECONNRESET, EPERM, EPIPE
 from ipaddress import IPv4Address
+from pathlib import Path
 from typing import Final, TypeVar
 
 from tunnelmgr.api.addresses import is_never_a_host
@@ -28,6 +29,7 @@ from tunnelmgr.api.effects import (
     Response,
     UnmapPort,
 )
+from tunnelmgr.api.errors import TunnelError
 from tunnelmgr.api.transport import Service
 from tunnelmgr.core.driving.channels import DATAGRAM_KINDS, Channels
 from tunnelmgr.core.driving.memory import Memory
@@ -56,13 +58,13 @@ class Effects:
         channels: Channels,
         memory: Memory,
         method: str,
-        services: Mapping[str, Callable[[], Service]],
+        services: Mapping[str, Callable[[Path], Service]],
         answer: Callable[[Effect, EffectResult], None],
     ) -> None:
         self._channels = channels
         self._memory = memory
         self._method = method
-        self._services = {name: _ServiceThread(name, factory) for name, factory in services.items()}
+        self._services = {name: _ServiceThread(name, factory, memory.folder) for name, factory in services.items()}
         self._answer = answer
         # Two equal effects are two askings, so they are told apart by identity.
         self._running: dict[int, asyncio.Task[None]] = {}
@@ -148,8 +150,9 @@ class EffectError(Exception):
 class _ServiceThread:
     """One service and the single thread that makes it, asks it and closes it."""
 
-    def __init__(self, name: str, factory: Callable[[], Service]) -> None:
+    def __init__(self, name: str, factory: Callable[[Path], Service], folder: Path) -> None:
         self._factory = factory
+        self._folder = folder
         self._service: Service | None = None
         self._executor = ThreadPoolExecutor(1, thread_name_prefix=f"service-{name}")
 
@@ -159,8 +162,11 @@ class _ServiceThread:
     def _handle(self, request: object) -> object:
         try:
             if self._service is None:
-                self._service = self._factory()
+                self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                self._service = self._factory(self._folder)
             return self._service.handle(request)
+        except TunnelError as error:
+            raise EffectError(FailureCode.CRASHED, str(error)) from error
         except Exception as error:
             raise EffectError(FailureCode.CRASHED, f"{type(error).__name__}: {error}") from error
 

@@ -34,6 +34,11 @@ class Memory:
         self._path = path
         self._wall_clock = wall_clock
 
+    @property
+    def folder(self) -> Path:
+        """Where services of the methods keep their files: beside the memory, and as long."""
+        return self._path.with_suffix("")
+
     def recall(self, method: str) -> Mapping[str, bytes]:
         """Return everything kept for a method."""
         return {key: entry.value for key, entry in self._read().get(method, {}).items()}

@@ -447,6 +447,26 @@ def test_the_newest_accept_of_a_user_wins() -> None:
     assert carries(internet, second)
 
 
+def test_two_hosts_on_one_account_do_not_take_the_tunnel_from_each_other_for_ever() -> None:
+    internet = Internet(seed=1)
+    broker = add_broker(internet)
+    clients = [add_client(internet, NatKind.PORT_RESTRICTED, name=name, **ALICE) for name in ("first", "second")]
+    internet.run(seconds=600)
+    before = broker.status().counters["tunnels-set-up"]
+    internet.run(seconds=3000)
+    assert before <= 4
+    assert broker.status().counters["tunnels-set-up"] <= before + 2
+    has, has_not = sorted(clients, key=lambda client: not client.inner.addresses)
+    assert carries(internet, has)
+    (complaint,) = broker.status().complaints
+    assert complaint.text.startswith("user alice is used by two hosts: ")
+    assert "has a tunnel for our address or account already: 'Account in use by another host'" in downs(has_not)[-1].reason
+    assert "give each its own" in downs(has_not)[-1].hint
+    has.stop()
+    internet.run(seconds=600)
+    assert carries(internet, has_not), "it is let in when the other is gone"
+
+
 @pytest.mark.requirement("TSP-23")
 def test_all_tunnels_share_one_server_address_and_clients_reach_each_other() -> None:
     internet = Internet(seed=1)

@@ -8,7 +8,7 @@ from tests.tsp_world.internets import broker_settings
 
 from tunnelmgr.api.datagrams import Accepted, Datagram
 from tunnelmgr.api.effects import Ask, CloseChannel, Done, EffectResult, Failed, FailureCode, OpenChannel
-from tunnelmgr.api.events import Event, PathUp, Up
+from tunnelmgr.api.events import Event, Notice, PathUp, Up
 from tunnelmgr.api.hostconfig import HostConfig
 from tunnelmgr.api.network import Endpoint, Network
 from tunnelmgr_tsp.broker.broker import TspBroker
@@ -113,6 +113,10 @@ class BrokerDesk:
     def paths(self) -> list[str]:
         """The prefixes that were given paths, in order."""
         return [str(event.prefix) for event in self.said if isinstance(event, PathUp)]
+
+    def notices(self, code: str) -> list[str]:
+        """What was told with a code."""
+        return [event.text for event in self.said if isinstance(event, Notice) and event.code == code]
 
     def counter(self, name: str) -> int:
         return self.broker.status(self.now).counters.get(name, 0)

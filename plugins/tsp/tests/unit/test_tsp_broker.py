@@ -73,9 +73,13 @@ def test_a_database_that_fails_is_said_to_the_client_and_the_next_one_is_served(
     desk = BrokerDesk()
     log_in(desk)
     desk.leases_work = False
-    assert b"310 Server side error" in desk.say(create(), 242)[0]
+    for sequence in (242, 243):
+        assert b"310 Server side error" in desk.say(create(), sequence)[0]
+    assert [one.text for one in desk.broker.status(0.0).complaints] == ["no database"]
+    assert desk.notices("tsp.leases-failed") == ["no database"], "said once"
     desk.leases_work = True
-    assert b"200 Success" in desk.say(create(), 243)[0]
+    assert b"200 Success" in desk.say(create(), 244)[0]
+    assert desk.broker.status(0.0).complaints == ()
 
 
 def test_a_broker_without_its_database_is_down_and_tries_again() -> None:
@@ -138,6 +142,22 @@ def test_a_wrong_password_and_an_unknown_user_are_answered_alike(name: str, pass
     desk = BrokerDesk()
     desk.say(VERSION, 240)
     assert try_password(desk, name, password) == b"300 Authentication failed\r\n"
+    assert desk.notices("tsp.login-refused") == [f"refused the login of {name or 'without a name'} at {CLIENT}"]
+    assert desk.counter("logins-refused") == 1
+
+
+def test_refused_logins_are_all_counted_and_not_all_told_and_a_name_is_shown_clean_and_short() -> None:
+    desk = BrokerDesk()
+    for number in range(100):
+        remote = Endpoint(CLIENT.address + number, 5)
+        desk.say(VERSION, 240, remote)
+        (line,) = desk.say(b"AUTHENTICATE DIGEST-MD5\r\n", 241, remote)
+        proof, _ = prove(DigestChallenge.parse(line), "evil\x1b[8m" + "m" * 500, "x", "broker.example.net", b"c")
+        assert desk.say(proof.serialize(), 242, remote)[0].startswith(b"300")
+    assert desk.counter("logins-refused") == 100
+    told = desk.notices("tsp.login-refused")
+    assert 1 <= len(told) <= 10
+    assert all(text.isprintable() and len(text) < 150 for text in told)
 
 
 def test_three_failures_end_in_silence_for_ten_seconds() -> None:

@@ -51,7 +51,7 @@ CODES = [
     (500, True, ExitCode.PROTOCOL, "malformed"),
     (501, False, ExitCode.REFUSED, "does not accept our address"),
     (502, False, ExitCode.REFUSED, "does not accept our address"),
-    (506, False, ExitCode.REFUSED, "another tunnel for our address"),
+    (506, False, ExitCode.REFUSED, "has a tunnel for our address or account already"),
     (507, False, ExitCode.REFUSED, "cannot give a prefix"),
     (509, False, ExitCode.REFUSED, "cannot delegate reverse DNS"),
     (518, False, ExitCode.REFUSED, "cannot give a prefix"),

@@ -12,8 +12,10 @@ from tunnelmgr.api.datagrams import Accepted, ChannelEvent, ChannelFailed, Chann
 from tunnelmgr.api.effects import Ask, CloseChannel, Done, Effect, EffectResult, Failed, OpenChannel
 from tunnelmgr.api.errors import TunnelError
 from tunnelmgr.api.events import Down, Notice, Stopped
+from tunnelmgr.api.limits import TokenBucket
 from tunnelmgr.api.network import Endpoint, Network
 from tunnelmgr.api.status import Fact, PathUse, TunnelStatus
+from tunnelmgr.api.texts import printable
 from tunnelmgr.api.tunnel import Tunnel, earliest
 from tunnelmgr_tsp.broker import report as broker_report
 from tunnelmgr_tsp.broker.conversations import TCP, UDP, ClientRequest, Conversations
@@ -23,7 +25,14 @@ from tunnelmgr_tsp.broker.host_wish import HostWish
 from tunnelmgr_tsp.broker.leasing import Lease, LeaseClaim, ListLeases
 from tunnelmgr_tsp.broker.sessions import ClientSession
 from tunnelmgr_tsp.broker.settings import TspBrokerSettings
-from tunnelmgr_tsp.constants import REOPEN_INTERVAL, SILENCE, SWEEP_INTERVAL
+from tunnelmgr_tsp.constants import (
+    REFUSED_LOGINS_TOLD_BURST,
+    REFUSED_LOGINS_TOLD_PER_SECOND,
+    REOPEN_INTERVAL,
+    SILENCE,
+    SWEEP_INTERVAL,
+    USER_SHOWN_MAX,
+)
 from tunnelmgr_tsp.wire.capability import TunnelType
 from tunnelmgr_tsp.wire.datagrams import Kind
 from tunnelmgr_tsp.wire.framing import SUCCESS, Reply, Status
@@ -39,6 +48,7 @@ class TspBroker(Tunnel):
         self._conversations = Conversations(self._policy, random, self.outbox)
         self._grants = Grants(self._policy, self.outbox)
         self._host = HostWish(self._policy, self._grants, self.outbox)
+        self._refused_logins_told = TokenBucket(REFUSED_LOGINS_TOLD_BURST, REFUSED_LOGINS_TOLD_PER_SECOND)
         self._is_located = True
         self._loaded = False
         self._opening: dict[str, OpenChannel] = {}
@@ -108,7 +118,8 @@ class TspBroker(Tunnel):
         state = "draining" if self._draining else "listening" if self._ready else "not listening"
         tunnels = self._grants.tunnels
         facts = broker_report.facts(self._policy, self._grants, len(self._conversations.sessions))
-        return TunnelStatus(state, facts, tuple(tunnels.peers(now)), len(tunnels), dict(self.outbox.counters))
+        peers = tuple(tunnels.peers(now))
+        return TunnelStatus(state, facts, peers, len(tunnels), dict(self.outbox.counters), self._grants.complaints(now))
 
     def command(self, name: str, arguments: Mapping[str, Fact], now: float) -> Mapping[str, object]:
         match name:
@@ -199,12 +210,21 @@ class TspBroker(Tunnel):
             dialogue.stage = BrokerStage.SILENCED
             self._conversations.answer(session, BrokerAnswer(refusal, close=True), now)
             return
+        failures = dialogue.failures
         outcome = dialogue.receive(text)
+        if dialogue.failures > failures:
+            self._note_refused_login(session, now)
         answer = outcome if isinstance(outcome, BrokerAnswer) else self._act(session, outcome, now)
         if answer is not None:
             self._conversations.answer(session, answer, now)
         if dialogue.silenced:
             session.silenced_until = now + SILENCE
+
+    def _note_refused_login(self, session: ClientSession, now: float) -> None:
+        self.outbox.count("logins-refused")
+        if self._refused_logins_told.take(now):
+            who = printable(session.dialogue.claimed_user[:USER_SHOWN_MAX]) or "without a name"
+            self.outbox.say(Notice("tsp.login-refused", f"refused the login of {who} at {session.remote}"))
 
     def _act(self, session: ClientSession, wants: Wants, now: float) -> BrokerAnswer | None:
         """Do what a dialogue wants. Returns None when the answer comes later, or never."""
@@ -213,7 +233,7 @@ class TspBroker(Tunnel):
             case Wants.LEASE if not self._is_located:
                 return dialogue.refuse(Reply(Status(310, "No IPv6 here")))
             case Wants.LEASE:
-                refusal = self._grants.want(session, self._conversations.sessions.half_open())
+                refusal = self._grants.want(session, self._conversations.sessions.half_open(), now)
                 return dialogue.refuse(refusal) if refusal is not None else None
             case Wants.TUNNEL:
                 if not self._grants.install(session, now):

@@ -106,6 +106,8 @@ class BrokerDialogue:
         self.lease: Lease | None = None
         self.failures = 0
         """Authentications that failed."""
+        self.claimed_user = ""
+        """Who the last one said to be, not believed yet."""
         self._policy = policy
         self._seen = seen
         self._medium = medium
@@ -199,6 +201,7 @@ class BrokerDialogue:
     def _plain(self, text: bytes) -> BrokerAnswer:
         # The empty authzid's NUL may have been taken for the one gogoc ends AUTHENTICATE with.
         *_, name, password = [b"", *text.rstrip(b"\r\n").lstrip(b"\0").split(b"\0")]
+        self.claimed_user = name.decode(errors="replace")
         user = self._policy.users.check(name, password)
         return self._authenticated(user) if user is not None else self._refuse_authentication()
 
@@ -208,6 +211,7 @@ class BrokerDialogue:
         except WireError:
             return self._refuse_authentication()
         # An unknown user goes through the same steps, so that time and answer do not tell which names exist (section 18).
+        self.claimed_user = proof.username.decode(errors="replace")
         user = self._policy.users.find(proof.username)
         secret = self._policy.users.secret(user, self._random)
         is_right = is_same(proof.response, secret.response(proof.nonce, proof.cnonce, proof.uri))

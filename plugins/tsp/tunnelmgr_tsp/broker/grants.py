@@ -4,10 +4,12 @@ from collections.abc import Iterable
 from ipaddress import IPv6Network
 from typing import cast
 
-from tunnelmgr.api.effects import Ask, Done, EffectResult
+from tunnelmgr.api.effects import Ask, Done, EffectResult, Failed
 from tunnelmgr.api.events import Notice
 from tunnelmgr.api.network import Endpoint
 from tunnelmgr.api.outbox import Outbox
+from tunnelmgr.api.status import Complaint
+from tunnelmgr_tsp.broker.contests import Contests
 from tunnelmgr_tsp.broker.conversations import UDP
 from tunnelmgr_tsp.broker.dialogue import BrokerAnswer, BrokerDialogue, BrokerStage, Policy
 from tunnelmgr_tsp.broker.leasing import Lease, LeaseClaim, ListLeases, Release
@@ -32,6 +34,9 @@ class Grants:
         self._outbox = outbox
         self._asked: dict[int, tuple[Ask, ClientSession | None]] = {}
         """By the identity of the effect: two equal requests are two requests."""
+        self._contests = Contests()
+        self._failure = ""
+        """Why leases cannot be kept; empty while they can."""
         self._release_at: dict[str, float] = {}
         """Owners of anonymous leases that carry nothing, and when those are taken back."""
 
@@ -53,7 +58,7 @@ class Grants:
             if lease.anonymous and lease.broker == str(self._policy.settings.address):
                 self._release_at[lease.owner] = now + ANONYMOUS_GRACE
 
-    def want(self, session: ClientSession, others: Iterable[ClientSession]) -> Reply | None:
+    def want(self, session: ClientSession, others: Iterable[ClientSession], now: float) -> Reply | None:
         """Ask for a lease for a session; return why it gets none at once. `others` are in the middle of theirs."""
         dialogue = session.dialogue
         owner = owner_of(session)
@@ -61,6 +66,9 @@ class Grants:
             there = self.tunnels.at(PROTOCOL41, Endpoint(session.remote.address, 0))
             if there is not None and there.owner != owner:
                 return Reply(Status(506, "IPv4 address in use"))
+        if dialogue.user is not None and self._contests.is_kept(self.tunnels.of(owner), session.remote, now):
+            self._outbox.count("accounts-in-use")
+            return Reply(Status(506, "Account in use by another host"))
         if self.tunnels.of(owner) is None and self._is_full_for(session, others):
             return self._policy.referral(301, "No more tunnels available")
         wants_prefix = dialogue.create is not None and dialogue.create.prefix_length is not None
@@ -72,8 +80,8 @@ class Grants:
         self, owner: str, session: ClientSession, result: EffectResult, now: float, *, is_here: bool
     ) -> BrokerAnswer:
         """Take the answer to a claim; return what to say to the client, if it `is_here` still."""
+        self._note(result)
         if not isinstance(result, Done):
-            self._outbox.count("leases-failed")
             return session.dialogue.refuse(Reply(Status(310, "Server side error")))
         lease = cast("Lease | None", result.value)
         if lease is not None:
@@ -81,6 +89,19 @@ class Grants:
             if not is_here and lease.anonymous and self.tunnels.of(owner) is None:
                 self._release_at[owner] = now + ANONYMOUS_GRACE
         return session.dialogue.offer(lease)
+
+    def complaints(self, now: float) -> tuple[Complaint, ...]:
+        """Return what is wrong as long as it is."""
+        return (*((Complaint(self._failure),) if self._failure else ()), *self._contests.complaints(now))
+
+    def _note(self, result: EffectResult) -> None:
+        """Remember whether leases are kept, and say once when they are not any more."""
+        failure = result.text if isinstance(result, Failed) else ""
+        if failure:
+            self._outbox.count("leases-failed")
+            if not self._failure:
+                self._outbox.say(Notice("tsp.leases-failed", failure))
+        self._failure = failure
 
     def _is_full_for(self, session: ClientSession, others: Iterable[ClientSession]) -> bool:
         """True if one more tunnel would be too many. Tunnels on offer count, or many clients could be promised the last."""
@@ -108,7 +129,10 @@ class Grants:
         if tunnel is None:
             return False
         self._release_at.pop(tunnel.owner, None)
-        displaced = self.tunnels.at(tunnel.channel, tunnel.remote)
+        displaced, before = self.tunnels.at(tunnel.channel, tunnel.remote), self.tunnels.of(tunnel.owner)
+        if self._contests.installed(before, tunnel, now) and before is not None:
+            text = f"{tunnel.owner} was heard at {before.remote}, and has logged in at {tunnel.remote}"
+            self._outbox.say(Notice("tsp.account-moved", text))
         self.tunnels.install(tunnel)
         if displaced is not None and displaced.owner != tunnel.owner:
             self._ended(displaced, now)

@@ -4,8 +4,8 @@ One row a lease. Numbers are unique in the database itself, so that several brok
 entirely or not at all whenever a process dies.
 """
 
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Final, TypeVar
@@ -29,8 +29,10 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
+from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError, SQLAlchemyError
 
+from tunnelmgr.api.errors import TunnelError
+from tunnelmgr.api.transport import make_private
 from tunnelmgr_tsp.broker.leasing import Lease, LeaseClaim, ListLeases, Release
 from tunnelmgr_tsp.constants import CLAIM_TRIES, DATABASE_BUSY_TIMEOUT
 
@@ -53,23 +55,34 @@ _leases = Table(  # its columns are the fields of Lease
 class Leases:
     """The service. Two of them on one database agree."""
 
-    def __init__(self, url: str, broker: str, slots: int, prefix_slots: int, engine: Engine | None = None) -> None:
-        """`slots` and `prefix_slots` bound the numbers given. Raises SQLAlchemy's errors."""
+    def __init__(
+        self,
+        url: str,
+        broker: str,
+        slots: int,
+        prefix_slots: int,
+        engine: Engine | None = None,
+        *,
+        folder: Path = Path(),
+    ) -> None:
+        """`slots` and `prefix_slots` bound the numbers given. Files without a path are in `folder`. Raises TunnelError."""
         self._broker = broker
         self._slots = slots
         self._prefix_slots = prefix_slots
-        self._engine = engine or open_database(url)
-        _retried(lambda: _metadata.create_all(self._engine))
+        with _explained(url):
+            self._engine = engine or open_database(url, folder)
+            _retried(lambda: _metadata.create_all(self._engine))
 
     def handle(self, request: object) -> object:
-        """Answer one request."""
-        match request:
-            case LeaseClaim():
-                return _retried(lambda: self._claim(request))
-            case Release(owner):
-                return _retried(lambda: self._release(owner))
-            case ListLeases():
-                return self._list()
+        """Answer one request. Raises TunnelError while the database cannot be used."""
+        with _explained(self._engine.url.render_as_string(hide_password=True)):
+            match request:
+                case LeaseClaim():
+                    return _retried(lambda: self._claim(request))
+                case Release(owner):
+                    return _retried(lambda: self._release(owner))
+                case ListLeases():
+                    return self._list()
         raise TypeError(f"leases know no {request!r}")
 
     def close(self) -> None:
@@ -112,17 +125,32 @@ class Leases:
             return tuple(Lease(*row) for row in connection.execute(select(_leases).order_by(_leases.c.slot)))
 
 
-def open_database(url: str) -> Engine:
-    """Open, and for SQLite create, the database."""
+def open_database(url: str, folder: Path = Path()) -> Engine:
+    """Open, and for SQLite create, the database. Raises OSError, or SQLAlchemy's errors."""
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
         return create_engine(parsed, pool_pre_ping=True)
     if parsed.database:
-        with suppress(OSError):  # the failure to open the file says it better
-            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        file = folder / parsed.database
+        make_private(file)  # SQLite's other files take its mode
+        parsed = parsed.set(database=str(file))
     engine = create_engine(parsed, connect_args={"timeout": DATABASE_BUSY_TIMEOUT})
     event.listen(engine, "connect", _write_ahead)
     return engine
+
+
+@contextmanager
+def _explained(url: str) -> Iterator[None]:
+    """Raise in one sentence what a database says in ten lines."""
+    try:
+        yield
+    except (OSError, SQLAlchemyError) as error:
+        cause = getattr(error, "orig", None) or error
+        said = " ".join(str(getattr(cause, "strerror", None) or cause).split())
+        raise TunnelError(
+            f"the leases cannot be kept in {make_url(url).render_as_string(hide_password=True)}: {said}",
+            hint="mend the database, or name another one in `leases`",
+        ) from error
 
 
 def _write_ahead(connection: DBAPIConnection, _: object) -> None:

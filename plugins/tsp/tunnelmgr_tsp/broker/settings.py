@@ -122,9 +122,9 @@ class TspBrokerSettings(Settings):
         json_schema_extra=MINUTES,
     )
     leases: Annotated[str, AfterValidator(_database)] = Field(
-        default="sqlite:////var/lib/tunnelmgr/tsp-leases.db",
-        description="Database of the leases, as SQLAlchemy names it. Several brokers may share one PostgreSQL, such as "
-        "postgresql+psycopg://user@host/name.",
+        default="sqlite:///leases.db",
+        description="Database of the leases, as SQLAlchemy names it. A file without a path is in the profile's own folder "
+        "below /var/lib/tunnelmgr. Several brokers may share one PostgreSQL, such as postgresql+psycopg://user@host/name.",
     )
     tunnels_max: int = Field(
         default=10000,

@@ -93,7 +93,11 @@ _MEANINGS = {
     ),
     501: _BAD_ADDRESS,
     502: _BAD_ADDRESS,
-    506: Trouble("has another tunnel for our address", Remedy.RETRY_SLOWLY, "it should expire by itself"),
+    506: Trouble(
+        "has a tunnel for our address or account already: {said}",
+        Remedy.RETRY_SLOWLY,
+        "it should expire by itself; where two hosts use one account, give each its own",
+    ),
     507: _NO_SUCH_PREFIX,
     509: Trouble("cannot delegate reverse DNS", Remedy.WITHOUT_NAME_SERVERS, "leave out `name_servers`"),
     518: _NO_SUCH_PREFIX,
