@@ -19,7 +19,7 @@ class Outer(NamedTuple):
     """The envelope a payload was captured in."""
 
     kind: ChannelKind
-    """UDP or RAW41."""
+    """UDP, RAW41, or TCP_CONNECT for what one TCP segment carries."""
     source: Endpoint
     destination: Endpoint
 
@@ -61,6 +61,8 @@ class Dissector(Protocol):
 
     udp_ports: ClassVar[frozenset[int]] = frozenset()
     """What comes from or goes to these ports is offered to this dissector before others."""
+    tcp_ports: ClassVar[frozenset[int]] = frozenset()
+    """The same of TCP segments; those of other ports are offered to nobody."""
     protocol_41: ClassVar[bool] = False
     """Whether protocol 41 is offered to this dissector before others."""
 

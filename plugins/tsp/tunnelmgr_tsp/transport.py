@@ -7,6 +7,7 @@ from pathlib import Path
 from random import Random
 from typing import ClassVar, Self
 
+from tunnelmgr.api.dissection import Dissector
 from tunnelmgr.api.errors import ExitCode, TunnelError
 from tunnelmgr.api.reach import ReachProbe
 from tunnelmgr.api.report import NatKind, NetworkReport
@@ -89,6 +90,12 @@ class Tsp(Transport):
             return Leases(settings.leases, str(settings.address), plan.slots, plan.prefix_slots, folder=folder)
 
         return {"leases": leases}
+
+    @classmethod
+    def dissectors(cls) -> Sequence[Dissector]:
+        from tunnelmgr_tsp.dissection import TspDissector  # only for those who look at packets
+
+        return (TspDissector(),)
 
     def probes(self, random: Random) -> Sequence[ReachProbe]:
         return tuple(probes(self._settings, random)) if isinstance(self._settings, TspClientSettings) else ()

@@ -25,6 +25,7 @@ from tests.peers.tsp_internet import (
     write_secret,
 )
 from tunnelmgr.lab.vocabulary import NatKind
+from tunnelmgr.lab.waiting import wait_for
 
 OTHER_NATS = [kind for kind in NatKind if kind not in {NatKind.NONE, NatKind.PORT_RESTRICTED, NatKind.UDP_BLOCKED}]
 
@@ -171,6 +172,14 @@ def test_the_leases_are_below_the_state_directory_and_nobody_else_s(far_end: Tsp
     assert oct((state / "broker").stat().st_mode & 0o777) == "0o700"
 
 
+def test_what_the_broker_s_own_kernel_tells_the_link_is_not_malformed(far_end: TspInternet, home: Tunnelmgr) -> None:
+    home.up()
+    for name, program in (("broker", far_end.broker), ("home", home)):
+        counters = program.tunnel(name)["counters"]
+        assert "dropped-malformed" not in counters
+        assert name == "home" or counters["dropped-multicast"] > 0
+
+
 def test_leases_that_cannot_be_kept_are_said_and_kept_again_when_they_can(far_end: TspInternet, home: Tunnelmgr) -> None:
     database = far_end.broker.folder / "state/broker/leases.db"
     with sqlite3.connect(database) as other:
@@ -184,3 +193,29 @@ def test_leases_that_cannot_be_kept_are_said_and_kept_again_when_they_can(far_en
         other.execute("ALTER TABLE hidden RENAME TO tsp_leases")
     home.up()
     assert "[TM-H019]" not in far_end.broker.run("status", "broker").stdout
+
+
+@pytest.mark.parametrize("snapshot", ["262144", "120"], ids=["whole", "cut"])
+@pytest.mark.parametrize("signalling", ["udp", "tcp"])
+def test_a_session_that_dumpcap_wrote_is_told_message_by_message(
+    far_end: TspInternet, without_nat: Tunnelmgr, tshark: str, tmp_path: Path, signalling: str, snapshot: str
+) -> None:
+    without_nat.profile.write_text(ANONYMOUS.replace("net}", f"net, signalling: {signalling}}}"))
+    file = tmp_path / "session.pcapng"
+    words = ["dumpcap", "-q", "-i", "any", "-s", snapshot, "-w", str(file)]
+    dumping = far_end.broker.host.popen(words, output=tmp_path / "dumpcap")
+    wait_for("dumpcap", lambda: file.exists() or None)
+    without_nat.up()
+    assert ping(without_nat.host, far_end.native.ipv6, 2) == 2
+    dumping.send_signal(signal.SIGINT)
+    dumping.wait(10)
+    told = without_nat.run("decode", file).stdout
+    for sentence in (
+        "the client says which version of the protocol it speaks: 2.0.0",
+        "the broker says what it offers: ",
+        "the client asks for a tunnel without an account",
+        *(["asks for a v6anyv4 tunnel", "the broker offers a v6v4 tunnel to 2001:db8:100:"] if snapshot != "120" else []),
+        "data: echo request",
+    ):
+        assert sentence in told, told
+    assert "malformed" not in told

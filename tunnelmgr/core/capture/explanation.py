@@ -1,7 +1,7 @@
 """Explains packets, payloads and addresses by asking the dissectors of all transports, and names what none of them knows."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv6Address
 
 from tunnelmgr.api.datagrams import ChannelKind
@@ -10,11 +10,14 @@ from tunnelmgr.api.errors import WireError
 from tunnelmgr.api.network import Endpoint
 from tunnelmgr.api.packets.explained import address_remark, dissect_ipv6, shown
 from tunnelmgr.api.packets.icmpv4 import Icmpv4Error, parse_icmpv4
-from tunnelmgr.api.packets.ipv4 import IPv4Packet, IPv4Quote
-from tunnelmgr.api.packets.ipv6 import IPv6Packet, ipv6_length
+from tunnelmgr.api.packets.ipv4 import IPV4_HEADER_LENGTH, IPv4Packet, IPv4Quote
+from tunnelmgr.api.packets.ipv6 import IPV6_HEADER_LENGTH, IPv6Packet, ipv6_length
 from tunnelmgr.api.packets.protocol import IpProtocol
 from tunnelmgr.api.packets.udp import UdpDatagram
 from tunnelmgr.core.capture.frame import Frame, ip_packet
+from tunnelmgr.core.capture.offload import completed_ipv4, completed_udp
+
+_PACKET_BYTES_MAX = 65535
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +42,17 @@ class Decoder:
             data = ip_packet(frame)
         except WireError as error:
             return ExplainedPacket(Dissection("link", "not-ip", str(error)))
-        if len(frame.data) < frame.length:
-            explained = self.packet(data)
-            if explained.dissection.kind != MALFORMED:
-                return explained
-            cut = f"cut off: the capture holds {len(frame.data)} of {frame.length} bytes"
-            return ExplainedPacket(Dissection("link", "cut-off", cut), explained.source, explained.destination)
-        return self.packet(data)
+        missing = frame.length - len(frame.data)
+        if missing <= 0:
+            return self.packet(data)
+        words = f"the capture holds {len(frame.data)} of {frame.length} bytes"
+        cut_off = Dissection("link", "cut-off", f"cut off: {words}")
+        if len(data) < (IPV4_HEADER_LENGTH if data[0] >> 4 == 4 else IPV6_HEADER_LENGTH):
+            return ExplainedPacket(cut_off)
+        # What the headers say does not depend on the rest.
+        explained = self.packet(data + bytes(min(missing, _PACKET_BYTES_MAX)))
+        is_broken = explained.dissection.kind == MALFORMED
+        return replace(explained, dissection=cut_off if is_broken else _remarked(explained.dissection, words))
 
     def packet(self, data: bytes) -> ExplainedPacket:
         """Explain an IPv4 or IPv6 packet."""
@@ -76,21 +83,29 @@ class Decoder:
         return ExplainedPacket(found, ends.get("source", ""), ends.get("destination", ""))
 
     def _ipv4(self, data: bytes) -> ExplainedPacket:
+        completed, remark = completed_ipv4(data)
         try:
-            packet = IPv4Packet.parse(data)
+            packet = IPv4Packet.parse(completed)
         except WireError as error:
             return ExplainedPacket(Dissection("ipv4", MALFORMED, f"malformed: {error}"))
+        explained = self._inside(packet)
+        return replace(explained, dissection=_remarked(explained.dissection, remark)) if remark else explained
+
+    def _inside(self, packet: IPv4Packet) -> ExplainedPacket:
         source, destination = str(packet.source), str(packet.destination)
         if packet.is_fragment:
             purpose = f"IPv4 fragment at byte {packet.fragment_offset}, {len(packet.payload)} bytes: not put together here"
             return ExplainedPacket(Dissection("ipv4", "fragment", purpose), source, destination)
         if packet.protocol == IpProtocol.UDP:
             return self._udp(packet)
+        if packet.protocol == IpProtocol.TCP:
+            return self._tcp(packet)
         return ExplainedPacket(self._other(packet), source, destination)
 
     def _udp(self, packet: IPv4Packet) -> ExplainedPacket:
+        data, remark = completed_udp(packet)
         try:
-            datagram = _datagram(packet)
+            datagram = UdpDatagram.parse(data, packet.source, packet.destination)
         except WireError as error:
             dissection = Dissection("udp", MALFORMED, f"malformed: {error}")
             return ExplainedPacket(dissection, str(packet.source), str(packet.destination))
@@ -98,7 +113,22 @@ class Decoder:
         destination = Endpoint(packet.destination, datagram.destination_port)
         outer = Outer(ChannelKind.UDP, source, destination)
         found = self._ask(datagram.payload, outer, {source.port, destination.port}) or _unknown(datagram.payload)
-        return ExplainedPacket(found, str(source), str(destination))
+        return ExplainedPacket(_remarked(found, remark) if remark else found, str(source), str(destination))
+
+    def _tcp(self, packet: IPv4Packet) -> ExplainedPacket:
+        data = packet.payload
+        header = (data[12] >> 4) * 4 if len(data) >= 20 else 0
+        if not 20 <= header <= len(data):
+            dissection = Dissection("tcp", MALFORMED, f"malformed: TCP header of {header} bytes in {len(data)}")
+            return ExplainedPacket(dissection, str(packet.source), str(packet.destination))
+        source = Endpoint(packet.source, int.from_bytes(data[:2], "big"))
+        destination = Endpoint(packet.destination, int.from_bytes(data[2:4], "big"))
+        said = data[header:]
+        outer = Outer(ChannelKind.TCP_CONNECT, source, destination)
+        known = [one for one in self._dissectors if one.tcp_ports & {source.port, destination.port}] if said else []
+        answers = (dissector.dissect(said, outer) for dissector in known)
+        nothing = Dissection("tcp", "other", f"TCP, {len(said)} bytes: no tunnel" if said else "TCP without data")
+        return ExplainedPacket(next((one for one in answers if one), nothing), str(source), str(destination))
 
     def _other(self, packet: IPv4Packet) -> Dissection:
         data = packet.payload
@@ -119,11 +149,8 @@ class Decoder:
         return next((answer for answer in answers if answer), None)
 
 
-def _datagram(packet: IPv4Packet) -> UdpDatagram:
-    """Read the UDP datagram in a packet, but not its checksum."""
-    # A host that captures what it sends sees no checksum yet: its network card fills that in.
-    data = packet.payload
-    return UdpDatagram.parse(data[:6] + bytes(2) + data[8:] if len(data) >= 8 else data, packet.source, packet.destination)
+def _remarked(dissection: Dissection, remark: str) -> Dissection:
+    return replace(dissection, purpose=f"{dissection.purpose} ({remark})")
 
 
 def _unknown(payload: bytes) -> Dissection:

@@ -10,6 +10,8 @@ FRAME_BYTES_MAX = 262_144
 """Of one frame, as in tcpdump and Wireshark: a file that says more is damaged."""
 
 ETHERTYPE_IPV4, ETHERTYPE_IPV6 = 0x0800, 0x86DD
+_PPPOE_DISCOVERY, _PPPOE_SESSION = 0x8863, 0x8864  # RFC 2516
+_PPP_PROTOCOLS = {0x0021, 0x0057}  # IPv4 (RFC 1332) and IPv6 (RFC 5072)
 _VLAN_TAGS = frozenset({0x8100, 0x88A8, 0x9100})
 _VLAN_TAGS_MAX = 4
 
@@ -19,14 +21,22 @@ class LinkType(IntEnum):
 
     NULL = 0
     ETHERNET = 1
+    PPP = 9
     RAW_OPENBSD = 12
     RAW_BSDOS = 14
+    PPP_HDLC = 50
+    PPP_ETHER = 51
     RAW = 101
     LOOP = 108
     LINUX_COOKED = 113
+    PPP_PPPD = 166
+    PPP_WITH_DIRECTION = 204
     IPV4 = 228
     IPV6 = 229
     LINUX_COOKED_2 = 276
+
+
+_UNREAD = {105: "IEEE 802.11", 127: "IEEE 802.11 with radiotap", 192: "PPI", 220: "USB", 239: "NFLOG", 253: "netlink"}
 
 
 class CaptureSource:
@@ -89,8 +99,15 @@ def ip_packet(frame: Frame) -> bytes:
             return _some(data)
         case LinkType.NULL | LinkType.LOOP:
             return _some(data[4:])
+        case LinkType.PPP | LinkType.PPP_HDLC:
+            return _in_ppp(data)
+        case LinkType.PPP_PPPD | LinkType.PPP_WITH_DIRECTION:
+            return _in_ppp(data[1:])
+        case LinkType.PPP_ETHER:
+            return _in_ppp(data[6:])
         case _:
-            raise WireError(f"link type {link_type}, which this program does not read")
+            name = f" ({_UNREAD[link_type]})" if link_type in _UNREAD else ""
+            raise WireError(f"link type {link_type}{name}, which this program does not read")
 
 
 def _by_ethertype(data: bytes, at: int) -> bytes:
@@ -110,7 +127,23 @@ def _without_cooked_2(data: bytes) -> bytes:
     return _of(int.from_bytes(data[:2], "big"), data[20:])
 
 
+def _in_ppp(data: bytes) -> bytes:
+    """Return what a PPP frame holds: its address and control bytes may be left out, and the protocol's first (RFC 1661)."""
+    data = data.removeprefix(b"\xff\x03")
+    size = 1 if data[:1] and data[0] & 1 else 2
+    if len(data) < size:
+        raise WireError(f"PPP frame of {len(data)} bytes, too short for its header")
+    protocol = int.from_bytes(data[:size], "big")
+    if protocol not in _PPP_PROTOCOLS:
+        raise WireError(f"PPP protocol {protocol:#06x}, not IP")
+    return _some(data[size:])
+
+
 def _of(ethertype: int, data: bytes) -> bytes:
+    if ethertype == _PPPOE_SESSION:
+        return _in_ppp(data[6:])
+    if ethertype == _PPPOE_DISCOVERY:
+        raise WireError("PPPoE discovery, not IP")
     if ethertype not in {ETHERTYPE_IPV4, ETHERTYPE_IPV6}:
         raise WireError("ARP, not IP" if ethertype == 0x0806 else f"Ethernet type {ethertype:#06x}, not IP")
     return _some(data)

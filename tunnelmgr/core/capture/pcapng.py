@@ -21,6 +21,8 @@ class BlockType(IntEnum):
 
     SECTION_HEADER = 0x0A0D_0D0A
     INTERFACE = 1
+    PACKET = 2
+    """Obsolete; some routers write it."""
     SIMPLE_PACKET = 3
     ENHANCED_PACKET = 6
 
@@ -66,6 +68,9 @@ def read_pcapng(source: CaptureSource) -> Iterator[Frame]:
             case BlockType.ENHANCED_PACKET:
                 number += 1
                 yield _enhanced(source, section, body, number)
+            case BlockType.PACKET:
+                number += 1
+                yield _enhanced(source, section, _modern(body, section.order), number)
             case BlockType.SIMPLE_PACKET:
                 number += 1
                 yield _simple(source, section, body, number)
@@ -141,6 +146,12 @@ def _enhanced(source: CaptureSource, section: _Section, body: bytes, number: int
         source.fail(f"frame {number} of {captured} bytes in a block of {len(body)}")
     at = (high << 32 | low) / interface.ticks + interface.offset
     return Frame(number, at, interface.link_type, body[20 : 20 + captured], length, interface.name)
+
+
+def _modern(body: bytes, order: Literal["<", ">"]) -> bytes:
+    """Return a packet block as the enhanced one that took its place: it has no count of drops beside the interface."""
+    (interface,) = struct.unpack_from(f"{order}H", body.ljust(2, b"\0"))
+    return struct.pack(f"{order}I", interface) + body[4:]
 
 
 def _simple(source: CaptureSource, section: _Section, body: bytes, number: int) -> Frame:

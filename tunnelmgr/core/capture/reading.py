@@ -15,7 +15,13 @@ _PCAP_MAGICS: dict[bytes, tuple[Literal["<", ">"], float]] = {
 }
 """The first four bytes -> the byte order, and the unit of the fractions of seconds."""
 _LINK_TYPE = 0x0FFF_FFFF  # the upper bits tell of frame check sequences
-_COMPRESSED = {b"\x1f\x8b": "gzip", b"\x28\xb5": "zstd", b"\xfd\x37": "xz"}
+_COMPRESSED = {b"\x1f\x8b": "gzip", b"\x28\xb5": "zstd", b"\xfd\x37": "xz", b"BZ": "bzip2", b"\x04\x22": "lz4"}
+_OTHER_FORMATS = {
+    b"snoo": "snoop",
+    b"GMBU": "Microsoft Network Monitor",
+    b"\x34\xcd\xb2\xa1": "pcap as Kuznetsov changed it",
+    b"\xa1\xb2\xcd\x34": "pcap as Kuznetsov changed it",
+}
 
 
 def read_capture(stream: BinaryIO, name: str) -> Iterator[Frame]:
@@ -31,6 +37,8 @@ def read_capture(stream: BinaryIO, name: str) -> Iterator[Frame]:
         yield from pcapng.read_pcapng(source)
     elif magic[:2] in _COMPRESSED:
         source.fail(f"it is compressed with {_COMPRESSED[magic[:2]]}", "unpack it first")
+    elif magic in _OTHER_FORMATS:
+        source.fail(f"its format is {_OTHER_FORMATS[magic]}", "make a pcapng of it: editcap FILE NEW")
     else:
         source.fail(f"it begins with {magic.hex()}", "pcap and pcapng are read; is it a capture at all?")
 

@@ -14,7 +14,7 @@ from tunnelmgr.api.outbox import Outbox
 from tunnelmgr.api.status import PathUse, PeerStatus
 from tunnelmgr_tsp.constants import STATUS_PEERS_MAX, TUNNEL_SILENCE_INTERVALS, TUNNEL_SILENCE_MIN
 from tunnelmgr_tsp.wire.capability import TunnelType
-from tunnelmgr_tsp.wire.datagrams import parse_inner
+from tunnelmgr_tsp.wire.datagrams import parse_inner, why_not_sent
 
 
 @dataclass(slots=True)
@@ -125,7 +125,7 @@ class ServedTunnels:
         try:
             parsed, raw = parse_inner(packet)
         except WireError:
-            self._outbox.count("dropped-malformed")
+            self._outbox.count(why_not_sent(packet))
             return
         tunnel = self._find(parsed.destination)
         if tunnel is None or is_within(parsed.source, tunnel.networks):

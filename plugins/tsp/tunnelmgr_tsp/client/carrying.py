@@ -13,7 +13,7 @@ from tunnelmgr_tsp.client.keepalive import TunnelWatch
 from tunnelmgr_tsp.client.terms import Agreement
 from tunnelmgr_tsp.constants import RENEWAL
 from tunnelmgr_tsp.wire.capability import TunnelType
-from tunnelmgr_tsp.wire.datagrams import parse_inner
+from tunnelmgr_tsp.wire.datagrams import parse_inner, why_not_sent
 
 
 class Carrying:
@@ -68,7 +68,7 @@ class Carrying:
         try:
             parsed, raw = parse_inner(packet)
         except WireError:
-            self._outbox.count("dropped-malformed")
+            self._outbox.count(why_not_sent(packet))
             return
         # Also ends loops: what the default route brings back for an unused part of the prefix is from elsewhere.
         if not is_within(parsed.source, self.terms.own) or is_within(parsed.destination, self.terms.own):

@@ -12,7 +12,7 @@ from typing import Self
 
 from tunnelmgr.api.addresses import is_within
 from tunnelmgr.api.errors import WireError
-from tunnelmgr.api.packets.ipv6 import IPv6Packet, ipv6_length
+from tunnelmgr.api.packets.ipv6 import IPV6_HEADER_LENGTH, IPv6Packet, ipv6_length
 from tunnelmgr.api.packets.protocol import IpProtocol
 from tunnelmgr_tsp.constants import SEQUENCE_BITS
 
@@ -23,6 +23,7 @@ HEADER_LENGTH = 8  # bytes
 _CONTROL = 0xF << SEQUENCE_BITS
 _HEADER = struct.Struct("!II")
 _NEVER = tuple(map(IPv6Network, ("::/8", "fe80::/10", "ff00::/8")))
+_MULTICAST = 0xFF  # first byte of an address; RFC 4291 section 2.7
 _NEIGHBOUR_DISCOVERY = range(133, 138)  # RFC 4861: valid on a link only
 
 
@@ -57,6 +58,11 @@ class ControlMessage:
 
     def serialize(self) -> bytes:
         return _HEADER.pack(_CONTROL | self.sequence, self.timestamp) + self.text
+
+
+def why_not_sent(packet: bytes) -> str:
+    """Return how a packet of this host that `parse_inner` refuses is counted: its kernel tells the link of its groups."""
+    return "dropped-multicast" if len(packet) >= IPV6_HEADER_LENGTH and packet[24] == _MULTICAST else "dropped-malformed"
 
 
 def parse_inner(data: bytes) -> tuple[IPv6Packet, bytes]:

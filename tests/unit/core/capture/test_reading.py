@@ -88,6 +88,14 @@ def test_pcapng_says_what_its_times_mean(options: bytes, at: float) -> None:
     assert frame.at == pytest.approx(at)
 
 
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_the_obsolete_packet_block_is_read_too(order: str) -> None:
+    body = struct.pack(f"{order}HHIIII", 0, 5, 0, 7_000_000, len(IPV4), 99) + IPV4 + bytes(-len(IPV4) % 4)
+    data = section(order) + interface(order=order) + block(2, body, order)
+    [frame] = frames_of(data)
+    assert (frame.data, frame.at, frame.length) == (IPV4, 7.0, 99)
+
+
 def test_a_simple_packet_has_no_time() -> None:
     (frame,) = frames_of(section() + interface() + block(3, struct.pack("<I", len(IPV4)) + IPV4))
     assert frame == Frame(1, None, LinkType.RAW, IPV4, len(IPV4))
@@ -104,6 +112,9 @@ def test_unknown_blocks_are_skipped_and_sections_may_follow() -> None:
         (b"", 0, "x.pcap, byte 0: it ends within the first number: 0 of 4 bytes are there"),
         (b"# a text", 0, "x.pcap, byte 4: it begins with 23206120"),
         (b"\x1f\x8b\x08\x00", 0, "x.pcap, byte 4: it is compressed with gzip"),
+        (b"BZh9", 0, "x.pcap, byte 4: it is compressed with bzip2"),
+        (b"snoop\0\0\0", 0, "x.pcap, byte 4: its format is snoop"),
+        (b"\xa1\xb2\xcd\x34", 0, "x.pcap, byte 4: its format is pcap as Kuznetsov changed it"),
         (pcap([IPV4])[:20], 0, "x.pcap, byte 4: it ends within the file header: 16 of 20 bytes are there"),
         (pcap([IPV4, IPV6])[:-1], 1, "x.pcap, byte 63: it ends within frame 2: 6 of 7 bytes are there"),
         (pcap([IPV4])[:30], 0, "x.pcap, byte 25: it ends within a frame's header: 5 of 15 bytes are there"),
@@ -136,6 +147,16 @@ def test_a_frame_that_claims_more_than_its_block_holds_is_damage() -> None:
         (LinkType.LINUX_COOKED_2, b"\x08\x00" + bytes(18)),
         (LinkType.NULL, b"\x02\0\0\0"),
         (LinkType.LOOP, b"\0\0\0\x02"),
+        (LinkType.ETHERNET, bytes(12) + b"\x88\xa8\x00\x01\x81\x00\x00\x07\x08\x00"),
+        (LinkType.ETHERNET, bytes(12) + b"\x88\x64\x11\x00\x00\x01\x00\x22\x00\x21"),
+        (LinkType.ETHERNET, bytes(12) + b"\x81\x00\x00\x07\x88\x64\x11\x00\x00\x01\x00\x22\x00\x21"),
+        (LinkType.LINUX_COOKED, bytes(14) + b"\x88\x64\x11\x00\x00\x01\x00\x22\x00\x21"),
+        (LinkType.PPP, b"\x00\x21"),
+        (LinkType.PPP, b"\x21"),
+        (LinkType.PPP_HDLC, b"\xff\x03\x00\x21"),
+        (LinkType.PPP_PPPD, b"\x01\xff\x03\x00\x21"),
+        (LinkType.PPP_WITH_DIRECTION, b"\x00\xff\x03\x00\x21"),
+        (LinkType.PPP_ETHER, b"\x11\x00\x00\x01\x00\x22\x00\x21"),
         (LinkType.RAW, b""),
         (LinkType.IPV4, b""),
     ],
@@ -153,7 +174,11 @@ def test_the_packet_is_found_behind_every_link_layer(link_type: LinkType, header
         (LinkType.ETHERNET, bytes(12) + b"\x81\x00\x00\x00" * 9, "more than 4 VLAN tags"),
         (LinkType.LINUX_COOKED_2, bytes(19), "frame of 19 bytes, too short for its header"),
         (LinkType.RAW, b"", "not an IP packet: nothing"),
-        (105, IPV4, "link type 105, which this program does not read"),
+        (LinkType.ETHERNET, bytes(12) + b"\x88\x63" + bytes(28), "PPPoE discovery, not IP"),
+        (LinkType.ETHERNET, bytes(12) + b"\x88\x64" + bytes(6) + b"\xc0\x21", "PPP protocol 0xc021, not IP"),
+        (LinkType.PPP, b"\xff\x03", "PPP frame of 0 bytes, too short for its header"),
+        (105, IPV4, r"link type 105 \(IEEE 802.11\), which this program does not read"),
+        (250, IPV4, "link type 250, which this program does not read"),
     ],
 )
 def test_a_frame_without_an_ip_packet_says_why(link_type: int, data: bytes, reason: str) -> None:
