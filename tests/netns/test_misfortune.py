@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -66,6 +67,23 @@ def test_without_nft_the_package_and_the_alternative_are_named(home: Tunnelmgr) 
     said = failing(home, 1, prefix=hidden(nft, "mount --bind /dev/null"))
     assert "nftables" in said
     assert "inbound: open" in said
+
+
+def test_down_with_an_nft_that_hangs_ends_and_names_what_stays(home: Tunnelmgr, tmp_path: Path) -> None:
+    nft = home.host.run(["sh", "-c", "readlink -f $(command -v nft)"]).stdout.strip()
+    real, flag, slow = tmp_path / "nft", tmp_path / "hang", tmp_path / "slow"
+    shutil.copy(nft, real)
+    slow.write_text(f"#!/bin/sh\n[ -e {flag} ] && exec sleep 600\nexec {real} \"$@\"\n")
+    slow.chmod(0o755)
+    words = [*hidden(nft, f"mount --bind {slow}"), *home.words("up", home.profile)]
+    home.host.run(words, environment=home.environment)
+    flag.touch()
+    done = home.run("down", "home", check=False, timeout=60)
+    assert done.returncode == 1
+    assert "nft" in done.stderr
+    assert "5 s" in done.stderr
+    flag.unlink()
+    home.run("cleanup")
 
 
 def test_without_privilege_the_exit_code_is_77(home: Tunnelmgr) -> None:

@@ -13,9 +13,14 @@ mount -t 9p -o "ro,cache=loose,$share" host /below || poweroff -f
 mount -t tmpfs above /above
 mkdir /above/upper /above/work
 mount -t overlay -o lowerdir=/below,upperdir=/above/upper,workdir=/above/work overlay /root || poweroff -f
+mkdir /whole
+mount --bind /root /whole
 for folder in tmp run var/tmp; do
   mkdir -p "/root/$folder"
   mount -t tmpfs "$folder" "/root/$folder"
+done
+for place in "$WORK" "$LIBRARY"; do # which may be below one of these
+  [ -e "/root$place" ] || { mkdir -p "/root$place" && mount --bind "/whole$place" "/root$place"; }
 done
 mkdir -p /root/run/report /root/dev /root/proc /root/sys /root/usr/sbin
 mount -t 9p -o "cache=none,$share" report /root/run/report

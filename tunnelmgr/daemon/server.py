@@ -108,7 +108,9 @@ class ControlServer:
             return dict(as_plain(replace(self._managed.snapshot(), log=self._log)))
         if request.word is Word.STOP:
             self._managed.stop()
-            await self._end()
+            ended = await self._end()
+            if ended is not None and ended.exit_code in {ExitCode.FAILED, ExitCode.NO_PERMISSION}:  # something is left
+                raise TunnelError(ended.reason, hint=ended.hint, exit_code=ended.exit_code)
             return {}
         try:
             return dict(as_plain(self._managed.command(request.name, request.arguments)))
@@ -118,11 +120,12 @@ class ControlServer:
             logger.exception("command %s", request.name)
             raise TunnelError(f"command {request.name} failed: {error!r}", exit_code=ExitCode.BUG) from error
 
-    async def _end(self) -> None:
+    async def _end(self) -> Ended | None:
         async with aclosing(self._story.follow()) as chapters:
             async for chapter in chapters:
                 if isinstance(chapter, Ended):
-                    return
+                    return chapter
+        return None
 
 
 # Not the loop's sock_recv and sock_sendall: where they fail, the exception's traceback holds the future that holds the

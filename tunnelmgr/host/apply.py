@@ -96,7 +96,11 @@ class Configurator:
         steps = [step for step in taken_back(self._journal.net()) if not self._left_to_another_profile(step)]
         failures = await self._undo(steps)
         if failures:
-            raise failures[0]
+            raise TunnelError(
+                f"this stays, since it could not be taken back: {'; '.join(failure.message for failure in failures)}",
+                hint="mend that, and run `tunnelmgr cleanup`",
+                exit_code=failures[0].exit_code,
+            )
         self._journal.forget()
         return steps
 

@@ -101,6 +101,7 @@ class Lifecycle:
             watching = asyncio.create_task(_watch(self._host, self._network_changed, self._progress))
             try:
                 await self._live(configurator)
+                await configurator.clear()  # again what could not be taken back: nobody says "down" while it stays
             finally:
                 watching.cancel()
         finally:
