@@ -73,7 +73,7 @@ def test_down_with_an_nft_that_hangs_ends_and_names_what_stays(home: Tunnelmgr, 
     nft = home.host.run(["sh", "-c", "readlink -f $(command -v nft)"]).stdout.strip()
     real, flag, slow = tmp_path / "nft", tmp_path / "hang", tmp_path / "slow"
     shutil.copy(nft, real)
-    slow.write_text(f"#!/bin/sh\n[ -e {flag} ] && exec sleep 600\nexec {real} \"$@\"\n")
+    slow.write_text(f'#!/bin/sh\n[ -e {flag} ] && exec sleep 600\nexec {real} "$@"\n')
     slow.chmod(0o755)
     words = [*hidden(nft, f"mount --bind {slow}"), *home.words("up", home.profile)]
     home.host.run(words, environment=home.environment)

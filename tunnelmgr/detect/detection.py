@@ -3,7 +3,7 @@
 It says the notice `detect.done` when `findings` has all there is to know, and carries no packets.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Address
 from random import Random
 from typing import Final
@@ -67,7 +67,7 @@ class Detection(Tunnel):
             self._seen.router.begin(network, now)
         for name in self._plan.names:
             if (literal := literal_address(name)) is not None:
-                self._resolved(name, literal, now)
+                self._resolved(name, (literal,), now)
             else:
                 self.outbox.say(Resolve(name, RESOLVE_TIMEOUT))
         self._begin_with_stun(now)
@@ -93,7 +93,7 @@ class Detection(Tunnel):
         match effect:
             case Resolve(name=name):
                 if isinstance(result, Done) and isinstance(result.value, tuple):
-                    self._resolved(name, result.value[0], now)
+                    self._resolved(name, result.value, now)
                 elif isinstance(result, Failed):
                     self._addresses[name] = None
                     self._seen.far_ends.unresolved(name, result.text)
@@ -124,9 +124,9 @@ class Detection(Tunnel):
     def stop(self, now: float) -> None:
         self.outbox.say(Stopped())
 
-    def _resolved(self, name: str, address: IPv4Address, now: float) -> None:
-        self._addresses[name] = address
-        self._seen.far_ends.resolved(name, address, now)
+    def _resolved(self, name: str, addresses: Sequence[IPv4Address], now: float) -> None:
+        self._addresses[name] = addresses[0]
+        self._seen.far_ends.resolved(name, addresses, now)
 
     def _begin_with_stun(self, now: float) -> None:
         """Once: when all STUN servers are known, or known not to be."""

@@ -1,7 +1,9 @@
 """Whether the far ends of a profile's methods can be reached: by UDP, TCP or protocol 41, as each transport asks."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
+from typing import Final
 
 from tunnelmgr.api.datagrams import ChannelEvent, ChannelFailed, ChannelKind, Connected, Datagram, IcmpReceived
 from tunnelmgr.api.effects import Failed, FailureCode, OpenChannel
@@ -10,6 +12,10 @@ from tunnelmgr.api.outbox import Outbox
 from tunnelmgr.api.reach import Heard, ReachProbe
 from tunnelmgr.detect.behaviour import Sighting
 from tunnelmgr.detect.inquiries import PATIENT, Inquiries, Inquiry, InquiryState
+
+ADDRESSES_MAX: Final = 4  # of one name; ours
+ANOTHER: Final = ", at "
+"""Stands between what a probe calls its far end and another address of the same name."""
 
 
 @dataclass(slots=True, eq=False)
@@ -77,15 +83,26 @@ class FarEnds:
     def done(self) -> bool:
         return all(far_end.settled for far_end in self.all)
 
-    def resolved(self, target: str, address: IPv4Address, now: float) -> None:
-        """Begin with the far ends of this name."""
+    def resolved(self, target: str, addresses: Sequence[IPv4Address], now: float) -> None:
+        """Begin with the far ends of this name: one at each of its addresses, as `up` tries them, up to ADDRESSES_MAX."""
         for far_end in self._of(target):
-            far_end.remote = Endpoint(address + far_end.probe.offset, far_end.probe.port)
-            far_end.begun_at = now
-            if far_end.kind is ChannelKind.UDP:
-                self._ask(far_end, now)
-            else:
-                self._outbox.say(OpenChannel(far_end.channel, far_end.kind, remote=far_end.remote))
+            self._begin(far_end, addresses[0], now)
+            for address in addresses[1:ADDRESSES_MAX]:
+                self._begin(self._at_another_address(far_end, address), address, now)
+
+    def _at_another_address(self, far_end: FarEnd, address: IPv4Address) -> FarEnd:
+        probe = replace(far_end.probe, what=f"{far_end.probe.what}{ANOTHER}{address}")
+        channel = far_end.channel if far_end.kind is ChannelKind.UDP else f"far-end-{len(self.all)}"
+        self.all.append(FarEnd(far_end.method, probe, channel))
+        return self.all[-1]
+
+    def _begin(self, far_end: FarEnd, address: IPv4Address, now: float) -> None:
+        far_end.remote = Endpoint(address + far_end.probe.offset, far_end.probe.port)
+        far_end.begun_at = now
+        if far_end.kind is ChannelKind.UDP:
+            self._ask(far_end, now)
+        else:
+            self._outbox.say(OpenChannel(far_end.channel, far_end.kind, remote=far_end.remote))
 
     def unresolved(self, target: str, why: str) -> None:
         for far_end in self._of(target):

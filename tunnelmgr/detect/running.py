@@ -16,6 +16,7 @@ from tunnelmgr.core.driving.driver import Driver, TunnelNews
 from tunnelmgr.core.driving.memory import Memory
 from tunnelmgr.core.profiles.profile import Profile
 from tunnelmgr.detect.detection import Detection
+from tunnelmgr.detect.far_ends import ANOTHER
 from tunnelmgr.detect.findings import Findings
 from tunnelmgr.detect.plan import Plan, plan_for
 
@@ -48,10 +49,12 @@ async def survey(profile: Profile, network: Network) -> Survey:
 
 def _unreached(profile: Profile, findings: Findings) -> Iterator[int]:
     """Yield the methods, by their place in the profile, of whose far ends none answered."""
-    reached = {(far_end.method, far_end.what): far_end.reached for far_end in findings.far_ends}
+    reached: dict[tuple[str, str], list[bool | None]] = {}
+    for far_end in findings.far_ends:
+        reached.setdefault((far_end.method, far_end.what.partition(ANOTHER)[0]), []).append(far_end.reached)
     for number, method in enumerate(profile.methods):
         ordinary = [probe for probe in method.transport.probes(SystemRandom()) if not probe.stranger]
-        answers = [reached.get((method.type, probe.what)) for probe in ordinary]
+        answers = [answer for probe in ordinary for answer in reached.get((method.type, probe.what), [None])]
         if answers and all(answer is False for answer in answers):
             yield number
 
