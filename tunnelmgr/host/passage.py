@@ -18,6 +18,8 @@ _REACHING: Final = {"ip6": {"ip6", "inet"}, "ip": {"ip", "inet"}}
 _META: Final = {"iif": "iifname", "iifname": "iifname", "oif": "oifname", "oifname": "oifname", "l4proto": "l4proto"}
 _TRANSPORTS: Final = {"tcp", "udp", "icmpv6", "icmp", "sctp", "dccp", "th"}
 _PORT: Final = "dport"
+_PAYLOADS: Final = {"ipv6-icmp": "icmpv6"}
+"""Word of `meta l4proto` -> that of the payload, where they differ."""
 _WITHOUT_EFFECT: Final = {"counter", "log", "mangle", "comment"}
 
 
@@ -165,7 +167,11 @@ class _Walk:
     def _match(self, match: Mapping[str, Any]) -> _Holds:
         key = _known_key(match["left"])
         protocol = self._facts.get("l4proto")
-        if key == _PORT and protocol and match["left"]["payload"]["protocol"] not in {protocol, "th"}:
+        if (
+            key == _PORT
+            and protocol
+            and match["left"]["payload"]["protocol"] not in {_PAYLOADS.get(protocol, protocol), "th"}
+        ):
             return _Holds.NO
         if key is None or key not in self._facts:
             return _Holds.PERHAPS

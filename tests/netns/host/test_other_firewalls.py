@@ -171,3 +171,21 @@ def test_the_rule_that_the_hint_names_lets_it_pass(home: Host, ruleset: str) -> 
         home.run(["sh", "-c", cut.hint.partition("let it pass: ")[2].partition(", or")[0].replace('"', '\\"')])
     with home.enter():
         assert asyncio.run(OtherFirewalls().cuts((LAN, SERVER))) == ()
+
+
+@pytest.mark.parametrize(
+    ("rules", "is_cut"),
+    [
+        ("policy drop; ct state established,related accept; tcp dport 22 accept", True),
+        ("policy drop; ct state established accept; meta l4proto ipv6-icmp accept", False),
+        ("policy drop; ct state established accept; icmpv6 type echo-request accept", False),
+        ("policy drop; icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept", False),  # may be: it is not certain
+        ("policy accept; meta l4proto ipv6-icmp drop", True),
+    ],
+)
+def test_pings_to_a_far_end_are_followed_too(home: Host, rules: str, is_cut: bool) -> None:
+    pinged = Passage("pings", "input", {"iifname": "tm-home", "l4proto": "ipv6-icmp", "state": "new"})
+    chain = f"chain input {{ type filter hook input priority 0; {rules}; }}"
+    home.run(["nft", "-f", "-"], stdin=f"flush ruleset\ntable inet filter {{ {chain}; }}")
+    with home.enter():
+        assert bool(asyncio.run(OtherFirewalls().cuts((pinged,)))) is is_cut

@@ -54,6 +54,8 @@ def passages(profile: Profile, config: HostConfig, sockets: Iterable[OuterSocket
     if config.forwarding:
         found.append(Passage("what clients send through this host", "forward", {"iifname": device, **_WEB}))
     if config.listening:
+        pinged = {"iifname": device, "l4proto": "ipv6-icmp", "state": "new"}
+        found.append(Passage("the pings by which clients prove their tunnels", "input", pinged))
         found += [Passage(f"what clients send to {_listens(one)}", "input", _outer(one, uplink), "ip") for one in sockets]
     return tuple(found)
 
