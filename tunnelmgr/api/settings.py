@@ -43,6 +43,15 @@ class Settings(BaseModel):
                 raise ValueError("expected an address, not a number")
         return value
 
+    @field_validator("*", mode="after")
+    @classmethod
+    def _refuse_scope_ids(cls, value: Any) -> Any:
+        # `fe80::1%eth0`: none of our addresses is of a link, and whatever stands behind the sign would reach configurations.
+        for item in value if isinstance(value, tuple | list) else [value]:
+            if isinstance(item, IPv6Address | IPv6Network) and "%" in str(item):  # an interface is an address, too
+                raise ValueError(f"{item} has a scope id: write it without what begins with %")
+        return value
+
 
 def _types(annotation: Any) -> Iterator[Any]:
     yield annotation

@@ -1,6 +1,6 @@
 """Settings are strict where pydantic is not."""
 
-from ipaddress import IPv4Address, IPv6Network
+from ipaddress import IPv4Address, IPv6Address, IPv6Interface, IPv6Network
 
 import pytest
 from pydantic import ValidationError
@@ -27,3 +27,18 @@ def test_a_number_is_no_address(wrong: dict[str, object]) -> None:
 
 def test_a_number_may_stand_where_a_number_is_expected() -> None:
     assert Wishes.model_validate({"limit": 5}).limit == 5
+
+
+class Links(Settings):
+    one: IPv6Address | None = None
+    end: IPv6Interface | None = None
+    nets: tuple[IPv6Network, ...] = ()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"one": "fe80::1%eth0"}, {"one": "2001:db8::1%\n;"}, {"end": "2001:db8::1%a/64"}, {"nets": ["2001:db8::%x/48"]}],
+)
+def test_no_address_has_a_scope_id(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValidationError, match="has a scope id: write it without"):
+        Links.model_validate(wrong)
