@@ -30,6 +30,7 @@ mount -t tmpfs shm /root/dev/shm
 mount -t devpts pts /root/dev/pts
 # What the kernel calls for a module it lacks: busybox knows how, by this name.
 cp /bin/busybox /root/run/busybox
+rm -rf /root/sbin/modprobe /root/lib/modules # links of kmod, or a folder: what is there would be written into
 cp /bin/busybox /root/sbin/modprobe
 ln -sfn "$LIBRARY/lib/modules" /root/lib/modules
 exec switch_root /root /bin/sh "$WORK/tests/vm/run.sh"

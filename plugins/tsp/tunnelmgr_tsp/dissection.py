@@ -89,7 +89,7 @@ def _request(text: bytes) -> tuple[str, str]:
     if b"\0" in line:
         return "credentials", "the client's user and password, in plain text"
     if not is_framed(text):
-        return "unknown", f"the client says what TSP does not know: {_shown(line)}"
+        return "unknown", f"the client says what TSP does not know: {_shown(line) or 'nothing'}"
     request = parse_request(text)
     if not isinstance(request, Create):
         return request.action.value, _REQUESTS[request.action.value]
@@ -107,7 +107,7 @@ def _answer(text: bytes) -> tuple[str, str]:
     if line.startswith(b"rspauth="):
         return "rspauth", "the broker proves that it knows the password, too"
     if not is_status(text) and not is_framed(text):
-        return "unknown", f"the broker says what TSP does not know: {_shown(line)}"
+        return "unknown", f"the broker says what TSP does not know: {_shown(line) or 'nothing'}"
     if is_framed(text):
         unframed(text)
     reply = Reply.parse(text)

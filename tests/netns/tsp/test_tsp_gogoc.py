@@ -82,7 +82,7 @@ def test_where_udp_is_dropped_it_comes_over_tcp(far_end: TspInternet) -> None:
 def test_of_several_brokers_it_is_sent_to_it_takes_one_that_answers(far_end: TspInternet, tmp_path: Path) -> None:
     host = far_end.internet.host("second", "192.0.2.34", "2001:db8:8::1")
     far_end.internet.route("2001:db8:200::/40", host)
-    text = GENEROUS.replace(ADDRESS, "192.0.2.34").replace("2001:db8:100", "2001:db8:200") % (tmp_path / "second")
+    text = GENEROUS.replace(ADDRESS, "192.0.2.34").replace("2001:db8:100", "2001:db8:200")
     second = Tunnelmgr(host, tmp_path, text)
     write_secret(second, "users", (far_end.broker.folder / "users").read_text())
     second.up()

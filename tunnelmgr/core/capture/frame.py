@@ -12,7 +12,8 @@ FRAME_BYTES_MAX = 262_144
 ETHERTYPE_IPV4, ETHERTYPE_IPV6 = 0x0800, 0x86DD
 _PPPOE_DISCOVERY, _PPPOE_SESSION = 0x8863, 0x8864  # RFC 2516
 _PPP_PROTOCOLS = {0x0021, 0x0057}  # IPv4 (RFC 1332) and IPv6 (RFC 5072)
-_VLAN_TAGS = frozenset({0x8100, 0x88A8, 0x9100})
+_VLAN_TAGS = frozenset({0x8100, 0x88A8, 0x9100, 0x9200})
+_LENGTH_MAX = 1500  # IEEE 802.3: up to there an Ethernet type is a length
 _VLAN_TAGS_MAX = 4
 
 
@@ -27,6 +28,7 @@ class LinkType(IntEnum):
     PPP_HDLC = 50
     PPP_ETHER = 51
     RAW = 101
+    CISCO_HDLC = 104
     LOOP = 108
     LINUX_COOKED = 113
     PPP_PPPD = 166
@@ -36,7 +38,15 @@ class LinkType(IntEnum):
     LINUX_COOKED_2 = 276
 
 
-_UNREAD = {105: "IEEE 802.11", 127: "IEEE 802.11 with radiotap", 192: "PPI", 220: "USB", 239: "NFLOG", 253: "netlink"}
+_UNREAD = {
+    107: "Frame Relay",
+    105: "IEEE 802.11",
+    127: "IEEE 802.11 with radiotap",
+    192: "PPI",
+    220: "USB",
+    239: "NFLOG",
+    253: "netlink",
+}
 
 
 class CaptureSource:
@@ -99,6 +109,8 @@ def ip_packet(frame: Frame) -> bytes:
             return _some(data)
         case LinkType.NULL | LinkType.LOOP:
             return _some(data[4:])
+        case LinkType.CISCO_HDLC:
+            return _by_ethertype(data, 2)
         case LinkType.PPP | LinkType.PPP_HDLC:
             return _in_ppp(data)
         case LinkType.PPP_PPPD | LinkType.PPP_WITH_DIRECTION:
@@ -124,7 +136,7 @@ def _by_ethertype(data: bytes, at: int) -> bytes:
 def _without_cooked_2(data: bytes) -> bytes:
     if len(data) < 20:
         raise WireError(f"frame of {len(data)} bytes, too short for its header")
-    return _of(int.from_bytes(data[:2], "big"), data[20:])
+    return _by_ethertype(data[:2] + data[20:], 0)
 
 
 def _in_ppp(data: bytes) -> bytes:
@@ -144,6 +156,8 @@ def _of(ethertype: int, data: bytes) -> bytes:
         return _in_ppp(data[6:])
     if ethertype == _PPPOE_DISCOVERY:
         raise WireError("PPPoE discovery, not IP")
+    if ethertype <= _LENGTH_MAX:
+        raise WireError("IEEE 802.3 with LLC, not IP")
     if ethertype not in {ETHERTYPE_IPV4, ETHERTYPE_IPV6}:
         raise WireError("ARP, not IP" if ethertype == 0x0806 else f"Ethernet type {ethertype:#06x}, not IP")
     return _some(data)

@@ -15,7 +15,16 @@ _PCAP_MAGICS: dict[bytes, tuple[Literal["<", ">"], float]] = {
 }
 """The first four bytes -> the byte order, and the unit of the fractions of seconds."""
 _LINK_TYPE = 0x0FFF_FFFF  # the upper bits tell of frame check sequences
-_COMPRESSED = {b"\x1f\x8b": "gzip", b"\x28\xb5": "zstd", b"\xfd\x37": "xz", b"BZ": "bzip2", b"\x04\x22": "lz4"}
+_COMPRESSED = {
+    b"\x1f\x8b": "gzip",
+    b"\x28\xb5": "zstd",
+    b"\xfd\x37": "xz",
+    b"BZ": "bzip2",
+    b"\x04\x22": "lz4",
+    b"LZ": "lzip",
+    b"PK": "zip",
+    b"\x1f\x9d": "compress",
+}
 _OTHER_FORMATS = {
     b"snoo": "snoop",
     b"GMBU": "Microsoft Network Monitor",
