@@ -467,6 +467,20 @@ def test_two_hosts_on_one_account_do_not_take_the_tunnel_from_each_other_for_eve
     assert carries(internet, has_not), "it is let in when the other is gone"
 
 
+def test_a_host_that_starts_again_and_again_has_its_tunnel_each_time() -> None:
+    internet = Internet(seed=1)
+    broker = add_broker(internet)
+    site = internet.site(NatKind.SYMMETRIC)
+    for number in range(6):
+        client = add_client(internet, site, name=f"start-{number}", **ALICE)
+        internet.run(SET_UP)
+        assert carries(internet, client)
+        client.stop()
+        internet.run(seconds=8)
+    assert broker.status().counters["tunnels-set-up"] == 6
+    assert broker.status().complaints == ()
+
+
 @pytest.mark.requirement("TSP-23")
 def test_all_tunnels_share_one_server_address_and_clients_reach_each_other() -> None:
     internet = Internet(seed=1)

@@ -70,7 +70,7 @@ class TspBroker(Tunnel):
         if datagram.channel.startswith(f"{TCP}/") or (datagram.channel == UDP and kind is Kind.CONTROL):
             self._serve(self._conversations.hear(datagram, now), now)
         elif datagram.channel == PROTOCOL41 or kind is Kind.IPV6:
-            self._grants.tunnels.receive(datagram, now)
+            self._grants.receive(datagram, now)
         else:
             self.outbox.count("dropped-unknown")
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from ipaddress import IPv6Network
 from typing import cast
 
+from tunnelmgr.api.datagrams import Datagram
 from tunnelmgr.api.effects import Ask, Done, EffectResult, Failed
 from tunnelmgr.api.events import Notice
 from tunnelmgr.api.network import Endpoint
@@ -130,9 +131,7 @@ class Grants:
             return False
         self._release_at.pop(tunnel.owner, None)
         displaced, before = self.tunnels.at(tunnel.channel, tunnel.remote), self.tunnels.of(tunnel.owner)
-        if self._contests.installed(before, tunnel, now) and before is not None:
-            text = f"{tunnel.owner} was heard at {before.remote}, and has logged in at {tunnel.remote}"
-            self._outbox.say(Notice("tsp.account-moved", text))
+        self._contests.installed(before, tunnel, now)
         self.tunnels.install(tunnel)
         if displaced is not None and displaced.owner != tunnel.owner:
             self._ended(displaced, now)
@@ -151,6 +150,12 @@ class Grants:
         interval = float(offered.keepalive.interval if offered.keepalive else self._policy.settings.keepalive)
         remote = session.remote if is_udp else Endpoint(session.remote.address, 0)
         return ServedTunnel(lease.owner, offered.type, UDP if is_udp else PROTOCOL41, remote, networks, interval, now)
+
+    def receive(self, datagram: Datagram, now: float) -> None:
+        """Take a client's packet that the data plane did not take."""
+        if self.tunnels.at(datagram.channel, datagram.remote) is None:
+            self._contests.heard(datagram.channel, datagram.remote, now)
+        self.tunnels.receive(datagram, now)
 
     # -- taking back ------------------------------------------------------------------------------------------------------
 
